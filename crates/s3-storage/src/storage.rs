@@ -1,0 +1,252 @@
+//! The trait that the publisher and the method see: an S3 bucket's keys, with preconditions.
+//!
+//! An implementation keeps S3's rules (`docs` of `PutObject`, `GetObject`, `ListObjectsV2`): a write is atomic and visible to every
+//! later read; preconditions are checked in the same instant as the write; listing is ordered by key and paged. An implementation never drops a
+//! precondition in silence. The conformance suite (feature `test-util`) says all of it in tests.
+//!
+//! A request is retried below this trait (throttling, 5xx, broken connections), so a conditional write may report
+//! [`ErrorKind::PreconditionFailed`](crate::ErrorKind::PreconditionFailed) because of *its own* first attempt, whose reply was lost: a caller to whom it matters reads the object and compares.
+
+use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use jiff::Timestamp;
+
+use crate::{Error, ErrorKind};
+
+/// The opaque version tag of an object, with its quotes as the store sent it. Never a digest of the content.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ETag(pub String);
+
+/// The precondition of a write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PutMode {
+    /// Whatever is there is replaced.
+    Overwrite,
+    /// Only if the key does not exist (`If-None-Match: *`).
+    Create,
+    /// Only if the object is still this one (`If-Match`).
+    Update(ETag),
+}
+
+/// What is written.
+#[derive(Debug, Clone)]
+pub enum Payload {
+    /// Bytes in memory.
+    Bytes(Bytes),
+    /// A local file of `size` bytes, streamed; a large one in parts.
+    File {
+        /// Where it is.
+        path: PathBuf,
+        /// Its length in bytes; a file that has another length by then is an error.
+        size: u64,
+    },
+}
+
+impl Payload {
+    /// The length in bytes.
+    pub fn size(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::File { size, .. } => *size,
+        }
+    }
+}
+
+/// Called with the number of further bytes that were sent.
+pub type Progress = Arc<dyn Fn(u64) + Send + Sync>;
+
+/// How an object is written.
+#[derive(Clone)]
+pub struct PutOptions {
+    /// The precondition.
+    pub mode: PutMode,
+    /// SHA-256 of the payload: sent along and checked by the store; for a file in parts also checked against what was read, before the parts become an object.
+    pub sha256: Option<[u8; 32]>,
+    /// `Content-Type`.
+    pub content_type: Option<&'static str>,
+    /// `Cache-Control`.
+    pub cache_control: Option<&'static str>,
+    /// User metadata (`x-amz-meta-…`); names in lower case.
+    pub metadata: BTreeMap<String, String>,
+    /// Told of each piece that was sent.
+    pub progress: Option<Progress>,
+}
+
+impl PutOptions {
+    /// Options with nothing but a precondition.
+    pub fn new(mode: PutMode) -> Self {
+        Self { mode, sha256: None, content_type: None, cache_control: None, metadata: BTreeMap::new(), progress: None }
+    }
+}
+
+impl fmt::Debug for PutOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PutOptions").field("mode", &self.mode).field("metadata", &self.metadata).finish_non_exhaustive()
+    }
+}
+
+/// What the store answered to a write.
+#[derive(Debug, Clone)]
+pub struct PutReply {
+    /// The tag of the object that is there now.
+    pub etag: ETag,
+    /// The store's clock: the reply's `Date`.
+    pub date: Option<Timestamp>,
+}
+
+/// The bytes that are asked for, both ends inclusive as in HTTP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ByteRange {
+    /// From the first to the last, inclusive.
+    Between(u64, u64),
+    /// From here to the end.
+    From(u64),
+}
+
+/// How an object is read. The default reads all of it.
+#[derive(Debug, Clone, Default)]
+pub struct GetOptions {
+    /// Only these bytes.
+    pub range: Option<ByteRange>,
+    /// Only this object; another one is [`ErrorKind::PreconditionFailed`](crate::ErrorKind::PreconditionFailed).
+    pub if_match: Option<ETag>,
+    /// Nothing but [`GetReply::NotModified`] if the object is still this one.
+    pub if_none_match: Option<ETag>,
+    /// Nothing but [`GetReply::NotModified`] if the object has not changed since.
+    pub if_modified_since: Option<Timestamp>,
+}
+
+/// What is known of an object without its content.
+#[derive(Debug, Clone)]
+pub struct ObjectMeta {
+    /// Length of the whole object in bytes (also where only a range was asked for).
+    pub size: u64,
+    /// Its version tag.
+    pub etag: ETag,
+    /// When it was written, to the second.
+    pub last_modified: Option<Timestamp>,
+    /// SHA-256 of the whole object, where the store has kept one (not for an object made of parts).
+    pub sha256: Option<[u8; 32]>,
+    /// User metadata.
+    pub metadata: BTreeMap<String, String>,
+    /// The store's clock: the reply's `Date`.
+    pub date: Option<Timestamp>,
+}
+
+/// Pieces of a body, in order. It ends with an error of kind [`ErrorKind::Truncated`](crate::ErrorKind::Truncated) where the connection broke.
+pub type Body = BoxStream<'static, Result<Bytes, Error>>;
+
+/// An object, or a range of it, on its way.
+pub struct Object {
+    /// What is known of the whole object.
+    pub meta: ObjectMeta,
+    /// Offset of the first byte of `body` within the object.
+    pub offset: u64,
+    /// Length of `body` in bytes.
+    pub length: u64,
+    /// The content.
+    pub body: Body,
+}
+
+impl fmt::Debug for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Object").field("meta", &self.meta).field("offset", &self.offset).field("length", &self.length).finish_non_exhaustive()
+    }
+}
+
+/// The answer to a read.
+#[derive(Debug)]
+pub enum GetReply {
+    /// The object.
+    Found(Object),
+    /// The object is still the one that the caller has (304).
+    NotModified {
+        /// The store's clock: the reply's `Date`.
+        date: Option<Timestamp>,
+    },
+}
+
+/// An entry of a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// The key.
+    pub key: String,
+    /// Length in bytes.
+    pub size: u64,
+    /// Version tag.
+    pub etag: ETag,
+    /// When it was written.
+    pub last_modified: Option<Timestamp>,
+}
+
+/// A page of a listing, ordered by key.
+#[derive(Debug, Clone, Default)]
+pub struct ListPage {
+    /// The objects.
+    pub objects: Vec<Listed>,
+    /// The "folders": common prefixes up to the delimiter, where one was given.
+    pub prefixes: Vec<String>,
+    /// Asks for the next page; `None` on the last.
+    pub next: Option<String>,
+}
+
+/// A bucket.
+#[async_trait]
+pub trait Storage: Send + Sync + fmt::Debug {
+    /// Reads an object or a range of it.
+    async fn get(&self, key: &str, options: GetOptions) -> Result<GetReply, Error>;
+
+    /// Reads what is known of an object.
+    async fn head(&self, key: &str) -> Result<ObjectMeta, Error>;
+
+    /// Writes an object, whole or not at all.
+    async fn put(&self, key: &str, payload: Payload, options: PutOptions) -> Result<PutReply, Error>;
+
+    /// Copies an object within the bucket, of any size, with its metadata. Fails with `NotFound` where `from` is missing.
+    async fn copy(&self, from: &str, to: &str, mode: PutMode) -> Result<PutReply, Error>;
+
+    /// One page of the keys that start with `prefix`; `delimiter` groups what lies below it; `next` is the last page's.
+    async fn list(&self, prefix: &str, delimiter: Option<&str>, next: Option<String>) -> Result<ListPage, Error>;
+
+    /// Deletes keys; one that does not exist is no error.
+    async fn delete(&self, keys: &[String]) -> Result<(), Error>;
+}
+
+impl dyn Storage + '_ {
+    /// Reads a whole object of at most `limit` bytes.
+    ///
+    /// # Errors
+    /// As [`Storage::get`]; [`ErrorKind::Unexpected`] for a larger object.
+    pub async fn get_bytes(&self, key: &str, limit: u64) -> Result<(ObjectMeta, Bytes), Error> {
+        match self.get(key, GetOptions::default()).await? {
+            GetReply::Found(object) => collect(key, object, limit).await,
+            GetReply::NotModified { .. } => Err(Error::new(ErrorKind::Unexpected, "GetObject", key, "304 was answered to an unconditional request")),
+        }
+    }
+}
+
+/// Collects the body of `object`, at most `limit` bytes.
+///
+/// # Errors
+/// [`ErrorKind::Unexpected`] for a larger object; those of the body.
+pub async fn collect(key: &str, mut object: Object, limit: u64) -> Result<(ObjectMeta, Bytes), Error> {
+    use futures::StreamExt as _;
+    if object.length > limit {
+        let message = format!("the object has {} bytes, more than the {limit} that are sensible here", object.length);
+        return Err(Error::new(ErrorKind::Unexpected, "GetObject", key, message));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(object.length).unwrap_or(0));
+    while let Some(piece) = object.body.next().await {
+        bytes.extend_from_slice(&piece?);
+        if bytes.len() as u64 > object.length {
+            return Err(Error::new(ErrorKind::Unexpected, "GetObject", key, "the body is longer than was announced"));
+        }
+    }
+    if bytes.len() as u64 != object.length {
+        return Err(Error::new(ErrorKind::Truncated, "GetObject", key, "the body ended early"));
+    }
+    Ok((object.meta, bytes.into()))
+}
