@@ -62,8 +62,21 @@ pub struct Error {
 
 impl Error {
     /// An error of `operation` (the S3 API's name, `PutObject`) on `key` (empty: the bucket itself).
-    pub fn new(kind: ErrorKind, operation: &'static str, key: impl Into<String>, message: impl AsRef<str>) -> Self {
-        Self { kind, operation, key: key.into(), status: None, code: None, message: printable(message.as_ref()), source: None }
+    pub fn new(
+        kind: ErrorKind,
+        operation: &'static str,
+        key: impl Into<String>,
+        message: impl AsRef<str>,
+    ) -> Self {
+        Self {
+            kind,
+            operation,
+            key: key.into(),
+            status: None,
+            code: None,
+            message: printable(message.as_ref()),
+            source: None,
+        }
     }
 
     /// Adds the HTTP status and the store's error code.
@@ -113,8 +126,11 @@ impl Error {
 
     /// Whether the same request may succeed later.
     pub fn is_transient(&self) -> bool {
-        use ErrorKind::{Connect, Conflict, Throttled, Timeout, Truncated, Unavailable};
-        matches!(self.kind, Conflict | Throttled | Unavailable | Connect | Timeout | Truncated)
+        use ErrorKind::{Conflict, Connect, Throttled, Timeout, Truncated, Unavailable};
+        matches!(
+            self.kind,
+            Conflict | Throttled | Unavailable | Connect | Timeout | Truncated
+        )
     }
 
     /// Whether a *write* that failed like this may have taken effect all the same: its reply was lost.
@@ -126,7 +142,10 @@ impl Error {
 
 /// `text` on one line, without control characters, at most 500 characters.
 fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(500).collect()
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(500)
+        .collect()
 }
 
 impl fmt::Display for Error {

@@ -2,8 +2,21 @@
 //!
 //! This crate knows nothing of Debian, and it is the only one that names the AWS S3 SDK.
 
+#[cfg(feature = "test-util")]
+mod clock;
+mod config;
 mod error;
+#[cfg(feature = "test-util")]
+mod memory;
 mod storage;
 
+#[cfg(feature = "test-util")]
+pub use clock::ManualClock;
+pub use config::{Acl, Credentials, Proxy, S3Config, Sse};
 pub use error::{Error, ErrorKind};
-pub use storage::{Body, ByteRange, ETag, GetOptions, GetReply, ListPage, Listed, Object, ObjectMeta, Payload, Progress, PutMode, PutOptions, PutReply, Storage, collect};
+#[cfg(feature = "test-util")]
+pub use memory::Memory;
+pub use storage::{
+    Body, ByteRange, ETag, GetOptions, GetReply, ListPage, Listed, Object, ObjectMeta, Payload,
+    Progress, PutMode, PutOptions, PutReply, Storage, collect,
+};

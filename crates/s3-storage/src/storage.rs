@@ -78,13 +78,23 @@ pub struct PutOptions {
 impl PutOptions {
     /// Options with nothing but a precondition.
     pub fn new(mode: PutMode) -> Self {
-        Self { mode, sha256: None, content_type: None, cache_control: None, metadata: BTreeMap::new(), progress: None }
+        Self {
+            mode,
+            sha256: None,
+            content_type: None,
+            cache_control: None,
+            metadata: BTreeMap::new(),
+            progress: None,
+        }
     }
 }
 
 impl fmt::Debug for PutOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PutOptions").field("mode", &self.mode).field("metadata", &self.metadata).finish_non_exhaustive()
+        f.debug_struct("PutOptions")
+            .field("mode", &self.mode)
+            .field("metadata", &self.metadata)
+            .finish_non_exhaustive()
     }
 }
 
@@ -153,7 +163,11 @@ pub struct Object {
 
 impl fmt::Debug for Object {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Object").field("meta", &self.meta).field("offset", &self.offset).field("length", &self.length).finish_non_exhaustive()
+        f.debug_struct("Object")
+            .field("meta", &self.meta)
+            .field("offset", &self.offset)
+            .field("length", &self.length)
+            .finish_non_exhaustive()
     }
 }
 
@@ -203,13 +217,23 @@ pub trait Storage: Send + Sync + fmt::Debug {
     async fn head(&self, key: &str) -> Result<ObjectMeta, Error>;
 
     /// Writes an object, whole or not at all.
-    async fn put(&self, key: &str, payload: Payload, options: PutOptions) -> Result<PutReply, Error>;
+    async fn put(
+        &self,
+        key: &str,
+        payload: Payload,
+        options: PutOptions,
+    ) -> Result<PutReply, Error>;
 
     /// Copies an object within the bucket, of any size, with its metadata. Fails with `NotFound` where `from` is missing.
     async fn copy(&self, from: &str, to: &str, mode: PutMode) -> Result<PutReply, Error>;
 
     /// One page of the keys that start with `prefix`; `delimiter` groups what lies below it; `next` is the last page's.
-    async fn list(&self, prefix: &str, delimiter: Option<&str>, next: Option<String>) -> Result<ListPage, Error>;
+    async fn list(
+        &self,
+        prefix: &str,
+        delimiter: Option<&str>,
+        next: Option<String>,
+    ) -> Result<ListPage, Error>;
 
     /// Deletes keys; one that does not exist is no error.
     async fn delete(&self, keys: &[String]) -> Result<(), Error>;
@@ -223,7 +247,12 @@ impl dyn Storage + '_ {
     pub async fn get_bytes(&self, key: &str, limit: u64) -> Result<(ObjectMeta, Bytes), Error> {
         match self.get(key, GetOptions::default()).await? {
             GetReply::Found(object) => collect(key, object, limit).await,
-            GetReply::NotModified { .. } => Err(Error::new(ErrorKind::Unexpected, "GetObject", key, "304 was answered to an unconditional request")),
+            GetReply::NotModified { .. } => Err(Error::new(
+                ErrorKind::Unexpected,
+                "GetObject",
+                key,
+                "304 was answered to an unconditional request",
+            )),
         }
     }
 }
@@ -232,21 +261,38 @@ impl dyn Storage + '_ {
 ///
 /// # Errors
 /// [`ErrorKind::Unexpected`] for a larger object; those of the body.
-pub async fn collect(key: &str, mut object: Object, limit: u64) -> Result<(ObjectMeta, Bytes), Error> {
+pub async fn collect(
+    key: &str,
+    mut object: Object,
+    limit: u64,
+) -> Result<(ObjectMeta, Bytes), Error> {
     use futures::StreamExt as _;
     if object.length > limit {
-        let message = format!("the object has {} bytes, more than the {limit} that are sensible here", object.length);
+        let message = format!(
+            "the object has {} bytes, more than the {limit} that are sensible here",
+            object.length
+        );
         return Err(Error::new(ErrorKind::Unexpected, "GetObject", key, message));
     }
     let mut bytes = Vec::with_capacity(usize::try_from(object.length).unwrap_or(0));
     while let Some(piece) = object.body.next().await {
         bytes.extend_from_slice(&piece?);
         if bytes.len() as u64 > object.length {
-            return Err(Error::new(ErrorKind::Unexpected, "GetObject", key, "the body is longer than was announced"));
+            return Err(Error::new(
+                ErrorKind::Unexpected,
+                "GetObject",
+                key,
+                "the body is longer than was announced",
+            ));
         }
     }
     if bytes.len() as u64 != object.length {
-        return Err(Error::new(ErrorKind::Truncated, "GetObject", key, "the body ended early"));
+        return Err(Error::new(
+            ErrorKind::Truncated,
+            "GetObject",
+            key,
+            "the body ended early",
+        ));
     }
     Ok((object.meta, bytes.into()))
 }

@@ -1,0 +1,219 @@
+//! How a bucket is reached: what the caller says, on top of what the environment says.
+//!
+//! Whatever is left unset is looked up as the AWS CLI does it: `AWS_PROFILE`, `AWS_REGION`, `AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL`,
+//! `AWS_CA_BUNDLE`, `AWS_CONFIG_FILE`, `AWS_SHARED_CREDENTIALS_FILE` and the credential variables
+//! (<https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-envvars.html>).
+
+use std::{fmt, path::PathBuf, time::Duration};
+
+/// Everything that is needed to talk to one bucket. `S3Config::new(bucket)` is the AWS default.
+#[derive(Debug, Clone)]
+pub struct S3Config {
+    /// The bucket's name.
+    pub bucket: String,
+    /// The region to begin with; a wrong one is corrected by the store's answer. `None`: `AWS_REGION`, `AWS_DEFAULT_REGION`, the profile, the
+    /// instance's metadata (asked for a short time only), `us-east-1`.
+    pub region: Option<String>,
+    /// The store's URL; without a scheme `https`. `None`: `AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL`, the profile, AWS itself.
+    pub endpoint: Option<String>,
+    /// `https://endpoint/bucket/key` (true) or `https://bucket.endpoint/key` (false). `None`: path style for a custom endpoint and for a
+    /// bucket with a dot in its name (no certificate covers such a host), virtual-hosted otherwise.
+    pub path_style: Option<bool>,
+    /// The profile in the AWS configuration files. `None`: `AWS_PROFILE`, `default`.
+    pub profile: Option<String>,
+    /// Where the credentials come from.
+    pub credentials: Credentials,
+    /// A role to assume with those credentials (`arn:aws:iam::…:role/…`).
+    pub role_arn: Option<String>,
+    /// The canned ACL of written objects. `None` sends no ACL header: a bucket with ACLs disabled, the default since 2023, refuses one.
+    pub acl: Option<Acl>,
+    /// How written objects are encrypted at rest.
+    pub sse: Sse,
+    /// How long nothing may move (while connecting, before the first byte of the answer, between two pieces either way) before an attempt is given
+    /// up. All attempts of a request together are silent for at most three times as long. Default 30 s.
+    pub silence_timeout: Duration,
+    /// How many times a request is tried in all. Default 3.
+    pub max_attempts: u32,
+    /// Whether requests go through a proxy.
+    pub proxy: Proxy,
+    /// A PEM file of certificates to trust *instead of* the system's, as the AWS CLI has it. `None`: `AWS_CA_BUNDLE`.
+    pub ca_bundle: Option<PathBuf>,
+    /// The program's name for the `User-Agent` header: letters, digits and `-`.
+    pub app_name: Option<String>,
+}
+
+impl S3Config {
+    /// The defaults for a bucket: everything else as the environment says.
+    pub fn new(bucket: impl Into<String>) -> Self {
+        Self {
+            bucket: bucket.into(),
+            region: None,
+            endpoint: None,
+            path_style: None,
+            profile: None,
+            credentials: Credentials::Chain,
+            role_arn: None,
+            acl: None,
+            sse: Sse::BucketDefault,
+            silence_timeout: Duration::from_secs(30),
+            max_attempts: 3,
+            proxy: Proxy::FromEnvironment,
+            ca_bundle: None,
+            app_name: None,
+        }
+    }
+}
+
+/// Where credentials come from.
+#[derive(Clone, Default)]
+pub enum Credentials {
+    /// The AWS default chain: environment, profile (static, SSO, assume role, process), web identity, container (ECS, EKS), instance metadata.
+    #[default]
+    Chain,
+    /// These.
+    Static {
+        /// The identifier; not a secret.
+        access_key_id: String,
+        /// The secret. It is never shown.
+        secret_access_key: String,
+        /// The token of temporary credentials. It is never shown.
+        session_token: Option<String>,
+    },
+    /// Requests are not signed: a public bucket.
+    Anonymous,
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Chain => f.write_str("Chain"),
+            Self::Static { .. } => f.write_str("Static { .. }"),
+            Self::Anonymous => f.write_str("Anonymous"),
+        }
+    }
+}
+
+/// A canned ACL (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html#canned-acl>).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Acl {
+    /// Only the owner.
+    Private,
+    /// Everyone may read.
+    PublicRead,
+    /// Everyone may read and write.
+    PublicReadWrite,
+    /// Every AWS account may read.
+    AuthenticatedRead,
+    /// The bucket's owner may read.
+    BucketOwnerRead,
+    /// The bucket's owner has full control.
+    BucketOwnerFullControl,
+}
+
+impl Acl {
+    /// The name that S3 has for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Private => "private",
+            Self::PublicRead => "public-read",
+            Self::PublicReadWrite => "public-read-write",
+            Self::AuthenticatedRead => "authenticated-read",
+            Self::BucketOwnerRead => "bucket-owner-read",
+            Self::BucketOwnerFullControl => "bucket-owner-full-control",
+        }
+    }
+}
+
+impl std::str::FromStr for Acl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let all = [
+            Self::Private,
+            Self::PublicRead,
+            Self::PublicReadWrite,
+            Self::AuthenticatedRead,
+            Self::BucketOwnerRead,
+            Self::BucketOwnerFullControl,
+        ];
+        all.into_iter()
+            .find(|acl| acl.as_str() == text)
+            .ok_or_else(|| {
+                let names: Vec<_> = all.iter().map(|acl| acl.as_str()).collect();
+                format!(
+                    "{text:?} is not a canned ACL; there are {}",
+                    names.join(", ")
+                )
+            })
+    }
+}
+
+/// How written objects are encrypted at rest.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Sse {
+    /// As the bucket says: no header is sent.
+    #[default]
+    BucketDefault,
+    /// With the store's keys (`AES256`).
+    S3,
+    /// With a key of AWS KMS (`aws:kms`).
+    Kms {
+        /// The key's id or ARN; `None` is the account's `aws/s3` key.
+        key_id: Option<String>,
+    },
+}
+
+/// Whether requests go through a proxy.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub enum Proxy {
+    /// `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`.
+    #[default]
+    FromEnvironment,
+    /// Straight to the store, whatever the environment says.
+    Direct,
+    /// Through this one (`http://user:password@proxy:3128`). It may hold a password and is never shown.
+    Url(String),
+}
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::FromEnvironment => f.write_str("FromEnvironment"),
+            Self::Direct => f.write_str("Direct"),
+            Self::Url(_) => f.write_str("Url(..)"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let config = S3Config {
+            credentials: Credentials::Static {
+                access_key_id: "AKIA".into(),
+                secret_access_key: "hunter2".into(),
+                session_token: Some("token7".into()),
+            },
+            proxy: Proxy::Url("http://me:hunter2@proxy:1".into()),
+            ..S3Config::new("bucket")
+        };
+        let shown = format!("{config:?}");
+        assert!(
+            !shown.contains("hunter2") && !shown.contains("token7"),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn an_acl_is_named_as_s3_names_it() {
+        assert_eq!("public-read".parse(), Ok(Acl::PublicRead));
+        assert!(
+            "public"
+                .parse::<Acl>()
+                .is_err_and(|error| error.contains("bucket-owner-full-control"))
+        );
+    }
+}
