@@ -1,2 +1,59 @@
-//! placeholder
-fn main() {}
+//! Development tasks, as `cargo xtask TASK` (<https://github.com/matklad/cargo-xtask>).
+
+mod apt_root;
+mod binaries;
+mod deb;
+mod demo_deb;
+mod interrupt;
+mod minio;
+mod narrate;
+mod process;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// Development tasks of debucket.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    DemoDeb(demo_deb::DemoDeb),
+}
+
+fn main() -> ExitCode {
+    match Cli::parse().task.run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+impl Task {
+    fn run(self) -> Result<()> {
+        interrupt::watch()?;
+        match self {
+            Self::DemoDeb(task) => task.run(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::Cli;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,118 @@
+//! The programs of this workspace, built by cargo and found where cargo put them.
+//!
+//! cargo itself says where (`--message-format=json`, <https://doc.rust-lang.org/cargo/reference/external-tools.html>),
+//! so `CARGO_TARGET_DIR`, a configured target folder and a profile's folder name are all taken as they are.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context as _, Result, bail};
+use serde::Deserialize;
+
+/// The two programs that the project ships.
+#[derive(Debug, Clone)]
+pub(crate) struct Binaries {
+    /// The publisher.
+    pub(crate) debucket: PathBuf,
+    /// The acquire method.
+    pub(crate) method: PathBuf,
+}
+
+/// Which cargo profile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Profile {
+    /// Fast to build.
+    Dev,
+    /// As shipped.
+    Release,
+}
+
+impl Binaries {
+    /// Takes them from `folder`, or builds them; cargo shows its progress on standard error.
+    pub(crate) fn provide(folder: Option<&Path>, profile: Profile) -> Result<Self> {
+        if let Some(folder) = folder {
+            let folder = std::path::absolute(folder)?;
+            let binaries = Self { debucket: folder.join("debucket"), method: folder.join("apt-method-s3") };
+            for path in [&binaries.debucket, &binaries.method] {
+                if !path.is_file() {
+                    bail!("{} does not exist", path.display());
+                }
+            }
+            return Ok(binaries);
+        }
+        let mut built = cargo_build(&["--package", "debucket", "--package", "apt-method-s3"], profile)?;
+        let mut take = |name: &str| {
+            let at = built.iter().position(|path| path.file_name().is_some_and(|file| file == name));
+            at.map(|at| built.swap_remove(at)).with_context(|| format!("cargo built no `{name}`"))
+        };
+        Ok(Self { debucket: take("debucket")?, method: take("apt-method-s3")? })
+    }
+}
+
+/// The root of the workspace.
+pub(crate) fn workspace() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_owned()
+}
+
+/// cargo itself: the one that runs us.
+pub(crate) fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(workspace()).stdin(Stdio::null());
+    command
+}
+
+#[derive(Deserialize)]
+struct Message {
+    reason: String,
+    executable: Option<PathBuf>,
+}
+
+/// Builds what `arguments` name and gives the executables that came of it.
+pub(crate) fn cargo_build(arguments: &[&str], profile: Profile) -> Result<Vec<PathBuf>> {
+    let mut command = cargo();
+    command.args(["build", "--message-format=json-render-diagnostics"]).args(arguments);
+    if profile == Profile::Release {
+        command.arg("--release");
+    }
+    let output = command.stderr(Stdio::inherit()).output().context("cannot start cargo")?;
+    if !output.status.success() {
+        bail!("`cargo build {}` failed", arguments.join(" "));
+    }
+    executables(&String::from_utf8_lossy(&output.stdout))
+}
+
+fn executables(messages: &str) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for line in messages.lines().filter(|line| line.starts_with('{')) {
+        let message: Message = serde_json::from_str(line).context("cargo sent a message that is not understood")?;
+        if message.reason == "compiler-artifact" {
+            found.extend(message.executable);
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn executables_are_read_from_cargo_messages() {
+        let messages = concat!(
+            r#"{"reason":"compiler-artifact","executable":null}"#,
+            "\n",
+            r#"{"reason":"compiler-artifact","executable":"/t/debug/debucket"}"#,
+            "\n",
+            r#"{"reason":"build-finished","success":true}"#,
+        );
+        assert_eq!(executables(messages).unwrap(), [PathBuf::from("/t/debug/debucket")]);
+    }
+
+    #[test]
+    fn the_workspace_is_found() {
+        assert!(workspace().join("Cargo.lock").is_file());
+    }
+}
