@@ -1,1 +1,7 @@
-//! placeholder
+//! The model of an APT repository.
+
+pub mod compression;
+pub mod digest;
+pub mod name;
+pub mod paragraph;
+pub mod version;

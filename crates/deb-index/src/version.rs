@@ -1,0 +1,325 @@
+//! Version numbers of packages and their order.
+//!
+//! A version is `[epoch:]upstream[-revision]`; its parts and its order are set by the Debian Policy,
+//! [5.6.12](https://www.debian.org/doc/debian-policy/ch-controlfields.html#version), and what is
+//! taken here is what dpkg takes in a package that it installs.
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// The version of a package, its text kept as it was written.
+///
+/// Two versions are `==` when their texts are. They may still be the same version to dpkg, as `1.0`
+/// and `1.00` or `0:1` and `1` are: ask [`Version::compare`] for that. Because the two differ there
+/// is no `Ord`.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Version {
+    text: String,
+    epoch: u32,
+    /// Where the upstream part begins in `text`.
+    upstream: usize,
+    /// Where the upstream part ends: at the `-` of the revision, or at the end of `text`.
+    upstream_end: usize,
+}
+
+/// A text that is not a version.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("version {version:?}: {reason}")]
+pub struct VersionError {
+    /// The text, cut off where it is very long.
+    pub version: String,
+    /// What is wrong with it.
+    pub reason: &'static str,
+}
+
+/// The longest version taken, in bytes: it becomes a part of a file name.
+const MAX_VERSION: usize = 200;
+
+/// The largest epoch that dpkg takes.
+const MAX_EPOCH: u32 = i32::MAX as u32;
+
+impl Version {
+    /// The epoch; 0 where none is written.
+    #[must_use]
+    pub fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    /// The version without its epoch, as file names in a pool carry it.
+    #[must_use]
+    pub fn without_epoch(&self) -> &str {
+        self.part(self.upstream, self.text.len())
+    }
+
+    /// The upstream part.
+    #[must_use]
+    pub fn upstream(&self) -> &str {
+        self.part(self.upstream, self.upstream_end)
+    }
+
+    /// The Debian revision, after the last `-`; `None` in a native package.
+    #[must_use]
+    pub fn revision(&self) -> Option<&str> {
+        self.text.get(self.upstream_end + 1..)
+    }
+
+    /// The whole text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The order in which dpkg and APT see two versions; `Less` when `self` is the older one.
+    #[must_use]
+    pub fn compare(&self, other: &Self) -> Ordering {
+        self.epoch
+            .cmp(&other.epoch)
+            .then_with(|| compare_part(self.upstream(), other.upstream()))
+            .then_with(|| {
+                compare_part(
+                    self.revision().unwrap_or_default(),
+                    other.revision().unwrap_or_default(),
+                )
+            })
+    }
+
+    /// A slice of the text. The offsets come from the parser, which took ASCII only.
+    fn part(&self, from: usize, to: usize) -> &str {
+        self.text.get(from..to).unwrap_or_default()
+    }
+}
+
+/// Compares upstream parts, or revisions: runs of other characters and runs of digits in turn.
+fn compare_part(a: &str, b: &str) -> Ordering {
+    let (mut a, mut b) = (a.as_bytes(), b.as_bytes());
+    while !a.is_empty() || !b.is_empty() {
+        let order = compare_letters(take_run(&mut a, false), take_run(&mut b, false))
+            .then_with(|| compare_digits(take_run(&mut a, true), take_run(&mut b, true)));
+        if order != Ordering::Equal {
+            return order;
+        }
+    }
+    Ordering::Equal
+}
+
+/// Splits the longest run of digits, or of anything else, off the front.
+fn take_run<'a>(text: &mut &'a [u8], digits: bool) -> &'a [u8] {
+    let end = text
+        .iter()
+        .position(|b| b.is_ascii_digit() != digits)
+        .unwrap_or(text.len());
+    let (run, rest) = text.split_at(end);
+    *text = rest;
+    run
+}
+
+/// Compares runs of digits as numbers of any length.
+fn compare_digits(a: &[u8], b: &[u8]) -> Ordering {
+    let significant = |run: &[u8]| run.iter().position(|&b| b != b'0').unwrap_or(run.len());
+    let (a, b) = (&a[significant(a)..], &b[significant(b)..]);
+    a.len().cmp(&b.len()).then_with(|| a.cmp(b))
+}
+
+/// Compares runs without digits: `~` before the end of the run, the end before letters, letters
+/// before all else.
+fn compare_letters(a: &[u8], b: &[u8]) -> Ordering {
+    let weight = |byte: Option<&u8>| match byte {
+        Some(b'~') => -1,
+        None => 0,
+        Some(&b) if b.is_ascii_alphabetic() => i32::from(b),
+        Some(&b) => i32::from(b) + 256,
+    };
+    (0..a.len().max(b.len()))
+        .map(|at| weight(a.get(at)).cmp(&weight(b.get(at))))
+        .find(|order| order.is_ne())
+        .unwrap_or(Ordering::Equal)
+}
+
+impl FromStr for Version {
+    type Err = VersionError;
+
+    fn from_str(text: &str) -> Result<Self, VersionError> {
+        parse(text).map_err(|reason| VersionError {
+            version: text.chars().take(MAX_VERSION).collect(),
+            reason,
+        })
+    }
+}
+
+fn parse(text: &str) -> Result<Version, &'static str> {
+    if text.is_empty() {
+        return Err("is empty");
+    }
+    if text.len() > MAX_VERSION {
+        return Err("is longer than 200 bytes");
+    }
+    let (epoch, rest) = match text.split_once(':') {
+        Some((epoch, rest)) => (parse_epoch(epoch)?, rest),
+        None => (0, text),
+    };
+    let (upstream, revision) = match rest.rsplit_once('-') {
+        Some((upstream, revision)) => (upstream, Some(revision)),
+        None => (rest, None),
+    };
+    if upstream.is_empty() {
+        return Err("the upstream part is empty");
+    }
+    if !upstream.starts_with(|c: char| c.is_ascii_digit()) {
+        return Err("does not begin with a digit");
+    }
+    let taken = |b: u8, also: &[u8]| b.is_ascii_alphanumeric() || also.contains(&b);
+    if !upstream.bytes().all(|b| taken(b, b"-+.~:")) {
+        return Err("may hold only letters, digits, '.', '+', '-' and '~', and ':' after an epoch");
+    }
+    match revision {
+        Some("") => return Err("the revision after '-' is empty"),
+        Some(revision) if !revision.bytes().all(|b| taken(b, b"+.~")) => {
+            return Err("the revision may hold only letters, digits, '.', '+' and '~'");
+        }
+        _ => {}
+    }
+    let start = text.len() - rest.len();
+    Ok(Version {
+        text: text.to_owned(),
+        epoch,
+        upstream: start,
+        upstream_end: start + upstream.len(),
+    })
+}
+
+fn parse_epoch(epoch: &str) -> Result<u32, &'static str> {
+    if epoch.is_empty() {
+        return Err("the epoch before ':' is empty");
+    }
+    if !epoch.bytes().all(|b| b.is_ascii_digit()) {
+        return Err("the epoch before ':' is not a number");
+    }
+    match epoch.parse() {
+        Ok(number) if number <= MAX_EPOCH => Ok(number),
+        _ => Err("the epoch before ':' is too big"),
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.text)
+    }
+}
+
+impl fmt::Debug for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.text, f)
+    }
+}
+
+impl Serialize for Version {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text)
+    }
+}
+
+impl<'de> Deserialize<'de> for Version {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn version(text: &str) -> Version {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn parts() {
+        let v = version("2:1.2-rc1:3-4+deb12u1");
+        assert_eq!(v.epoch(), 2);
+        assert_eq!(v.upstream(), "1.2-rc1:3");
+        assert_eq!(v.revision(), Some("4+deb12u1"));
+        assert_eq!(v.without_epoch(), "1.2-rc1:3-4+deb12u1");
+        assert_eq!(v.as_str(), "2:1.2-rc1:3-4+deb12u1");
+        let native = version("1.0");
+        assert_eq!(native.revision(), None);
+        assert_eq!(native.without_epoch(), "1.0");
+        assert_eq!(native.upstream(), "1.0");
+    }
+
+    #[test]
+    fn refused() {
+        for text in [
+            "",
+            " 1",
+            "1 ",
+            "1\n",
+            "1_0",
+            "a1",
+            "-1",
+            "1-",
+            ":1",
+            "a:1",
+            "-1:1",
+            "+1:1",
+            "1:",
+            "1:-1",
+            "2147483648:1",
+            "99999999999999999999:1",
+            "1:a",
+            "1/2",
+            "1-2:3",
+            "é",
+            "1é",
+            "1\0",
+            "v1.0",
+            "~1",
+        ] {
+            assert!(text.parse::<Version>().is_err(), "{text:?}");
+        }
+        assert!("2147483647:1".parse::<Version>().is_ok());
+    }
+
+    #[test]
+    fn numbers_of_any_length() {
+        let long = "1".repeat(150);
+        assert_eq!(version(&long).compare(&version("2")), Ordering::Greater);
+        assert_eq!(
+            version("12345678901234567890").compare(&version("12345678901234567891")),
+            Ordering::Less
+        );
+    }
+
+    #[test]
+    fn equal_to_dpkg_is_not_the_same_text() {
+        assert_eq!(
+            version("0:1.0").compare(&version("1.00-0")),
+            Ordering::Equal
+        );
+        assert_ne!(version("0:1.0"), version("1.00-0"));
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics_and_keeps_the_text(text in "\\PC{0,40}") {
+            if let Ok(version) = text.parse::<Version>() {
+                prop_assert_eq!(version.to_string(), text);
+                prop_assert_eq!(version.compare(&version), Ordering::Equal);
+            }
+        }
+
+        #[test]
+        fn the_order_is_antisymmetric(
+            a in "[0-9][0-9a-b.+~]{0,5}(-[0a~]{1,3})?",
+            b in "[0-9][0-9a-b.+~]{0,5}(-[0a~]{1,3})?",
+        ) {
+            let (a, b) = (version(&a), version(&b));
+            prop_assert_eq!(a.compare(&b), b.compare(&a).reverse());
+        }
+    }
+}
