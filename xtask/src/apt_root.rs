@@ -58,7 +58,10 @@ impl AptRoot {
             fs::create_dir_all(folder.join(path))?;
         }
         fs::write(folder.join("var/lib/dpkg/status"), "")?;
-        let root = Self { folder, environment: BTreeMap::new() };
+        let root = Self {
+            folder,
+            environment: BTreeMap::new(),
+        };
         root.link_methods(method)?;
         fs::write(root.config(), root.settings(&native_architecture()?))?;
         Ok(root)
@@ -66,7 +69,9 @@ impl AptRoot {
 
     fn link_methods(&self, method: &Path) -> Result<()> {
         let methods = self.folder.join("usr/lib/apt/methods");
-        let system = fs::read_dir(SYSTEM_METHODS).with_context(|| format!("apt's methods are not in {SYSTEM_METHODS}: is this Debian or Ubuntu?"))?;
+        let system = fs::read_dir(SYSTEM_METHODS).with_context(|| {
+            format!("apt's methods are not in {SYSTEM_METHODS}: is this Debian or Ubuntu?")
+        })?;
         for entry in system {
             let entry = entry?;
             if entry.file_name() != "s3" {
@@ -127,13 +132,21 @@ impl AptRoot {
     pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         isolate(&mut command);
-        command.env("APT_CONFIG", self.config()).env("LC_ALL", "C.UTF-8").env("DEBIAN_FRONTEND", "noninteractive").envs(&self.environment);
+        command
+            .env("APT_CONFIG", self.config())
+            .env("LC_ALL", "C.UTF-8")
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .envs(&self.environment);
         command
     }
 
     /// Runs apt-get with `arguments`, the methods' conversation recorded.
     pub(crate) fn apt_get(&self, arguments: &[&str]) -> Result<AptOutcome> {
-        let outcome = process::run(self.command("apt-get").args(["-o", "Debug::pkgAcquire::Worker=1"]).args(arguments))?;
+        let outcome = process::run(
+            self.command("apt-get")
+                .args(["-o", "Debug::pkgAcquire::Worker=1"])
+                .args(arguments),
+        )?;
         Ok(AptOutcome::from(outcome))
     }
 
@@ -156,7 +169,16 @@ impl AptRoot {
     /// The version of a package that is installed in this root.
     pub(crate) fn installed(&self, package: &str) -> Result<Option<String>> {
         let mut command = Command::new("dpkg-query");
-        command.arg(format!("--admindir={}", self.path("var/lib/dpkg").display())).args(["--show", "--showformat=${db:Status-Status} ${Version}", package]);
+        command
+            .arg(format!(
+                "--admindir={}",
+                self.path("var/lib/dpkg").display()
+            ))
+            .args([
+                "--show",
+                "--showformat=${db:Status-Status} ${Version}",
+                package,
+            ]);
         let outcome = process::run(&mut command)?;
         Ok(outcome.stdout.strip_prefix("installed ").map(str::to_owned))
     }
@@ -166,7 +188,10 @@ impl AptRoot {
         for folder in ["var/lib/apt/lists", "var/cache/apt"] {
             fs::remove_dir_all(self.path(folder))?;
         }
-        for folder in ["var/cache/apt/archives/partial", "var/lib/apt/lists/partial"] {
+        for folder in [
+            "var/cache/apt/archives/partial",
+            "var/lib/apt/lists/partial",
+        ] {
             fs::create_dir_all(self.path(folder))?;
         }
         Ok(())
@@ -203,7 +228,9 @@ impl AptOutcome {
     /// The note that a download was not sandboxed is no complaint: it tells of the folder, not of the repository.
     pub(crate) fn has_complaint(&self) -> bool {
         let text = self.outcome.text();
-        text.lines().any(|line| (line.starts_with("W: ") || line.starts_with("E: ")) && !line.contains("unsandboxed"))
+        text.lines().any(|line| {
+            (line.starts_with("W: ") || line.starts_with("E: ")) && !line.contains("unsandboxed")
+        })
     }
 
     /// Everything, for a person who looks for the cause.
@@ -222,11 +249,17 @@ impl From<Outcome> for AptOutcome {
         let mut transcript = String::new();
         let mut rest = String::new();
         for line in outcome.stderr.lines() {
-            if let Some(message) = line.strip_prefix(" -> ").or_else(|| line.strip_prefix(" <- ")) {
+            if let Some(message) = line
+                .strip_prefix(" -> ")
+                .or_else(|| line.strip_prefix(" <- "))
+            {
                 // The configuration is the whole of apt.conf, on one line.
                 if !message.contains(":601%20") {
                     let (arrow, _) = line.split_at(4);
-                    transcript.push_str(&format!("{arrow}{}\n", decode(message).trim_end().replace('\n', "\n      ")));
+                    transcript.push_str(&format!(
+                        "{arrow}{}\n",
+                        decode(message).trim_end().replace('\n', "\n      ")
+                    ));
                 }
             } else if !is_worker_note(line) {
                 rest.push_str(line);
@@ -234,13 +267,25 @@ impl From<Outcome> for AptOutcome {
             }
         }
         outcome.stderr = rest;
-        Self { outcome, transcript }
+        Self {
+            outcome,
+            transcript,
+        }
     }
 }
 
 /// Lines of `Debug::pkgAcquire::Worker` that are no messages.
 fn is_worker_note(line: &str) -> bool {
-    ["Starting method ", "Configured access method ", "Version:", "Method ", "SingleInstance:", "Pipeline:"].iter().any(|start| line.starts_with(start))
+    [
+        "Starting method ",
+        "Configured access method ",
+        "Version:",
+        "Method ",
+        "SingleInstance:",
+        "Pipeline:",
+    ]
+    .iter()
+    .any(|start| line.starts_with(start))
 }
 
 /// Undoes apt's quoting of a message in its debug log (`%0a`, `%20`).
@@ -248,7 +293,10 @@ fn decode(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&byte, tail)) = rest.split_first() {
-        let quoted = tail.get(..2).and_then(|pair| std::str::from_utf8(pair).ok()).and_then(|pair| u8::from_str_radix(pair, 16).ok());
+        let quoted = tail
+            .get(..2)
+            .and_then(|pair| std::str::from_utf8(pair).ok())
+            .and_then(|pair| u8::from_str_radix(pair, 16).ok());
         match quoted {
             Some(value) if byte == b'%' => {
                 bytes.push(value);
@@ -267,7 +315,11 @@ fn decode(text: &str) -> String {
 pub(crate) fn isolate(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         let upper = name.to_string_lossy().to_uppercase();
-        if upper.starts_with("AWS_") || upper.starts_with("DEBUCKET_") || upper.ends_with("_PROXY") || upper == "APT_CONFIG" {
+        if upper.starts_with("AWS_")
+            || upper.starts_with("DEBUCKET_")
+            || upper.ends_with("_PROXY")
+            || upper == "APT_CONFIG"
+        {
             command.env_remove(&name);
         }
     }
@@ -298,7 +350,10 @@ mod tests {
         };
         let apt = AptOutcome::from(outcome);
         assert_eq!(apt.outcome.stderr, "W: careful\n");
-        assert_eq!(apt.transcript, " <- s3:100 Capabilities\n      Version: 1.2\n");
+        assert_eq!(
+            apt.transcript,
+            " <- s3:100 Capabilities\n      Version: 1.2\n"
+        );
         assert!(apt.has_complaint());
     }
 

@@ -34,7 +34,10 @@ impl Binaries {
     pub(crate) fn provide(folder: Option<&Path>, profile: Profile) -> Result<Self> {
         if let Some(folder) = folder {
             let folder = std::path::absolute(folder)?;
-            let binaries = Self { debucket: folder.join("debucket"), method: folder.join("apt-method-s3") };
+            let binaries = Self {
+                debucket: folder.join("debucket"),
+                method: folder.join("apt-method-s3"),
+            };
             for path in [&binaries.debucket, &binaries.method] {
                 if !path.is_file() {
                     bail!("{} does not exist", path.display());
@@ -42,12 +45,21 @@ impl Binaries {
             }
             return Ok(binaries);
         }
-        let mut built = cargo_build(&["--package", "debucket", "--package", "apt-method-s3"], profile)?;
+        let mut built = cargo_build(
+            &["--package", "debucket", "--package", "apt-method-s3"],
+            profile,
+        )?;
         let mut take = |name: &str| {
-            let at = built.iter().position(|path| path.file_name().is_some_and(|file| file == name));
-            at.map(|at| built.swap_remove(at)).with_context(|| format!("cargo built no `{name}`"))
+            let at = built
+                .iter()
+                .position(|path| path.file_name().is_some_and(|file| file == name));
+            at.map(|at| built.swap_remove(at))
+                .with_context(|| format!("cargo built no `{name}`"))
         };
-        Ok(Self { debucket: take("debucket")?, method: take("apt-method-s3")? })
+        Ok(Self {
+            debucket: take("debucket")?,
+            method: take("apt-method-s3")?,
+        })
     }
 }
 
@@ -73,11 +85,16 @@ struct Message {
 /// Builds what `arguments` name and gives the executables that came of it.
 pub(crate) fn cargo_build(arguments: &[&str], profile: Profile) -> Result<Vec<PathBuf>> {
     let mut command = cargo();
-    command.args(["build", "--message-format=json-render-diagnostics"]).args(arguments);
+    command
+        .args(["build", "--message-format=json-render-diagnostics"])
+        .args(arguments);
     if profile == Profile::Release {
         command.arg("--release");
     }
-    let output = command.stderr(Stdio::inherit()).output().context("cannot start cargo")?;
+    let output = command
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cannot start cargo")?;
     if !output.status.success() {
         bail!("`cargo build {}` failed", arguments.join(" "));
     }
@@ -87,7 +104,8 @@ pub(crate) fn cargo_build(arguments: &[&str], profile: Profile) -> Result<Vec<Pa
 fn executables(messages: &str) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for line in messages.lines().filter(|line| line.starts_with('{')) {
-        let message: Message = serde_json::from_str(line).context("cargo sent a message that is not understood")?;
+        let message: Message =
+            serde_json::from_str(line).context("cargo sent a message that is not understood")?;
         if message.reason == "compiler-artifact" {
             found.extend(message.executable);
         }
@@ -108,7 +126,10 @@ mod tests {
             "\n",
             r#"{"reason":"build-finished","success":true}"#,
         );
-        assert_eq!(executables(messages).unwrap(), [PathBuf::from("/t/debug/debucket")]);
+        assert_eq!(
+            executables(messages).unwrap(),
+            [PathBuf::from("/t/debug/debucket")]
+        );
     }
 
     #[test]

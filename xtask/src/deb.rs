@@ -65,7 +65,10 @@ impl Package {
 
     /// Its file name, as Debian's tools give it: without the epoch.
     pub(crate) fn file_name(&self) -> String {
-        let version = self.version.split_once(':').map_or(self.version.as_str(), |(_, rest)| rest);
+        let version = self
+            .version
+            .split_once(':')
+            .map_or(self.version.as_str(), |(_, rest)| rest);
         format!("{}_{version}_{}.deb", self.name, self.architecture)
     }
 
@@ -76,8 +79,16 @@ impl Package {
             "Package: {}\nVersion: {}\nArchitecture: {}\nMaintainer: Test <test@example.org>\nSection: misc\nPriority: optional\n{}Description: package of a test\n It has one file.\n",
             self.name, self.version, self.architecture, self.fields
         );
-        write(&tree.path().join("DEBIAN/control"), control.as_bytes(), 0o644)?;
-        write(&tree.path().join(format!("usr/share/{}/payload", self.name)), &self.payload, 0o644)?;
+        write(
+            &tree.path().join("DEBIAN/control"),
+            control.as_bytes(),
+            0o644,
+        )?;
+        write(
+            &tree.path().join(format!("usr/share/{}/payload", self.name)),
+            &self.payload,
+            0o644,
+        )?;
         let file = folder.join(self.file_name());
         build_tree(tree.path(), &file, "gzip")?;
         Ok(file)
@@ -88,15 +99,26 @@ impl Package {
 pub(crate) fn build_tree(tree: &Path, file: &Path, compression: &str) -> Result<()> {
     fs::set_permissions(tree, fs::Permissions::from_mode(0o755))?;
     let mut command = Command::new("dpkg-deb");
-    command.env("SOURCE_DATE_EPOCH", SOURCE_DATE_EPOCH).args(["--root-owner-group", &format!("-Z{compression}"), "--build"]);
-    process::run(command.arg(tree).arg(file))?.success().context("dpkg-deb could not build the package")?;
+    command.env("SOURCE_DATE_EPOCH", SOURCE_DATE_EPOCH).args([
+        "--root-owner-group",
+        &format!("-Z{compression}"),
+        "--build",
+    ]);
+    process::run(command.arg(tree).arg(file))?
+        .success()
+        .context("dpkg-deb could not build the package")?;
     Ok(())
 }
 
 /// Writes a file with its folders, all with fixed modes, whatever the umask is.
 pub(crate) fn write(path: &Path, content: &[u8], mode: u32) -> Result<()> {
-    let parent = path.parent().with_context(|| format!("{} has no parent", path.display()))?;
-    let missing: Vec<_> = parent.ancestors().take_while(|folder| !folder.exists()).collect();
+    let parent = path
+        .parent()
+        .with_context(|| format!("{} has no parent", path.display()))?;
+    let missing: Vec<_> = parent
+        .ancestors()
+        .take_while(|folder| !folder.exists())
+        .collect();
     for folder in missing.into_iter().rev() {
         fs::create_dir(folder)?;
         fs::set_permissions(folder, fs::Permissions::from_mode(0o755))?;
@@ -108,7 +130,9 @@ pub(crate) fn write(path: &Path, content: &[u8], mode: u32) -> Result<()> {
 
 /// Bytes that do not compress, told by `seed` alone (xorshift64*).
 pub(crate) fn noise(seed: &str, size: usize) -> Vec<u8> {
-    let mut state = seed.bytes().fold(0x9e37_79b9_7f4a_7c15_u64, |state, byte| (state ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)) | 1;
+    let mut state = seed.bytes().fold(0x9e37_79b9_7f4a_7c15_u64, |state, byte| {
+        (state ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    }) | 1;
     let mut bytes = Vec::with_capacity(size + 8);
     while bytes.len() < size {
         state ^= state >> 12;
@@ -127,7 +151,9 @@ mod tests {
     #[test]
     fn the_same_description_gives_the_same_bytes() {
         let folder = tempfile::tempdir().unwrap();
-        let package = Package::new("twice", "1:2.0-1").architecture("amd64").payload_of(1000);
+        let package = Package::new("twice", "1:2.0-1")
+            .architecture("amd64")
+            .payload_of(1000);
         let first = fs::read(package.build(folder.path()).unwrap()).unwrap();
         let file = package.build(folder.path()).unwrap();
         assert_eq!(file.file_name().unwrap(), "twice_2.0-1_amd64.deb");

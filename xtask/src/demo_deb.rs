@@ -25,7 +25,8 @@ pub(crate) struct DemoDeb {
 impl DemoDeb {
     /// Builds it and prints where it is.
     pub(crate) fn run(&self) -> Result<()> {
-        fs::create_dir_all(&self.out).with_context(|| format!("cannot make {}", self.out.display()))?;
+        fs::create_dir_all(&self.out)
+            .with_context(|| format!("cannot make {}", self.out.display()))?;
         let file = build(&self.version, &self.out)?;
         println!("{}", file.display());
         Ok(())
@@ -36,10 +37,15 @@ impl DemoDeb {
 pub(crate) fn build(version: &str, out: &Path) -> Result<PathBuf> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || ".+~-".contains(c);
     if !version.starts_with(|c: char| c.is_ascii_digit()) || !version.chars().all(allowed) {
-        bail!("`{version}` is no version of a package: a digit, then letters, digits and `. + ~ -` (deb-version(7))");
+        bail!(
+            "`{version}` is no version of a package: a digit, then letters, digits and `. + ~ -` (deb-version(7))"
+        );
     }
     let source = workspace().join("examples/helloworld");
-    let read = |name: &str| fs::read_to_string(source.join(name)).with_context(|| format!("cannot read {}", source.join(name).display()));
+    let read = |name: &str| {
+        fs::read_to_string(source.join(name))
+            .with_context(|| format!("cannot read {}", source.join(name).display()))
+    };
     let fill = |text: String| text.replace("@VERSION@", version);
 
     let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
@@ -48,13 +54,26 @@ pub(crate) fn build(version: &str, out: &Path) -> Result<PathBuf> {
     let copyright = read("debian/copyright")?;
     let changelog = gzip(fill(read("debian/changelog")?).as_bytes())?;
     // In KiB, each file rounded up, as deb-substvars(5) has it; one more for each of the five folders.
-    let installed_size = [program.len(), copyright.len(), changelog.len()].iter().map(|bytes| bytes.div_ceil(1024)).sum::<usize>() + 5;
-    let control = fill(read("debian/control")?).replace("@INSTALLED-SIZE@", &installed_size.to_string());
+    let installed_size = [program.len(), copyright.len(), changelog.len()]
+        .iter()
+        .map(|bytes| bytes.div_ceil(1024))
+        .sum::<usize>()
+        + 5;
+    let control =
+        fill(read("debian/control")?).replace("@INSTALLED-SIZE@", &installed_size.to_string());
 
     deb::write(&tree.join("DEBIAN/control"), control.as_bytes(), 0o644)?;
     deb::write(&tree.join("usr/bin/helloworld"), program.as_bytes(), 0o755)?;
-    deb::write(&tree.join("usr/share/doc/helloworld/copyright"), copyright.as_bytes(), 0o644)?;
-    deb::write(&tree.join("usr/share/doc/helloworld/changelog.gz"), &changelog, 0o644)?;
+    deb::write(
+        &tree.join("usr/share/doc/helloworld/copyright"),
+        copyright.as_bytes(),
+        0o644,
+    )?;
+    deb::write(
+        &tree.join("usr/share/doc/helloworld/changelog.gz"),
+        &changelog,
+        0o644,
+    )?;
     let file = out.join(format!("helloworld_{version}_all.deb"));
     deb::build_tree(&tree, &file, "xz")?;
     Ok(file)
@@ -80,11 +99,35 @@ mod tests {
         let second = build("0.1", two.path()).unwrap();
         assert!(fs::read(&first).unwrap() == fs::read(second).unwrap());
 
-        let fields = process::run(Command::new("dpkg-deb").arg("--field").arg(&first)).unwrap().success().unwrap().stdout;
-        assert!(fields.contains("Version: 0.1\nArchitecture: all\n"), "{fields}");
-        process::run(Command::new("dpkg-deb").arg("--extract").arg(&first).arg(one.path())).unwrap().success().unwrap();
-        let greeting = process::run(&mut Command::new(one.path().join("usr/bin/helloworld"))).unwrap().success().unwrap();
-        assert!(greeting.stdout.contains("Hello, world! This is helloworld 0.1"), "{}", greeting.stdout);
+        let fields = process::run(Command::new("dpkg-deb").arg("--field").arg(&first))
+            .unwrap()
+            .success()
+            .unwrap()
+            .stdout;
+        assert!(
+            fields.contains("Version: 0.1\nArchitecture: all\n"),
+            "{fields}"
+        );
+        process::run(
+            Command::new("dpkg-deb")
+                .arg("--extract")
+                .arg(&first)
+                .arg(one.path()),
+        )
+        .unwrap()
+        .success()
+        .unwrap();
+        let greeting = process::run(&mut Command::new(one.path().join("usr/bin/helloworld")))
+            .unwrap()
+            .success()
+            .unwrap();
+        assert!(
+            greeting
+                .stdout
+                .contains("Hello, world! This is helloworld 0.1"),
+            "{}",
+            greeting.stdout
+        );
     }
 
     #[test]

@@ -25,30 +25,40 @@ fn lock<T>(mutex: &'static Mutex<T>) -> MutexGuard<'static, T> {
 
 /// Starts to watch for signals. Called once, first thing.
 pub(crate) fn watch() -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     let (mut int, mut term, mut hup) = {
         let _guard = runtime.enter();
-        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?, signal(SignalKind::hangup())?)
+        (
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::hangup())?,
+        )
     };
-    std::thread::Builder::new().name("signals".into()).spawn(move || {
-        let code = runtime.block_on(async move {
-            tokio::select! {
-                _ = int.recv() => 130,
-                _ = term.recv() => 143,
-                _ = hup.recv() => 129,
-            }
-        });
-        eprintln!("\nInterrupted: cleaning up.");
-        clear();
-        std::process::exit(code);
-    })?;
+    std::thread::Builder::new()
+        .name("signals".into())
+        .spawn(move || {
+            let code = runtime.block_on(async move {
+                tokio::select! {
+                    _ = int.recv() => 130,
+                    _ = term.recv() => 143,
+                    _ = hup.recv() => 129,
+                }
+            });
+            eprintln!("\nInterrupted: cleaning up.");
+            clear();
+            std::process::exit(code);
+        })?;
     Ok(())
 }
 
 fn clear() {
     for child in std::mem::take(&mut *lock(&CHILDREN)) {
         // `kill` is a program of every Linux; a system call would need another dependency for this one line.
-        let _ = Command::new("kill").args(["-KILL", &child.to_string()]).status();
+        let _ = Command::new("kill")
+            .args(["-KILL", &child.to_string()])
+            .status();
     }
     for (engine, name) in std::mem::take(&mut *lock(&CONTAINERS)) {
         remove_container(&engine, &name);
@@ -80,7 +90,11 @@ pub(crate) fn end_container(engine: &str, name: &str) {
 }
 
 fn remove_container(engine: &str, name: &str) {
-    let _ = Command::new(engine).args(["rm", "--force", name]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let _ = Command::new(engine)
+        .args(["rm", "--force", name])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
 }
 
 /// A temporary folder that is gone at the end, whatever the end is.
@@ -94,7 +108,10 @@ pub(crate) struct TempFolder {
 impl TempFolder {
     /// Makes one below the system's folder for temporary files.
     pub(crate) fn new(name: &str) -> Result<Self> {
-        let folder = tempfile::Builder::new().prefix(&format!("debucket-{name}-")).tempdir().context("cannot make a temporary folder")?;
+        let folder = tempfile::Builder::new()
+            .prefix(&format!("debucket-{name}-"))
+            .tempdir()
+            .context("cannot make a temporary folder")?;
         let path = folder.keep();
         lock(&FOLDERS).insert(path.clone());
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
@@ -110,7 +127,10 @@ impl TempFolder {
 impl Drop for TempFolder {
     fn drop(&mut self) {
         if let Err(error) = fs::remove_dir_all(&self.path) {
-            eprintln!("warning: {} could not be removed: {error}", self.path.display());
+            eprintln!(
+                "warning: {} could not be removed: {error}",
+                self.path.display()
+            );
         }
         lock(&FOLDERS).remove(&self.path);
     }
@@ -125,7 +145,10 @@ mod tests {
         let folder = TempFolder::new("test").unwrap();
         let path = folder.path().to_owned();
         fs::write(path.join("file"), "content").unwrap();
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o755);
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o755
+        );
         assert!(lock(&FOLDERS).contains(&path));
         drop(folder);
         assert!(!path.exists());

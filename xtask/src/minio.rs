@@ -71,21 +71,33 @@ pub(crate) fn find() -> Result<Source> {
         return Ok(Source::Program(path));
     }
     let cache = cache_folder();
-    let mut folders: Vec<_> = env::var_os("PATH").map(|path| env::split_paths(&path).collect()).unwrap_or_default();
+    let mut folders: Vec<_> = env::var_os("PATH")
+        .map(|path| env::split_paths(&path).collect())
+        .unwrap_or_default();
     folders.extend(env::home_dir().map(|home| home.join("go/bin")));
     folders.push(cache.clone());
-    if let Some(program) = folders.iter().map(|folder| folder.join("minio")).find(|path| path.is_file()) {
+    if let Some(program) = folders
+        .iter()
+        .map(|folder| folder.join("minio"))
+        .find(|path| path.is_file())
+    {
         return Ok(Source::Program(program));
     }
     for engine in ["docker", "podman"] {
         // The client alone is not enough: its daemon must answer.
-        if process::on_path(engine) && process::run(Command::new(engine).arg("info")).is_ok_and(|outcome| outcome.code() == 0) {
+        if process::on_path(engine)
+            && process::run(Command::new(engine).arg("info"))
+                .is_ok_and(|outcome| outcome.code() == 0)
+        {
             return Ok(Source::Container(engine.into()));
         }
     }
     match go_version() {
         Some(version) if version >= GO => build(&cache),
-        Some((major, minor)) => bail!("{}\n  (Go {major}.{minor} is here, which is too old)", missing()),
+        Some((major, minor)) => bail!(
+            "{}\n  (Go {major}.{minor} is here, which is too old)",
+            missing()
+        ),
         None => bail!("{}", missing()),
     }
 }
@@ -102,7 +114,8 @@ fn missing() -> String {
 }
 
 fn cache_folder() -> PathBuf {
-    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| binaries::workspace().join("target"), PathBuf::from);
+    let target = env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| binaries::workspace().join("target"), PathBuf::from);
     std::path::absolute(&target).unwrap_or(target).join("minio")
 }
 
@@ -120,11 +133,20 @@ fn parse_go_version(text: &str) -> Option<(u32, u32)> {
 }
 
 fn build(cache: &Path) -> Result<Source> {
-    eprintln!("MinIO is not here; building it once with Go into {} (some minutes): go install {MODULE}", cache.display());
+    eprintln!(
+        "MinIO is not here; building it once with Go into {} (some minutes): go install {MODULE}",
+        cache.display()
+    );
     fs::create_dir_all(cache)?;
     let mut command = Command::new("go");
-    command.args(["install", MODULE]).env("GOBIN", cache).env("CGO_ENABLED", "0").env_remove("GOFLAGS");
-    process::run_within(&mut command, Duration::from_secs(1800))?.success().context("Go could not build MinIO")?;
+    command
+        .args(["install", MODULE])
+        .env("GOBIN", cache)
+        .env("CGO_ENABLED", "0")
+        .env_remove("GOFLAGS");
+    process::run_within(&mut command, Duration::from_secs(1800))?
+        .success()
+        .context("Go could not build MinIO")?;
     Ok(Source::Program(cache.join("minio")))
 }
 
@@ -137,11 +159,19 @@ impl Minio {
         for _ in 0..3 {
             let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
             match launch(source, address, folder.path()) {
-                Ok(process) => return Ok(Self { address, _process: process, _folder: folder }),
+                Ok(process) => {
+                    return Ok(Self {
+                        address,
+                        _process: process,
+                        _folder: folder,
+                    });
+                }
                 Err(error) => last = Some(error),
             }
         }
-        Err(last.unwrap_or_else(|| anyhow::anyhow!("not tried")).context("MinIO does not start"))
+        Err(last
+            .unwrap_or_else(|| anyhow::anyhow!("not tried"))
+            .context("MinIO does not start"))
     }
 
     /// Its URL.
@@ -154,18 +184,32 @@ fn launch(source: &Source, address: SocketAddr, folder: &Path) -> Result<Process
     match source {
         Source::Program(program) => {
             let mut command = Command::new(program);
-            command.args(["server", "--quiet", "--address", &address.to_string()]).arg(folder.join("data"));
-            command.env("MINIO_ROOT_USER", ACCESS_KEY).env("MINIO_ROOT_PASSWORD", SECRET_KEY);
+            command
+                .args(["server", "--quiet", "--address", &address.to_string()])
+                .arg(folder.join("data"));
+            command
+                .env("MINIO_ROOT_USER", ACCESS_KEY)
+                .env("MINIO_ROOT_PASSWORD", SECRET_KEY);
             // No console, no look for updates, no configuration of the person who runs this.
-            command.env("MINIO_BROWSER", "off").env("MINIO_UPDATE", "off").env("HOME", folder).env("MINIO_CI_CD", "1");
+            command
+                .env("MINIO_BROWSER", "off")
+                .env("MINIO_UPDATE", "off")
+                .env("HOME", folder)
+                .env("MINIO_CI_CD", "1");
             let mut running = process::start(&mut command)?;
             let started = Instant::now();
             while !is_ready(address) {
                 if running.has_ended()? {
-                    bail!("it ended at once\n{}", running.finish(Duration::from_secs(1))?.report());
+                    bail!(
+                        "it ended at once\n{}",
+                        running.finish(Duration::from_secs(1))?.report()
+                    );
                 }
                 if started.elapsed() > Duration::from_secs(60) {
-                    bail!("it does not answer after a minute\n{}", running.kill()?.report());
+                    bail!(
+                        "it does not answer after a minute\n{}",
+                        running.kill()?.report()
+                    );
                 }
                 std::thread::sleep(Duration::from_millis(20));
             }
@@ -174,11 +218,31 @@ fn launch(source: &Source, address: SocketAddr, folder: &Path) -> Result<Process
         Source::Container(engine) => {
             let name = format!("debucket-minio-{}", address.port());
             let mut command = Command::new(engine);
-            command.args(["run", "--detach", "--rm", "--name", &name, "--publish", &format!("{address}:9000")]);
-            command.args(["--env", &format!("MINIO_ROOT_USER={ACCESS_KEY}"), "--env", &format!("MINIO_ROOT_PASSWORD={SECRET_KEY}")]);
+            command.args([
+                "run",
+                "--detach",
+                "--rm",
+                "--name",
+                &name,
+                "--publish",
+                &format!("{address}:9000"),
+            ]);
+            command.args([
+                "--env",
+                &format!("MINIO_ROOT_USER={ACCESS_KEY}"),
+                "--env",
+                &format!("MINIO_ROOT_PASSWORD={SECRET_KEY}"),
+            ]);
             interrupt::container_started(engine, &name);
-            let process = Process::Container { engine: engine.clone(), name };
-            process::run_within(command.args([IMAGE, "server", "/data"]), Duration::from_secs(600))?.success()?;
+            let process = Process::Container {
+                engine: engine.clone(),
+                name,
+            };
+            process::run_within(
+                command.args([IMAGE, "server", "/data"]),
+                Duration::from_secs(600),
+            )?
+            .success()?;
             let started = Instant::now();
             while !is_ready(address) {
                 if started.elapsed() > Duration::from_secs(60) {
@@ -201,7 +265,9 @@ fn is_ready(address: SocketAddr) -> bool {
         stream.read_to_end(&mut answer)?;
         Ok(answer)
     };
-    ask().is_ok_and(|answer| answer.starts_with(b"HTTP/1.0 200") || answer.starts_with(b"HTTP/1.1 200"))
+    ask().is_ok_and(|answer| {
+        answer.starts_with(b"HTTP/1.0 200") || answer.starts_with(b"HTTP/1.1 200")
+    })
 }
 
 #[cfg(test)]
@@ -219,7 +285,14 @@ mod tests {
     #[test]
     fn the_error_names_every_way() {
         let text = missing();
-        for way in ["MINIO_BIN", "PATH", "~/go/bin", "docker", "podman", "go install"] {
+        for way in [
+            "MINIO_BIN",
+            "PATH",
+            "~/go/bin",
+            "docker",
+            "podman",
+            "go install",
+        ] {
             assert!(text.contains(way), "{way}");
         }
     }

@@ -19,8 +19,13 @@ pub(crate) struct Narrator {
 impl Narrator {
     /// A story of `steps` steps; in colour on a terminal, unless `NO_COLOR` is set (<https://no-color.org>).
     pub(crate) fn new(steps: usize) -> Self {
-        let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        Self { steps, step: 0, colour }
+        let colour = std::io::stdout().is_terminal()
+            && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        Self {
+            steps,
+            step: 0,
+            colour,
+        }
     }
 
     /// The next step, and why it is done.
@@ -42,12 +47,20 @@ impl Narrator {
 
     /// A command as one would type it.
     pub(crate) fn command(&self, line: &str) {
-        self.say(&format!("     {} {}", self.paint("36", "$"), self.paint("36", line)));
+        self.say(&format!(
+            "     {} {}",
+            self.paint("36", "$"),
+            self.paint("36", line)
+        ));
     }
 
     /// What a command said.
     pub(crate) fn output(&self, text: &str) {
-        for line in text.lines().map(str::trim_end).filter(|line| !line.is_empty()) {
+        for line in text
+            .lines()
+            .map(str::trim_end)
+            .filter(|line| !line.is_empty())
+        {
             self.say(&format!("       {line}"));
         }
     }
@@ -61,7 +74,9 @@ impl Narrator {
     /// Shows `command` as `shown`, runs it, and shows what it said; fails with all of it if the command does.
     pub(crate) fn run(&self, shown: &str, command: &mut Command) -> Result<Outcome> {
         self.command(shown);
-        let outcome = process::run(command)?.success().with_context(|| format!("`{shown}` failed"))?;
+        let outcome = process::run(command)?
+            .success()
+            .with_context(|| format!("`{shown}` failed"))?;
         self.output(&outcome.text());
         Ok(outcome)
     }
@@ -73,7 +88,11 @@ impl Narrator {
     }
 
     fn paint(&self, code: &str, text: &str) -> String {
-        if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+        if self.colour {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
     }
 
     /// A line; a reader who has gone away (`| head`) is no reason to fail before the clean-up.

@@ -37,7 +37,9 @@ pub(crate) struct Outcome {
 impl Outcome {
     /// The exit code, or 128 + the signal that ended it, as a shell gives it.
     pub(crate) fn code(&self) -> i32 {
-        self.status.code().unwrap_or_else(|| 128 + self.status.signal().unwrap_or(0))
+        self.status
+            .code()
+            .unwrap_or_else(|| 128 + self.status.signal().unwrap_or(0))
     }
 
     /// Both streams, standard output first.
@@ -55,7 +57,11 @@ impl Outcome {
         if self.code() == code {
             return Ok(self);
         }
-        bail!("exit code {} instead of {code}\n{}", self.code(), self.report());
+        bail!(
+            "exit code {} instead of {code}\n{}",
+            self.code(),
+            self.report()
+        );
     }
 
     /// Fails unless either stream holds `needle`.
@@ -82,7 +88,11 @@ impl Outcome {
                 report.push_str(&format!("  {name}| {line}\n"));
             }
         }
-        report.push_str(&format!("  exit code {} after {:.2} s\n", self.code(), self.elapsed.as_secs_f64()));
+        report.push_str(&format!(
+            "  exit code {} after {:.2} s\n",
+            self.code(),
+            self.elapsed.as_secs_f64()
+        ));
         report
     }
 }
@@ -121,7 +131,13 @@ pub(crate) fn start(command: &mut Command) -> Result<Running> {
         .spawn()
         .with_context(|| format!("cannot start `{line}`"))?;
     interrupt::child_started(child.id());
-    Ok(Running { command: line, child, stdout, stderr, started })
+    Ok(Running {
+        command: line,
+        child,
+        stdout,
+        stderr,
+        started,
+    })
 }
 
 impl Running {
@@ -152,7 +168,11 @@ impl Running {
                 let _ = self.child.wait()?;
                 interrupt::child_ended(self.child.id());
                 let outcome = self.outcome(ExitStatus::from_raw(9))?;
-                bail!("no end after {} s, killed\n{}", limit.as_secs(), outcome.report());
+                bail!(
+                    "no end after {} s, killed\n{}",
+                    limit.as_secs(),
+                    outcome.report()
+                );
             }
             std::thread::sleep(Duration::from_millis(2));
         };
@@ -195,7 +215,10 @@ pub(crate) fn run_with_input(command: &mut Command, input: &[u8]) -> Result<Outc
     file.rewind()?;
     let line = render(command);
     let started = Instant::now();
-    let output = command.stdin(file).output().with_context(|| format!("cannot start `{line}`"))?;
+    let output = command
+        .stdin(file)
+        .output()
+        .with_context(|| format!("cannot start `{line}`"))?;
     Ok(Outcome {
         command: line,
         status: output.status,
@@ -229,7 +252,9 @@ pub(crate) fn quote(word: &OsStr) -> String {
 
 /// Whether a program of this name is on `PATH`.
 pub(crate) fn on_path(program: &str) -> bool {
-    let Some(path) = std::env::var_os("PATH") else { return false };
+    let Some(path) = std::env::var_os("PATH") else {
+        return false;
+    };
     std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
@@ -239,7 +264,10 @@ mod tests {
 
     #[test]
     fn a_word_is_quoted_only_where_a_shell_would_split_it() {
-        assert_eq!(quote(OsStr::new("s3://bucket/prefix")), "s3://bucket/prefix");
+        assert_eq!(
+            quote(OsStr::new("s3://bucket/prefix")),
+            "s3://bucket/prefix"
+        );
         assert_eq!(quote(OsStr::new("two words")), "'two words'");
         assert_eq!(quote(OsStr::new("it's")), r"'it'\''s'");
         assert_eq!(quote(OsStr::new("")), "''");
@@ -247,15 +275,24 @@ mod tests {
 
     #[test]
     fn an_outcome_has_both_streams_and_the_code() {
-        let outcome = run(Command::new("sh").args(["-c", "echo out; echo err >&2; exit 3"])).unwrap();
-        assert_eq!((outcome.code(), outcome.stdout.as_str(), outcome.stderr.as_str()), (3, "out\n", "err\n"));
+        let outcome =
+            run(Command::new("sh").args(["-c", "echo out; echo err >&2; exit 3"])).unwrap();
+        assert_eq!(
+            (
+                outcome.code(),
+                outcome.stdout.as_str(),
+                outcome.stderr.as_str()
+            ),
+            (3, "out\n", "err\n")
+        );
         assert!(outcome.clone().success().is_err());
         outcome.expect_code(3).unwrap();
     }
 
     #[test]
     fn a_program_that_hangs_is_killed() {
-        let error = run_within(Command::new("sleep").arg("60"), Duration::from_millis(50)).unwrap_err();
+        let error =
+            run_within(Command::new("sleep").arg("60"), Duration::from_millis(50)).unwrap_err();
         assert!(error.to_string().contains("killed"), "{error}");
     }
 }
