@@ -418,7 +418,7 @@ mod tests {
         }
 
         #[test]
-        fn a_damaged_state_is_refused(at in any::<proptest::sample::Index>(), bit in 0..8) {
+        fn a_damaged_state_is_refused(at in any::<proptest::sample::Index>(), bit in 0u8..8) {
             let mut hasher = Hasher::new(&Algorithm::ALL);
             hasher.update(b"some bytes");
             let mut saved = hasher.save();
