@@ -75,6 +75,13 @@ pub enum DebError {
     /// The control file is malformed.
     #[error("malformed control file: {0}")]
     Control(#[from] ParagraphError),
+    /// The control file ends within a line. dpkg refuses to install such a package.
+    #[error("malformed control file: no newline at its end")]
+    NoFinalNewline,
+    /// The last field of the control file is empty and nothing follows, in which dpkg sees a file
+    /// that was cut off.
+    #[error("malformed control file: the last field, {0:?}, is empty, which dpkg refuses")]
+    EmptyLastField(String),
     /// The control file lacks a field.
     #[error("malformed control file: there is no {0} field")]
     MissingField(&'static str),
@@ -146,16 +153,19 @@ struct Input<R> {
 
 impl<R: Read> Read for Input<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self.reader.read(buffer) {
-            Ok(size) => {
-                self.hasher.update(&buffer[..size]);
-                Ok(size)
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(error),
-            Err(error) => {
-                let kind = error.kind();
-                self.failed = Some(error);
-                Err(kind.into())
+        loop {
+            match self.reader.read(buffer) {
+                Ok(size) => {
+                    self.hasher.update(&buffer[..size]);
+                    return Ok(size);
+                }
+                // Not every layer above would try again.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    let kind = error.kind();
+                    self.failed = Some(error);
+                    return Err(kind.into());
+                }
             }
         }
     }
@@ -248,17 +258,25 @@ fn next_member<R: Read>(archive: &mut Archive<R>, expected: &str) -> Result<Stri
 }
 
 fn from_control(mut control: Vec<u8>, digests: Digests) -> Result<Deb, DebError> {
+    let blank_line_at_end = control.ends_with(b"\n\n");
     let blank = control
         .iter()
         .position(|&b| b != b'\n')
         .unwrap_or(control.len());
     control.drain(..blank);
-    while control.last() == Some(&b'\n') {
-        control.pop();
+    match control.iter().rposition(|&b| b != b'\n') {
+        Some(last) if last + 1 == control.len() => return Err(DebError::NoFinalNewline),
+        Some(last) => control.truncate(last + 2),
+        None => return Err(ParagraphError::Empty.into()),
     }
-    control.push(b'\n');
 
     let paragraph = Paragraph::parse(&control)?;
+    if let Some(last) = paragraph.fields().last()
+        && last.value.is_empty()
+        && !blank_line_at_end
+    {
+        return Err(DebError::EmptyLastField(last.name.to_owned()));
+    }
     for field in paragraph.fields() {
         if INDEX_FIELDS
             .iter()

@@ -1,8 +1,19 @@
-//! The model of an APT repository.
+//! The model of an APT repository, pure: no network, no clock, no files beyond `Read` and `Write`.
+//!
+//! What exists: control [`paragraph`]s, [`name`]s and [`version`]s, [`deb`] files, [`packages`] indexes and their
+//! [`compression`], [`release`] files, [`commit`]s, and [`pool`], which says where each of them lies. What happens: a
+//! [`plan`] turns a suite and an intent into the suite as it shall be, [`indexes`] turns the plan into files.
 
+pub mod commit;
 pub mod compression;
 pub mod deb;
 pub mod digest;
+pub mod indexes;
 pub mod name;
+pub mod packages;
 pub mod paragraph;
+pub mod plan;
+pub mod pool;
+pub mod release;
+pub mod settings;
 pub mod version;

@@ -120,7 +120,6 @@ impl<R: Read> Archive<R> {
             match self.read(&mut buffer) {
                 Ok(0) => break,
                 Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(DebError::Read(error)),
             }
         }
@@ -137,7 +136,6 @@ impl<R: Read> Archive<R> {
             match self.input.read(&mut buffer[filled..]) {
                 Ok(0) => break,
                 Ok(size) => filled += size,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(DebError::Read(error)),
             }
         }

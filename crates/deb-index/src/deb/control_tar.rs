@@ -110,6 +110,11 @@ fn walk(decoded: &mut impl Read, control: &mut Option<Vec<u8>>) -> Result<(), St
                 ));
             }
         }
+        let regular = matches!(kind, EntryType::Regular | EntryType::Continuous);
+        if !regular && entry.header().entry_size().ok() != Some(0) {
+            // Readers disagree on whether such content is there to be skipped.
+            return Err("a folder or link has content".to_owned());
+        }
         let name = match long_name.take() {
             Some(name) => name,
             None => entry.path_bytes().into_owned(),
@@ -117,7 +122,6 @@ fn walk(decoded: &mut impl Read, control: &mut Option<Vec<u8>>) -> Result<(), St
         if !is_control(&name)? {
             continue;
         }
-        let regular = matches!(kind, EntryType::Regular | EntryType::Continuous);
         if !regular || name.ends_with(b"/") {
             return Err("control is not a regular file".to_owned());
         }
