@@ -1,0 +1,174 @@
+//! ASCII armor around OpenPGP packets
+//! ([RFC 9580, section 6](https://www.rfc-editor.org/rfc/rfc9580.html#name-forming-ascii-armor)).
+//!
+//! Key files come armored or binary, one block or several behind one another, with text around the
+//! blocks: [`packets`] takes them all. A signature's armor is framed by its caller first.
+
+use std::io::Read as _;
+
+use pgp::{
+    armor::{Dearmor, DearmorOptions},
+    composed::{ArmorOptions, DetachedSignature},
+    packet::Signature,
+};
+use zeroize::Zeroizing;
+
+/// What a file of keys holds.
+pub(crate) struct Packets {
+    /// The packets, one block behind the other. They may be secret: wiped when dropped.
+    pub(crate) bytes: Zeroizing<Vec<u8>>,
+}
+
+/// Why there are no packets.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ArmorError {
+    #[error("it is empty")]
+    Empty,
+    #[error("it is {0}, not an OpenPGP key")]
+    OtherFormat(&'static str),
+    #[error("it is neither ASCII armor (-----BEGIN PGP …) nor binary OpenPGP data")]
+    NotOpenPgp,
+    #[error("its armor has no end line (“{0}”): it was cut short")]
+    Unfinished(String),
+    #[error("its armor is damaged")]
+    Damaged,
+}
+
+/// Formats that are often taken for OpenPGP keys: how they begin, what they are.
+const OTHER_FORMATS: [(&str, &str); 6] = [
+    ("-----BEGIN OPENSSH PRIVATE KEY", "an OpenSSH key"),
+    ("-----BEGIN RSA PRIVATE KEY", "an RSA key in PEM (PKCS #1)"),
+    ("-----BEGIN PRIVATE KEY", "a key in PEM (PKCS #8)"),
+    ("-----BEGIN ENCRYPTED PRIVATE KEY", "a key in PEM (PKCS #8)"),
+    ("-----BEGIN PUBLIC KEY", "a public key in PEM"),
+    ("ssh-", "an SSH public key"),
+];
+
+/// The packets of a file of keys, armored or binary.
+pub(crate) fn packets(file: &[u8]) -> Result<Packets, ArmorError> {
+    let Some(&first) = file.first() else {
+        return Err(ArmorError::Empty);
+    };
+    // A keybox (`pubring.kbx`) has its magic behind eight bytes.
+    if file.get(8..12) == Some(b"KBXf") {
+        return Err(ArmorError::OtherFormat(
+            "a GnuPG keybox (use `gpg --export`)",
+        ));
+    }
+    // Every packet begins with a byte whose highest bit is set; no armor does.
+    if first & 0x80 != 0 && !file.starts_with(b"\xef\xbb\xbf") {
+        return Ok(Packets {
+            bytes: Zeroizing::new(file.to_vec()),
+        });
+    }
+    let mut bytes = Zeroizing::new(Vec::new());
+    let mut offset = 0;
+    let mut block: Option<(usize, Vec<u8>)> = None;
+    let mut found = false;
+    for line in file.split_inclusive(|&byte| byte == b'\n') {
+        let start = offset;
+        offset += line.len();
+        let text = line.trim_ascii_end();
+        match &block {
+            None => {
+                if let Some(label) = text.strip_prefix(b"-----BEGIN PGP ") {
+                    let mut end = b"-----END PGP ".to_vec();
+                    end.extend_from_slice(label);
+                    block = Some((start, end));
+                }
+            }
+            Some((begin, end)) if text == end => {
+                bytes.extend_from_slice(&decode(&file[*begin..offset])?);
+                block = None;
+                found = true;
+            }
+            Some(_) => {}
+        }
+    }
+    if let Some((_, end)) = block {
+        return Err(ArmorError::Unfinished(
+            String::from_utf8_lossy(&end).into_owned(),
+        ));
+    }
+    if found {
+        return Ok(Packets { bytes });
+    }
+    if file.trim_ascii().is_empty() {
+        return Err(ArmorError::Empty);
+    }
+    let text = file.trim_ascii_start();
+    let other = OTHER_FORMATS
+        .iter()
+        .find(|(begin, _)| text.starts_with(begin.as_bytes()));
+    Err(other.map_or(ArmorError::NotOpenPgp, |(_, name)| {
+        ArmorError::OtherFormat(name)
+    }))
+}
+
+/// The bytes inside one armored block, which begins and ends with its `-----` lines. A checksum that
+/// is there must be right.
+pub(crate) fn decode(block: &[u8]) -> Result<Zeroizing<Vec<u8>>, ArmorError> {
+    // Reserved in full, so that a growing vector leaves no copies of a secret behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(block.len()));
+    Dearmor::with_options(block, DearmorOptions::new().enable_crc24_check())
+        .read_to_end(&mut bytes)
+        .map_err(|_| ArmorError::Damaged)?;
+    Ok(bytes)
+}
+
+/// A signature in armor, with a final newline.
+pub(crate) fn encode_signature(signature: Signature) -> Result<Vec<u8>, pgp::errors::Error> {
+    DetachedSignature::new(signature).to_armored_bytes(ArmorOptions::default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(file: &[u8]) -> ArmorError {
+        packets(file).map(|_| ()).unwrap_err()
+    }
+
+    #[test]
+    fn takes_blocks_with_text_around_them() {
+        let block = "-----BEGIN PGP PUBLIC KEY BLOCK-----\nComment: x\n\nAAECAw==\n-----END PGP PUBLIC KEY BLOCK-----\n";
+        let file = format!(
+            "pub  ed25519\n\n{block}between\n{}",
+            block.replace('\n', "\r\n")
+        );
+        assert_eq!(
+            packets(file.as_bytes()).unwrap().bytes.as_slice(),
+            [0, 1, 2, 3, 0, 1, 2, 3]
+        );
+    }
+
+    #[test]
+    fn binary_data_is_taken_as_it_is() {
+        assert_eq!(
+            packets(b"\x99\x01x").unwrap().bytes.as_slice(),
+            b"\x99\x01x"
+        );
+    }
+
+    #[test]
+    fn says_what_is_wrong() {
+        assert_eq!(problem(b""), ArmorError::Empty);
+        assert_eq!(problem(b" \n\n"), ArmorError::Empty);
+        assert_eq!(problem(b"hello"), ArmorError::NotOpenPgp);
+        assert_eq!(
+            problem(b"\0\0\0\x20\x01\x01\0\x02KBXf\0\0"),
+            ArmorError::OtherFormat("a GnuPG keybox (use `gpg --export`)")
+        );
+        assert_eq!(
+            problem(b"-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n"),
+            ArmorError::OtherFormat("an OpenSSH key")
+        );
+        let cut = problem(b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nAAEC\n");
+        assert_eq!(
+            cut,
+            ArmorError::Unfinished("-----END PGP PUBLIC KEY BLOCK-----".into())
+        );
+        let crc = b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nAAECAw==\n=AAAA\n-----END PGP PUBLIC KEY BLOCK-----\n";
+        assert_eq!(problem(crc), ArmorError::Damaged);
+    }
+}

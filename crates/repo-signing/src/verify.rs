@@ -1,0 +1,369 @@
+//! Verifying what is already in a repository, as a base to build on.
+//!
+//! A file counts if one of its signatures is good and comes from an accepted key that was valid when
+//! it was made, which is what `gpgv`, `sqv` and apt ask for. Signatures by keys that are not in the keyring
+//! are left aside (a repository may be signed by a second, newer key). One by an accepted key that does not
+//! match the text makes the file bad, whatever else is on it, as it does for `gpgv`.
+//!
+//! No clock is read: a key is judged at the time that the signature gives, and how old a signature may
+//! be is for the caller to say. Signatures that expire are accepted after that time too.
+
+use std::{fmt, str};
+
+use pgp::{
+    packet::{Packet, PacketParser, Signature, SignatureType, SignatureVersion},
+    types::{KeyDetails as _, VerifyingKey},
+};
+use thiserror::Error;
+
+use crate::{
+    Fingerprint, Keyring, SignatureTime, algorithm, armor,
+    cleartext::{self, FrameProblem},
+    validity::{self, KeyProblem, Purpose, Query},
+};
+
+/// More signatures than this on one file are an attack on time, not a repository.
+const MAX_SIGNATURES: usize = 32;
+
+/// A text with a good signature.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified {
+    /// The signed bytes. Of an `InRelease`: the text without the framework, with a final newline,
+    /// which are the bytes of the `Release` that was signed.
+    pub release: Vec<u8>,
+    /// The primary key of the certificate.
+    pub signer: Fingerprint,
+    /// The key that made the signature: the same, or a subkey.
+    pub signing_key: Fingerprint,
+    /// When the signature says it was made.
+    pub created: SignatureTime,
+}
+
+/// Who a signature says made it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Issuer {
+    /// A key with this fingerprint.
+    Fingerprint(Fingerprint),
+    /// A key with this ID (16 digits), or with a fingerprint of another version.
+    KeyId(String),
+    /// It does not say.
+    Unknown,
+}
+
+/// Why a signature by an accepted key does not count.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum SignatureProblem {
+    /// Its digest is broken, or one that not every client knows.
+    #[error("it uses {0}, which is not accepted")]
+    Hash(String),
+    /// Its digest is not the one that `Hash:` announces, and `gpgv` would compute another.
+    #[error("it uses {0}, which the Hash header does not announce")]
+    HashNotAnnounced(String),
+    /// It signs something else than a text of this kind.
+    #[error("it is not a signature of a file of this kind")]
+    Kind,
+    /// It is not of version 4, lacks its time, or has a critical part that is not understood.
+    #[error("it is not of version 4, has no time, or has critical parts that are not known")]
+    Form,
+    /// The key that made it might not sign at that time.
+    #[error("its key cannot be used: {0}")]
+    Key(#[source] KeyProblem),
+}
+
+/// Why a file is not accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum VerifyError {
+    /// There is no cleartext signature.
+    #[error("it is not a clearsigned file (“-----BEGIN PGP SIGNED MESSAGE-----” is missing)")]
+    NotClearsigned,
+    /// There is text that no signature covers, before the signed message or behind it.
+    #[error("line {line} lies outside of the signed message")]
+    TextOutside {
+        /// The first such line, from 1.
+        line: usize,
+    },
+    /// The framework is broken, or ambiguous.
+    #[error("line {line} breaks the signed message: {what}")]
+    Frame {
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// What should be signatures cannot be read as such.
+    #[error("the signature cannot be read")]
+    Unreadable,
+    /// All signatures come from keys that are not accepted.
+    #[error("it is signed by {}, which is not an accepted key", list(.0))]
+    UnknownKey(Vec<Issuer>),
+    /// An accepted key's signature does not match the text: the text, or the signature, was changed.
+    #[error("the signature by {0} is bad: the file was changed after it was signed")]
+    BadSignature(Fingerprint),
+    /// An accepted key made a signature that does not count.
+    #[error("the signature by {key} is not accepted: {problem}")]
+    Unusable {
+        /// The key that made it.
+        key: Fingerprint,
+        /// What is wrong with it.
+        problem: SignatureProblem,
+    },
+}
+
+impl Keyring {
+    /// Verifies an `InRelease` and gives the text that is signed.
+    ///
+    /// Nothing may stand around the signed message, and lines must have no CR. White space at the ends of
+    /// lines, which no signature covers, is left out of the text.
+    ///
+    /// # Errors
+    /// If it is not a signed message, or has no good signature by an accepted key, or a bad one by an
+    /// accepted key.
+    pub fn verify_inrelease(&self, inrelease: &[u8]) -> Result<Verified, VerifyError> {
+        let message = cleartext::parse(inrelease).map_err(|problem| match problem {
+            FrameProblem::NotClearsigned => VerifyError::NotClearsigned,
+            FrameProblem::Outside(line) => VerifyError::TextOutside { line },
+            FrameProblem::Line(line, what) => VerifyError::Frame { line, what },
+        })?;
+        let data = cleartext::canonical(&message.text);
+        let kinds = [SignatureType::Text, SignatureType::Binary];
+        let signatures = read_signatures(message.armored_signature)?;
+        let found = self.judge(&signatures, &kinds, &message.hashes, &data)?;
+        Ok(Verified {
+            release: message.text,
+            signer: found.signer,
+            signing_key: found.key,
+            created: found.created,
+        })
+    }
+
+    /// Verifies a `Release` with its detached signature `Release.gpg`, armored or binary.
+    ///
+    /// # Errors
+    /// As [`Keyring::verify_inrelease`].
+    pub fn verify_detached(
+        &self,
+        release: &[u8],
+        signature: &[u8],
+    ) -> Result<Verified, VerifyError> {
+        let signatures = read_signatures(signature)?;
+        let found = self.judge(&signatures, &[SignatureType::Binary], &[], release)?;
+        Ok(Verified {
+            release: release.to_vec(),
+            signer: found.signer,
+            signing_key: found.key,
+            created: found.created,
+        })
+    }
+
+    /// The first good signature, once none is bad.
+    fn judge(
+        &self,
+        signatures: &[Signature],
+        kinds: &[SignatureType],
+        announced: &[&str],
+        data: &[u8],
+    ) -> Result<Good, VerifyError> {
+        let mut good = None;
+        let mut unusable = None;
+        let mut unknown = Vec::new();
+        for signature in signatures {
+            let issuer = issuer(signature);
+            let candidates = self.candidates(signature);
+            if candidates.is_empty() {
+                unknown.push(issuer);
+                continue;
+            }
+            for candidate in candidates {
+                match candidate.check(signature, kinds, announced, data) {
+                    Ok(found) => good = good.or(Some(found)),
+                    Err(error @ VerifyError::BadSignature(_)) => return Err(error),
+                    Err(error) => unusable = unusable.or(Some(error)),
+                }
+            }
+        }
+        good.ok_or_else(|| unusable.unwrap_or(VerifyError::UnknownKey(unknown)))
+    }
+
+    /// The keys that a signature names.
+    fn candidates(&self, signature: &Signature) -> Vec<Candidate<'_>> {
+        let mut candidates = Vec::new();
+        for certificate in &self.certificates {
+            let key = certificate.key();
+            if is_by(signature, &key.primary_key) {
+                candidates.push(Candidate {
+                    certificate,
+                    subkey: None,
+                });
+            }
+            for subkey in &key.public_subkeys {
+                if is_by(signature, &subkey.key) {
+                    candidates.push(Candidate {
+                        certificate,
+                        subkey: Some(subkey),
+                    });
+                }
+            }
+        }
+        candidates
+    }
+}
+
+/// A good signature's origin.
+struct Good {
+    signer: Fingerprint,
+    key: Fingerprint,
+    created: SignatureTime,
+}
+
+/// A key in the keyring that may have made a signature.
+struct Candidate<'a> {
+    certificate: &'a crate::Certificate,
+    subkey: Option<&'a pgp::composed::SignedPublicSubKey>,
+}
+
+impl Candidate<'_> {
+    fn check(
+        &self,
+        signature: &Signature,
+        kinds: &[SignatureType],
+        announced: &[&str],
+        data: &[u8],
+    ) -> Result<Good, VerifyError> {
+        let signer = self.certificate.fingerprint();
+        let primary = &self.certificate.key().primary_key;
+        let key = match self.subkey {
+            Some(subkey) => Fingerprint::of(&subkey.key.fingerprint()).unwrap_or(signer),
+            None => signer,
+        };
+        let unusable = |problem| VerifyError::Unusable { key, problem };
+        let params = self
+            .subkey
+            .map_or(primary.public_params(), |subkey| subkey.key.public_params());
+        check_form(signature, kinds, announced).map_err(unusable)?;
+        algorithm::check_key(params)
+            .map_err(|what| unusable(SignatureProblem::Key(KeyProblem::Algorithm(what))))?;
+        let computed = match self.subkey {
+            Some(subkey) => signature.verify(&subkey.key, data),
+            None => signature.verify(primary, data),
+        };
+        computed.map_err(|_| VerifyError::BadSignature(key))?;
+        let time = signature
+            .created()
+            .map(SignatureTime::from)
+            .ok_or(unusable(SignatureProblem::Form))?;
+        let query = Query {
+            time,
+            purpose: Purpose::Verify,
+        };
+        match self.subkey {
+            Some(subkey) => validity::check_subkey(self.certificate.key(), subkey, query),
+            None => validity::check_primary(self.certificate.key(), query),
+        }
+        .map_err(|problem| unusable(SignatureProblem::Key(problem)))?;
+        Ok(Good {
+            signer,
+            key,
+            created: time,
+        })
+    }
+}
+
+/// What is asked of a signature before anything is computed.
+fn check_form(
+    signature: &Signature,
+    kinds: &[SignatureType],
+    announced: &[&str],
+) -> Result<(), SignatureProblem> {
+    if !validity::is_well_formed(signature) {
+        return Err(SignatureProblem::Form);
+    }
+    if !signature.typ().is_some_and(|kind| kinds.contains(&kind)) {
+        return Err(SignatureProblem::Kind);
+    }
+    let hash = signature.hash_alg().ok_or(SignatureProblem::Form)?;
+    let name = algorithm::hash_name(hash);
+    if !algorithm::is_accepted_hash(hash) {
+        return Err(SignatureProblem::Hash(name));
+    }
+    if !announced.is_empty() && !announced.contains(&name.as_str()) {
+        return Err(SignatureProblem::HashNotAnnounced(name));
+    }
+    Ok(())
+}
+
+/// Whether a signature says that it was made by this key. One that says nothing is by nobody.
+fn is_by(signature: &Signature, key: &impl VerifyingKey) -> bool {
+    let fingerprints = signature.issuer_fingerprint();
+    if !fingerprints.is_empty() {
+        return fingerprints
+            .iter()
+            .all(|fingerprint| **fingerprint == key.fingerprint());
+    }
+    signature
+        .issuer_key_id()
+        .iter()
+        .any(|id| **id == key.legacy_key_id())
+}
+
+fn issuer(signature: &Signature) -> Issuer {
+    if let Some(fingerprint) = signature.issuer_fingerprint().first() {
+        return Fingerprint::of(fingerprint).map_or_else(
+            || Issuer::KeyId(format!("{fingerprint:X}")),
+            Issuer::Fingerprint,
+        );
+    }
+    match signature.issuer_key_id().first() {
+        Some(id) => Issuer::KeyId(hex::encode_upper(id)),
+        None => Issuer::Unknown,
+    }
+}
+
+/// The signatures in `file`, armored or binary, and nothing else.
+fn read_signatures(file: &[u8]) -> Result<Vec<Signature>, VerifyError> {
+    let unreadable = |_| VerifyError::Unreadable;
+    let bytes = if file.first().is_some_and(|byte| byte & 0x80 != 0) {
+        file.to_vec()
+    } else {
+        armor::packets(file).map_err(unreadable)?.bytes.to_vec()
+    };
+    let mut signatures = Vec::new();
+    for packet in PacketParser::new(bytes.as_slice()) {
+        match packet {
+            Ok(Packet::Signature(signature)) => signatures.push(signature),
+            Ok(_) | Err(_) => return Err(VerifyError::Unreadable),
+        }
+        if signatures.len() > MAX_SIGNATURES {
+            return Err(VerifyError::Unreadable);
+        }
+    }
+    // A version that is not known has no issuer to look up: it is left aside, as clients do.
+    signatures.retain(|signature| {
+        signature.version() == SignatureVersion::V4 || signature.config().is_some()
+    });
+    if signatures.is_empty() {
+        Err(VerifyError::Unreadable)
+    } else {
+        Ok(signatures)
+    }
+}
+
+impl fmt::Display for Issuer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fingerprint(fingerprint) => write!(f, "{fingerprint}"),
+            Self::KeyId(id) => write!(f, "key ID {id}"),
+            Self::Unknown => f.write_str("an unnamed key"),
+        }
+    }
+}
+
+fn list(issuers: &[Issuer]) -> String {
+    issuers
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
