@@ -8,6 +8,7 @@ mod config;
 mod error;
 #[cfg(feature = "test-util")]
 mod memory;
+mod s3;
 mod storage;
 
 #[cfg(feature = "test-util")]
@@ -16,6 +17,9 @@ pub use config::{Acl, Credentials, Proxy, S3Config, Sse};
 pub use error::{Error, ErrorKind};
 #[cfg(feature = "test-util")]
 pub use memory::Memory;
+#[cfg(feature = "test-util")]
+pub use s3::LocalClock;
+pub use s3::S3;
 pub use storage::{
     Body, ByteRange, ETag, GetOptions, GetReply, ListPage, Listed, Object, ObjectMeta, Payload,
     Progress, PutMode, PutOptions, PutReply, Storage, collect,

@@ -1,0 +1,254 @@
+//! Reading: `GetObject` and `HeadObject`.
+
+use std::collections::{BTreeMap, HashMap};
+
+use aws_sdk_s3::{
+    operation::head_object::HeadObjectOutput,
+    primitives::{ByteStream, DateTime},
+    types::ChecksumMode,
+};
+use futures::{StreamExt as _, stream};
+use jiff::Timestamp;
+
+use super::{S3, answer, connector::Silence};
+use crate::{Body, ByteRange, ETag, Error, ErrorKind, GetOptions, GetReply, Object, ObjectMeta};
+
+const GET: &str = "GetObject";
+
+impl S3 {
+    pub(super) async fn get_object(
+        &self,
+        key: &str,
+        options: GetOptions,
+    ) -> Result<GetReply, Error> {
+        let range = match options.range {
+            None => None,
+            Some(ByteRange::From(first)) => Some(format!("bytes={first}-")),
+            Some(ByteRange::Between(first, last)) if first <= last => {
+                Some(format!("bytes={first}-{last}"))
+            }
+            Some(ByteRange::Between(..)) => {
+                return Err(Error::new(
+                    ErrorKind::Invalid,
+                    GET,
+                    key,
+                    "the range ends before it begins",
+                ));
+            }
+        };
+        let (output, exchange) = match self
+            .call(GET, key, |client, exchange| {
+                client
+                    .get_object()
+                    .bucket(self.bucket())
+                    .key(key)
+                    .set_range(range.clone())
+                    .set_if_match(options.if_match.clone().map(|etag| etag.0))
+                    .set_if_none_match(options.if_none_match.clone().map(|etag| etag.0))
+                    .set_if_modified_since(
+                        options
+                            .if_modified_since
+                            .map(|since| DateTime::from_secs(since.as_second())),
+                    )
+                    .customize()
+                    .interceptor(exchange.watch(None))
+                    .send()
+            })
+            .await
+        {
+            Ok(answer) => answer,
+            Err(failed) if answer::status(&failed.sdk) == Some(304) => {
+                return Ok(GetReply::NotModified {
+                    date: answer::date(&failed.sdk),
+                });
+            }
+            Err(failed) => return Err(failed.error),
+        };
+        let length = length(GET, key, output.content_length)?;
+        let (offset, size) = match &output.content_range {
+            None => (0, length),
+            Some(range) => content_range(range).ok_or_else(|| {
+                Error::new(
+                    ErrorKind::Unexpected,
+                    GET,
+                    key,
+                    format!("the answer's Content-Range is {range:?}"),
+                )
+            })?,
+        };
+        let meta = ObjectMeta {
+            size,
+            etag: etag(GET, key, output.e_tag)?,
+            last_modified: timestamp(output.last_modified),
+            sha256: None,
+            metadata: metadata(output.metadata),
+            date: exchange.date(),
+        };
+        Ok(GetReply::Found(Object {
+            meta,
+            offset,
+            length,
+            body: body(key.to_owned(), output.body, length),
+        }))
+    }
+
+    /// What is known of an object; and all that the store said, for a copy.
+    pub(super) async fn head_object(
+        &self,
+        key: &str,
+    ) -> Result<(ObjectMeta, HeadObjectOutput), Error> {
+        const HEAD: &str = "HeadObject";
+        let (output, exchange) = self
+            .call(HEAD, key, |client, exchange| {
+                let request = client
+                    .head_object()
+                    .bucket(self.bucket())
+                    .key(key)
+                    .checksum_mode(ChecksumMode::Enabled);
+                request.customize().interceptor(exchange.watch(None)).send()
+            })
+            .await?;
+        let meta = ObjectMeta {
+            size: length(HEAD, key, output.content_length)?,
+            etag: etag(HEAD, key, output.e_tag.clone())?,
+            last_modified: timestamp(output.last_modified),
+            sha256: output.checksum_sha256.as_deref().and_then(sha256),
+            metadata: metadata(output.metadata.clone()),
+            date: exchange.date(),
+        };
+        Ok((meta, output))
+    }
+}
+
+/// The pieces of a body that is announced to have `length` bytes.
+fn body(key: String, bytes: ByteStream, length: u64) -> Body {
+    stream::try_unfold((key, bytes, length), |(key, mut bytes, left)| async move {
+        match bytes.next().await {
+            Some(Ok(piece)) => match left.checked_sub(piece.len() as u64) {
+                Some(left) => Ok(Some((piece, (key, bytes, left)))),
+                None => Err(Error::new(
+                    ErrorKind::Unexpected,
+                    GET,
+                    key,
+                    "the body is longer than was announced",
+                )),
+            },
+            None if left == 0 => Ok(None),
+            None => Err(Error::new(
+                ErrorKind::Truncated,
+                GET,
+                key,
+                format!("the body ended {left} bytes early"),
+            )),
+            Some(Err(error)) => {
+                let kind = if answer::cause::<Silence>(&error).is_some() {
+                    ErrorKind::Timeout
+                } else {
+                    ErrorKind::Truncated
+                };
+                let message = format!(
+                    "{left} bytes of the body are missing: {}",
+                    answer::causes(&error)
+                );
+                Err(Error::new(kind, GET, key, message))
+            }
+        }
+    })
+    .boxed()
+}
+
+fn length(operation: &'static str, key: &str, length: Option<i64>) -> Result<u64, Error> {
+    length
+        .and_then(|length| u64::try_from(length).ok())
+        .ok_or_else(|| {
+            Error::new(
+                ErrorKind::Unexpected,
+                operation,
+                key,
+                "the answer does not tell its length",
+            )
+        })
+}
+
+/// The tag of an answer: without one, no later write could name the object it replaces.
+pub(super) fn etag(
+    operation: &'static str,
+    key: &str,
+    etag: Option<String>,
+) -> Result<ETag, Error> {
+    let etag = etag.filter(|etag| !etag.is_empty());
+    etag.map(ETag).ok_or_else(|| {
+        Error::new(
+            ErrorKind::Unexpected,
+            operation,
+            key,
+            "the answer has no ETag",
+        )
+    })
+}
+
+pub(super) fn timestamp(time: Option<DateTime>) -> Option<Timestamp> {
+    Timestamp::from_second(time?.secs()).ok()
+}
+
+fn metadata(metadata: Option<HashMap<String, String>>) -> BTreeMap<String, String> {
+    metadata
+        .unwrap_or_default()
+        .into_iter()
+        .map(|(name, value)| (name.to_ascii_lowercase(), value))
+        .collect()
+}
+
+/// A checksum as S3 writes it: base64. That of an object made of parts has a suffix, `-7`, and is not one of its content.
+fn sha256(text: &str) -> Option<[u8; 32]> {
+    aws_smithy_types::base64::decode(text).ok()?.try_into().ok()
+}
+
+/// The first byte and the whole length of `bytes 0-99/1234` (RFC 9110, 14.4).
+fn content_range(text: &str) -> Option<(u64, u64)> {
+    let (range, size) = text
+        .trim()
+        .strip_prefix("bytes")?
+        .trim_start()
+        .split_once('/')?;
+    let (first, _) = range.split_once('-')?;
+    Some((first.trim().parse().ok()?, size.trim().parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_range_gives_offset_and_size() {
+        assert_eq!(content_range("bytes 5-9/100"), Some((5, 100)));
+        assert_eq!(content_range("bytes 5-9/*"), None);
+        assert_eq!(content_range("5-9/100"), None);
+    }
+
+    #[test]
+    fn a_checksum_of_parts_is_not_one_of_the_content() {
+        let whole = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
+        assert_eq!(
+            sha256(whole).map(hex::encode).as_deref(),
+            Some("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
+        );
+        assert_eq!(sha256(&format!("{whole}-2")), None);
+    }
+
+    #[tokio::test]
+    async fn a_body_that_ends_early_is_truncated() {
+        let pieces: Vec<_> = body("key".into(), ByteStream::from_static(b"abc"), 5)
+            .collect()
+            .await;
+        assert_eq!(pieces[0].as_ref().unwrap().as_ref(), b"abc");
+        assert_eq!(pieces[1].as_ref().unwrap_err().kind(), ErrorKind::Truncated);
+        let pieces: Vec<_> = body("key".into(), ByteStream::from_static(b"abc"), 2)
+            .collect()
+            .await;
+        assert_eq!(
+            pieces[0].as_ref().unwrap_err().kind(),
+            ErrorKind::Unexpected
+        );
+    }
+}

@@ -1,0 +1,359 @@
+//! Writing in parts: `CreateMultipartUpload`, `UploadPart`, `CompleteMultipartUpload`
+//! (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html>).
+//!
+//! The parts become an object only when the upload is completed: there the precondition is checked, and until then nothing appears under the key. So
+//! the file is read once, part by part, each hashed and signed on its own and the whole hashed along; only if the whole is what the caller announced
+//! is the upload completed. Whatever fails before that ends in an abort, so that no parts are left to pay for.
+//!
+//! Memory: the parts in flight.
+
+use std::{
+    io::Read as _,
+    path::{Path, PathBuf},
+};
+
+use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart};
+use bytes::Bytes;
+use futures::{StreamExt as _, TryStreamExt as _, stream, stream::BoxStream};
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    S3,
+    answer::BadFile,
+    body::{self, Meter},
+    get::etag,
+    put::{Headers, PUT, bad_file, conditional, precondition},
+};
+use crate::{Error, ErrorKind, Progress, PutMode, PutOptions, PutReply};
+
+/// The least size of a part, in bytes. S3 wants 5 MiB; larger parts mean fewer requests, smaller ones less memory.
+const PART: u64 = 8 << 20;
+
+/// How many parts an object may have.
+const MAX_PARTS: u64 = 10_000;
+
+/// How many parts travel side by side.
+const IN_FLIGHT: usize = 3;
+
+/// The size of the parts of an object of `size` bytes: whole MiB, so many that [`MAX_PARTS`] suffice.
+fn part_size(size: u64) -> u64 {
+    PART.max(size.div_ceil(MAX_PARTS).next_multiple_of(1 << 20))
+}
+
+/// A file read part by part, hashed along.
+struct Parts {
+    file: std::fs::File,
+    path: PathBuf,
+    left: u64,
+    size: u64,
+    part_size: u64,
+    next: i32,
+    whole: Sha256,
+}
+
+struct Part {
+    number: i32,
+    bytes: Bytes,
+    sha256: [u8; 32],
+}
+
+impl Parts {
+    fn open(path: &Path, size: u64) -> Result<Self, BadFile> {
+        let file = body::open(path, size)?;
+        Ok(Self {
+            file,
+            path: path.to_owned(),
+            left: size,
+            size,
+            part_size: part_size(size),
+            next: 1,
+            whole: Sha256::new(),
+        })
+    }
+
+    fn read(&mut self) -> Result<Option<Part>, BadFile> {
+        let unreadable =
+            |error: std::io::Error| BadFile(format!("{}: {error}", self.path.display()));
+        if self.left == 0 {
+            let grown = self.file.read(&mut [0]).map_err(unreadable)? != 0;
+            return if grown {
+                Err(body::changed(&self.path, self.size, self.size + 1))
+            } else {
+                Ok(None)
+            };
+        }
+        let length = self.left.min(self.part_size);
+        let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
+        (&mut self.file)
+            .take(length)
+            .read_to_end(&mut bytes)
+            .map_err(unreadable)?;
+        let got = bytes.len() as u64;
+        if got != length {
+            return Err(body::changed(
+                &self.path,
+                self.size,
+                self.size - self.left + got,
+            ));
+        }
+        self.left -= length;
+        self.whole.update(&bytes);
+        let part = Part {
+            number: self.next,
+            sha256: Sha256::digest(&bytes).into(),
+            bytes: bytes.into(),
+        };
+        self.next += 1;
+        Ok(Some(part))
+    }
+}
+
+/// The parts of a file; at its end an error instead if the whole is not what was announced.
+fn read(
+    key: String,
+    parts: Parts,
+    sha256: Option<[u8; 32]>,
+) -> BoxStream<'static, Result<Part, Error>> {
+    stream::try_unfold((key, parts), move |(key, mut parts)| async move {
+        let read = tokio::task::spawn_blocking(move || parts.read().map(|part| (part, parts)));
+        let interrupted = |error: tokio::task::JoinError| {
+            Error::new(
+                ErrorKind::Unexpected,
+                PUT,
+                &key,
+                "reading the file was interrupted",
+            )
+            .with_source(error)
+        };
+        let (part, parts) = read
+            .await
+            .map_err(interrupted)?
+            .map_err(|error| bad_file(&key, error))?;
+        if part.is_none()
+            && sha256.is_some_and(|expected| parts.whole.clone().finalize()[..] != expected)
+        {
+            let message = format!(
+                "{} does not have the SHA-256 that was announced",
+                parts.path.display()
+            );
+            return Err(Error::new(ErrorKind::ChecksumMismatch, PUT, &key, message));
+        }
+        Ok(part.map(|part| (part, (key, parts))))
+    })
+    .boxed()
+}
+
+impl S3 {
+    pub(super) async fn put_parts(
+        &self,
+        key: &str,
+        path: &Path,
+        size: u64,
+        options: &PutOptions,
+    ) -> Result<PutReply, Error> {
+        let parts = Parts::open(path, size).map_err(|error| bad_file(key, error))?;
+        let upload = self
+            .begin_upload(key, &Headers::from(options), true)
+            .await?;
+        let parts = upload
+            .send(parts, options.sha256, options.progress.clone())
+            .await;
+        upload.end(parts, &options.mode).await
+    }
+
+    /// Begins an upload that is aborted unless it is completed. With `checksums` each part is sent with its SHA-256.
+    pub(super) async fn begin_upload(
+        &self,
+        key: &str,
+        headers: &Headers,
+        checksums: bool,
+    ) -> Result<Upload, Error> {
+        const CREATE: &str = "CreateMultipartUpload";
+        let (sse, sse_key) = self.config().sse.headers();
+        let (output, _) = self
+            .call(CREATE, key, |client, exchange| {
+                let mut request = client
+                    .create_multipart_upload()
+                    .bucket(self.bucket())
+                    .key(key)
+                    .set_checksum_algorithm(checksums.then_some(ChecksumAlgorithm::Sha256))
+                    .set_content_type(headers.content_type.clone())
+                    .set_cache_control(headers.cache_control.clone())
+                    .set_content_encoding(headers.content_encoding.clone())
+                    .set_acl(self.config().acl.map(Into::into))
+                    .set_server_side_encryption(sse.clone())
+                    .set_ssekms_key_id(sse_key.clone());
+                for (name, value) in &headers.metadata {
+                    request = request.metadata(name, value);
+                }
+                request.customize().interceptor(exchange.watch(None)).send()
+            })
+            .await?;
+        let id = output.upload_id.filter(|id| !id.is_empty());
+        let id = id.ok_or_else(|| {
+            Error::new(
+                ErrorKind::Unexpected,
+                CREATE,
+                key,
+                "the answer has no upload id",
+            )
+        })?;
+        Ok(Upload {
+            s3: self.clone(),
+            key: key.to_owned(),
+            id,
+            over: false,
+        })
+    }
+}
+
+/// An upload that has begun. Dropped before its end (the caller gave up), it is aborted in the background.
+pub(super) struct Upload {
+    s3: S3,
+    key: String,
+    id: String,
+    over: bool,
+}
+
+impl Upload {
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Sends all parts of a file; refuses one whose content is not what was announced.
+    async fn send(
+        &self,
+        parts: Parts,
+        sha256: Option<[u8; 32]>,
+        progress: Option<Progress>,
+    ) -> Result<Vec<CompletedPart>, Error> {
+        read(self.key.clone(), parts, sha256)
+            .map_ok(|part| self.send_part(part, Meter::new(progress.clone())))
+            .try_buffered(IN_FLIGHT)
+            .try_collect()
+            .await
+    }
+
+    async fn send_part(&self, part: Part, meter: Meter) -> Result<CompletedPart, Error> {
+        const UPLOAD: &str = "UploadPart";
+        let checksum = aws_smithy_types::base64::encode(part.sha256);
+        let length = i64::try_from(part.bytes.len()).unwrap_or(i64::MAX);
+        let (output, _) = self
+            .s3
+            .call(UPLOAD, &self.key, |client, exchange| {
+                client
+                    .upload_part()
+                    .bucket(self.s3.bucket())
+                    .key(&self.key)
+                    .upload_id(&self.id)
+                    .part_number(part.number)
+                    .body(body::of_bytes(part.bytes.clone(), meter.clone()))
+                    .content_length(length)
+                    .checksum_sha256(&checksum)
+                    .customize()
+                    .interceptor(exchange.watch(Some(part.sha256)))
+                    .send()
+            })
+            .await?;
+        let etag = etag(UPLOAD, &self.key, output.e_tag)?;
+        Ok(CompletedPart::builder()
+            .part_number(part.number)
+            .e_tag(etag.0)
+            .checksum_sha256(checksum)
+            .build())
+    }
+
+    /// Makes the parts an object if the precondition holds; aborts the upload otherwise.
+    pub(super) async fn end(
+        mut self,
+        parts: Result<Vec<CompletedPart>, Error>,
+        mode: &PutMode,
+    ) -> Result<PutReply, Error> {
+        let result = match parts {
+            Ok(parts) => self.complete(parts, mode).await,
+            Err(error) => Err(error),
+        };
+        self.over = true;
+        if result.is_err() {
+            abort(self.s3.clone(), self.key.clone(), self.id.clone()).await;
+        }
+        result
+    }
+
+    async fn complete(&self, parts: Vec<CompletedPart>, mode: &PutMode) -> Result<PutReply, Error> {
+        const COMPLETE: &str = "CompleteMultipartUpload";
+        let (if_match, if_none_match) = precondition(mode);
+        let parts = CompletedMultipartUpload::builder()
+            .set_parts(Some(parts))
+            .build();
+        let (output, exchange) = self
+            .s3
+            .call(COMPLETE, &self.key, |client, exchange| {
+                client
+                    .complete_multipart_upload()
+                    .bucket(self.s3.bucket())
+                    .key(&self.key)
+                    .upload_id(&self.id)
+                    .multipart_upload(parts.clone())
+                    .set_if_match(if_match.clone())
+                    .set_if_none_match(if_none_match.clone())
+                    .customize()
+                    .interceptor(exchange.watch(None))
+                    .send()
+            })
+            .await
+            .map_err(|failed| {
+                // The upload is gone: a first attempt, whose reply was lost, has completed it. Or somebody aborted it.
+                if failed.error.code() == Some("NoSuchUpload") {
+                    let message = "the upload is over, and its outcome is not known";
+                    return Error::new(ErrorKind::Unavailable, COMPLETE, &self.key, message)
+                        .with_answer(Some(404), Some("NoSuchUpload"));
+                }
+                conditional(failed.error, mode)
+            })?;
+        Ok(PutReply {
+            etag: etag(COMPLETE, &self.key, output.e_tag)?,
+            date: exchange.date(),
+        })
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        if !self.over
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            runtime.spawn(abort(self.s3.clone(), self.key.clone(), self.id.clone()));
+        }
+    }
+}
+
+/// Throws the parts away. A failure changes nothing for the caller: the bucket's lifecycle rule is the last resort.
+async fn abort(s3: S3, key: String, id: String) {
+    let aborted = s3
+        .call("AbortMultipartUpload", &key, |client, exchange| {
+            let request = client
+                .abort_multipart_upload()
+                .bucket(s3.bucket())
+                .key(&key)
+                .upload_id(&id);
+            request.customize().interceptor(exchange.watch(None)).send()
+        })
+        .await;
+    if let Err(failed) = aborted {
+        tracing::debug!(key, error = %failed.error, "the upload could not be aborted");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ten_thousand_parts_hold_the_largest_object() {
+        assert_eq!(part_size(17 << 20), PART);
+        for size in [1_u64 << 30, 80 << 30, 5 << 40, (5 << 40) - 1] {
+            assert!(size.div_ceil(part_size(size)) <= MAX_PARTS, "{size}");
+        }
+    }
+}
