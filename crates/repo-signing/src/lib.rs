@@ -45,4 +45,4 @@ pub use passphrase::Passphrase;
 pub use signer::{SignError, SignedRelease, Signer};
 pub use time::{SignatureTime, TimeOutOfRange};
 pub use validity::KeyProblem;
-pub use verify::{Issuer, SignatureProblem, Verified, VerifyError};
+pub use verify::{Issuer, SignatureProblem, Verified, VerifyError, unverified_text};

@@ -112,6 +112,25 @@ pub enum VerifyError {
     },
 }
 
+impl From<FrameProblem> for VerifyError {
+    fn from(problem: FrameProblem) -> Self {
+        match problem {
+            FrameProblem::NotClearsigned => Self::NotClearsigned,
+            FrameProblem::Outside(line) => Self::TextOutside { line },
+            FrameProblem::Line(line, what) => Self::Frame { line, what },
+        }
+    }
+}
+
+/// The text of an `InRelease`, without a look at its signatures: for showing it where no key is at hand. Nothing
+/// may be built on it.
+///
+/// # Errors
+/// If it is not a signed message.
+pub fn unverified_text(inrelease: &[u8]) -> Result<Vec<u8>, VerifyError> {
+    Ok(cleartext::parse(inrelease)?.text)
+}
+
 impl Keyring {
     /// Verifies an `InRelease` and gives the text that is signed.
     ///
@@ -122,11 +141,7 @@ impl Keyring {
     /// If it is not a signed message, or has no good signature by an accepted key, or a bad one by an
     /// accepted key.
     pub fn verify_inrelease(&self, inrelease: &[u8]) -> Result<Verified, VerifyError> {
-        let message = cleartext::parse(inrelease).map_err(|problem| match problem {
-            FrameProblem::NotClearsigned => VerifyError::NotClearsigned,
-            FrameProblem::Outside(line) => VerifyError::TextOutside { line },
-            FrameProblem::Line(line, what) => VerifyError::Frame { line, what },
-        })?;
+        let message = cleartext::parse(inrelease)?;
         let data = cleartext::canonical(&message.text);
         let kinds = [SignatureType::Text, SignatureType::Binary];
         let signatures = read_signatures(message.armored_signature)?;
