@@ -1,1 +1,35 @@
-//! placeholder
+//! An S3 server for the demo and for tests: in memory or in a directory, in this process, on loopback.
+//!
+//! It keeps S3's rules where debucket relies on them, above all that a conditional write checks and writes in one instant, and
+//! it checks what a client sends: signatures, clocks, checksums, permissions. See [`DevS3`].
+//!
+//! [`FaultProxy`] stands between a client and this or any other store, and breaks what can break: replies are lost, bodies end early, and a test
+//! learns of each write before or after it happens.
+//!
+//! Not shipped: it holds all names in memory and syncs nothing to the disk.
+
+mod access;
+mod checksum;
+mod clock;
+mod conditions;
+mod content;
+mod directory;
+mod error;
+mod front;
+mod listing;
+mod multipart;
+mod object;
+mod policy;
+mod request;
+mod server;
+mod service;
+mod store;
+mod tls;
+
+pub use access::{AccessKey, Grants};
+pub use clock::Clock;
+pub use error::Error;
+pub use front::WrongRegion;
+pub use policy::Policy;
+pub use request::{LoggedRequest, RequestInfo};
+pub use server::{Builder, DevS3};

@@ -1,0 +1,111 @@
+//! Bodies on their way in: written as they come, digested, and compared with what the client announced.
+
+use futures::StreamExt as _;
+use hyper::StatusCode;
+use s3s::{
+    S3Error, S3ErrorCode, S3Result, StdError, TrailingHeaders, dto::StreamingBlob, s3_error,
+};
+
+use crate::{
+    checksum::{self, Algorithm, Checksums, Digested, Digests},
+    content::{Content, Writer},
+    store::internal,
+};
+
+/// What the client says of a body.
+#[derive(Debug, Default)]
+pub(super) struct Announced {
+    pub(super) length: Option<i64>,
+    /// `Content-MD5`.
+    pub(super) md5: Option<String>,
+    pub(super) checksums: Checksums,
+    /// The algorithm of a checksum that comes in a trailer, or is wanted.
+    pub(super) algorithm: Option<Algorithm>,
+    pub(super) trailers: Option<TrailingHeaders>,
+}
+
+/// A body that arrived whole and as announced.
+pub(super) struct Received {
+    pub(super) content: Content,
+    pub(super) digested: Digested,
+}
+
+/// Reads a body into `writer`.
+pub(super) async fn receive(
+    mut writer: Writer,
+    body: Option<StreamingBlob>,
+    announced: Announced,
+) -> S3Result<Received> {
+    let mut algorithms: Vec<Algorithm> = announced
+        .checksums
+        .algorithms()
+        .chain(announced.algorithm)
+        .collect();
+    if algorithms.is_empty() {
+        algorithms.push(Algorithm::Crc64Nvme);
+    }
+    let mut digests = Digests::new(algorithms);
+    if let Some(mut body) = body {
+        while let Some(piece) = body.next().await {
+            let piece = piece.map_err(refuse)?;
+            digests.update(&piece);
+            writer.write(&piece).map_err(internal)?;
+        }
+    }
+    let content = writer.finish();
+    if announced
+        .length
+        .is_some_and(|length| u64::try_from(length) != Ok(content.length()))
+    {
+        return Err(incomplete());
+    }
+    let digested = digests.finish();
+    if let Some(md5) = &announced.md5 {
+        checksum::verify_content_md5(md5, digested.md5)?;
+    }
+    digested.checksums.verify(&announced.checksums)?;
+    if let Some(trailers) = announced.trailers {
+        let mut checksums = Checksums::default();
+        trailers.read(|trailers| {
+            for algorithm in Algorithm::ALL {
+                if let Some(value) = trailers
+                    .get(algorithm.header())
+                    .and_then(|value| value.to_str().ok())
+                {
+                    checksums.set(algorithm, value.to_owned());
+                }
+            }
+        });
+        digested.checksums.verify(&checksums)?;
+    }
+    Ok(Received { content, digested })
+}
+
+/// The answer to a body that broke off, or whose signature or digest is wrong.
+fn refuse(error: StdError) -> S3Error {
+    // s3s keeps the types of these errors to itself; their names are in their text.
+    let text = error.to_string();
+    if text.contains("Sha256Mismatch") {
+        let message =
+            "The provided 'x-amz-content-sha256' header does not match what was computed.";
+        let mut mismatch = S3Error::with_message(
+            S3ErrorCode::Custom("XAmzContentSHA256Mismatch".into()),
+            message,
+        );
+        mismatch.set_status_code(StatusCode::BAD_REQUEST);
+        return mismatch;
+    }
+    if text.contains("SignatureMismatch") {
+        return S3ErrorCode::SignatureDoesNotMatch.into();
+    }
+    let mut refused = incomplete();
+    refused.set_source(error);
+    refused
+}
+
+fn incomplete() -> S3Error {
+    s3_error!(
+        IncompleteBody,
+        "You did not provide the number of bytes specified by the Content-Length HTTP header"
+    )
+}
