@@ -1,0 +1,380 @@
+//! Access to the buckets: one client for each bucket and way of reaching it, made when it is first needed.
+//!
+//! Where no source has credentials, a bucket is asked without a signature: it may be public, or opened to a private network.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use s3_storage::{
+    Credentials, Error, ErrorKind, GetOptions, GetReply, Proxy, S3, S3Config, Storage as _,
+};
+use tokio::sync::OnceCell;
+use tokio::time::Instant;
+
+use crate::config::Config;
+use crate::credentials::{Environment, Sources, endpoint_host};
+use crate::settings::Settings;
+use crate::uri::{Keys, Location};
+
+/// How long nothing may arrive, if nothing else is said; apt's own methods have the same.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// All clients.
+#[derive(Default)]
+pub struct Clients {
+    known: Mutex<HashMap<(String, Settings), Arc<Client>>>,
+}
+
+impl Clients {
+    /// The client for the bucket of `location`. `header` is the proxy that apt chose for the item.
+    pub fn get(
+        &self,
+        sources: &Sources,
+        location: &Location,
+        mut settings: Settings,
+        header: Option<&str>,
+    ) -> Arc<Client> {
+        let proxy = proxy(sources, location, &settings, header);
+        settings.proxy = match &proxy {
+            Proxy::FromEnvironment => None,
+            Proxy::Direct => Some(crate::uri::Secret("DIRECT".into())),
+            Proxy::Url(url) => Some(crate::uri::Secret(url.clone())),
+        };
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let make = || {
+            let config = config(&location.bucket, &settings, proxy);
+            let limiter = settings.limit.map(Limiter::new);
+            Arc::new(Client {
+                config,
+                limiter,
+                signed: OnceCell::new(),
+                unsigned: OnceCell::new(),
+                account: Mutex::default(),
+                no_credentials: AtomicBool::new(false),
+            })
+        };
+        Arc::clone(
+            known
+                .entry((location.bucket.clone(), settings.clone()))
+                .or_insert_with(make),
+        )
+    }
+}
+
+fn config(bucket: &str, settings: &Settings, proxy: Proxy) -> S3Config {
+    let credentials = match settings.keys() {
+        Some(Keys { id, secret, token }) => Credentials::Static {
+            access_key_id: id,
+            secret_access_key: secret.0,
+            session_token: token.map(|token| token.0),
+        },
+        None => Credentials::Chain,
+    };
+    S3Config {
+        region: settings.region.clone(),
+        endpoint: settings.endpoint.clone(),
+        path_style: settings.path_style,
+        profile: settings.profile.clone(),
+        credentials,
+        // A plain name is that of the instance's own role, whose credentials the metadata service gives without being told.
+        role_arn: settings
+            .role
+            .clone()
+            .filter(|role| role.starts_with("arn:")),
+        silence_timeout: settings.timeout.unwrap_or(TIMEOUT),
+        proxy,
+        app_name: Some("apt-method-s3".to_owned()),
+        ..S3Config::new(bucket)
+    }
+}
+
+/// The proxy for a bucket: what apt chose for the item, then the settings for S3, then those for http(s), then the environment.
+fn proxy(
+    sources: &Sources,
+    location: &Location,
+    settings: &Settings,
+    header: Option<&str>,
+) -> Proxy {
+    let config = sources.config();
+    let store = settings.endpoint.as_deref().or_else(|| {
+        ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"]
+            .into_iter()
+            .find_map(|name| sources.environment().get(name))
+    });
+    let host = store.map_or_else(
+        || {
+            format!(
+                "{}.s3.{}.amazonaws.com",
+                location.bucket,
+                settings.region.as_deref().unwrap_or("us-east-1")
+            )
+        },
+        |endpoint| without_port(endpoint_host(endpoint)).to_owned(),
+    );
+    let scheme = if store.is_some_and(|endpoint| endpoint.starts_with("http://")) {
+        "http"
+    } else {
+        "https"
+    };
+    let spoken = without_port(&location.host);
+    let configured = header
+        .or_else(|| config.get(&format!("Acquire::s3::Proxy::{spoken}")))
+        .or_else(|| settings.proxy.as_ref().map(|proxy| proxy.0.as_str()))
+        .or_else(|| of_scheme(config, scheme, &host));
+    match configured {
+        None => Proxy::FromEnvironment,
+        Some(url)
+            if url.eq_ignore_ascii_case("DIRECT") || is_excepted(sources.environment(), &host) =>
+        {
+            Proxy::Direct
+        }
+        Some(url) => Proxy::Url(url.to_owned()),
+    }
+}
+
+/// What is said about http or https; https falls back to http, as in apt.
+fn of_scheme<'a>(config: &'a Config, scheme: &str, host: &str) -> Option<&'a str> {
+    let both = if scheme == "https" {
+        &["https", "http"][..]
+    } else {
+        &["http"]
+    };
+    both.iter().find_map(|scheme| {
+        let key = format!("Acquire::{scheme}::Proxy");
+        config
+            .get(&format!("{key}::{host}"))
+            .or_else(|| config.get(&key))
+    })
+}
+
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    }
+}
+
+/// Whether `no_proxy` names the host or a domain that it lies in.
+fn is_excepted(environment: &Environment, host: &str) -> bool {
+    let list = environment
+        .get("no_proxy")
+        .or_else(|| environment.get("NO_PROXY"))
+        .unwrap_or_default();
+    list.split(',')
+        .map(str::trim)
+        .filter(|entry| !entry.is_empty())
+        .any(|entry| {
+            let domain = without_port(entry).trim_start_matches('.');
+            entry == "*"
+                || host == domain
+                || host
+                    .strip_suffix(domain)
+                    .is_some_and(|rest| rest.ends_with('.'))
+        })
+}
+
+/// Access to one bucket in one way.
+pub struct Client {
+    config: S3Config,
+    limiter: Option<Limiter>,
+    signed: OnceCell<S3>,
+    unsigned: OnceCell<S3>,
+    /// No source has credentials.
+    no_credentials: AtomicBool,
+    /// Why each source gave nothing.
+    account: Mutex<String>,
+}
+
+/// A request that failed.
+#[derive(Debug)]
+pub struct Refused {
+    /// What the store said.
+    pub error: Error,
+    /// Why each source of credentials gave nothing, where the request was made without.
+    pub unsigned: Option<String>,
+}
+
+impl Client {
+    /// Reads an object.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub async fn get(&self, key: &str, options: GetOptions) -> Result<GetReply, Refused> {
+        if !self.no_credentials.load(Ordering::Relaxed) {
+            let answer = match self
+                .signed
+                .get_or_try_init(|| S3::connect(self.config.clone()))
+                .await
+            {
+                Ok(bucket) => bucket.get(key, options.clone()).await,
+                Err(error) => Err(error),
+            };
+            match answer {
+                Err(error) if error.kind() == ErrorKind::NoCredentials => {
+                    error.message().clone_into(
+                        &mut self.account.lock().unwrap_or_else(PoisonError::into_inner),
+                    );
+                    self.no_credentials.store(true, Ordering::Relaxed);
+                }
+                answer => {
+                    return answer.map_err(|error| Refused {
+                        error,
+                        unsigned: None,
+                    });
+                }
+            }
+        }
+        let anonymous = || {
+            S3::connect(S3Config {
+                credentials: Credentials::Anonymous,
+                role_arn: None,
+                ..self.config.clone()
+            })
+        };
+        let answer = match self.unsigned.get_or_try_init(anonymous).await {
+            Ok(bucket) => bucket.get(key, options).await,
+            Err(error) => Err(error),
+        };
+        answer.map_err(|error| {
+            let account = self
+                .account
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone();
+            Refused {
+                error,
+                unsigned: Some(account),
+            }
+        })
+    }
+
+    /// Whether the transfer rate is limited.
+    pub fn is_limited(&self) -> bool {
+        self.limiter.is_some()
+    }
+
+    /// Waits as long as `bytes` must take.
+    pub async fn pace(&self, bytes: usize) {
+        if let Some(limiter) = &self.limiter {
+            limiter.pace(bytes).await;
+        }
+    }
+}
+
+/// Keeps all transfers of a client together below a rate.
+struct Limiter {
+    bytes_per_second: u64,
+    free_at: Mutex<Option<Instant>>,
+}
+
+impl Limiter {
+    fn new(bytes_per_second: u64) -> Self {
+        Self {
+            bytes_per_second,
+            free_at: Mutex::new(None),
+        }
+    }
+
+    async fn pace(&self, bytes: usize) {
+        let until = {
+            let mut free_at = self.free_at.lock().unwrap_or_else(PoisonError::into_inner);
+            let now = Instant::now();
+            let begin = free_at.map_or(now, |free_at| free_at.max(now));
+            let until =
+                begin + Duration::from_secs_f64(bytes as f64 / self.bytes_per_second as f64);
+            *free_at = Some(until);
+            until
+        };
+        tokio::time::sleep_until(until).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chosen(items: &[(&str, &str)], variables: &[(&str, &str)], header: Option<&str>) -> Proxy {
+        let mut config = Config::default();
+        config.set("Acquire::s3::AuthConf", "/nonexistent/s3auth.conf");
+        for (key, value) in items {
+            config.set(*key, *value);
+        }
+        let environment = variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        let sources = Sources::read(config, environment);
+        let location = crate::uri::parse(b"s3://bucket/k", true, |_| false).unwrap();
+        proxy(
+            &sources,
+            &location,
+            &sources.settings(&location).unwrap(),
+            header,
+        )
+    }
+
+    fn url(url: &str) -> Proxy {
+        Proxy::Url(url.to_owned())
+    }
+
+    #[test]
+    fn the_nearest_proxy_is_taken() {
+        let mut items = vec![("Acquire::http::Proxy", "http://http")];
+        assert_eq!(chosen(&[], &[], None), Proxy::FromEnvironment);
+        assert_eq!(chosen(&items, &[], None), url("http://http"));
+        items.push(("Acquire::https::Proxy", "http://https"));
+        assert_eq!(chosen(&items, &[], None), url("http://https"));
+        items.push(("Acquire::s3::Proxy", "http://s3"));
+        assert_eq!(chosen(&items, &[], None), url("http://s3"));
+        items.push(("Acquire::s3::Proxy::bucket", "direct"));
+        assert_eq!(chosen(&items, &[], None), Proxy::Direct);
+        assert_eq!(
+            chosen(&items, &[], Some("http://header")),
+            url("http://header")
+        );
+    }
+
+    #[test]
+    fn no_proxy_holds_for_a_configured_one_too() {
+        let items = [
+            ("Acquire::s3::Proxy", "http://s3"),
+            ("Acquire::s3::Endpoint", "http://minio.example.com:9000"),
+        ];
+        assert_eq!(
+            chosen(&items, &[("no_proxy", "localhost, .example.com")], None),
+            Proxy::Direct
+        );
+        assert_eq!(
+            chosen(&items, &[("NO_PROXY", "minio.example.com")], None),
+            Proxy::Direct
+        );
+        assert_eq!(
+            chosen(&items, &[("no_proxy", "io.example.com,ample.com")], None),
+            url("http://s3")
+        );
+    }
+
+    #[test]
+    fn settings_become_a_bucket_s_configuration() {
+        let mut settings = Settings::default();
+        for (name, value) in [
+            ("AccessKeyId", "k"),
+            ("SecretAccessKey", "s"),
+            ("Role", "instance-role"),
+            ("Timeout", "7"),
+            ("PathStyle", "no"),
+        ] {
+            settings.set(name, value).unwrap();
+        }
+        let made = config("b", &settings, Proxy::Direct);
+        assert!(matches!(made.credentials, Credentials::Static { .. }));
+        assert_eq!(
+            (made.role_arn, made.silence_timeout, made.path_style),
+            (None, Duration::from_secs(7), Some(false))
+        );
+        settings.set("Role", "arn:aws:iam::1:role/x").unwrap();
+        assert!(config("b", &settings, Proxy::Direct).role_arn.is_some());
+    }
+}

@@ -1,0 +1,633 @@
+//! Everything that says how a bucket is reached, from the nearest place to the farthest:
+//!
+//! 1. keys and region in the URI itself
+//! 2. `Acquire::s3::<bucket>::X` in apt's configuration
+//! 3. the `[bucket]` section of `s3auth.conf`, then `auth.conf` and `auth.conf.d`
+//! 4. `Acquire::s3::X`
+//! 5. `s3auth.conf` before its sections
+//! 6. the AWS environment variables, the shared profile, containers and instance metadata, in the order of the AWS CLI; these are
+//!    [`s3_storage`]'s part, except for the profile.
+//!
+//! All files are read at once, when apt has sent its configuration, because afterwards the method gives up root's rights and can read
+//! them no more. That holds for root's `~/.aws` too, so a profile with keys is taken from there here. A file that is there but cannot
+//! be read or understood is an error for every item that it could be about; it is never passed over.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::authconf::{AuthConf, Machines};
+use crate::config::Config;
+use crate::settings::Settings;
+use crate::uri::{Keys, Location, Secret};
+
+/// Where `s3auth.conf` is if the configuration does not say.
+const AUTH_CONF: &str = "/etc/apt/s3auth.conf";
+
+/// The environment variables that matter here.
+#[derive(Debug, Clone, Default)]
+pub struct Environment(HashMap<String, String>);
+
+impl Environment {
+    /// The process's own.
+    pub fn of_process() -> Self {
+        Self(
+            std::env::vars_os()
+                .filter_map(|(name, value)| {
+                    Some((name.into_string().ok()?, value.into_string().ok()?))
+                })
+                .collect(),
+        )
+    }
+
+    /// A variable; an empty one counts as unset.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0
+            .get(name)
+            .map(String::as_str)
+            .filter(|value| !value.is_empty())
+    }
+}
+
+impl FromIterator<(String, String)> for Environment {
+    fn from_iter<T: IntoIterator<Item = (String, String)>>(variables: T) -> Self {
+        Self(variables.into_iter().collect())
+    }
+}
+
+/// What was found, with apt's configuration.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    config: Config,
+    environment: Environment,
+    auth_path: PathBuf,
+    auth: Option<AuthConf>,
+    machines: Machines,
+    profiles: Profiles,
+    /// Why some file cannot be used.
+    broken: Option<String>,
+}
+
+impl Sources {
+    /// Reads all files that the configuration and the environment name.
+    pub fn read(config: Config, environment: Environment) -> Self {
+        let auth_path = match config.get("Acquire::s3::AuthConf") {
+            Some(path) if Path::new(path).is_absolute() => PathBuf::from(path),
+            Some(path) => config
+                .path("Dir::Etc")
+                .unwrap_or_else(|| "/etc/apt".into())
+                .join(path),
+            None => PathBuf::from(AUTH_CONF),
+        };
+        let mut sources = Self {
+            auth_path,
+            ..Self::default()
+        };
+        let auth = read_optional(&sources.auth_path).and_then(|text| {
+            text.map(|text| AuthConf::parse(&sources.auth_path, &text))
+                .transpose()
+                .map_err(|error| error.to_string())
+        });
+        match auth {
+            Ok(auth) => sources.auth = auth,
+            Err(error) => sources.broken = Some(error),
+        }
+        for path in netrc_files(&config) {
+            let added = read_optional(&path).and_then(|text| {
+                text.map_or(Ok(()), |text| {
+                    sources
+                        .machines
+                        .add(&path, &text)
+                        .map_err(|error| error.to_string())
+                })
+            });
+            if let Err(error) = added {
+                sources.broken.get_or_insert(error);
+            }
+        }
+        sources.profiles = Profiles::read(&environment);
+        sources.config = config;
+        sources.environment = environment;
+        sources
+    }
+
+    /// apt's configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The environment.
+    pub fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
+    /// Whether credentials may have to be asked from a program, which then must be allowed to run.
+    pub fn may_run_a_program(&self) -> bool {
+        self.profiles
+            .sections
+            .values()
+            .any(|section| section.contains_key("credential_process"))
+    }
+
+    /// Whether a host, with its port if it has one, is that of a configured endpoint: then it is no bucket.
+    pub fn is_store(&self, host: &str) -> bool {
+        let global = Settings::from_config(&self.config, "Acquire::s3")
+            .ok()
+            .and_then(|settings| settings.endpoint);
+        let auth = self
+            .auth
+            .as_ref()
+            .and_then(|auth| auth.global.endpoint.clone());
+        let environment = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"]
+            .map(|name| self.environment.get(name).map(str::to_owned));
+        [global, auth]
+            .into_iter()
+            .chain(environment)
+            .flatten()
+            .any(|endpoint| endpoint_host(&endpoint).eq_ignore_ascii_case(host))
+    }
+
+    /// All that is said about the bucket of `location`.
+    ///
+    /// # Errors
+    /// What is wrong with a file or a setting, and where.
+    pub fn settings(&self, location: &Location) -> Result<Settings, String> {
+        if let Some(broken) = &self.broken {
+            return Err(broken.clone());
+        }
+        let bucket = &location.bucket;
+        let mut in_uri = location
+            .keys
+            .clone()
+            .map(Settings::from_keys)
+            .unwrap_or_default();
+        in_uri.region.clone_from(&location.region);
+        let of_bucket = Settings::from_config(&self.config, &format!("Acquire::s3::{bucket}"))?;
+        let section = self
+            .auth
+            .as_ref()
+            .map(|auth| auth.section(bucket))
+            .unwrap_or_default();
+        let machine = self
+            .machines
+            .find(location)
+            .cloned()
+            .map(Settings::from_keys)
+            .unwrap_or_default();
+        let global = Settings::from_config(&self.config, "Acquire::s3")?;
+        let auth = self
+            .auth
+            .as_ref()
+            .map(|auth| auth.global.clone())
+            .unwrap_or_default();
+        let mut settings = in_uri
+            .over(of_bucket)
+            .over(section)
+            .over(machine)
+            .over(global)
+            .over(auth);
+        if let Some(store) = &location.store {
+            // The host in the URI names the store; a configured endpoint for the same host says how to speak to it.
+            let spelled = settings
+                .endpoint
+                .take()
+                .filter(|endpoint| endpoint_host(endpoint).eq_ignore_ascii_case(store));
+            settings.endpoint = Some(spelled.unwrap_or_else(|| store.clone()));
+        }
+        Ok(self.with_profile(settings))
+    }
+
+    /// Lays `settings` over those of the profile that holds, as far as the environment says nothing nearer.
+    fn with_profile(&self, mut settings: Settings) -> Settings {
+        let environment = |name: &str| self.environment.get(name).is_some();
+        let named = settings.profile.clone();
+        let name = named
+            .as_deref()
+            .or(self.environment.get("AWS_PROFILE"))
+            .unwrap_or("default");
+        let Some(profile) = self.profiles.resolve(name) else {
+            return settings;
+        };
+        // Otherwise the environment's own keys hold, which s3-storage reads.
+        if settings.keys().is_none() && (named.is_some() || !environment("AWS_ACCESS_KEY_ID")) {
+            let role = settings.role.take().or(profile.role);
+            if let Some(keys) = profile.keys {
+                settings = Settings::from_keys(keys).over(settings);
+            }
+            settings.role = role;
+        }
+        if !environment("AWS_REGION") && !environment("AWS_DEFAULT_REGION") {
+            settings.region = settings.region.or(profile.region);
+        }
+        if !environment("AWS_ENDPOINT_URL_S3") && !environment("AWS_ENDPOINT_URL") {
+            settings.endpoint = settings.endpoint.or(profile.endpoint);
+        }
+        settings
+    }
+
+    /// Each place that was looked at for keys for `bucket`, and what was found there; for the message that there are none. `chain` is the
+    /// account of the AWS sources.
+    pub fn account(&self, bucket: &str, chain: &str) -> String {
+        let mut account = format!(
+            "Acquire::s3::{bucket} and Acquire::s3: no AccessKeyId; {}: ",
+            self.auth_path.display()
+        );
+        account.push_str(if self.auth.is_some() {
+            "no AccessKeyId"
+        } else {
+            "does not exist"
+        });
+        account.push_str("; auth.conf: no entry for this bucket");
+        for path in &self.profiles.unusable {
+            let _ = write!(account, "; {}", path.display());
+        }
+        let chain = chain.trim_end_matches('.');
+        if !chain.is_empty() {
+            let _ = write!(account, "; {chain}");
+        }
+        account
+    }
+}
+
+/// The host and port of an endpoint.
+pub fn endpoint_host(endpoint: &str) -> &str {
+    let rest = endpoint
+        .split_once("://")
+        .map_or(endpoint, |(_, rest)| rest);
+    rest.split('/').next().unwrap_or_default()
+}
+
+/// A file's text; `None` where there is no file.
+fn read_optional(path: &Path) -> Result<Option<String>, String> {
+    match fs::read(path) {
+        Ok(bytes) => String::from_utf8(bytes)
+            .map(Some)
+            .map_err(|_| format!("{} is not UTF-8", path.display())),
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(format!("{}: {error}", path.display())),
+    }
+}
+
+/// apt's own files with passwords: `Dir::Etc::netrc`, and `*.conf` in `Dir::Etc::netrcparts` in the order of their names.
+fn netrc_files(config: &Config) -> Vec<PathBuf> {
+    let mut parts: Vec<PathBuf> = config
+        .path("Dir::Etc::netrcparts")
+        .and_then(|folder| fs::read_dir(folder).ok())
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "conf")
+                && path.is_file()
+        })
+        .collect();
+    parts.sort();
+    config
+        .path("Dir::Etc::netrc")
+        .filter(|path| path.is_file())
+        .into_iter()
+        .chain(parts)
+        .collect()
+}
+
+/// The shared AWS configuration: `~/.aws/config` and `~/.aws/credentials`
+/// (<https://docs.aws.amazon.com/sdkref/latest/guide/file-format.html>). Only what needs no network: keys, roles and places.
+#[derive(Debug, Clone, Default)]
+struct Profiles {
+    sections: HashMap<String, HashMap<String, Secret>>,
+    /// Files that are there but cannot be read.
+    unusable: Vec<PathBuf>,
+}
+
+/// What a profile says.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Profile {
+    keys: Option<Keys>,
+    role: Option<String>,
+    region: Option<String>,
+    endpoint: Option<String>,
+}
+
+impl Profiles {
+    fn read(environment: &Environment) -> Self {
+        let mut profiles = Self::default();
+        let home = environment.get("HOME").map(PathBuf::from);
+        for (variable, name) in [
+            ("AWS_CONFIG_FILE", "config"),
+            ("AWS_SHARED_CREDENTIALS_FILE", "credentials"),
+        ] {
+            let path = environment
+                .get(variable)
+                .map(PathBuf::from)
+                .or_else(|| Some(home.as_ref()?.join(".aws").join(name)));
+            let Some(path) = path else { continue };
+            match read_optional(&path) {
+                Ok(Some(text)) => profiles.add(&text, name == "config"),
+                Ok(None) => {}
+                Err(_) => profiles.unusable.push(path),
+            }
+        }
+        profiles
+    }
+
+    /// Adds a file's sections. In `config` a profile is `[profile name]`, except for `[default]`.
+    fn add(&mut self, text: &str, is_config: bool) {
+        let mut section: Option<String> = None;
+        for line in text.lines() {
+            let trimmed = line.trim();
+            if trimmed.is_empty() || trimmed.starts_with(['#', ';']) {
+                continue;
+            }
+            if let Some(inside) = trimmed.strip_prefix('[') {
+                let title = inside.split(']').next().unwrap_or_default().trim();
+                let name = match title.strip_prefix("profile") {
+                    Some(rest) if is_config && rest.starts_with(char::is_whitespace) => {
+                        Some(rest.trim())
+                    }
+                    _ if is_config => Some(title).filter(|title| *title == "default"),
+                    _ => Some(title),
+                };
+                section = name.map(str::to_owned);
+            } else if let (Some(section), Some((name, value)), false) = (
+                &section,
+                trimmed.split_once('='),
+                line.starts_with([' ', '\t']),
+            ) {
+                let entry = self.sections.entry(section.clone()).or_default();
+                entry.insert(
+                    name.trim().to_ascii_lowercase(),
+                    Secret(value.trim().to_owned()),
+                );
+            }
+        }
+    }
+
+    /// A profile, with the keys of the one that it borrows them from.
+    fn resolve(&self, name: &str) -> Option<Profile> {
+        let section = self.sections.get(name)?;
+        let get = |key: &str| {
+            section
+                .get(key)
+                .map(|value| value.0.clone())
+                .filter(|value| !value.is_empty())
+        };
+        let role = get("role_arn");
+        let keys = match (&role, get("source_profile")) {
+            (Some(_), Some(source)) => self.keys(&source),
+            // With credential_source the keys come from the environment or from metadata, which s3-storage asks.
+            (Some(_), None) => None,
+            (None, _) => self.keys(name),
+        };
+        let usable = role.is_none() || keys.is_some() || get("credential_source").is_some();
+        Some(Profile {
+            keys,
+            role: role.filter(|_| usable),
+            region: get("region"),
+            endpoint: get("endpoint_url"),
+        })
+    }
+
+    fn keys(&self, name: &str) -> Option<Keys> {
+        let section = self.sections.get(name)?;
+        let get = |key: &str| {
+            section
+                .get(key)
+                .filter(|value| !value.0.is_empty())
+                .cloned()
+        };
+        Some(Keys {
+            id: get("aws_access_key_id")?.0,
+            secret: get("aws_secret_access_key")?,
+            token: get("aws_session_token"),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Place {
+        folder: tempfile::TempDir,
+        config: Config,
+        environment: Vec<(String, String)>,
+    }
+
+    impl Place {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let mut config = Config::default();
+            config.set(
+                "Acquire::s3::AuthConf",
+                folder.path().join("s3auth.conf").to_str().unwrap(),
+            );
+            config.set(
+                "Dir::Etc::netrcparts",
+                folder.path().join("auth.conf.d").to_str().unwrap(),
+            );
+            Self {
+                folder,
+                config,
+                environment: Vec::new(),
+            }
+        }
+
+        fn file(self, name: &str, text: &str) -> Self {
+            let path = self.folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+            self
+        }
+
+        fn item(mut self, key: &str, value: &str) -> Self {
+            self.config.set(key, value);
+            self
+        }
+
+        fn variable(mut self, name: &str, value: &str) -> Self {
+            self.environment.push((name.into(), value.into()));
+            self
+        }
+
+        fn home(self) -> Self {
+            let home = self.folder.path().to_str().unwrap().to_owned();
+            self.variable("HOME", &home)
+        }
+
+        fn sources(&self) -> Sources {
+            Sources::read(
+                self.config.clone(),
+                self.environment.clone().into_iter().collect(),
+            )
+        }
+
+        fn settings(&self, uri: &str) -> Result<Settings, String> {
+            let sources = self.sources();
+            let location =
+                crate::uri::parse(uri.as_bytes(), true, |host| sources.is_store(host)).unwrap();
+            sources.settings(&location)
+        }
+
+        fn id(&self, uri: &str) -> Option<String> {
+            self.settings(uri).unwrap().keys().map(|keys| keys.id)
+        }
+    }
+
+    const AUTH: &str = "AccessKeyId = auth\nSecretAccessKey = s\nRegion = r-auth\n[b]\nAccessKeyId = section\nSecretAccessKey = s\nRegion = r-section\n";
+
+    #[test]
+    fn the_nearest_place_wins_one_after_the_other() {
+        let keys = |place: Place, prefix: &str, id: &str| {
+            place
+                .item(&format!("{prefix}::AccessKeyId"), id)
+                .item(&format!("{prefix}::SecretAccessKey"), "s")
+        };
+        let place = Place::new().file("s3auth.conf", "AccessKeyId = auth\nSecretAccessKey = s\n");
+        assert_eq!(place.id("s3://b/k").as_deref(), Some("auth"));
+        let place = keys(place, "Acquire::s3", "global");
+        assert_eq!(place.id("s3://b/k").as_deref(), Some("global"));
+        let place = place.file(
+            "auth.conf.d/a.conf",
+            "machine s3://b login machine password s\n",
+        );
+        assert_eq!(place.id("s3://b/k").as_deref(), Some("machine"));
+        let place = place.file("s3auth.conf", AUTH);
+        assert_eq!(place.id("s3://b/k").as_deref(), Some("section"));
+        assert_eq!(place.id("s3://other/k").as_deref(), Some("global"));
+        let place = keys(place, "Acquire::s3::b", "bucket");
+        assert_eq!(place.id("s3://b/k").as_deref(), Some("bucket"));
+        assert_eq!(place.id("s3://uri:s@b/k").as_deref(), Some("uri"));
+        assert_eq!(
+            place.settings("s3://b/k").unwrap().region.as_deref(),
+            Some("r-section")
+        );
+        assert_eq!(
+            place
+                .settings("s3://b.s3.r-uri.amazonaws.com/k")
+                .unwrap()
+                .region
+                .as_deref(),
+            Some("r-uri")
+        );
+    }
+
+    #[test]
+    fn a_broken_file_is_an_error_and_a_missing_one_is_not() {
+        assert_eq!(Place::new().id("s3://b/k"), None);
+        let broken = Place::new()
+            .file("s3auth.conf", "nonsense\n")
+            .settings("s3://b/k")
+            .unwrap_err();
+        assert!(broken.contains("s3auth.conf:1: "), "{broken}");
+        let broken = Place::new()
+            .file("auth.conf.d/a.conf", "machine s3://b login x\n")
+            .settings("s3://b/k")
+            .unwrap_err();
+        assert!(broken.contains("a.conf:1: "), "{broken}");
+        let unreadable = Place::new();
+        fs::create_dir(unreadable.folder.path().join("s3auth.conf")).unwrap();
+        assert!(
+            unreadable
+                .settings("s3://b/k")
+                .unwrap_err()
+                .contains("s3auth.conf")
+        );
+    }
+
+    #[test]
+    fn a_store_in_the_uri_is_the_endpoint() {
+        let place = Place::new().item("Acquire::s3::Endpoint", "http://minio:9000");
+        assert_eq!(
+            place.settings("s3://b/k").unwrap().endpoint.as_deref(),
+            Some("http://minio:9000")
+        );
+        assert_eq!(
+            place
+                .settings("s3://minio:9000/b/k")
+                .unwrap()
+                .endpoint
+                .as_deref(),
+            Some("http://minio:9000")
+        );
+        assert_eq!(
+            place
+                .settings("s3://other:1/b/k")
+                .unwrap()
+                .endpoint
+                .as_deref(),
+            Some("other:1")
+        );
+        assert_eq!(
+            place
+                .settings("s3://b.s3.eu-west-1.amazonaws.com/k")
+                .unwrap()
+                .endpoint
+                .as_deref(),
+            Some("http://minio:9000")
+        );
+    }
+
+    #[test]
+    fn keys_of_roots_profile_are_read_in_time() {
+        let place = Place::new()
+            .file(".aws/credentials", "[default]\naws_access_key_id = file\naws_secret_access_key = s\n[base]\naws_access_key_id=base\naws_secret_access_key=s\n")
+            .file(".aws/config", "[default]\nregion = r-file\n[profile role]\nrole_arn = arn:aws:iam::1:role/x\nsource_profile = base\n s3 =\n[sso-session x]\nregion = no\n")
+            .home();
+        let settings = place.settings("s3://b/k").unwrap();
+        assert_eq!(
+            (
+                settings.keys().unwrap().id.as_str(),
+                settings.region.as_deref()
+            ),
+            ("file", Some("r-file"))
+        );
+        let place = place.item("Acquire::s3::b::Profile", "role");
+        let settings = place.settings("s3://b/k").unwrap();
+        assert_eq!(
+            (
+                settings.keys().unwrap().id.as_str(),
+                settings.role.as_deref()
+            ),
+            ("base", Some("arn:aws:iam::1:role/x"))
+        );
+        let place = place
+            .variable("AWS_ACCESS_KEY_ID", "env")
+            .variable("AWS_REGION", "r-env");
+        let settings = place.settings("s3://c/k").unwrap();
+        assert_eq!(
+            (settings.keys(), settings.region),
+            (None, None),
+            "the environment is nearer"
+        );
+        assert_eq!(
+            place.id("s3://b/k").as_deref(),
+            Some("base"),
+            "unless a profile is named"
+        );
+    }
+
+    #[test]
+    fn the_account_names_every_source() {
+        let sources = Place::new().sources();
+        let account = sources.account("b", "environment: not set; instance metadata: no answer");
+        for part in [
+            "Acquire::s3::b",
+            "s3auth.conf: does not exist",
+            "auth.conf",
+            "environment: not set",
+            "instance metadata: no answer",
+        ] {
+            assert!(account.contains(part), "{account}");
+        }
+    }
+}

@@ -1,0 +1,548 @@
+//! One item, from its request to its answer.
+//!
+//! The object is asked for at once, with GET: an answer to HEAD has no error code and costs a round trip. The first answer's ETag then binds all
+//! further ones (`If-Match`), so that two versions of an object are never mixed:
+//! - a large object comes in ranges, several at a time;
+//! - a partial file is resumed by a range, if the object's date is still that of the file; this is what `If-Range` means, decided on this
+//!   side because S3 takes a date there only from some stores.
+//!
+//! An object that changes under the transfer, and a resumed file whose digest is wrong in the end, are fetched once more from the start.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use deb_index::digest::Digests;
+use futures::StreamExt as _;
+use futures::future::try_join_all;
+use jiff::Timestamp;
+use s3_storage::{Body, ByteRange, ErrorKind, GetOptions, GetReply, Object, ObjectMeta};
+use tokio::sync::Semaphore;
+
+use crate::clients::{Client, Clients, Refused};
+use crate::credentials::Sources;
+use crate::failure::{Failure, Reason};
+use crate::partial::{self, Left, Plan, Writer};
+use crate::protocol::{Event, Request};
+use crate::settings::Settings;
+use crate::uri::{self, Location};
+
+/// Length in bytes of the ranges that a large object comes in: long enough for a connection to gain speed.
+const PART: u64 = 8 << 20;
+
+/// From how many bytes on an object comes in ranges.
+const LARGE: u64 = 2 * PART;
+
+/// How many ranges of one object are on their way at once.
+const PARALLEL: usize = 4;
+
+/// How many ranges of all objects together are on their way at once, besides the first of each: they take memory.
+const PARALLEL_IN_ALL: usize = 6;
+
+/// How many items are on their way at once. apt asks for 10 at a time (`Acquire::Max-Pipeline-Depth`).
+const ITEMS: usize = 16;
+
+/// How often an object may change under the transfer.
+const CHANGES: u32 = 3;
+
+/// Fetches items; shared by all of them.
+pub struct Fetcher {
+    sources: Arc<Sources>,
+    clients: Clients,
+    items: Semaphore,
+    ranges: Semaphore,
+}
+
+/// How an attempt at an item ended.
+enum Attempt {
+    Ended(Event),
+    /// What is there is not the beginning of the object: start anew.
+    Again,
+}
+
+/// Why a transfer ended early.
+enum Broken {
+    Failed(Failure),
+    /// The object is another one now.
+    Changed,
+    /// The file cannot be written: the writer knows why.
+    Stopped,
+}
+
+impl Fetcher {
+    /// A fetcher with these settings.
+    pub fn new(sources: Arc<Sources>) -> Self {
+        Self {
+            sources,
+            clients: Clients::default(),
+            items: Semaphore::new(ITEMS),
+            ranges: Semaphore::new(PARALLEL_IN_ALL),
+        }
+    }
+
+    /// Fetches an item. `tell` hears of what happens on the way; the event that ends it is returned.
+    pub async fn fetch(&self, request: &Request, tell: &(dyn Fn(Event) + Send + Sync)) -> Event {
+        let Ok(_turn) = self.items.acquire().await else {
+            return Event::Failed(Failure::transient(Reason::Other, "the method is ending"));
+        };
+        self.located(request, tell)
+            .await
+            .unwrap_or_else(Event::Failed)
+    }
+
+    async fn located(
+        &self,
+        request: &Request,
+        tell: &(dyn Fn(Event) + Send + Sync),
+    ) -> Result<Event, Failure> {
+        let encoded = self
+            .sources
+            .config()
+            .flag("Acquire::Send-URI-Encoded", false);
+        let location = uri::parse(&request.uri, encoded, |host| self.sources.is_store(host))
+            .map_err(|error| Failure::configuration(error.to_string()))?;
+        let settings = self
+            .sources
+            .settings(&location)
+            .map_err(Failure::configuration)?;
+        let secrets = secrets(&settings, &self.sources);
+        let item = Item {
+            fetcher: self,
+            request,
+            location: &location,
+            settings,
+            tell,
+        };
+        item.run().await.map_err(|mut failure| {
+            // A store may send back what was sent to it.
+            for secret in &secrets {
+                failure.message = failure.message.replace(secret.as_str(), "***");
+            }
+            failure
+        })
+    }
+}
+
+/// What must not be in any message.
+fn secrets(settings: &Settings, sources: &Sources) -> Vec<String> {
+    let keys = settings.keys();
+    let token = keys.as_ref().and_then(|keys| keys.token.clone());
+    let ours = [keys.map(|keys| keys.secret), token]
+        .into_iter()
+        .flatten()
+        .map(|secret| secret.0);
+    let environment = ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"]
+        .into_iter()
+        .filter_map(|name| sources.environment().get(name).map(str::to_owned));
+    let proxy = settings
+        .proxy
+        .as_ref()
+        .and_then(|proxy| Some(proxy.0.split_once('@')?.0.rsplit_once(':')?.1.to_owned()));
+    // A shorter one could not be told from ordinary words.
+    ours.chain(environment)
+        .chain(proxy)
+        .filter(|secret| secret.len() >= 4)
+        .collect()
+}
+
+struct Item<'a> {
+    fetcher: &'a Fetcher,
+    request: &'a Request,
+    location: &'a Location,
+    settings: Settings,
+    tell: &'a (dyn Fn(Event) + Send + Sync),
+}
+
+impl Item<'_> {
+    async fn run(&self) -> Result<Event, Failure> {
+        let path = &self.request.filename;
+        let mut left = Left::find(path);
+        if let Some(Left { size, modified }) = left
+            && let Some(digests) = self.right_digests(path, size).await?
+        {
+            (self.tell)(Event::Started {
+                size,
+                last_modified: modified,
+                resumed: size,
+            });
+            return Ok(Event::Done {
+                digests,
+                last_modified: modified,
+                resumed: size,
+            });
+        }
+        left = left.filter(|left| {
+            self.request
+                .expected
+                .size
+                .is_none_or(|size| left.size < size)
+        });
+        let client = self.fetcher.clients.get(
+            &self.fetcher.sources,
+            self.location,
+            self.settings.clone(),
+            self.request.proxy.as_deref(),
+        );
+        (self.tell)(Event::Waiting(format!(
+            "Waiting for s3://{}",
+            self.location.bucket
+        )));
+        for again in 0..=CHANGES {
+            match self.attempt(&client, left.take(), again > 0).await? {
+                Attempt::Ended(event) => return Ok(event),
+                Attempt::Again => {}
+            }
+        }
+        Err(Failure::transient(
+            Reason::Other,
+            format!("{}: the object keeps changing", self.location),
+        ))
+    }
+
+    /// The digests of a file that may be the whole content already: if it has the right length and can be shown to be right.
+    async fn right_digests(&self, path: &Path, size: u64) -> Result<Option<Digests>, Failure> {
+        let expected = &self.request.expected;
+        if !expected.is_provable() || expected.size.is_some_and(|expected| expected != size) {
+            return Ok(None);
+        }
+        // Without a known length every partial file would be read in vain.
+        if expected.size.is_none() {
+            return Ok(None);
+        }
+        self.digests_if_right(path).await
+    }
+
+    async fn digests_if_right(&self, path: &Path) -> Result<Option<Digests>, Failure> {
+        let expected = &self.request.expected;
+        match partial::digests_of(path.to_owned(), expected.algorithms()).await {
+            Ok(digests) => Ok(
+                Some(digests).filter(|digests| expected.is_provable() && expected.fits(digests))
+            ),
+            Err(error) => Err(Failure::local(
+                &format!("cannot read {}", path.display()),
+                &error,
+            )),
+        }
+    }
+
+    async fn attempt(
+        &self,
+        client: &Client,
+        left: Option<Left>,
+        again: bool,
+    ) -> Result<Attempt, Failure> {
+        let from = left.map_or(0, |left| left.size);
+        // The length is known before the first answer only from apt. After a surprise nothing is taken for granted.
+        let large = !again
+            && !client.is_limited()
+            && self
+                .request
+                .expected
+                .size
+                .is_some_and(|size| size.saturating_sub(from) >= LARGE);
+        let options = GetOptions {
+            range: if large {
+                Some(ByteRange::Between(from, from + PART - 1))
+            } else {
+                Some(ByteRange::From(from)).filter(|_| from > 0)
+            },
+            if_modified_since: self.request.last_modified.filter(|_| from == 0),
+            ..GetOptions::default()
+        };
+        let ranged = options.range.is_some();
+        let object = match client.get(&self.location.key, options).await {
+            Ok(GetReply::NotModified { .. }) => {
+                // apt keeps its own copy; an empty file here would be taken for the new one.
+                let _ = std::fs::remove_file(&self.request.filename);
+                return Ok(Attempt::Ended(Event::NotModified));
+            }
+            Ok(GetReply::Found(object)) => object,
+            Err(refused) if ranged && refused.error.kind() == ErrorKind::RangeNotSatisfiable => {
+                // The file is as long as the object, or longer.
+                let path = &self.request.filename;
+                let whole = if from > 0 {
+                    self.digests_if_right(path).await?
+                } else {
+                    None
+                };
+                let Some(digests) = whole else {
+                    return Ok(Attempt::Again);
+                };
+                let last_modified = left.and_then(|left| left.modified);
+                return Ok(Attempt::Ended(Event::Done {
+                    digests,
+                    last_modified,
+                    resumed: from,
+                }));
+            }
+            Err(refused) => return Err(self.failure(client, refused).await),
+        };
+        let ObjectMeta {
+            size,
+            last_modified,
+            date,
+            ..
+        } = object.meta;
+        self.check_size(size)?;
+        let resumed = if from > 0 && object.offset == from {
+            let same = left
+                .is_some_and(|left| left.is_of(last_modified, self.request.expected.is_provable()));
+            if !same || size <= from {
+                return Ok(Attempt::Again);
+            }
+            from
+        } else {
+            0
+        };
+        if object.offset != resumed {
+            return Err(Failure::transient(
+                Reason::Other,
+                format!(
+                    "{}: the store sent another range than was asked for",
+                    self.location
+                ),
+            ));
+        }
+        let settled = partial::settled_date(last_modified, date);
+        (self.tell)(Event::Started {
+            size,
+            last_modified: settled,
+            resumed,
+        });
+        self.transfer(client, object, resumed, settled).await
+    }
+
+    fn check_size(&self, size: u64) -> Result<(), Failure> {
+        match self.request.maximum_size {
+            Some(limit) if size > limit => {
+                let message = format!(
+                    "{}: the object has {size} bytes, more than the {limit} that are expected",
+                    self.location
+                );
+                Err(Failure::lasting(Reason::MaximumSizeExceeded, message))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn transfer(
+        &self,
+        client: &Client,
+        object: Object,
+        resumed: u64,
+        date: Option<Timestamp>,
+    ) -> Result<Attempt, Failure> {
+        let size = object.meta.size;
+        let algorithms = self.request.expected.algorithms();
+        let writer = Writer::start(Plan {
+            path: self.request.filename.clone(),
+            resumed,
+            size,
+            date,
+            algorithms,
+        });
+        let sent = self.pieces(client, object, resumed, &writer).await;
+        let path = self.request.filename.display();
+        let written = writer
+            .finish()
+            .await
+            .map_err(|error| Failure::local(&format!("cannot write {path}"), &error))?;
+        match (sent, written) {
+            (Ok(()), Some(digests)) if resumed > 0 && !self.request.expected.fits(&digests) => {
+                Ok(Attempt::Again)
+            }
+            (Ok(()), Some(digests)) => Ok(Attempt::Ended(Event::Done {
+                digests,
+                last_modified: date,
+                resumed,
+            })),
+            (Ok(()), None) | (Err(Broken::Stopped), _) => Err(Failure::transient(
+                Reason::Other,
+                format!("{}: the transfer was cut short", self.location),
+            )),
+            (Err(Broken::Changed), _) => Ok(Attempt::Again),
+            (Err(Broken::Failed(failure)), _) => Err(failure),
+        }
+    }
+
+    /// Brings the bytes from `from` on to the writer.
+    async fn pieces(
+        &self,
+        client: &Client,
+        object: Object,
+        from: u64,
+        writer: &Writer,
+    ) -> Result<(), Broken> {
+        let Object {
+            meta, length, body, ..
+        } = object;
+        let end_of_body = from + length;
+        if client.is_limited() || (meta.size - from < LARGE && end_of_body == meta.size) {
+            return self.pump(client, body, from, meta.size, writer).await;
+        }
+        // What remains is cut into parts, which the workers take one after the other. The first worker begins with the body that is here.
+        let begin = (from + PART).min(end_of_body);
+        let next = std::sync::atomic::AtomicU64::new(begin);
+        let first = async {
+            self.pump(client, body, from, begin, writer).await?;
+            self.parts(client, &meta, &next, writer).await
+        };
+        let others = (1..PARALLEL).map(|_| self.parts(client, &meta, &next, writer));
+        let (first, others) = (Box::pin(first), try_join_all(others.map(Box::pin)));
+        futures::future::try_join(first, others).await.map(drop)
+    }
+
+    /// Takes part after part until there is none left.
+    async fn parts(
+        &self,
+        client: &Client,
+        meta: &ObjectMeta,
+        next: &std::sync::atomic::AtomicU64,
+        writer: &Writer,
+    ) -> Result<(), Broken> {
+        loop {
+            let Ok(_turn) = self.fetcher.ranges.acquire().await else {
+                return Err(Broken::Stopped);
+            };
+            let begin = next.fetch_add(PART, std::sync::atomic::Ordering::Relaxed);
+            if begin >= meta.size {
+                return Ok(());
+            }
+            let end = (begin + PART).min(meta.size);
+            let options = GetOptions {
+                range: Some(ByteRange::Between(begin, end - 1)),
+                if_match: Some(meta.etag.clone()),
+                ..GetOptions::default()
+            };
+            let object = match client.get(&self.location.key, options).await {
+                Ok(GetReply::Found(object))
+                    if object.offset == begin && object.meta.etag == meta.etag =>
+                {
+                    object
+                }
+                // A store that ignores If-Match, or the range.
+                Ok(_) => return Err(Broken::Changed),
+                Err(refused) => match refused.error.kind() {
+                    ErrorKind::PreconditionFailed | ErrorKind::RangeNotSatisfiable => {
+                        return Err(Broken::Changed);
+                    }
+                    _ => return Err(Broken::Failed(self.failure(client, refused).await)),
+                },
+            };
+            self.pump(client, object.body, begin, end, writer).await?;
+        }
+    }
+
+    /// Brings one body to the writer, as far as `end`.
+    async fn pump(
+        &self,
+        client: &Client,
+        mut body: Body,
+        mut offset: u64,
+        end: u64,
+        writer: &Writer,
+    ) -> Result<(), Broken> {
+        while offset < end {
+            let mut piece = match body.next().await {
+                Some(Ok(piece)) => piece,
+                Some(Err(error)) => {
+                    return Err(Broken::Failed(Failure::of_request(
+                        &self.location.to_string(),
+                        &error,
+                    )));
+                }
+                None => {
+                    let message = format!(
+                        "{}: the transfer was cut short; what arrived is kept",
+                        self.location
+                    );
+                    return Err(Broken::Failed(Failure::transient(Reason::Other, message)));
+                }
+            };
+            let room = usize::try_from(end - offset).unwrap_or(usize::MAX);
+            piece.truncate(room);
+            let length = piece.len();
+            if length == 0 {
+                continue;
+            }
+            writer
+                .write(offset, piece)
+                .await
+                .map_err(|_| Broken::Stopped)?;
+            offset += length as u64;
+            client.pace(length).await;
+        }
+        Ok(())
+    }
+
+    /// What a refused request means for apt.
+    async fn failure(&self, client: &Client, refused: Refused) -> Failure {
+        let object = self.location.to_string();
+        let denied = refused.error.kind() == ErrorKind::PermissionDenied;
+        if denied && let Some(beside) = release_beside(&self.location.key) {
+            // Without the right to list a bucket, a missing object is "forbidden". A repository that has no InRelease has a Release; where that can be
+            // read, InRelease is missing.
+            let options = GetOptions {
+                range: Some(ByteRange::Between(0, 0)),
+                ..GetOptions::default()
+            };
+            let readable = match client.get(&beside, options).await {
+                Ok(_) => true,
+                Err(refused) => refused.error.kind() == ErrorKind::RangeNotSatisfiable,
+            };
+            if readable {
+                let message = format!(
+                    "404 Not Found: {object} does not exist (the store says AccessDenied, but the Release beside it can be read)"
+                );
+                return Failure::lasting(Reason::Http(404), message);
+            }
+        }
+        let unsigned = refused
+            .unsigned
+            .filter(|_| denied || refused.error.kind() == ErrorKind::BadCredentials);
+        match unsigned {
+            Some(account) => {
+                let account = self
+                    .fetcher
+                    .sources
+                    .account(&self.location.bucket, &account);
+                let said = refused
+                    .error
+                    .code()
+                    .unwrap_or(refused.error.message())
+                    .to_owned();
+                let status = Reason::Http(refused.error.status().unwrap_or(403));
+                Failure::lasting(
+                    status,
+                    format!(
+                        "{object}: no credentials, and the store refuses a request without ({said}). Looked at: {account}"
+                    ),
+                )
+            }
+            None => Failure::of_request(&object, &refused.error),
+        }
+    }
+}
+
+/// The key of the `Release` beside an `InRelease`.
+fn release_beside(key: &str) -> Option<String> {
+    let folder = key
+        .strip_suffix("InRelease")
+        .filter(|folder| folder.is_empty() || folder.ends_with('/'))?;
+    Some(format!("{folder}Release"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_release_beside() {
+        assert_eq!(
+            release_beside("dists/stable/InRelease").as_deref(),
+            Some("dists/stable/Release")
+        );
+        assert_eq!(release_beside("InRelease").as_deref(), Some("Release"));
+        assert_eq!(release_beside("dists/NotInRelease"), None);
+        assert_eq!(release_beside("dists/stable/Release"), None);
+    }
+}

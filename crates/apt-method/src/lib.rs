@@ -1,0 +1,17 @@
+//! The `s3` acquire method of APT, as modules that tests can reach. `main` joins them: standard input → [`message`] → [`protocol`] →
+//! [`fetch`] → [`protocol`] → standard output.
+
+#![deny(clippy::print_stdout)]
+
+pub mod authconf;
+pub mod clients;
+pub mod config;
+pub mod credentials;
+pub mod failure;
+pub mod fetch;
+pub mod message;
+pub mod partial;
+pub mod protocol;
+pub mod sandbox;
+pub mod settings;
+pub mod uri;
