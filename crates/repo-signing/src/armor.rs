@@ -4,10 +4,8 @@
 //! Key files come armored or binary, one block or several behind one another, with text around the
 //! blocks: [`packets`] takes them all. A signature's armor is framed by its caller first.
 
-use std::io::Read as _;
-
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use pgp::{
-    armor::{Dearmor, DearmorOptions},
     composed::{ArmorOptions, DetachedSignature},
     packet::Signature,
 };
@@ -105,13 +103,26 @@ pub(crate) fn packets(file: &[u8]) -> Result<Packets, ArmorError> {
     }))
 }
 
-/// The bytes inside one armored block, which begins and ends with its `-----` lines. A checksum that
-/// is there must be right.
+/// The bytes inside one armored block, which begins and ends with its `-----` lines. The armor's
+/// checksum is left aside, as RFC 9580 (section 6.1) asks: what is inside has better ones.
 pub(crate) fn decode(block: &[u8]) -> Result<Zeroizing<Vec<u8>>, ArmorError> {
     // Reserved in full, so that a growing vector leaves no copies of a secret behind.
+    let mut text = Zeroizing::new(Vec::with_capacity(block.len()));
     let mut bytes = Zeroizing::new(Vec::with_capacity(block.len()));
-    Dearmor::with_options(block, DearmorOptions::new().enable_crc24_check())
-        .read_to_end(&mut bytes)
+    let mut lines = block.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii);
+    lines.next();
+    if !lines
+        .by_ref()
+        .take_while(|line| !line.is_empty())
+        .all(|line| line.contains(&b':'))
+    {
+        return Err(ArmorError::Damaged);
+    }
+    for line in lines.take_while(|line| !line.starts_with(b"=") && !line.starts_with(b"-----")) {
+        text.extend_from_slice(line);
+    }
+    STANDARD
+        .decode_vec(text.as_slice(), &mut bytes)
         .map_err(|_| ArmorError::Damaged)?;
     Ok(bytes)
 }
@@ -168,7 +179,17 @@ mod tests {
             cut,
             ArmorError::Unfinished("-----END PGP PUBLIC KEY BLOCK-----".into())
         );
-        let crc = b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nAAECAw==\n=AAAA\n-----END PGP PUBLIC KEY BLOCK-----\n";
-        assert_eq!(problem(crc), ArmorError::Damaged);
+        for inside in [
+            "AAE\n",
+            "\nAAE",
+            "\nA!EC",
+            "\nAA==\nAAEC",
+            "\nAAEC\nVersion: 1",
+        ] {
+            let block = format!(
+                "-----BEGIN PGP PUBLIC KEY BLOCK-----\n{inside}\n-----END PGP PUBLIC KEY BLOCK-----\n"
+            );
+            assert_eq!(problem(block.as_bytes()), ArmorError::Damaged, "{inside:?}");
+        }
     }
 }

@@ -17,8 +17,11 @@
 use pgp::{
     composed::{SignedPublicKey, SignedPublicSubKey},
     crypto::hash::HashAlgorithm,
-    packet::{KeyFlags, RevocationCode, Signature, SignatureType, SignatureVersion, SubpacketData},
-    types::{KeyDetails as _, KeyVersion, Tag},
+    packet::{
+        KeyFlags, PublicKey, RevocationCode, Signature, SignatureType, SignatureVersion,
+        SubpacketData,
+    },
+    types::{KeyDetails, KeyVersion, Tag},
 };
 use thiserror::Error;
 
@@ -134,6 +137,7 @@ pub(crate) fn check_subkey(
             .is_ok()
     };
     let binding = newest(
+        primary,
         of_type(SignatureType::SubkeyBinding).collect(),
         query,
         binds,
@@ -200,7 +204,7 @@ fn primary_rights(certificate: &SignedPublicKey, query: Query) -> Result<Rights,
         .direct_signatures
         .iter()
         .filter(|signature| signature.typ() == Some(SignatureType::Key));
-    let direct = newest(directs.collect(), query, |signature| {
+    let direct = newest(key, directs.collect(), query, |signature| {
         signature.verify_key(key).is_ok()
     });
     let mut problem = None;
@@ -215,7 +219,7 @@ fn primary_rights(certificate: &SignedPublicKey, query: Query) -> Result<Rights,
             |signature: &&Signature| signature.typ() == Some(SignatureType::CertRevocation);
         let (revocations, certifications): (Vec<_>, Vec<_>) =
             user.signatures.iter().partition(is_revocation);
-        match newest(certifications, query, certifies) {
+        match newest(key, certifications, query, certifies) {
             Ok(_) if check_not_revoked(revocations, query, certifies).is_err() => {}
             Ok(signature) => users.push(signature),
             Err(found) => problem = worse(problem, found),
@@ -245,13 +249,14 @@ fn worse(one: Option<KeyProblem>, other: KeyProblem) -> Option<KeyProblem> {
     }
 }
 
-/// The self-signature that counts at the time of the query.
+/// The signature by the primary key that counts at the time of the query.
 fn newest<'a>(
+    primary: &PublicKey,
     mut candidates: Vec<&'a Signature>,
     query: Query,
     is_valid: impl Fn(&Signature) -> bool,
 ) -> Result<&'a Signature, KeyProblem> {
-    candidates.retain(|signature| is_well_formed(signature));
+    candidates.retain(|signature| is_well_formed(signature) && is_by(signature, primary));
     candidates.sort_by_key(|signature| std::cmp::Reverse(signature.created()));
     let mut weak = false;
     let mut younger = None;
@@ -263,7 +268,7 @@ fn newest<'a>(
             .hash_alg()
             .is_some_and(algorithm::is_accepted_hash)
         {
-            weak = weak || is_valid(signature);
+            weak = true;
         } else if has_lapsed(signature, created, query.time) {
         } else if is_valid(signature) {
             if created <= query.time {
@@ -348,6 +353,20 @@ fn declared_flags(signature: &Signature) -> Option<KeyFlags> {
         SubpacketData::KeyFlags(flags) => Some(flags.clone()),
         _ => None,
     })
+}
+
+/// Whether a signature says that it was made by this key. One that says nothing is by nobody.
+pub(crate) fn is_by(signature: &Signature, key: &impl KeyDetails) -> bool {
+    let fingerprints = signature.issuer_fingerprint();
+    if !fingerprints.is_empty() {
+        return fingerprints
+            .iter()
+            .all(|fingerprint| **fingerprint == key.fingerprint());
+    }
+    signature
+        .issuer_key_id()
+        .iter()
+        .any(|id| **id == key.legacy_key_id())
 }
 
 /// Whether a signature is of version 4, has a creation time, and nothing critical that is not

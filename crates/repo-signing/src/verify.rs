@@ -12,7 +12,7 @@ use std::{fmt, str};
 
 use pgp::{
     packet::{Packet, PacketParser, Signature, SignatureType, SignatureVersion},
-    types::{KeyDetails as _, VerifyingKey},
+    types::KeyDetails as _,
 };
 use thiserror::Error;
 
@@ -207,14 +207,14 @@ impl Keyring {
         let mut candidates = Vec::new();
         for certificate in &self.certificates {
             let key = certificate.key();
-            if is_by(signature, &key.primary_key) {
+            if validity::is_by(signature, &key.primary_key) {
                 candidates.push(Candidate {
                     certificate,
                     subkey: None,
                 });
             }
             for subkey in &key.public_subkeys {
-                if is_by(signature, &subkey.key) {
+                if validity::is_by(signature, &subkey.key) {
                     candidates.push(Candidate {
                         certificate,
                         subkey: Some(subkey),
@@ -309,20 +309,6 @@ fn check_form(
     Ok(())
 }
 
-/// Whether a signature says that it was made by this key. One that says nothing is by nobody.
-fn is_by(signature: &Signature, key: &impl VerifyingKey) -> bool {
-    let fingerprints = signature.issuer_fingerprint();
-    if !fingerprints.is_empty() {
-        return fingerprints
-            .iter()
-            .all(|fingerprint| **fingerprint == key.fingerprint());
-    }
-    signature
-        .issuer_key_id()
-        .iter()
-        .any(|id| **id == key.legacy_key_id())
-}
-
 fn issuer(signature: &Signature) -> Issuer {
     if let Some(fingerprint) = signature.issuer_fingerprint().first() {
         return Fingerprint::of(fingerprint).map_or_else(
@@ -338,12 +324,9 @@ fn issuer(signature: &Signature) -> Issuer {
 
 /// The signatures in `file`, armored or binary, and nothing else.
 fn read_signatures(file: &[u8]) -> Result<Vec<Signature>, VerifyError> {
-    let unreadable = |_| VerifyError::Unreadable;
-    let bytes = if file.first().is_some_and(|byte| byte & 0x80 != 0) {
-        file.to_vec()
-    } else {
-        armor::packets(file).map_err(unreadable)?.bytes.to_vec()
-    };
+    let bytes = armor::packets(file)
+        .map_err(|_| VerifyError::Unreadable)?
+        .bytes;
     let mut signatures = Vec::new();
     for packet in PacketParser::new(bytes.as_slice()) {
         match packet {
