@@ -73,6 +73,19 @@ fn a_generated_key_is_accepted_by_every_client() {
 }
 
 #[test]
+fn a_generated_rsa_key_is_accepted_by_every_client() {
+    let made = generate(
+        "a@test.invalid",
+        KeyAlgorithm::Rsa4096,
+        time(JANUARY),
+        Some(&sesame()),
+    )
+    .unwrap();
+    let key = KeyFile::from_bytes(made.secret.as_bytes(), Some(&sesame())).unwrap();
+    assert_accepted_by_others(&sign(&key, RELEASE, JANUARY).unwrap(), &made.certificate);
+}
+
+#[test]
 fn user_ids_and_passphrases_that_cannot_be_are_refused() {
     for user_id in ["", "  ", "a\nb"] {
         assert!(
