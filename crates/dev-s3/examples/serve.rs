@@ -1,4 +1,5 @@
-//! Serves a bucket named `demo` from memory, or from the folder that is given, until it is interrupted.
+//! Serves a bucket named `demo` from memory, or from the folder that is given, until it is
+//! interrupted.
 
 use dev_s3::DevS3;
 
@@ -13,14 +14,13 @@ async fn main() -> Result<(), dev_s3::Error> {
             directory => builder.directory(directory),
         };
     }
-    let server = builder.start().await?;
-    println!(
-        "{} {} {}",
-        server.endpoint(),
-        DevS3::DEFAULT_KEY_ID,
-        DevS3::DEFAULT_SECRET
-    );
-    tokio::signal::ctrl_c().await?;
-    server.stop().await;
-    Ok(())
+    dev_s3::serve(builder, |server| {
+        println!(
+            "{} {} {}",
+            server.endpoint(),
+            DevS3::DEFAULT_KEY_ID,
+            DevS3::DEFAULT_SECRET
+        );
+    })
+    .await
 }

@@ -1,7 +1,8 @@
 //! Who may do what: access keys, what they are granted, and the bucket's policy.
 //!
-//! A key may do what its grants or the bucket's policy allow, unless either denies it; a request without a signature only what the
-//! bucket's policy allows. As on AWS, a missing key looks forbidden to whom the bucket may not be listed.
+//! A key may do what its grants or the bucket's policy allow, unless either denies it; a request
+//! without a signature only what the bucket's policy allows. As on AWS, a missing key looks
+//! forbidden to whom the bucket may not be listed.
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html>
 

@@ -1,6 +1,8 @@
-//! Checksums of content: computed while it arrives, compared with what the client announced, kept with the object.
+//! Checksums of content: computed while it arrives, compared with what the client announced, kept
+//! with the object.
 //!
-//! As in S3, an object carries those that its client sent, or CRC-64/NVME if it sent none. Values are in base64.
+//! As in S3, an object carries those that its client sent, or CRC-64/NVME if it sent none. Values
+//! are in base64.
 //!
 //! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html>
 
@@ -61,7 +63,8 @@ impl Algorithm {
             .find(|algorithm| algorithm.name() == name)
     }
 
-    /// Whether the checksum of a multipart object is by default of all its bytes, not of its parts' checksums.
+    /// Whether the checksum of a multipart object is by default of all its bytes, not of its parts'
+    /// checksums.
     pub(crate) fn covers_whole_object_by_default(self) -> bool {
         self == Self::Crc64Nvme
     }
@@ -140,7 +143,8 @@ impl Checksums {
         }))
     }
 
-    /// The checksum of parts' checksums, as S3 builds it for a multipart object, with the number of parts behind a dash.
+    /// The checksum of parts' checksums, as S3 builds it for a multipart object, with the number of
+    /// parts behind a dash.
     pub(crate) fn of_parts<'a>(
         algorithm: Algorithm,
         parts: impl ExactSizeIterator<Item = &'a Self>,

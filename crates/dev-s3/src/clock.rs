@@ -1,7 +1,8 @@
-//! The store's clock: the `Date` of each reply, `Last-Modified`, and what a signature's time is compared with.
+//! The store's clock: the `Date` of each reply, `Last-Modified`, and what a signature's time is
+//! compared with.
 //!
-//! It follows the machine's clock, shifted by an offset, so that a test can let the store and its client disagree, or it stands
-//! still, so that two writes fall into the same second for certain.
+//! It follows the machine's clock, shifted by an offset, so that a test can let the store and its
+//! client disagree, or it stands still, so that two writes fall into the same second for certain.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -30,7 +31,8 @@ impl Clock {
         clock
     }
 
-    /// Sets how many seconds it is ahead of the machine's clock (negative: behind). A frozen clock runs again.
+    /// Sets how many seconds it is ahead of the machine's clock (negative: behind). A frozen clock
+    /// runs again.
     pub fn set_offset(&self, seconds: i64) {
         *self.state() = State {
             offset: seconds,

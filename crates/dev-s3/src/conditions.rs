@@ -1,5 +1,7 @@
-//! Preconditions of reads ([RFC 9110, section 13](https://www.rfc-editor.org/rfc/rfc9110#section-13)) and of writes, as S3 has
-//! them ([conditional requests](https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-requests.html)).
+//! Preconditions of reads ([RFC 9110, section
+//! 13](https://www.rfc-editor.org/rfc/rfc9110#section-13)) and of writes, as S3 has them
+//! ([conditional
+//! requests](https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-requests.html)).
 
 use hyper::{HeaderMap, StatusCode, header};
 use s3s::{
@@ -77,7 +79,8 @@ impl WriteConditions {
         })
     }
 
-    /// Compares them with what is at the key now. The caller holds the lock under which it then writes.
+    /// Compares them with what is at the key now. The caller holds the lock under which it then
+    /// writes.
     pub(crate) fn check(&self, current: Option<&Object>) -> S3Result {
         match &self.if_none_match {
             None => {}

@@ -1,10 +1,10 @@
 //! The bytes of objects and of parts: written once, then only read.
 //!
-//! In memory they are pieces that copies and ranges share; in a directory each is a file of its own, which lives as long as
-//! something refers to it and nobody has [kept](Content::keep) or [doomed](Content::doom) it otherwise.
+//! In memory they are pieces that copies and ranges share. In a directory each is a file of its
+//! own, removed with the last reference to it unless an object on disk [keeps](Content::keep) it.
 //!
-//! Files are read and written where the request is served, without a thread of their own: they are in the page cache,
-//! and a hand-over costs more than the copy.
+//! Files are read and written where the request is served, without a thread of their own: they are
+//! in the page cache, and a hand-over costs more than the copy.
 
 use std::{
     fs::{self, File},
@@ -24,7 +24,8 @@ use bytes::{Bytes, BytesMut};
 use futures::Stream;
 use s3s::stream::{ByteStream, RemainingLength};
 
-/// Bytes that are put together before they are kept, and that are sent at a time: large enough that neither costs much.
+/// Bytes that are put together before they are kept, and that are sent at a time: large enough that
+/// neither costs much.
 const PIECE: usize = 512 * 1024;
 
 /// Where content is kept.

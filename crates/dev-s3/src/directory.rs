@@ -7,10 +7,11 @@
 //! <directory>/<bucket>/objects/<sha256 of key>.json  the key, its headers, and the name of its content
 //! ```
 //!
-//! A write first completes its content and then renames the object's description into place: this is the instant in which the
-//! object changes. So a process that is killed leaves each object old or new, and at most content that nothing names, which is swept
-//! when the directory is next opened. Nothing is synced to the disk: a power failure is not survived. Unfinished
-//! multipart uploads are not kept.
+//! A write first completes its content and then renames the object's description into place: this
+//! is the instant in which the object changes. So a process that is killed leaves each object old
+//! or new, and at most content that nothing names, which is swept when the directory is next
+//! opened. Nothing is synced to the disk: a power failure is not survived. Unfinished multipart
+//! uploads are not kept.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -65,7 +66,8 @@ pub(crate) struct FoundBucket {
 }
 
 impl Directory {
-    /// Opens `root`, which is created if it is missing, and sweeps what a killed process left behind.
+    /// Opens `root`, which is created if it is missing, and sweeps what a killed process left
+    /// behind.
     pub(crate) fn open(root: &Path) -> io::Result<(Self, Vec<FoundBucket>)> {
         fs::create_dir_all(root)?;
         let root = root.canonicalize()?;

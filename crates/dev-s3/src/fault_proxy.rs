@@ -1,9 +1,12 @@
-//! An HTTP/1.1 proxy on loopback in front of any store, which breaks what can break between a client and it.
+//! An HTTP/1.1 proxy on loopback in front of any store, which breaks what can break between a
+//! client and it.
 //!
-//! Requests and replies pass unchanged, `Host` included: the client signs for the proxy's address and the store checks the signature against the
-//! header that it sees, so signatures stay valid. Bodies are streamed.
+//! Requests and replies pass unchanged, `Host` included: the client signs for the proxy's address
+//! and the store checks the signature against the header that it sees, so signatures stay valid.
+//! Bodies are streamed.
 //!
-//! A request that was begun is carried to its end even if its client has gone, as a store would do with one that it has received.
+//! A request that was begun is carried to its end even if its client has gone, as a store would do
+//! with one that it has received.
 
 mod cut;
 mod rule;
@@ -28,8 +31,8 @@ use hyper_util::{
 };
 use s3s::Body;
 use tokio::{
-    net::TcpListener,
-    task::{JoinHandle, JoinSet},
+    net::{TcpListener, TcpStream},
+    task::JoinHandle,
 };
 
 use self::cut::{Connection, Cut, Flushes};
@@ -37,6 +40,7 @@ pub use self::rule::{Fault, Hook, Next, Rule};
 use crate::{
     Error,
     front::answer,
+    listen,
     request::{LoggedRequest, RequestInfo},
 };
 
@@ -95,27 +99,8 @@ impl FaultProxy {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let accepting = Arc::clone(&inner);
-        let serving = tokio::spawn(async move {
-            let mut connections = JoinSet::new();
-            loop {
-                tokio::select! {
-                    accepted = listener.accept() => {
-                        // A connection that broke before it was accepted is its client's business.
-                        let Ok((stream, _)) = accepted else { continue };
-                        // Without this a small reply can wait for the client's acknowledgement.
-                        let _ = stream.set_nodelay(true);
-                        let inner = Arc::clone(&accepting);
-                        let flushes = Arc::<Flushes>::default();
-                        let connection = TokioIo::new(Connection { stream, flushes: Arc::clone(&flushes) });
-                        connections.spawn(async move {
-                            let service = service_fn(move |request| Arc::clone(&inner).serve(request, Arc::clone(&flushes)));
-                            // Faults end here, as do clients that are killed.
-                            let _ = http1::Builder::new().serve_connection(connection, service).await;
-                        });
-                    }
-                    Some(_) = connections.join_next() => {}
-                }
-            }
+        let serving = listen::accept(listener, move |stream| {
+            Arc::clone(&accepting).connection(stream)
         });
         Ok(Self {
             address,
@@ -129,7 +114,8 @@ impl FaultProxy {
         format!("http://{}", self.address)
     }
 
-    /// Adds a rule. A request meets the faults of all rules that it matches, in their order, until one ends it.
+    /// Adds a rule. A request meets the faults of all rules that it matches, in their order, until
+    /// one ends it.
     pub fn push(&self, rule: Rule) {
         self.inner.state().rules.push(rule);
     }
@@ -139,12 +125,14 @@ impl FaultProxy {
         self.inner.state().rules.clear();
     }
 
-    /// How many requests came that may change something (`PUT`, `POST`, `DELETE`), whatever became of them.
+    /// How many requests came that may change something (`PUT`, `POST`, `DELETE`), whatever became
+    /// of them.
     pub fn writes(&self) -> u64 {
         self.inner.state().writes
     }
 
-    /// The requests so far, in the order in which they ended; status 0 for those whose client got no reply.
+    /// The requests so far, in the order in which they ended; status 0 for those whose client got
+    /// no reply.
     pub fn request_log(&self) -> Vec<LoggedRequest> {
         self.inner.state().log.clone()
     }
@@ -182,6 +170,18 @@ impl fmt::Debug for FaultProxy {
 impl Inner {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One client's connection, until it or a fault ends it.
+    async fn connection(self: Arc<Self>, stream: TcpStream) {
+        let flushes = Arc::<Flushes>::default();
+        let io = TokioIo::new(Connection {
+            stream,
+            flushes: Arc::clone(&flushes),
+        });
+        let service =
+            service_fn(move |request| Arc::clone(&self).serve(request, Arc::clone(&flushes)));
+        let _ = http1::Builder::new().serve_connection(io, service).await;
     }
 
     async fn serve(

@@ -1,6 +1,8 @@
-//! What every request passes before and after the S3 operations: the store's clock, the bucket's region, the log.
+//! What every request passes before and after the S3 operations: the store's clock, the bucket's
+//! region, the log.
 //!
-//! s3s compares a signature's time with the machine's clock; here it is compared with the store's, and s3s is told to let any pass.
+//! s3s compares a signature's time with the machine's clock; here it is compared with the store's,
+//! and s3s is told to let any pass.
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html> has the errors.
 
 use std::{
@@ -169,7 +171,8 @@ impl Front {
     }
 }
 
-/// When the request was signed, and whether it may be old: a presigned URL has its own expiry, which s3s checks.
+/// When the request was signed, and whether it may be old: a presigned URL has its own expiry,
+/// which s3s checks.
 fn signed_at(headers: &HeaderMap, query: Option<&str>) -> Option<(i64, bool)> {
     let header = headers
         .get("x-amz-date")

@@ -1,10 +1,12 @@
-//! An S3 server for the demo and for tests: in memory or in a directory, in this process, on loopback.
+//! An S3 server for the demo and for tests: in memory or in a directory, in this process, on
+//! loopback.
 //!
-//! It keeps S3's rules where debucket relies on them, above all that a conditional write checks and writes in one instant, and
-//! it checks what a client sends: signatures, clocks, checksums, permissions. See [`DevS3`].
+//! It keeps S3's rules where debucket relies on them, above all that a conditional write checks and
+//! writes in one instant, and it checks what a client sends: signatures, clocks, checksums,
+//! permissions. See [`DevS3`].
 //!
-//! [`FaultProxy`] stands between a client and this or any other store, and breaks what can break: replies are lost, bodies end early, and a test
-//! learns of each write before or after it happens.
+//! [`FaultProxy`] stands between a client and this or any other store, and breaks what can break:
+//! replies are lost, bodies end early, and a test learns of each write before or after it happens.
 //!
 //! Not shipped: it holds all names in memory and syncs nothing to the disk.
 
@@ -17,6 +19,7 @@ mod directory;
 mod error;
 mod fault_proxy;
 mod front;
+mod listen;
 mod listing;
 mod multipart;
 mod object;
@@ -34,4 +37,4 @@ pub use fault_proxy::{Fault, FaultProxy, Hook, Next, Rule};
 pub use front::WrongRegion;
 pub use policy::Policy;
 pub use request::{LoggedRequest, RequestInfo};
-pub use server::{Builder, DevS3};
+pub use server::{Builder, DevS3, serve};

@@ -1,8 +1,9 @@
 //! Policies: who may do what with which bucket or key, in the JSON of
 //! [IAM](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html).
 //!
-//! Understood are statements with `Effect`, `Principal`, `Action`, `Resource`, and conditions `StringEquals` and `StringLike`
-//! on `s3:prefix` and `s3:delimiter`. Anything else is refused when the policy is read, so that none of it is passed over in silence.
+//! Understood are statements with `Effect`, `Principal`, `Action`, `Resource`, and conditions
+//! `StringEquals` and `StringLike` on `s3:prefix` and `s3:delimiter`. Anything else is refused when
+//! the policy is read, so that none of it is passed over in silence.
 
 use std::collections::BTreeMap;
 
@@ -179,7 +180,8 @@ impl Statement {
 }
 
 impl Principal {
-    /// `*` also stands for requests without a signature; a key is named by its id, bare or as the end of an ARN.
+    /// `*` also stands for requests without a signature; a key is named by its id, bare or as the
+    /// end of an ARN.
     fn is(&self, who: Option<&str>) -> bool {
         match self {
             Self::Anyone(Star::Star) => true,

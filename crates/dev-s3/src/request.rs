@@ -1,7 +1,8 @@
-//! What a request asks for, read from its line and headers: the operation, the bucket and key, and whose key signed it.
+//! What a request asks for, read from its line and headers: the operation, the bucket and key, and
+//! whose key signed it.
 //!
-//! For the log and for the proxy's rules, which see also requests that the store refuses, and which may stand in front of another
-//! store. Nothing is decided on it.
+//! For the log and for the proxy's rules, which see also requests that the store refuses, and which
+//! may stand in front of another store. Nothing is decided on it.
 //!
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html>
 
@@ -73,7 +74,8 @@ impl RequestInfo {
         [Method::PUT, Method::POST, Method::DELETE].contains(&self.method)
     }
 
-    /// The permissions that it needs from AWS's IAM, but for those of a copy's source and of a listing after a 404.
+    /// The permissions that it needs from AWS's IAM, but for those of a copy's source and of a
+    /// listing after a 404.
     pub fn action(&self) -> &'static str {
         crate::access::action(self.operation)
     }

@@ -1,4 +1,5 @@
-//! The server: from a description to a listening socket, and what a test does with it while it runs.
+//! The server: from a description to a listening socket, and what a test does with it while it
+//! runs.
 
 use std::{
     fmt,
@@ -17,7 +18,8 @@ use s3s::{
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    task::{JoinHandle, JoinSet},
+    signal::unix::{SignalKind, signal},
+    task::JoinHandle,
 };
 
 use crate::{
@@ -27,6 +29,7 @@ use crate::{
     clock::Clock,
     conditions::WriteConditions,
     front::{Front, WrongRegion},
+    listen,
     object::{Attributes, Object},
     request::LoggedRequest,
     service::Service,
@@ -34,7 +37,8 @@ use crate::{
     tls,
 };
 
-/// A server that is not started yet: in memory, on a free port of the loopback, plain HTTP, any region.
+/// A server that is not started yet: in memory, on a free port of the loopback, plain HTTP, any
+/// region.
 #[derive(Debug, Clone)]
 pub struct Builder {
     directory: Option<PathBuf>,
@@ -105,7 +109,8 @@ impl Builder {
         self
     }
 
-    /// Also serves buckets as hosts, `bucket.<domain>:<port>`, where the host is not an IP address. `localhost` will do.
+    /// Also serves buckets as hosts, `bucket.<domain>:<port>`, where the host is not an IP address.
+    /// `localhost` will do.
     #[must_use]
     pub fn domain(mut self, domain: impl Into<String>) -> Self {
         self.domain = Some(domain.into());
@@ -180,18 +185,8 @@ impl Builder {
         let ca_pem = identity.as_ref().map(|identity| identity.ca_pem.clone());
         let acceptor = identity.map(|identity| identity.acceptor);
         let accepting = Arc::clone(&front);
-        let serving = tokio::spawn(async move {
-            let mut connections = JoinSet::new();
-            loop {
-                tokio::select! {
-                    accepted = listener.accept() => {
-                        // A connection that broke before it was accepted is its client's business.
-                        let Ok((stream, _)) = accepted else { continue };
-                        connections.spawn(connection(stream, acceptor.clone(), Arc::clone(&accepting)));
-                    }
-                    Some(_) = connections.join_next() => {}
-                }
-            }
+        let serving = listen::accept(listener, move |stream| {
+            connection(stream, acceptor.clone(), Arc::clone(&accepting))
         });
         let server = DevS3 {
             address,
@@ -209,14 +204,29 @@ impl Builder {
     }
 }
 
+/// Serves until the process is interrupted or told to terminate; `ready` learns of the server
+/// first.
+///
+/// # Errors
+/// As [`Builder::start`].
+pub async fn serve(builder: Builder, ready: impl FnOnce(&DevS3)) -> Result<(), Error> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let server = builder.start().await?;
+    ready(&server);
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+        _ = terminate.recv() => {}
+    }
+    server.stop().await;
+    Ok(())
+}
+
 /// One connection, until its client closes it or the server stops.
 async fn connection(
     stream: TcpStream,
     acceptor: Option<tokio_rustls::TlsAcceptor>,
     front: Arc<Front>,
 ) {
-    // Without this a small reply can wait for the client's acknowledgement.
-    let _ = stream.set_nodelay(true);
     match acceptor {
         None => serve_connection(stream, front).await,
         Some(acceptor) => match acceptor.accept(stream).await {
@@ -258,7 +268,8 @@ impl DevS3 {
         Builder::default()
     }
 
-    /// `http://127.0.0.1:4321`, or `https://localhost:4321`; by name where buckets are hosts, since an address has no hosts below it.
+    /// `http://127.0.0.1:4321`, or `https://localhost:4321`; by name where buckets are hosts, since
+    /// an address has no hosts below it.
     pub fn endpoint(&self) -> String {
         let scheme = if self.ca_pem.is_some() {
             "https"

@@ -1,7 +1,8 @@
-//! The buckets and what is in them, with S3's rules: a write takes effect in one instant, in which its precondition is also
-//! checked, and is seen by every later read.
+//! The buckets and what is in them, with S3's rules: a write takes effect in one instant, in which
+//! its precondition is also checked, and is seen by every later read.
 //!
-//! One lock is enough for that. It is held for a look-up or for the writing of a description, never while content moves.
+//! One lock is enough for that. It is held for a look-up or for the writing of a description, never
+//! while content moves.
 
 use std::{
     collections::BTreeMap,
@@ -193,7 +194,8 @@ impl Store {
         Writer::new(&media).map_err(internal)
     }
 
-    /// Puts `object` at `key` if `conditions` hold for what is there. This is the one place where an object comes to be.
+    /// Puts `object` at `key` if `conditions` hold for what is there. This is the one place where
+    /// an object comes to be.
     pub(crate) fn put(
         &self,
         bucket: &str,

@@ -21,7 +21,8 @@ pub(crate) struct Identity {
     pub(crate) ca_pem: String,
 }
 
-/// An identity for `localhost`, the hosts below it, and the loopback addresses; `domain` is the one below which buckets are hosts.
+/// An identity for `localhost`, the hosts below it, and the loopback addresses; `domain` is the one
+/// below which buckets are hosts.
 pub(crate) fn identity(domain: Option<&str>) -> Result<Identity, Error> {
     let mut authority = CertificateParams::new(Vec::new())?;
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

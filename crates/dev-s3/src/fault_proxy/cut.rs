@@ -1,6 +1,7 @@
 //! A body that ends too early, after exactly so many bytes have left.
 //!
-//! hyper drops what it has buffered when a body fails. So the body fails only after the connection was flushed, which it learns from the socket.
+//! hyper drops what it has buffered when a body fails. So the body fails only after the connection
+//! was flushed, which it learns from the socket.
 
 use std::{
     io,

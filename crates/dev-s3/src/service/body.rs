@@ -1,4 +1,5 @@
-//! Bodies on their way in: written as they come, digested, and compared with what the client announced.
+//! Bodies on their way in: written as they come, digested, and compared with what the client
+//! announced.
 
 use futures::StreamExt as _;
 use hyper::StatusCode;

@@ -1,6 +1,8 @@
-//! The S3 operations that are served, each in the file of its kind. Parsing, signatures and XML are s3s's part.
+//! The S3 operations that are served, each in the file of its kind. Parsing, signatures and XML are
+//! s3s's part.
 //!
-//! What is not listed here answers `NotImplemented`: versions, tags, ACLs, lifecycle, and whatever else the project does not use.
+//! What is not listed here answers `NotImplemented`: versions, tags, ACLs, lifecycle, and whatever
+//! else the project does not use.
 
 mod body;
 mod buckets;
