@@ -24,6 +24,7 @@ use s3s::{
 use crate::{
     clock::{self, Clock},
     request::{LoggedRequest, RequestInfo},
+    request_body::RequestBody,
 };
 
 /// By so many seconds may a client's clock differ from the store's.
@@ -57,12 +58,13 @@ impl Front {
         request: Request<Incoming>,
     ) -> Result<Response<Body>, Infallible> {
         let (parts, body) = request.into_parts();
+        let body = RequestBody::new(body);
         let info = RequestInfo::of(&parts, self.domain.as_deref());
         let mut response = match self.refuse(&parts.headers, parts.uri.query(), &info) {
             Some(refusal) => refusal,
             None => match self
                 .service
-                .call(Request::from_parts(parts, Body::from(body)))
+                .call(Request::from_parts(parts, Body::http_body(body.clone())))
                 .await
             {
                 Ok(response) => response,
@@ -77,6 +79,9 @@ impl Front {
                 }
             },
         };
+        if !response.status().is_success() {
+            body.drain().await;
+        }
         self.finish(&info, &mut response);
         self.log().push(LoggedRequest {
             request: info,

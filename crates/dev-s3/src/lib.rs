@@ -25,6 +25,7 @@ mod multipart;
 mod object;
 mod policy;
 mod request;
+mod request_body;
 mod server;
 mod service;
 mod store;

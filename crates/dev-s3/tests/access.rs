@@ -1,5 +1,7 @@
 //! Who is let in: keys, grants, policies, clocks and regions, as the real client sees the refusals.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::time::Duration;
@@ -69,6 +71,17 @@ async fn wrong_credentials_are_refused_by_name() {
         Err(ErrorKind::PermissionDenied)
     );
     assert_eq!(server.get(BUCKET, "key").unwrap().unwrap(), b"content");
+}
+
+#[tokio::test]
+async fn a_refusal_is_read_even_by_a_client_that_has_much_to_send() {
+    let server = DevS3::builder().bucket(BUCKET).start().await.unwrap();
+    let store = client(&server.endpoint(), key(DevS3::DEFAULT_KEY_ID, "wrong")).await;
+    let payload = Payload::Bytes(vec![b'x'; 6_000_000].into());
+    let refused = store
+        .put("key", payload, PutOptions::new(PutMode::Create))
+        .await;
+    assert_eq!(refused.unwrap_err().code(), Some("SignatureDoesNotMatch"));
 }
 
 #[tokio::test]

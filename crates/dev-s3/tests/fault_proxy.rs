@@ -1,5 +1,7 @@
 //! Each fault, as the real client meets it.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::{
