@@ -5,21 +5,35 @@
 #[cfg(feature = "test-util")]
 mod clock;
 mod config;
+#[cfg(feature = "test-util")]
+mod conformance;
 mod error;
 #[cfg(feature = "test-util")]
+mod fault;
+#[cfg(feature = "test-util")]
 mod memory;
+mod prefixed;
+mod probe;
 mod s3;
 mod storage;
 
 #[cfg(feature = "test-util")]
 pub use clock::ManualClock;
 pub use config::{Acl, Credentials, Proxy, S3Config, Sse};
+#[cfg(feature = "test-util")]
+pub use conformance::conformance;
 pub use error::{Error, ErrorKind};
 #[cfg(feature = "test-util")]
-pub use memory::Memory;
+pub use fault::{Fault, Faulty, Gate, On, Operation};
 #[cfg(feature = "test-util")]
-pub use s3::LocalClock;
+pub use memory::Memory;
+pub use prefixed::Prefixed;
+pub use probe::{ConditionalWrites, Gap, probe};
 pub use s3::S3;
+#[cfg(feature = "test-util")]
+pub use s3::{
+    LocalClock, create_bucket, delete_bucket, delete_bucket_policy, open_uploads, put_bucket_policy,
+};
 pub use storage::{
     Body, ByteRange, ETag, GetOptions, GetReply, ListPage, Listed, Object, ObjectMeta, Payload,
     Progress, PutMode, PutOptions, PutReply, Storage, collect,

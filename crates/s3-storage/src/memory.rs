@@ -261,6 +261,7 @@ impl Storage for Memory {
             .step_by(PIECE)
             .map(|at| Ok(content.slice(at..content.len().min(at + PIECE))))
             .collect();
+        stored.meta.sha256 = None;
         stored.meta.date = date;
         Ok(GetReply::Found(Object {
             meta: stored.meta,

@@ -138,7 +138,8 @@ pub struct ObjectMeta {
     pub etag: ETag,
     /// When it was written, to the second.
     pub last_modified: Option<Timestamp>,
-    /// SHA-256 of the whole object, where the store has kept one (not for an object made of parts).
+    /// SHA-256 of the whole object, where the store has kept one (not for an object made of parts). Only
+    /// [`Storage::head`] asks for it; a reader of the content computes it.
     pub sha256: Option<[u8; 32]>,
     /// User metadata.
     pub metadata: BTreeMap<String, String>,
@@ -225,6 +226,8 @@ pub trait Storage: Send + Sync + fmt::Debug {
     ) -> Result<PutReply, Error>;
 
     /// Copies an object within the bucket, of any size, with its metadata. Fails with `NotFound` where `from` is missing.
+    /// The precondition is about `to`; few stores check one on `CopyObject` itself, so a conditional copy is made of
+    /// operations on which they do.
     async fn copy(&self, from: &str, to: &str, mode: PutMode) -> Result<PutReply, Error>;
 
     /// One page of the keys that start with `prefix`; `delimiter` groups what lies below it; `next` is the last page's.
@@ -237,6 +240,43 @@ pub trait Storage: Send + Sync + fmt::Debug {
 
     /// Deletes keys; one that does not exist is no error.
     async fn delete(&self, keys: &[String]) -> Result<(), Error>;
+}
+
+#[async_trait]
+impl<S: Storage + ?Sized> Storage for Arc<S> {
+    async fn get(&self, key: &str, options: GetOptions) -> Result<GetReply, Error> {
+        (**self).get(key, options).await
+    }
+
+    async fn head(&self, key: &str) -> Result<ObjectMeta, Error> {
+        (**self).head(key).await
+    }
+
+    async fn put(
+        &self,
+        key: &str,
+        payload: Payload,
+        options: PutOptions,
+    ) -> Result<PutReply, Error> {
+        (**self).put(key, payload, options).await
+    }
+
+    async fn copy(&self, from: &str, to: &str, mode: PutMode) -> Result<PutReply, Error> {
+        (**self).copy(from, to, mode).await
+    }
+
+    async fn list(
+        &self,
+        prefix: &str,
+        delimiter: Option<&str>,
+        next: Option<String>,
+    ) -> Result<ListPage, Error> {
+        (**self).list(prefix, delimiter, next).await
+    }
+
+    async fn delete(&self, keys: &[String]) -> Result<(), Error> {
+        (**self).delete(keys).await
+    }
 }
 
 impl dyn Storage + '_ {

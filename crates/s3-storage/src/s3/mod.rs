@@ -7,6 +7,8 @@
 //! - a wrong region is corrected by the store's answer, a wrong local clock by its `Date`;
 //! - a request ends when nothing moves, not when it takes long.
 
+#[cfg(feature = "test-util")]
+mod admin;
 mod answer;
 mod body;
 mod call;
@@ -38,7 +40,10 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use tokio::sync::Mutex;
 
 #[cfg(feature = "test-util")]
-pub use self::clock::LocalClock;
+pub use self::{
+    admin::{create_bucket, delete_bucket, delete_bucket_policy, open_uploads, put_bucket_policy},
+    clock::LocalClock,
+};
 use self::{clock::StoreClock, connector::Http};
 use crate::{
     Acl, Credentials, Error, GetOptions, GetReply, ListPage, ObjectMeta, Payload, PutMode,

@@ -1,0 +1,262 @@
+//! The S3 client and MinIO keep the rules together. Runs where `MINIO_BIN` names the server.
+#![cfg(feature = "test-util")]
+
+mod minio {
+    use std::{
+        net::{TcpListener, TcpStream},
+        path::Path,
+        process::{Child, Command, Stdio},
+        time::{Duration, Instant},
+    };
+
+    use s3_storage::{Credentials, Proxy, S3Config, create_bucket};
+
+    pub(crate) const KEY: &str = "conformance";
+    pub(crate) const SECRET: &str = "conformance-secret";
+
+    /// A server on a free port, in a folder of its own; it ends when dropped.
+    pub(crate) struct Server {
+        process: Child,
+        pub(crate) endpoint: String,
+        _folder: tempfile::TempDir,
+    }
+
+    impl Server {
+        pub(crate) fn start(binary: &Path, settings: &[(&str, &str)]) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let address = TcpListener::bind("127.0.0.1:0")
+                .unwrap()
+                .local_addr()
+                .unwrap();
+            let process = Command::new(binary)
+                .args(["server", "--quiet", "--address", &address.to_string()])
+                .arg(folder.path())
+                .env("MINIO_ROOT_USER", KEY)
+                .env("MINIO_ROOT_PASSWORD", SECRET)
+                .envs(settings.iter().copied())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
+            let server = Self {
+                process,
+                endpoint: format!("http://{address}"),
+                _folder: folder,
+            };
+            let deadline = Instant::now() + Duration::from_secs(60);
+            while TcpStream::connect(address).is_err() {
+                assert!(
+                    Instant::now() < deadline,
+                    "MinIO does not listen on {address}"
+                );
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            server
+        }
+
+        /// An empty bucket. The server listens before it serves: whoever comes too early is told so by 503.
+        pub(crate) async fn bucket(&self, name: &str) -> S3Config {
+            let config = S3Config {
+                endpoint: Some(self.endpoint.clone()),
+                region: Some("us-east-1".into()),
+                credentials: Credentials::Static {
+                    access_key_id: KEY.into(),
+                    secret_access_key: SECRET.into(),
+                    session_token: None,
+                },
+                proxy: Proxy::Direct,
+                ..S3Config::new(name)
+            };
+            for _ in 0..60 {
+                match create_bucket(&config).await {
+                    Ok(()) => return config,
+                    Err(error) if error.is_transient() => {
+                        tokio::time::sleep(Duration::from_millis(500)).await
+                    }
+                    Err(error) => panic!("{error}"),
+                }
+            }
+            panic!("MinIO does not make a bucket");
+        }
+    }
+
+    impl Drop for Server {
+        fn drop(&mut self) {
+            let _ = self.process.kill();
+            let _ = self.process.wait();
+        }
+    }
+}
+
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use bytes::Bytes;
+use minio::Server;
+use s3_storage::{
+    ConditionalWrites, Credentials, ErrorKind, GetOptions, Payload, PutMode, PutOptions, S3,
+    S3Config, Storage, conformance, delete_bucket, open_uploads, probe, put_bucket_policy,
+};
+
+/// The server's program, or a word that it is missing.
+fn binary() -> Option<PathBuf> {
+    let binary = std::env::var_os("MINIO_BIN").map(PathBuf::from);
+    if binary.is_none() {
+        println!("left out: MINIO_BIN is not set");
+    }
+    binary
+}
+
+fn content() -> Payload {
+    Payload::Bytes(Bytes::from_static(b"content"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn minio_conforms() {
+    let Some(binary) = binary() else { return };
+    let server = Server::start(&binary, &[]);
+    for name in ["conformance", "dotted.bucket"] {
+        let config = server.bucket(name).await;
+        let s3: Arc<dyn Storage> = Arc::new(S3::connect(config.clone()).await.unwrap());
+        assert_eq!(probe(&*s3).await.unwrap(), ConditionalWrites::Supported);
+        conformance(s3).await;
+        assert_eq!(
+            open_uploads(&config).await.unwrap(),
+            0,
+            "no upload in parts is left open"
+        );
+        delete_bucket(&config).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_is_a_day_off_is_corrected() {
+    let Some(binary) = binary() else { return };
+    let server = Server::start(&binary, &[]);
+    let config = server.bucket("clock").await;
+    let day = Duration::from_secs(86_400);
+    for ahead in [true, false] {
+        let local = move || {
+            #[expect(clippy::disallowed_methods, reason = "the local clock that is wrong")]
+            let now = SystemTime::now();
+            if ahead { now + day } else { now - day }
+        };
+        let connect = || async {
+            S3::connect_with_clock(config.clone(), Arc::new(local))
+                .await
+                .unwrap()
+        };
+        // The first request of all, in each of its kinds: HEAD answers without a code.
+        let put = connect().await;
+        put.put("key", content(), PutOptions::new(PutMode::Overwrite))
+            .await
+            .unwrap();
+        put.put("key", content(), PutOptions::new(PutMode::Overwrite))
+            .await
+            .unwrap();
+        assert_eq!(connect().await.head("key").await.unwrap().size, 7);
+        assert!(connect().await.list("", None, None).await.is_ok());
+        let missing = connect()
+            .await
+            .get("none", GetOptions::default())
+            .await
+            .unwrap_err();
+        assert_eq!(missing.kind(), ErrorKind::NotFound);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_region_is_corrected() {
+    let Some(binary) = binary() else { return };
+    let server = Server::start(&binary, &[("MINIO_REGION", "eu-north-7")]);
+    let config = server.bucket("regions").await;
+    for region in ["us-east-1", "eu-north-7"] {
+        let config = S3Config {
+            region: Some(region.into()),
+            ..config.clone()
+        };
+        let s3 = S3::connect(config.clone()).await.unwrap();
+        s3.put("key", content(), PutOptions::new(PutMode::Overwrite))
+            .await
+            .unwrap();
+        assert_eq!(s3.head("key").await.unwrap().size, 7);
+        let s3 = S3::connect(config).await.unwrap();
+        assert!(s3.get("key", GetOptions::default()).await.is_ok());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn errors_say_what_can_be_done() {
+    let Some(binary) = binary() else { return };
+    let server = Server::start(&binary, &[]);
+    let config = server.bucket("errors").await;
+    let s3 = S3::connect(config.clone()).await.unwrap();
+    s3.put("open/key", content(), PutOptions::new(PutMode::Create))
+        .await
+        .unwrap();
+
+    let kind = |config: S3Config| async move {
+        let s3 = S3::connect(config).await.unwrap();
+        s3.get("closed/key", GetOptions::default())
+            .await
+            .unwrap_err()
+            .kind()
+    };
+    let with = |access_key_id: &str, secret_access_key: &str| Credentials::Static {
+        access_key_id: access_key_id.into(),
+        secret_access_key: secret_access_key.into(),
+        session_token: None,
+    };
+    let wrong_secret = S3Config {
+        credentials: with(minio::KEY, "wrong-secret"),
+        ..config.clone()
+    };
+    assert_eq!(kind(wrong_secret).await, ErrorKind::BadCredentials);
+    let wrong_key = S3Config {
+        credentials: with("nobody", "wrong-secret"),
+        ..config.clone()
+    };
+    assert_eq!(kind(wrong_key).await, ErrorKind::BadCredentials);
+    let anonymous = S3Config {
+        credentials: Credentials::Anonymous,
+        ..config.clone()
+    };
+    assert_eq!(kind(anonymous.clone()).await, ErrorKind::PermissionDenied);
+    let missing = S3Config {
+        bucket: "no-such-bucket".into(),
+        ..config.clone()
+    };
+    assert_eq!(kind(missing.clone()).await, ErrorKind::NoSuchBucket);
+    let listed = S3::connect(missing)
+        .await
+        .unwrap()
+        .list("prefix/", None, None)
+        .await
+        .unwrap_err();
+    assert_eq!((listed.kind(), listed.key()), (ErrorKind::NoSuchBucket, ""));
+    let nobody_listens = S3Config {
+        endpoint: Some("http://127.0.0.1:9".into()),
+        ..config.clone()
+    };
+    assert_eq!(kind(nobody_listens).await, ErrorKind::Connect);
+
+    // Anonymous readers, and only of objects: a missing one answers 403.
+    let policy = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":["*"]},
+        "Action":["s3:GetObject"],"Resource":["arn:aws:s3:::errors/open/*"]}]}"#;
+    put_bucket_policy(&config, policy).await.unwrap();
+    let reader = S3::connect(anonymous).await.unwrap();
+    assert!(reader.get("open/key", GetOptions::default()).await.is_ok());
+    let unseen = reader
+        .get("open/none", GetOptions::default())
+        .await
+        .unwrap_err();
+    assert_eq!(unseen.kind(), ErrorKind::PermissionDenied);
+    let denied = reader
+        .put("open/key", content(), PutOptions::new(PutMode::Overwrite))
+        .await
+        .unwrap_err();
+    assert_eq!(denied.kind(), ErrorKind::PermissionDenied);
+}
