@@ -13,6 +13,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
+use nix::{sys::signal::Signal, unistd::Pid};
 use tokio::signal::unix::{SignalKind, signal};
 
 static FOLDERS: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
@@ -65,6 +66,13 @@ fn clear() {
     }
     for folder in std::mem::take(&mut *lock(&FOLDERS)) {
         let _ = fs::remove_dir_all(folder);
+    }
+}
+
+/// Sends SIGKILL to a process; one that has ended already is no error.
+pub(crate) fn kill(process: u32) {
+    if let Ok(process) = i32::try_from(process) {
+        let _ = nix::sys::signal::kill(Pid::from_raw(process), Signal::SIGKILL);
     }
 }
 

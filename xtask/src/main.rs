@@ -3,11 +3,15 @@
 mod apt_root;
 mod binaries;
 mod deb;
+mod demo;
 mod demo_deb;
 mod interrupt;
 mod minio;
 mod narrate;
 mod process;
+mod s3;
+mod store;
+mod tidy;
 
 use std::process::ExitCode;
 
@@ -24,7 +28,10 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Task {
+    Demo(demo::Demo),
     DemoDeb(demo_deb::DemoDeb),
+    S3(s3::S3),
+    Tidy(tidy::Tidy),
 }
 
 fn main() -> ExitCode {
@@ -41,7 +48,10 @@ impl Task {
     fn run(self) -> Result<()> {
         interrupt::watch()?;
         match self {
+            Self::Demo(task) => task.run(),
             Self::DemoDeb(task) => task.run(),
+            Self::S3(task) => task.run(),
+            Self::Tidy(task) => task.run(),
         }
     }
 }

@@ -79,7 +79,8 @@ impl Tidy {
         let mut wrong = Vec::new();
         let mut long = Vec::new();
         for path in &files {
-            let text = fs::read_to_string(root.join(path)).with_context(|| format!("cannot read {path}"))?;
+            let text = fs::read_to_string(root.join(path))
+                .with_context(|| format!("cannot read {path}"))?;
             wrong.extend(check(path, &text));
             let lines = text.lines().count();
             if lines > LONG {
@@ -106,7 +107,9 @@ fn sources(root: &Path) -> Result<Vec<String>> {
     let mut folders: Vec<PathBuf> = vec![root.join("crates"), root.join("xtask")];
     let mut files = Vec::new();
     while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))? {
+        for entry in
+            fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?
+        {
             let path = entry?.path();
             if path.is_dir() {
                 if path.file_name().is_some_and(|name| name != "target") {
@@ -125,7 +128,9 @@ fn sources(root: &Path) -> Result<Vec<String>> {
 fn check(path: &str, text: &str) -> Vec<String> {
     let mut wrong = Vec::new();
     if !text.starts_with("//!") {
-        wrong.push(format!("{path}:1: a module starts with `//!`, which says what it is"));
+        wrong.push(format!(
+            "{path}:1: a module starts with `//!`, which says what it is"
+        ));
     }
     // The rules' own words stand here.
     if path == "xtask/src/tidy.rs" {
@@ -133,7 +138,8 @@ fn check(path: &str, text: &str) -> Vec<String> {
     }
     for (number, line) in code(text) {
         for rule in RULES {
-            let applies = path.starts_with(rule.folder) && !rule.except.iter().any(|allowed| path.starts_with(allowed));
+            let applies = path.starts_with(rule.folder)
+                && !rule.except.iter().any(|allowed| path.starts_with(allowed));
             let word = rule.words.iter().find(|word| line.contains(*word));
             if let (true, Some(word)) = (applies, word) {
                 wrong.push(format!("{path}:{number}: `{word}`: {}", rule.reason));
@@ -146,9 +152,19 @@ fn check(path: &str, text: &str) -> Vec<String> {
 /// The lines that are code: no comments, and nothing of the test module that ends a file.
 fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let lines: Vec<&str> = text.lines().collect();
-    let is_test_module = |pair: &[&str]| pair[0] == "#[cfg(test)]" && pair[1].starts_with("mod ") && pair[1].ends_with('{');
-    let end = lines.windows(2).position(is_test_module).unwrap_or(lines.len());
-    lines.into_iter().take(end).enumerate().map(|(index, line)| (index + 1, line)).filter(|(_, line)| !line.trim_start().starts_with("//"))
+    let is_test_module = |pair: &[&str]| {
+        pair[0] == "#[cfg(test)]" && pair[1].starts_with("mod ") && pair[1].ends_with('{')
+    };
+    let end = lines
+        .windows(2)
+        .position(is_test_module)
+        .unwrap_or(lines.len());
+    lines
+        .into_iter()
+        .take(end)
+        .enumerate()
+        .map(|(index, line)| (index + 1, line))
+        .filter(|(_, line)| !line.trim_start().starts_with("//"))
 }
 
 #[cfg(test)]
@@ -159,19 +175,46 @@ mod tests {
     fn each_rule_finds_its_word_and_spares_its_exceptions() {
         let source = |line: &str| format!("//! A module.\n{line}\n");
         let wrong = |path: &str, line: &str| check(path, &source(line)).len();
-        assert_eq!(wrong("crates/publisher/src/list.rs", "use aws_sdk_s3::Client;"), 1);
-        assert_eq!(wrong("crates/s3-storage/src/client.rs", "use aws_sdk_s3::Client;"), 0);
-        assert_eq!(wrong("crates/publisher/src/followers.rs", "PutMode::Update(etag)"), 1);
-        assert_eq!(wrong("crates/publisher/src/commit.rs", "PutMode::Update(etag)"), 0);
-        assert_eq!(wrong("crates/apt-method/src/fetch.rs", "println!(\"x\")"), 1);
-        assert_eq!(wrong("crates/apt-method/src/main.rs", "let out = io::stdout();"), 0);
-        assert_eq!(wrong("crates/deb-index/src/release.rs", "let now = SystemTime::now();"), 1);
+        assert_eq!(
+            wrong("crates/publisher/src/list.rs", "use aws_sdk_s3::Client;"),
+            1
+        );
+        assert_eq!(
+            wrong("crates/s3-storage/src/client.rs", "use aws_sdk_s3::Client;"),
+            0
+        );
+        assert_eq!(
+            wrong("crates/publisher/src/followers.rs", "PutMode::Update(etag)"),
+            1
+        );
+        assert_eq!(
+            wrong("crates/publisher/src/commit.rs", "PutMode::Update(etag)"),
+            0
+        );
+        assert_eq!(
+            wrong("crates/apt-method/src/fetch.rs", "println!(\"x\")"),
+            1
+        );
+        assert_eq!(
+            wrong("crates/apt-method/src/main.rs", "let out = io::stdout();"),
+            0
+        );
+        assert_eq!(
+            wrong(
+                "crates/deb-index/src/release.rs",
+                "let now = SystemTime::now();"
+            ),
+            1
+        );
     }
 
     #[test]
     fn comments_and_tests_are_left_out() {
         let text = "//! A module.\n// aws_sdk_s3 is elsewhere.\nfn f() {}\n\n#[cfg(test)]\nmod tests {\n    use aws_sdk_s3 as _;\n}\n";
-        assert_eq!(check("crates/publisher/src/a.rs", text), Vec::<String>::new());
+        assert_eq!(
+            check("crates/publisher/src/a.rs", text),
+            Vec::<String>::new()
+        );
     }
 
     #[test]
