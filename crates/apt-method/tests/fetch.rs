@@ -1,5 +1,7 @@
 //! Items fetched by the real program from the embedded store.
 
+#![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
+
 mod support;
 
 use std::fs;

@@ -1,5 +1,7 @@
 //! Conversations with the real program in which no store answers, or only a false one.
 
+#![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
+
 mod support;
 
 use std::io::{Read as _, Write as _};

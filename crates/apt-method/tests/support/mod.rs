@@ -1,6 +1,7 @@
 //! apt's side of the conversation, for tests of the real program.
 
 #![allow(dead_code, reason = "each test file uses its part")]
+#![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
 use std::ffi::OsString;
 use std::io::{Read as _, Write as _};
