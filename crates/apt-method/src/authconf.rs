@@ -1,6 +1,7 @@
 //! The files that hold keys for repositories: `s3auth.conf`, and `auth.conf` with `auth.conf.d`.
 //!
-//! `s3auth.conf` has settings for every bucket and, below a `[bucket]` line, for one; the value may stand in quotes:
+//! `s3auth.conf` has settings for every bucket and, below a `[bucket]` line, for one; the value may
+//! stand in quotes:
 //!
 //! ```text
 //! Region = 'eu-west-1'
@@ -10,10 +11,11 @@
 //! SecretAccessKey = "…"
 //! ```
 //!
-//! `auth.conf` is apt's own file for passwords (apt_auth.conf(5)): `machine s3://bucket[/prefix] login KEY password SECRET`. Only entries that begin
-//! with `s3://` are ours.
+//! `auth.conf` is apt's own file for passwords (apt_auth.conf(5)): `machine s3://bucket[/prefix]
+//! login KEY password SECRET`. Only entries that begin with `s3://` are ours.
 //!
-//! A line that cannot be read is an error which names it: a credential that is silently skipped shows up as "access denied" much later.
+//! A line that cannot be read is an error which names it: a credential that is silently skipped
+//! shows up as "access denied" much later.
 
 use std::path::{Path, PathBuf};
 
@@ -182,8 +184,8 @@ impl Machines {
         Ok(())
     }
 
-    /// The keys of the first entry that this address lies below. As in apt, an entry without a slash is a whole host, and one with a slash is the
-    /// beginning of an address.
+    /// The keys of the first entry that this address lies below. As in apt, an entry without a
+    /// slash is a whole host, and one with a slash is the beginning of an address.
     pub fn find(&self, location: &Location) -> Option<&Keys> {
         let written = format!("{}{}", location.host, location.path);
         let object = format!("{}/{}", location.bucket, location.key);

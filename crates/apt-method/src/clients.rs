@@ -1,6 +1,8 @@
-//! Access to the buckets: one client for each bucket and way of reaching it, made when it is first needed.
+//! Access to the buckets: one client for each bucket and way of reaching it, made when it is first
+//! needed.
 //!
-//! Where no source has credentials, a bucket is asked without a signature: it may be public, or opened to a private network.
+//! Where no source has credentials, a bucket is asked without a signature: it may be public, or
+//! opened to a private network.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -78,7 +80,8 @@ fn config(bucket: &str, settings: &Settings, proxy: Proxy) -> S3Config {
         path_style: settings.path_style,
         profile: settings.profile.clone(),
         credentials,
-        // A plain name is that of the instance's own role, whose credentials the metadata service gives without being told.
+        // A plain name is that of the instance's own role, whose credentials the metadata service
+        // gives without being told.
         role_arn: settings
             .role
             .clone()
@@ -90,7 +93,8 @@ fn config(bucket: &str, settings: &Settings, proxy: Proxy) -> S3Config {
     }
 }
 
-/// The proxy for a bucket: what apt chose for the item, then the settings for S3, then those for http(s), then the environment.
+/// The proxy for a bucket: what apt chose for the item, then the settings for S3, then those for
+/// http(s), then the environment.
 fn proxy(
     sources: &Sources,
     location: &Location,

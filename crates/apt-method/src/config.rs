@@ -1,8 +1,9 @@
 //! apt's configuration as a method gets it, in the `601 Configuration` message.
 //!
-//! Each item arrives as `Config-Item: key=value`, both sides quoted (`%` and two hexadecimal digits for `=`, `"`, a newline and `%`
-//! itself). A key is a path (`Acquire::s3::Region`), compared without regard to case; an entry of a list has an empty last
-//! part (`Acquire::Languages::`). `Binary::s3::X` overrides `X` for the program of that name (apt.conf(5)).
+//! Each item arrives as `Config-Item: key=value`, both sides quoted (`%` and two hexadecimal digits
+//! for `=`, `"`, a newline and `%` itself). A key is a path (`Acquire::s3::Region`), compared
+//! without regard to case; an entry of a list has an empty last part (`Acquire::Languages::`).
+//! `Binary::s3::X` overrides `X` for the program of that name (apt.conf(5)).
 //!
 //! Nothing here knows which settings there are: see [`crate::settings`].
 
@@ -104,8 +105,8 @@ impl Config {
         })
     }
 
-    /// A path of apt's `Dir` tree: a relative one lies below its parent's (`Dir::Etc::netrc` below `Dir::Etc` below `Dir`), and all of
-    /// them below `RootDir`.
+    /// A path of apt's `Dir` tree: a relative one lies below its parent's (`Dir::Etc::netrc` below
+    /// `Dir::Etc` below `Dir`), and all of them below `RootDir`.
     pub fn path(&self, key: &str) -> Option<PathBuf> {
         let mut path = PathBuf::from(self.get(key)?);
         let mut parent = key;

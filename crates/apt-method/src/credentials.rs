@@ -5,12 +5,13 @@
 //! 3. the `[bucket]` section of `s3auth.conf`, then `auth.conf` and `auth.conf.d`
 //! 4. `Acquire::s3::X`
 //! 5. `s3auth.conf` before its sections
-//! 6. the AWS environment variables, the shared profile, containers and instance metadata, in the order of the AWS CLI; these are
-//!    [`s3_storage`]'s part, except for the profile.
+//! 6. the AWS environment variables, the shared profile, containers and instance metadata, in the
+//!    order of the AWS CLI; these are [`s3_storage`]'s part, except for the profile.
 //!
-//! All files are read at once, when apt has sent its configuration, because afterwards the method gives up root's rights and can read
-//! them no more. That holds for root's `~/.aws` too, so a profile with keys is taken from there here. A file that is there but cannot
-//! be read or understood is an error for every item that it could be about; it is never passed over.
+//! All files are read at once, when apt has sent its configuration, because afterwards the method
+//! gives up root's rights and can read them no more. That holds for root's `~/.aws` too, so a
+//! profile with keys is taken from there here. A file that is there but cannot be read or
+//! understood is an error for every item that it could be about; it is never passed over.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -68,6 +69,8 @@ pub struct Sources {
     profiles: Profiles,
     /// Why some file cannot be used.
     broken: Option<String>,
+    /// Root's files are out of reach when credentials are asked for.
+    rights_given_up: bool,
 }
 
 impl Sources {
@@ -108,6 +111,7 @@ impl Sources {
             }
         }
         sources.profiles = Profiles::read(&environment);
+        sources.rights_given_up = crate::sandbox::gives_up_rights(&config).is_some();
         sources.config = config;
         sources.environment = environment;
         sources
@@ -131,7 +135,8 @@ impl Sources {
             .any(|section| section.contains_key("credential_process"))
     }
 
-    /// Whether a host, with its port if it has one, is that of a configured endpoint: then it is no bucket.
+    /// Whether a host, with its port if it has one, is that of a configured endpoint: then it is no
+    /// bucket.
     pub fn is_store(&self, host: &str) -> bool {
         let global = Settings::from_config(&self.config, "Acquire::s3")
             .ok()
@@ -189,18 +194,20 @@ impl Sources {
             .over(global)
             .over(auth);
         if let Some(store) = &location.store {
-            // The host in the URI names the store; a configured endpoint for the same host says how to speak to it.
+            // The host in the URI names the store; a configured endpoint for the same host says how
+            // to speak to it.
             let spelled = settings
                 .endpoint
                 .take()
                 .filter(|endpoint| endpoint_host(endpoint).eq_ignore_ascii_case(store));
             settings.endpoint = Some(spelled.unwrap_or_else(|| store.clone()));
         }
-        Ok(self.with_profile(settings))
+        self.with_profile(settings)
     }
 
-    /// Lays `settings` over those of the profile that holds, as far as the environment says nothing nearer.
-    fn with_profile(&self, mut settings: Settings) -> Settings {
+    /// Lays `settings` over those of the profile that holds, as far as the environment says nothing
+    /// nearer.
+    fn with_profile(&self, mut settings: Settings) -> Result<Settings, String> {
         let environment = |name: &str| self.environment.get(name).is_some();
         let named = settings.profile.clone();
         let name = named
@@ -208,11 +215,21 @@ impl Sources {
             .or(self.environment.get("AWS_PROFILE"))
             .unwrap_or("default");
         let Some(profile) = self.profiles.resolve(name) else {
-            return settings;
+            return Ok(settings);
         };
         // Otherwise the environment's own keys hold, which s3-storage reads.
         if settings.keys().is_none() && (named.is_some() || !environment("AWS_ACCESS_KEY_ID")) {
-            let role = settings.role.take().or(profile.role);
+            if profile.needs_its_files && self.rights_given_up {
+                return Err(format!(
+                    "profile {name:?} gets its keys from a program, a sign-on or a token file, \
+                     which only root may read here: put keys into s3auth.conf, or let this method \
+                     run as root with Binary::s3::APT::Sandbox::User \"root\""
+                ));
+            }
+            // Where s3-storage can read the profile, it assumes that role itself.
+            let hidden = self.rights_given_up && !environment("AWS_CONFIG_FILE");
+            let of_profile = profile.role.filter(|_| profile.keys.is_some() || hidden);
+            let role = settings.role.take().or(of_profile);
             if let Some(keys) = profile.keys {
                 settings = Settings::from_keys(keys).over(settings);
             }
@@ -224,11 +241,11 @@ impl Sources {
         if !environment("AWS_ENDPOINT_URL_S3") && !environment("AWS_ENDPOINT_URL") {
             settings.endpoint = settings.endpoint.or(profile.endpoint);
         }
-        settings
+        Ok(settings)
     }
 
-    /// Each place that was looked at for keys for `bucket`, and what was found there; for the message that there are none. `chain` is the
-    /// account of the AWS sources.
+    /// Each place that was looked at for keys for `bucket`, and what was found there; for the
+    /// message that there are none. `chain` is the account of the AWS sources.
     pub fn account(&self, bucket: &str, chain: &str) -> String {
         let mut account = format!(
             "Acquire::s3::{bucket} and Acquire::s3: no AccessKeyId; {}: ",
@@ -277,7 +294,8 @@ fn read_optional(path: &Path) -> Result<Option<String>, String> {
     }
 }
 
-/// apt's own files with passwords: `Dir::Etc::netrc`, and `*.conf` in `Dir::Etc::netrcparts` in the order of their names.
+/// apt's own files with passwords: `Dir::Etc::netrc`, and `*.conf` in `Dir::Etc::netrcparts` in the
+/// order of their names.
 fn netrc_files(config: &Config) -> Vec<PathBuf> {
     let mut parts: Vec<PathBuf> = config
         .path("Dir::Etc::netrcparts")
@@ -301,7 +319,8 @@ fn netrc_files(config: &Config) -> Vec<PathBuf> {
 }
 
 /// The shared AWS configuration: `~/.aws/config` and `~/.aws/credentials`
-/// (<https://docs.aws.amazon.com/sdkref/latest/guide/file-format.html>). Only what needs no network: keys, roles and places.
+/// (<https://docs.aws.amazon.com/sdkref/latest/guide/file-format.html>). Only what needs no
+/// network: keys, roles and places.
 #[derive(Debug, Clone, Default)]
 struct Profiles {
     sections: HashMap<String, HashMap<String, Secret>>,
@@ -316,6 +335,8 @@ struct Profile {
     role: Option<String>,
     region: Option<String>,
     endpoint: Option<String>,
+    /// Its keys are not in it: they come from what it names.
+    needs_its_files: bool,
 }
 
 impl Profiles {
@@ -376,20 +397,30 @@ impl Profiles {
     fn resolve(&self, name: &str) -> Option<Profile> {
         let section = self.sections.get(name)?;
         let get = |key: &str| {
-            section
-                .get(key)
-                .map(|value| value.0.clone())
-                .filter(|value| !value.is_empty())
+            let value = section.get(key).map(|value| value.0.clone());
+            value.filter(|value| !value.is_empty())
         };
+        let source = get("source_profile").filter(|source| *source != name);
         let role = get("role_arn");
-        let keys = match (&role, get("source_profile")) {
-            (Some(_), Some(source)) => self.keys(&source),
-            // With credential_source the keys come from the environment or from metadata, which s3-storage asks.
-            (Some(_), None) => None,
-            (None, _) => self.keys(name),
+        let keys = match (&role, &source) {
+            (Some(_), Some(source)) => self.keys(source),
+            // With credential_source the keys come from the environment or from metadata, which
+            // s3-storage asks.
+            (Some(_), None) if get("credential_source").is_some() => None,
+            _ => self.keys(name),
         };
-        let usable = role.is_none() || keys.is_some() || get("credential_source").is_some();
+        let named = [
+            "credential_process",
+            "sso_session",
+            "sso_start_url",
+            "web_identity_token_file",
+        ];
+        let from_files = named.iter().any(|key| get(key).is_some()) || source.is_some();
+        // A role goes with keys that were found here, or with those of the metadata. Otherwise the
+        // whole profile is s3-storage's to read.
+        let usable = keys.is_some() || get("credential_source").is_some();
         Some(Profile {
+            needs_its_files: keys.is_none() && from_files,
             keys,
             role: role.filter(|_| usable),
             region: get("region"),
@@ -614,6 +645,29 @@ mod tests {
             Some("base"),
             "unless a profile is named"
         );
+    }
+
+    #[test]
+    fn a_profile_that_only_root_can_use_is_said_to_be_one() {
+        let text = "[default]\ncredential_process = /bin/keys\n";
+        let place = Place::new().file(".aws/config", text).home();
+        assert!(place.sources().may_run_a_program());
+        let place = place.item("APT::Sandbox::User", "nobody");
+        if nix::unistd::getuid().is_root() {
+            let error = place.settings("s3://b/k").unwrap_err();
+            assert!(
+                error.contains("default") && error.contains("Binary::s3"),
+                "{error}"
+            );
+            let place = place.variable("AWS_ACCESS_KEY_ID", "env");
+            assert_eq!(place.id("s3://b/k"), None, "the environment is nearer");
+        } else {
+            assert_eq!(
+                place.id("s3://b/k"),
+                None,
+                "the SDK reads the profile itself"
+            );
+        }
     }
 
     #[test]

@@ -1,10 +1,13 @@
-//! How a failed item is told to apt: `400 URI Failure` with a message for people and a reason for apt.
+//! How a failed item is told to apt: `400 URI Failure` with a message for people and a reason for
+//! apt.
 //!
 //! apt acts on three things (`apt-pkg/acquire-worker.cc`, `acquire-item.cc`):
-//! - a *transient* failure is retried a few times, after which `apt update` only warns and keeps its old data. So wrong credentials must never be
-//!   transient, or a device would stay outdated in silence;
-//! - a reason that begins with `HttpError`, other than `HttpError404`, ends the attempt on `InRelease`; any other lets apt go on to
-//!   `Release`, and its final words are then "does not have a Release file". So whatever is not a missing file has an `HttpError` reason;
+//! - a *transient* failure is retried a few times, after which `apt update` only warns and keeps
+//!   its old data. So wrong credentials must never be transient, or a device would stay outdated in
+//!   silence;
+//! - a reason that begins with `HttpError`, other than `HttpError404`, ends the attempt on
+//!   `InRelease`; any other lets apt go on to `Release`, and its final words are then "does not
+//!   have a Release file". So whatever is not a missing file has an `HttpError` reason;
 //! - `MaximumSizeExceeded` marks the file as suspect.
 //!
 //! Messages are one line, say what to do next and hold no secret.
@@ -82,7 +85,8 @@ impl Failure {
         }
     }
 
-    /// Something in the configuration is wrong. It has a reason that keeps apt from looking for another spelling of the same file.
+    /// Something in the configuration is wrong. It has a reason that keeps apt from looking for
+    /// another spelling of the same file.
     pub fn configuration(message: impl Into<String>) -> Self {
         Self::lasting(Reason::Http(400), message)
     }
@@ -108,7 +112,8 @@ impl Failure {
                 Reason::Http(404),
                 format!("404 Not Found: {object} does not exist"),
             ),
-            // Not a missing file: apt must not go on to look for Release in a bucket that is not there.
+            // Not a missing file: apt must not go on to look for Release in a bucket that is not
+            // there.
             ErrorKind::NoSuchBucket => Self::lasting(
                 Reason::Http(400),
                 format!(
@@ -165,7 +170,8 @@ impl Failure {
             .iter()
             .find(|text| text.contains("certificate") || text.contains("UnknownIssuer"))
         {
-            // A store that cannot show who it is: waiting will not help, and apt must not pass over it.
+            // A store that cannot show who it is: waiting will not help, and apt must not pass over
+            // it.
             let hint = "if its certificate is private, name the authority's file in AWS_CA_BUNDLE";
             return Self::lasting(
                 Reason::Http(495),
@@ -173,7 +179,8 @@ impl Failure {
             );
         }
         let io_kind = io_kind(error);
-        // The cause as a value where it was kept, else its words: the standard library's, which do not depend on the language.
+        // The cause as a value where it was kept, else its words: the standard library's, which do
+        // not depend on the language.
         let says = |words: &str| chain.iter().any(|text| text.contains(words));
         let (reason, what) =
             if io_kind == Some(io::ErrorKind::ConnectionRefused) || says("Connection refused") {

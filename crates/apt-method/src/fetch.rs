@@ -1,12 +1,15 @@
 //! One item, from its request to its answer.
 //!
-//! The object is asked for at once, with GET: an answer to HEAD has no error code and costs a round trip. The first answer's ETag then binds all
-//! further ones (`If-Match`), so that two versions of an object are never mixed:
+//! The object is asked for at once, with GET: an answer to HEAD has no error code and costs a round
+//! trip. The first answer's ETag then binds all further ones (`If-Match`), so that two versions of
+//! an object are never mixed:
 //! - a large object comes in ranges, several at a time;
-//! - a partial file is resumed by a range, if the object's date is still that of the file; this is what `If-Range` means, decided on this
-//!   side because S3 takes a date there only from some stores.
+//! - a partial file is resumed by a range, if the object's date is still that of the file; this is
+//!   what `If-Range` means, decided on this side because S3 takes a date there only from some
+//!   stores.
 //!
-//! An object that changes under the transfer, and a resumed file whose digest is wrong in the end, are fetched once more from the start.
+//! An object that changes under the transfer, and a resumed file whose digest is wrong in the end,
+//! are fetched once more from the start.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -26,7 +29,8 @@ use crate::protocol::{Event, Request};
 use crate::settings::Settings;
 use crate::uri::{self, Location};
 
-/// Length in bytes of the ranges that a large object comes in: long enough for a connection to gain speed.
+/// Length in bytes of the ranges that a large object comes in: long enough for a connection to gain
+/// speed.
 const PART: u64 = 8 << 20;
 
 /// From how many bytes on an object comes in ranges.
@@ -35,10 +39,12 @@ const LARGE: u64 = 2 * PART;
 /// How many ranges of one object are on their way at once.
 const PARALLEL: usize = 4;
 
-/// How many ranges of all objects together are on their way at once, besides the first of each: they take memory.
+/// How many ranges of all objects together are on their way at once, besides the first of each:
+/// they take memory.
 const PARALLEL_IN_ALL: usize = 6;
 
-/// How many items are on their way at once. apt asks for 10 at a time (`Acquire::Max-Pipeline-Depth`).
+/// How many items are on their way at once. apt asks for 10 at a time
+/// (`Acquire::Max-Pipeline-Depth`).
 const ITEMS: usize = 16;
 
 /// How often an object may change under the transfer.
@@ -79,7 +85,8 @@ impl Fetcher {
         }
     }
 
-    /// Fetches an item. `tell` hears of what happens on the way; the event that ends it is returned.
+    /// Fetches an item. `tell` hears of what happens on the way; the event that ends it is
+    /// returned.
     pub async fn fetch(&self, request: &Request, tell: &(dyn Fn(Event) + Send + Sync)) -> Event {
         let Ok(_turn) = self.items.acquire().await else {
             return Event::Failed(Failure::transient(Reason::Other, "the method is ending"));
@@ -104,6 +111,10 @@ impl Fetcher {
             .sources
             .settings(&location)
             .map_err(Failure::configuration)?;
+        if self.sources.config().flag("Debug::Acquire::s3", false) {
+            // Neither shows a secret.
+            eprintln!("s3: {location}: {settings:?}");
+        }
         let secrets = secrets(&settings, &self.sources);
         let item = Item {
             fetcher: self,
@@ -198,7 +209,8 @@ impl Item<'_> {
         ))
     }
 
-    /// The digests of a file that may be the whole content already: if it has the right length and can be shown to be right.
+    /// The digests of a file that may be the whole content already: if it has the right length and
+    /// can be shown to be right.
     async fn right_digests(&self, path: &Path, size: u64) -> Result<Option<Digests>, Failure> {
         let expected = &self.request.expected;
         if !expected.is_provable() || expected.size.is_some_and(|expected| expected != size) {
@@ -213,7 +225,7 @@ impl Item<'_> {
 
     async fn digests_if_right(&self, path: &Path) -> Result<Option<Digests>, Failure> {
         let expected = &self.request.expected;
-        match partial::digests_of(path.to_owned(), expected.algorithms()).await {
+        match partial::digests_of(path.to_owned(), expected.algorithms(u64::MAX)).await {
             Ok(digests) => Ok(
                 Some(digests).filter(|digests| expected.is_provable() && expected.fits(digests))
             ),
@@ -231,7 +243,8 @@ impl Item<'_> {
         again: bool,
     ) -> Result<Attempt, Failure> {
         let from = left.map_or(0, |left| left.size);
-        // The length is known before the first answer only from apt. After a surprise nothing is taken for granted.
+        // The length is known before the first answer only from apt. After a surprise nothing is
+        // taken for granted.
         let large = !again
             && !client.is_limited()
             && self
@@ -332,7 +345,7 @@ impl Item<'_> {
         date: Option<Timestamp>,
     ) -> Result<Attempt, Failure> {
         let size = object.meta.size;
-        let algorithms = self.request.expected.algorithms();
+        let algorithms = self.request.expected.algorithms(size);
         let writer = Writer::start(Plan {
             path: self.request.filename.clone(),
             resumed,
@@ -379,7 +392,8 @@ impl Item<'_> {
         if client.is_limited() || (meta.size - from < LARGE && end_of_body == meta.size) {
             return self.pump(client, body, from, meta.size, writer).await;
         }
-        // What remains is cut into parts, which the workers take one after the other. The first worker begins with the body that is here.
+        // What remains is cut into parts, which the workers take one after the other. The first
+        // worker begins with the body that is here.
         let begin = (from + PART).min(end_of_body);
         let next = std::sync::atomic::AtomicU64::new(begin);
         let first = async {
@@ -479,8 +493,8 @@ impl Item<'_> {
         let object = self.location.to_string();
         let denied = refused.error.kind() == ErrorKind::PermissionDenied;
         if denied && let Some(beside) = release_beside(&self.location.key) {
-            // Without the right to list a bucket, a missing object is "forbidden". A repository that has no InRelease has a Release; where that can be
-            // read, InRelease is missing.
+            // Without the right to list a bucket, a missing object is "forbidden". A repository
+            // that has no InRelease has a Release; where that can be read, InRelease is missing.
             let options = GetOptions {
                 range: Some(ByteRange::Between(0, 0)),
                 ..GetOptions::default()

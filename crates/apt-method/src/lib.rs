@@ -1,5 +1,5 @@
-//! The `s3` acquire method of APT, as modules that tests can reach. `main` joins them: standard input → [`message`] → [`protocol`] →
-//! [`fetch`] → [`protocol`] → standard output.
+//! The `s3` acquire method of APT, as modules that tests can reach. `main` joins them: standard
+//! input → [`message`] → [`protocol`] → [`fetch`] → [`protocol`] → standard output.
 
 #![deny(clippy::print_stdout)]
 

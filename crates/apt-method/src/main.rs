@@ -1,7 +1,9 @@
-//! The `s3` acquire method: apt starts it as `/usr/lib/apt/methods/s3` and speaks with it over standard input and output.
+//! The `s3` acquire method: apt starts it as `/usr/lib/apt/methods/s3` and speaks with it over
+//! standard input and output.
 //!
-//! What it can do is said before anything else is touched: apt starts every method once only to read that. Then apt's configuration is
-//! taken while the process still has one thread, so that it has given up root's rights before there is anything that could keep them.
+//! What it can do is said before anything else is touched: apt starts every method once only to
+//! read that. Then apt's configuration is taken while the process still has one thread, so that it
+//! has given up root's rights before there is anything that could keep them.
 //!
 //! This is the only place that writes standard output.
 
@@ -180,7 +182,8 @@ impl Method {
     }
 }
 
-/// Passes standard input on. A thread, because a pipe, a file and a terminal can all be read so, and reading cannot be called off.
+/// Passes standard input on. A thread, because a pipe, a file and a terminal can all be read so,
+/// and reading cannot be called off.
 fn read_input(sender: &mpsc::Sender<Vec<u8>>) {
     let mut stdin = io::stdin();
     let mut buffer = vec![0; 64 << 10];

@@ -8,15 +8,17 @@
 //! Filename: /var/lib/apt/lists/partial/…
 //! ```
 //!
-//! The first line is a number and a text for people; the rest are `Key: value` fields whose keys compare without regard to case,
-//! and a line that begins with a space continues the value before it. See "The Method Interface" in apt's
-//! `doc/method.md` (<https://salsa.debian.org/apt-team/apt>).
+//! The first line is a number and a text for people; the rest are `Key: value` fields whose keys
+//! compare without regard to case, and a line that begins with a space continues the value before
+//! it. See "The Method Interface" in apt's `doc/method.md`
+//! (<https://salsa.debian.org/apt-team/apt>).
 //!
 //! This module does not know what any message means.
 
 use std::fmt;
 
-/// The most bytes that one message may have. The configuration, the largest there is, seldom has more than 100 KiB.
+/// The most bytes that one message may have. The configuration, the largest there is, seldom has
+/// more than 100 KiB.
 pub const MAX_MESSAGE: usize = 16 << 20;
 
 /// One message, either way.
@@ -39,7 +41,8 @@ impl Message {
         }
     }
 
-    /// Adds a field of text. Control characters become spaces: what a server wrote must not be able to end the line.
+    /// Adds a field of text. Control characters become spaces: what a server wrote must not be able
+    /// to end the line.
     #[must_use]
     pub fn with(self, key: &str, value: impl AsRef<str>) -> Self {
         let value = value
@@ -50,7 +53,8 @@ impl Message {
         self.with_raw(key, value.into_bytes())
     }
 
-    /// Adds a field byte for byte. Meant for what apt itself sent in one line: it finds an item by the very bytes of its URI.
+    /// Adds a field byte for byte. Meant for what apt itself sent in one line: it finds an item by
+    /// the very bytes of its URI.
     #[must_use]
     pub fn with_raw(mut self, key: &str, value: impl Into<Vec<u8>>) -> Self {
         self.fields.push((key.to_owned(), value.into()));
@@ -78,7 +82,8 @@ impl Message {
             .map(|(key, value)| (key.as_str(), value.as_slice()))
     }
 
-    /// The bytes on the wire, with the empty line at the end. Fields without a value are left out, as apt's own methods do.
+    /// The bytes on the wire, with the empty line at the end. Fields without a value are left out,
+    /// as apt's own methods do.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = format!("{:03} {}\n", self.code, self.text).into_bytes();
         for (key, value) in &self.fields {
@@ -130,7 +135,8 @@ impl Message {
 }
 
 impl fmt::Debug for Message {
-    /// The number and the keys: a value may hold a secret (a URI with keys in it, a configuration item).
+    /// The number and the keys: a value may hold a secret (a URI with keys in it, a configuration
+    /// item).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let keys: Vec<_> = self.fields.iter().map(|(key, _)| key).collect();
         write!(f, "{:03} {} {keys:?}", self.code, self.text)

@@ -1,13 +1,15 @@
 //! The file that an item is written to, and what is left of it when something goes wrong.
 //!
-//! apt takes the size of a partial file as progress and its modification time as the date of what is in it. Pieces may be written
-//! out of order here (parallel ranges), so two rules hold:
-//! - whatever ends a transfer, the file is cut to the bytes that are there from its beginning on, and then gets the content's date;
-//! - until that was done its date is that of the last write, which is not the content's. So a file that a killed process left behind, perhaps with
-//!   holes, is never resumed: see [`Left::is_of`].
+//! apt takes the size of a partial file as progress and its modification time as the date of what
+//! is in it. Pieces may be written out of order here (parallel ranges), so two rules hold:
+//! - whatever ends a transfer, the file is cut to the bytes that are there from its beginning on,
+//!   and then gets the content's date;
+//! - until that was done its date is that of the last write, which is not the content's. So a file
+//!   that a killed process left behind, perhaps with holes, is never resumed: see [`Left::is_of`].
 //!
-//! Writing and hashing happen on a thread of the blocking pool, so that they overlap with the network. Digests follow the bytes that are there from
-//! the beginning on; a piece that came early is read again for them, out of the page cache.
+//! Writing and hashing happen on a thread of the blocking pool, so that they overlap with the
+//! network. Digests follow the bytes that are there from the beginning on; a piece that came early
+//! is read again for them, out of the page cache.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -52,8 +54,9 @@ impl Left {
         })
     }
 
-    /// Whether it is the beginning of an object with this date. One second less is the date of an object that was very new (see
-    /// [`settled_date`]): whether it changed within that second is then known only where the whole can be `proved` in the end.
+    /// Whether it is the beginning of an object with this date. One second less is the date of an
+    /// object that was very new (see [`settled_date`]): whether it changed within that second is
+    /// then known only where the whole can be `proved` in the end.
     pub fn is_of(&self, last_modified: Option<Timestamp>, proved: bool) -> bool {
         match (self.modified, last_modified) {
             // A date set by us is a whole second; that of a write hardly ever is.
@@ -66,8 +69,9 @@ impl Left {
     }
 }
 
-/// The date to give an object that was modified at `last_modified`, according to a reply that was made at `date`. One within a second of
-/// the reply may change again in that same second, unseen by a client that asks with it: it is made a second older.
+/// The date to give an object that was modified at `last_modified`, according to a reply that was
+/// made at `date`. One within a second of the reply may change again in that same second, unseen by
+/// a client that asks with it: it is made a second older.
 pub fn settled_date(
     last_modified: Option<Timestamp>,
     date: Option<Timestamp>,
@@ -170,7 +174,8 @@ impl Writer {
             .map_err(|_| Stopped)
     }
 
-    /// Waits until everything is in the file. `None`: pieces are missing, and the file holds what is there from its beginning on.
+    /// Waits until everything is in the file. `None`: pieces are missing, and the file holds what
+    /// is there from its beginning on.
     ///
     /// # Errors
     /// The file could not be opened, read or written.

@@ -1,10 +1,12 @@
 //! The method's side of the conversation with apt, without any I/O.
 //!
-//! Messages of apt go in and come out as things to do ([`Action`]); what happened to an item goes in ([`Event`]) and comes out as a message.
-//! There are no sockets, files or clocks here. Numbers that are not known are ignored, either way.
+//! Messages of apt go in and come out as things to do ([`Action`]); what happened to an item goes
+//! in ([`Event`]) and comes out as a message. There are no sockets, files or clocks here. Numbers
+//! that are not known are ignored, either way.
 //!
-//! apt finds an item by its URI, so that is echoed byte for byte. One item's failure is a `400` with its URI: `401` or an exit would take the whole run
-//! of apt with it, other repositories included.
+//! apt finds an item by its URI, so that is echoed byte for byte. One item's failure is a `400`
+//! with its URI: `401` or an exit would take the whole run of apt with it, other repositories
+//! included.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -25,6 +27,9 @@ const DIGEST_FIELDS: [(Algorithm, &str); 4] = [
     (Algorithm::Sha256, "SHA256"),
     (Algorithm::Sha512, "SHA512"),
 ];
+
+/// Up to how many bytes all digests are computed of what apt has no digest for.
+const ALL_DIGESTS: u64 = 16 << 20;
 
 /// What a method says first, before it does anything else: apt starts it only to read this.
 pub fn capabilities() -> Message {
@@ -66,9 +71,11 @@ pub struct Expected {
 }
 
 impl Expected {
-    /// The digests to compute: SHA-256, which apt relies on, and those that it has something to compare with. Where it has nothing, all.
-    pub fn algorithms(&self) -> Vec<Algorithm> {
-        if self.digests.is_empty() {
+    /// The digests to compute of a content of `size` bytes: SHA-256, which apt relies on, and those
+    /// that it has something to compare with. Where it has nothing, all, unless that would take
+    /// longer than the transfer.
+    pub fn algorithms(&self, size: u64) -> Vec<Algorithm> {
+        if self.digests.is_empty() && size <= ALL_DIGESTS {
             return Algorithm::ALL.to_vec();
         }
         let mut algorithms: Vec<_> = self
@@ -82,7 +89,8 @@ impl Expected {
         algorithms
     }
 
-    /// Whether there is a digest that proves something, so that content can be told right from wrong.
+    /// Whether there is a digest that proves something, so that content can be told right from
+    /// wrong.
     pub fn is_provable(&self) -> bool {
         self.digests
             .iter()
@@ -216,7 +224,8 @@ impl Protocol {
         Action::Fetch(id, request)
     }
 
-    /// Takes what happened to an item, and says what to tell apt. An item that was answered has no more events.
+    /// Takes what happened to an item, and says what to tell apt. An item that was answered has no
+    /// more events.
     pub fn event(&mut self, id: ItemId, event: Event) -> Option<Message> {
         let ends = matches!(
             event,
@@ -369,7 +378,7 @@ mod tests {
             Some("2026-11-23T10:38:39Z".parse().unwrap())
         );
         assert_eq!(
-            request.expected.algorithms(),
+            request.expected.algorithms(1),
             [Algorithm::Md5, Algorithm::Sha256]
         );
         assert_eq!(
@@ -386,9 +395,16 @@ mod tests {
         );
         let (_, request) = acquire(&mut protocol, ask("s3://b/k").with("Maximum-Size", "99"));
         assert_eq!(
-            (request.maximum_size, request.expected.algorithms().len()),
+            (request.maximum_size, request.expected.algorithms(1).len()),
             (Some(99), 4)
         );
+    }
+
+    #[test]
+    fn of_a_large_file_only_what_counts_is_computed() {
+        let expected = Expected::default();
+        assert_eq!(expected.algorithms(ALL_DIGESTS), Algorithm::ALL);
+        assert_eq!(expected.algorithms(ALL_DIGESTS + 1), [Algorithm::Sha256]);
     }
 
     #[test]
@@ -429,7 +445,7 @@ mod tests {
             text(&answer),
             "400 URI Failure\nURI: s3://b/2\nMessage: slow store\nFailReason: Timeout\nTransient-Failure: true\n\n"
         );
-        let digests = Digests::of(&Expected::default().algorithms(), b"abc");
+        let digests = Digests::of(&Expected::default().algorithms(3), b"abc");
         let answer = protocol
             .event(
                 first,

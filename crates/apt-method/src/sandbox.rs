@@ -1,14 +1,19 @@
-//! Giving up rights: from root to apt's sandbox user, as apt's own methods do on `601 Configuration`.
+//! Giving up rights: from root to apt's sandbox user, as apt's own methods do on `601
+//! Configuration`.
 //!
-//! apt says in its configuration to whom (`APT::Sandbox::User`), and clears that item where the target folder is not writable by that user; so
-//! a missing one means to stay. `Debug::NoDropPrivs` keeps the rights as well. In any case no program that is run can gain rights
+//! apt says in its configuration to whom (`APT::Sandbox::User`), and clears that item where the
+//! target folder is not writable by that user; so a missing one means to stay. `Debug::NoDropPrivs`
+//! keeps the rights as well. In any case no program that is run can gain rights
 //! (`PR_SET_NO_NEW_PRIVS`).
 //!
-//! What is left to the sandbox user is what its file permissions leave it; on top of that the kernel is asked (Landlock,
-//! <https://docs.kernel.org/userspace-api/landlock.html>) to refuse it what the method never does: to run programs and to make devices,
-//! sockets, pipes, links and folders. Reading stays as it is, for certificates, name resolution and tokens that are renewed. A kernel without Landlock is no error.
+//! What is left to the sandbox user is what its file permissions leave it; on top of that the
+//! kernel is asked (Landlock, <https://docs.kernel.org/userspace-api/landlock.html>) to refuse it
+//! what the method never does: to run programs and to make devices, sockets, pipes, links and
+//! folders. Reading stays as it is, for certificates, name resolution and tokens that are renewed.
+//! A kernel without Landlock is no error.
 //!
-//! `HOME` is left as it is: no program is run that could look at it, and root's files below it are out of reach.
+//! `HOME` is left as it is: no program is run that could look at it, and root's files below it are
+//! out of reach.
 
 use landlock::{
     Access as _, AccessFs, BitFlags, CompatLevel, Compatible as _, Ruleset, RulesetAttr as _,
@@ -20,21 +25,22 @@ use crate::config::Config;
 /// The program's exit status if rights could not be given up; apt's own methods have the same.
 pub const EXIT_STATUS: u8 = 112;
 
+/// The user that the configuration tells this process to become; `None` where it is to stay.
+pub fn gives_up_rights(config: &Config) -> Option<&str> {
+    let user = config.get("APT::Sandbox::User")?;
+    let stays = user == "root" || config.flag("Debug::NoDropPrivs", false) || !getuid().is_root();
+    (!stays).then_some(user)
+}
+
 /// Gives up rights as the configuration says. `may_run` leaves the right to run programs.
 ///
 /// # Errors
 /// What failed: then nothing must be fetched.
 pub fn enter(config: &Config, may_run: bool) -> Result<(), String> {
     nix::sys::prctl::set_no_new_privs().map_err(|error| format!("no_new_privs: {error}"))?;
-    let Some(name) = config
-        .get("APT::Sandbox::User")
-        .filter(|name| *name != "root")
-    else {
+    let Some(name) = gives_up_rights(config) else {
         return Ok(());
     };
-    if config.flag("Debug::NoDropPrivs", false) || !getuid().is_root() {
-        return Ok(());
-    }
     let user = User::from_name(name)
         .map_err(|error| format!("the sandbox user {name}: {error}"))?
         .ok_or_else(|| format!("the sandbox user {name} (APT::Sandbox::User) does not exist"))?;

@@ -1,7 +1,9 @@
-//! What can be said about a bucket, under the same names in apt's configuration and in `s3auth.conf`.
+//! What can be said about a bucket, under the same names in apt's configuration and in
+//! `s3auth.conf`.
 //!
-//! Several places may speak of one bucket; [`Settings::over`] lays the nearer one over the farther. Keys are taken from one place as a whole, so that
-//! an identifier from here is never paired with a secret or a token from there.
+//! Several places may speak of one bucket; [`Settings::over`] lays the nearer one over the farther.
+//! Keys are taken from one place as a whole, so that an identifier from here is never paired with a
+//! secret or a token from there.
 
 use std::time::Duration;
 
@@ -38,7 +40,8 @@ pub struct Settings {
     pub path_style: Option<bool>,
     /// The profile in the AWS configuration files.
     pub profile: Option<String>,
-    /// The role to assume, as an ARN. A plain name is that of the instance's own role, which needs no naming.
+    /// The role to assume, as an ARN. A plain name is that of the instance's own role, which needs
+    /// no naming.
     pub role: Option<String>,
     /// How long nothing may arrive.
     pub timeout: Option<Duration>,
@@ -109,8 +112,8 @@ impl Settings {
         Ok(())
     }
 
-    /// The settings directly below `prefix` in apt's configuration. Names that are not ours are left alone there: they may be those of other
-    /// methods or of apt itself.
+    /// The settings directly below `prefix` in apt's configuration. Names that are not ours are
+    /// left alone there: they may be those of other methods or of apt itself.
     ///
     /// # Errors
     /// A value that cannot be read, with its full name.
@@ -159,8 +162,9 @@ impl Settings {
         }
     }
 
-    /// These settings laid over those of a place farther from the repository. A role goes with the keys of its own place or of one
-    /// farther away: keys that stand nearer than it are used as they are.
+    /// These settings laid over those of a place farther from the repository. A role goes with the
+    /// keys of its own place or of one farther away: keys that stand nearer than it are used as
+    /// they are.
     #[must_use]
     pub fn over(self, farther: Self) -> Self {
         let own_keys = self.id.is_some();

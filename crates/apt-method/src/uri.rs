@@ -8,11 +8,13 @@
 //! | `s3://bucket.s3.REGION.amazonaws.com/…`, `bucket.s3-REGION`, `bucket.s3` | the host | virtual-hosted addresses of AWS |
 //! | `s3://store:9000/bucket/…`, `s3://192.0.2.1/bucket/…`, the host of a configured endpoint | the path | other stores |
 //!
-//! apt sends the path encoded (`%2b`) to a method that asked for it, if it is new enough to know of that; an old one sends it decoded.
-//! Which of the two holds is said by its configuration (`Acquire::Send-URI-Encoded`), so a path is decoded once or not at all.
-//! Keys in front of the host are always encoded.
+//! apt sends the path encoded (`%2b`) to a method that asked for it, if it is new enough to know of
+//! that; an old one sends it decoded. Which of the two holds is said by its configuration
+//! (`Acquire::Send-URI-Encoded`), so a path is decoded once or not at all. Keys in front of the
+//! host are always encoded.
 //!
-//! What a repository's layout adds is not part of the key: a flat repository's `./`. An empty segment (`//`) is a legal part of a key.
+//! What a repository's layout adds is not part of the key: a flat repository's `./`. An empty
+//! segment (`//`) is a legal part of a key.
 
 use std::fmt;
 
@@ -93,8 +95,8 @@ pub enum UriError {
     NoSecret,
 }
 
-/// Takes an address apart. `encoded`: whether the path is (see above); `is_store` says whether a host (with its port, if any) is that of a
-/// configured endpoint.
+/// Takes an address apart. `encoded`: whether the path is (see above); `is_store` says whether a
+/// host (with its port, if any) is that of a configured endpoint.
 ///
 /// # Errors
 /// [`UriError`] where it names no object.
@@ -208,8 +210,8 @@ fn parse_keys(userinfo: &str) -> Result<Keys, UriError> {
     })
 }
 
-/// A host of AWS: `[bucket.]s3[-fips][.dualstack][.REGION].amazonaws.com[.cn]`, `[bucket.]s3-REGION.amazonaws.com`
-/// (<https://docs.aws.amazon.com/general/latest/gr/s3.html>).
+/// A host of AWS: `[bucket.]s3[-fips][.dualstack][.REGION].amazonaws.com[.cn]`,
+/// `[bucket.]s3-REGION.amazonaws.com` (<https://docs.aws.amazon.com/general/latest/gr/s3.html>).
 struct AwsHost {
     bucket: Option<String>,
     region: Option<String>,

@@ -1,4 +1,5 @@
-//! The real apt over the real program: an unsigned repository in the embedded store, in a private root that leaves the machine's apt alone.
+//! The real apt over the real program: an unsigned repository in the embedded store, in a private
+//! root that leaves the machine's apt alone.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 

@@ -29,7 +29,8 @@ fn silent() -> (TcpListener, String) {
     (listener, endpoint)
 }
 
-/// A store that gives the same answer to every request. `{token}` in it is what the client sent as its session token.
+/// A store that gives the same answer to every request. `{token}` in it is what the client sent as
+/// its session token.
 fn parrot(status: &'static str, body: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
