@@ -34,6 +34,13 @@ pub struct OutputOptions {
     pub verbose: u8,
 }
 
+impl OutputOptions {
+    /// Whether a person reads along who wants to be told things.
+    pub fn is_talkative(&self) -> bool {
+        !self.quiet && self.output == OutputFormat::Human
+    }
+}
+
 /// Form of a result.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum OutputFormat {

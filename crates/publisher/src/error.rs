@@ -1,7 +1,7 @@
 //! What can go wrong, and what to do next. Each error maps to one exit code.
 
 use deb_index::{commit::CommitError, deb::DebError, digest::Sha256, name::SuiteName, plan::PlanError, release::ReleaseError};
-use repo_signing::{SignError, VerifyError};
+use repo_signing::{CertificateError, GenerateError, KeyFileError, SignError, VerifyError};
 use s3_storage::ErrorKind;
 
 /// A failed command.
@@ -30,6 +30,25 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// A signing key that cannot be used.
+    #[error("{path}: {source}")]
+    Key {
+        /// Of the file, or the variable's name.
+        path: String,
+        /// Why.
+        source: KeyFileError,
+    },
+    /// A file that holds no public keys.
+    #[error("{path}: {source}")]
+    Keyring {
+        /// Of the file.
+        path: String,
+        /// Why.
+        source: CertificateError,
+    },
+    /// No key pair could be made.
+    #[error(transparent)]
+    Generate(#[from] GenerateError),
     /// No file matches.
     #[error("{0}: no such file, and no .deb there")]
     NoFile(String),
@@ -112,7 +131,7 @@ pub enum Error {
     },
     /// The store ignores preconditions.
     #[error("the store does not support conditional writes: {0}")]
-    NoConditionalWrites(String),
+    NoConditionalWrites(s3_storage::Gap),
     /// The store's replies have no date.
     #[error("the store sends no Date header, so the repository cannot be dated")]
     NoStoreTime,

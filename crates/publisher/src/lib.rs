@@ -4,11 +4,13 @@
 //! [`publish`] puts the steps of a publication in order, and [`commands`] turns command lines into them.
 
 pub mod authorship;
+pub mod catalogue;
 pub mod cli;
 pub mod commands;
 pub mod commit;
 pub mod error;
 pub mod followers;
+pub mod iam;
 pub mod inputs;
 pub mod options;
 pub mod output;

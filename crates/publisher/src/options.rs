@@ -91,6 +91,30 @@ impl StoreOptions {
         }
     }
 
+    /// The URL of an S3-compatible store, as the options or the environment have it; none for AWS.
+    pub fn endpoint(&self) -> Option<String> {
+        let variable = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
+        self.endpoint_url
+            .clone()
+            .or_else(|| variable("AWS_ENDPOINT_URL_S3"))
+            .or_else(|| variable("AWS_ENDPOINT_URL"))
+    }
+
+    /// The region, as the options or the environment have it.
+    pub fn region(&self) -> Option<String> {
+        let variable = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
+        self.region.clone().or_else(|| variable("AWS_REGION")).or_else(|| variable("AWS_DEFAULT_REGION"))
+    }
+
+    /// Whether the bucket goes into the path, where the options say so.
+    pub fn path_style(&self) -> Option<bool> {
+        match (self.path_style, self.virtual_hosted) {
+            (true, _) => Some(true),
+            (_, true) => Some(false),
+            _ => None,
+        }
+    }
+
     /// Opens the repository for reading.
     ///
     /// # Errors
@@ -111,11 +135,7 @@ impl StoreOptions {
         S3Config {
             region: self.region.clone(),
             endpoint: self.endpoint_url.clone(),
-            path_style: match (self.path_style, self.virtual_hosted) {
-                (true, _) => Some(true),
-                (_, true) => Some(false),
-                _ => None,
-            },
+            path_style: self.path_style(),
             profile: self.profile.clone(),
             ca_bundle: self.ca_bundle.clone(),
             app_name: Some("debucket".to_owned()),

@@ -1,0 +1,264 @@
+//! `debucket key`: makes signing keys and gives out their public halves. Needs no repository.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::{self, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use clap::{Args, Subcommand, ValueEnum};
+use repo_signing::{KeyAlgorithm, KeyFile, SignatureTime, Signer as _, generate};
+use serde::Serialize;
+
+use crate::{
+    cli::{OutputFormat, OutputOptions},
+    error::Error,
+    output,
+    signing_options::{KeyOptions, passphrase_of},
+};
+
+/// How far a new key is dated back, in seconds: signatures have the store's time, and one that is older than its key does not count.
+const BACKDATED: i64 = 3600;
+/// Mode of a file that only its owner may read.
+const SECRET: u32 = 0o600;
+/// Mode of a file for everyone: apt reads keys as a user without rights.
+const PUBLIC: u32 = 0o644;
+
+/// Arguments of `debucket key`.
+#[derive(Debug, Args)]
+pub struct Key {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Make a key pair that signs a repository
+    Generate(Generate),
+    /// Print the public half of a secret key, for devices
+    Export(Export),
+}
+
+/// Arguments of `debucket key generate`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  debucket key generate --user-id 'Acme Packages <apt@acme.example>' --out signing-key.asc --public-out acme.asc")]
+struct Generate {
+    /// Whose key it is: a name, perhaps with a mail address
+    #[arg(long, visible_alias = "name", default_value = "APT repository")]
+    user_id: String,
+    /// Kind of key
+    #[arg(long, value_enum, default_value_t)]
+    algorithm: Algorithm,
+    /// Lock the secret key with the first line of this file [env: DEBUCKET_SIGN_KEY_PASSPHRASE, the passphrase itself]
+    #[arg(long, value_name = "FILE")]
+    passphrase_file: Option<PathBuf>,
+    /// Write the secret key here; a file that exists is never overwritten
+    #[arg(long, value_name = "FILE", default_value = "signing-key.asc")]
+    out: PathBuf,
+    /// Write the public key here as well
+    #[arg(long, value_name = "FILE")]
+    public_out: Option<PathBuf>,
+}
+
+/// Kinds of keys.
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+enum Algorithm {
+    /// Small and fast; for all of today's Debian and Ubuntu
+    #[default]
+    Ed25519,
+    /// For where rules ask for it
+    Rsa4096,
+}
+
+/// Arguments of `debucket key export`.
+#[derive(Debug, Args)]
+struct Export {
+    #[command(flatten)]
+    key: KeyOptions,
+    /// Write OpenPGP packets instead of armor
+    #[arg(long)]
+    binary: bool,
+    /// Write into this file instead of standard output; one that exists is never overwritten
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// The JSON document of `debucket key generate`.
+#[derive(Debug, Serialize)]
+struct Generated {
+    /// The key's fingerprint: 40 hexadecimal digits in upper case.
+    fingerprint: String,
+    /// The user ID.
+    user_id: String,
+    /// Path of the secret key.
+    secret_key: String,
+    /// Path of the public key; null where none was written.
+    public_key: Option<String>,
+    /// The armored public key.
+    armored: String,
+}
+
+impl Key {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// [`Error`].
+    pub fn run(self, output: &OutputOptions) -> Result<(), Error> {
+        match self.action {
+            Action::Generate(generate) => generate.run(output),
+            Action::Export(export) => export.run(),
+        }
+    }
+}
+
+impl Generate {
+    fn run(self, output: &OutputOptions) -> Result<(), Error> {
+        let passphrase = passphrase_of(self.passphrase_file.as_ref())?;
+        let algorithm = match self.algorithm {
+            Algorithm::Ed25519 => KeyAlgorithm::Ed25519,
+            Algorithm::Rsa4096 => KeyAlgorithm::Rsa4096,
+        };
+        refuse_existing(&self.out)?;
+        if let Some(path) = &self.public_out {
+            refuse_existing(path)?;
+        }
+        let key = generate(
+            &self.user_id,
+            algorithm,
+            creation_time(),
+            passphrase.as_ref(),
+        )?;
+        // What cannot be read back would be found out when it is needed.
+        KeyFile::from_bytes(key.secret.as_bytes(), passphrase.as_ref()).map_err(|source| {
+            Error::Key {
+                path: self.out.display().to_string(),
+                source,
+            }
+        })?;
+        if let Some(path) = &self.public_out {
+            create(path, key.certificate.armored().as_bytes(), PUBLIC)?;
+        }
+        create(&self.out, key.secret.as_bytes(), SECRET)?;
+        let generated = Generated {
+            fingerprint: key.certificate.fingerprint().to_string(),
+            user_id: self.user_id,
+            secret_key: self.out.display().to_string(),
+            public_key: self.public_out.map(|path| path.display().to_string()),
+            armored: key.certificate.armored().to_owned(),
+        };
+        match output.output {
+            OutputFormat::Json => output::json(&generated),
+            OutputFormat::Human if output.quiet => Ok(()),
+            OutputFormat::Human => {
+                output::text(generated.explained(passphrase.is_some())).map(|_| ())
+            }
+        }
+    }
+}
+
+impl Generated {
+    fn explained(&self, is_locked: bool) -> String {
+        let Self {
+            fingerprint,
+            user_id,
+            secret_key,
+            public_key,
+            ..
+        } = self;
+        let mut text =
+            format!("made the key {fingerprint} ({user_id})\n  secret key: {secret_key}");
+        text.push_str(if is_locked {
+            ", locked with the passphrase\n"
+        } else {
+            ", not locked: whoever has the file can sign\n"
+        });
+        match public_key {
+            Some(path) => text.push_str(&format!("  public key: {path}\n")),
+            None => text.push_str(&format!(
+                "  public key: debucket key export --sign-key {secret_key}\n"
+            )),
+        }
+        text.push_str(&format!(
+            "next:\n  keep a copy of {secret_key} in a safe place: without it the repository cannot be changed\n  \
+             debucket publish PATH… --repo s3://BUCKET --sign-key {secret_key}\n  \
+             debucket client-config --repo s3://BUCKET --key {}\n",
+            public_key.as_ref().unwrap_or(secret_key)
+        ));
+        text
+    }
+}
+
+impl Export {
+    fn run(self) -> Result<(), Error> {
+        let key = self.key.key()?.ok_or_else(|| {
+            Error::Usage(
+                "which key? Give its file with --sign-key FILE, or set DEBUCKET_SIGN_KEY"
+                    .to_owned(),
+            )
+        })?;
+        let certificate = key.certificate();
+        let bytes = if self.binary {
+            certificate.binary()
+        } else {
+            certificate.armored().as_bytes()
+        };
+        match &self.out {
+            Some(path) => create(path, bytes, PUBLIC),
+            None => output::text(bytes).map(|_| ()),
+        }
+    }
+}
+
+/// When a new key says that it was made.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a key is made where no store is at hand: this machine's clock is the only one"
+)]
+fn creation_time() -> SignatureTime {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs());
+    let seconds = i64::try_from(now)
+        .unwrap_or(i64::MAX)
+        .saturating_sub(BACKDATED);
+    SignatureTime::try_from(seconds).unwrap_or(SignatureTime::from_seconds(0))
+}
+
+/// Before a key is made that would have no place to go. [`create`] is what keeps an existing file safe.
+fn refuse_existing(path: &Path) -> Result<(), Error> {
+    match fs::symlink_metadata(path) {
+        Ok(_) => Err(file_error(
+            path,
+            io::Error::new(
+                io::ErrorKind::AlreadyExists,
+                "the file exists, and keys are never overwritten",
+            ),
+        )),
+        Err(_) => Ok(()),
+    }
+}
+
+/// Writes a new file.
+fn create(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
+    let write = || {
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(mode)
+            .open(path)?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    };
+    write().map_err(|source| file_error(path, source))
+}
+
+fn file_error(path: &Path, source: io::Error) -> Error {
+    Error::File {
+        path: path.display().to_string(),
+        source,
+    }
+}

@@ -1,0 +1,256 @@
+//! From the paths of a command line to packages: files, folders and globs become `.deb` files, and each is read.
+//!
+//! A path that exists is that file, even where it has the characters of a glob in it; anything else is read as a glob, as a shell
+//! would expand it, for those who start us without one. Of a folder, the `.deb` files directly inside it are taken.
+//! All files are read before anything is sent, so one that is broken stops everything.
+
+use std::{
+    collections::BTreeSet,
+    fs::{self, File, Metadata},
+    io,
+    path::{Path, PathBuf},
+};
+
+use deb_index::{
+    deb::{self, DebError},
+    name::Component,
+    plan::Addition,
+};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+
+use crate::{error::Error, upload::PackageFile};
+
+/// Files that are read at once: reading is bound by digests, one core for each.
+const CONCURRENT_READS: usize = 2;
+
+/// Finds the packages that `paths` stand for and reads them, in the order in which they were given.
+///
+/// # Errors
+/// [`Error::NoFile`] for a path that stands for nothing; [`Error::File`] and [`Error::Deb`] for files that cannot be read or are
+/// no packages.
+pub async fn describe_all(
+    paths: &[PathBuf],
+    component: &Component,
+) -> Result<Vec<PackageFile>, Error> {
+    let reads = expand(paths)?.into_iter().map(|path| async move {
+        let component = component.clone();
+        let reading = tokio::task::spawn_blocking(move || describe(path, component));
+        reading
+            .await
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+    });
+    stream::iter(reads)
+        .buffered(CONCURRENT_READS)
+        .try_collect()
+        .await
+}
+
+fn describe(path: PathBuf, component: Component) -> Result<PackageFile, Error> {
+    let name = path.display().to_string();
+    let file = File::open(&path).map_err(|source| Error::File {
+        path: name.clone(),
+        source,
+    })?;
+    let deb =
+        deb::describe(io::BufReader::with_capacity(1 << 18, file)).map_err(
+            |error| match error {
+                DebError::Read(source) => Error::File {
+                    path: name.clone(),
+                    source,
+                },
+                source => Error::Deb {
+                    path: name.clone(),
+                    source,
+                },
+            },
+        )?;
+    Ok(PackageFile {
+        path,
+        addition: Addition::new(component, deb),
+    })
+}
+
+/// The files that `paths` stand for, each once.
+fn expand(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
+    let mut files = Files::default();
+    for path in paths {
+        match fs::metadata(path) {
+            Ok(metadata) => files.add_existing(path, &metadata)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => files.add_glob(path)?,
+            Err(source) => {
+                return Err(Error::File {
+                    path: path.display().to_string(),
+                    source,
+                });
+            }
+        }
+    }
+    Ok(files.found)
+}
+
+/// Files in the order in which they were found.
+#[derive(Default)]
+struct Files {
+    found: Vec<PathBuf>,
+    /// What they really are, behind `./` and links.
+    seen: BTreeSet<PathBuf>,
+}
+
+impl Files {
+    fn add_existing(&mut self, path: &Path, metadata: &Metadata) -> Result<(), Error> {
+        if metadata.is_dir() {
+            return self.add_folder(path);
+        }
+        let failed = |source| Error::File {
+            path: path.display().to_string(),
+            source,
+        };
+        if !metadata.is_file() {
+            // Opening a pipe would wait for a writer, and what is read from one cannot be sent again.
+            let reason = "it is a pipe, a socket or a device, not a regular file";
+            return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, reason)));
+        }
+        if self.seen.insert(fs::canonicalize(path).map_err(failed)?) {
+            self.found.push(path.to_owned());
+        }
+        Ok(())
+    }
+
+    fn add_folder(&mut self, folder: &Path) -> Result<(), Error> {
+        let failed = |source| Error::File {
+            path: folder.display().to_string(),
+            source,
+        };
+        let mut inside = Vec::new();
+        for entry in fs::read_dir(folder).map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            if path.extension().is_some_and(|extension| extension == "deb") {
+                inside.push(path);
+            }
+        }
+        inside.sort();
+        let mut is_empty = true;
+        for path in inside {
+            let metadata = fs::metadata(&path).map_err(|source| Error::File {
+                path: path.display().to_string(),
+                source,
+            })?;
+            if !metadata.is_dir() {
+                self.add_existing(&path, &metadata)?;
+                is_empty = false;
+            }
+        }
+        if is_empty {
+            Err(Error::NoFile(folder.display().to_string()))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn add_glob(&mut self, pattern: &Path) -> Result<(), Error> {
+        let nothing = || Error::NoFile(pattern.display().to_string());
+        let text = pattern.to_str().ok_or_else(nothing)?;
+        if !text.contains(['*', '?', '[']) {
+            return Err(nothing());
+        }
+        let matches = glob::glob(text)
+            .map_err(|error| Error::Usage(format!("{text}: not a valid glob: {error}")))?;
+        let mut is_empty = true;
+        for path in matches {
+            let path = path.map_err(|error| Error::File {
+                path: error.path().display().to_string(),
+                source: error.into(),
+            })?;
+            let metadata = fs::metadata(&path).map_err(|source| Error::File {
+                path: path.display().to_string(),
+                source,
+            })?;
+            self.add_existing(&path, &metadata)?;
+            is_empty = false;
+        }
+        if is_empty { Err(nothing()) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(files: &[&str]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for file in files {
+            let path = folder.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "not a package").unwrap();
+        }
+        folder
+    }
+
+    fn names(folder: &tempfile::TempDir, paths: &[&str]) -> Vec<String> {
+        let paths: Vec<_> = paths.iter().map(|path| folder.path().join(path)).collect();
+        let relative = |path: PathBuf| {
+            path.strip_prefix(folder.path())
+                .unwrap()
+                .display()
+                .to_string()
+        };
+        expand(&paths).unwrap().into_iter().map(relative).collect()
+    }
+
+    #[test]
+    fn a_folder_stands_for_its_debs_in_order() {
+        let folder = folder(&["b.deb", "a.deb", "a.dsc", "below/c.deb", "folder.deb/x"]);
+        assert_eq!(names(&folder, &[""]), ["a.deb", "b.deb"]);
+    }
+
+    #[test]
+    fn a_file_is_taken_once_and_keeps_its_place() {
+        let folder = folder(&["a.deb", "b.deb", "below/c.deb"]);
+        assert_eq!(
+            names(&folder, &["b.deb", "*.deb", "below/../a.deb", ""]),
+            ["b.deb", "a.deb"]
+        );
+    }
+
+    #[test]
+    fn a_path_that_exists_is_no_glob() {
+        let folder = folder(&["a[1].deb", "a1.deb"]);
+        assert_eq!(names(&folder, &["a[1].deb"]), ["a[1].deb"]);
+        assert_eq!(names(&folder, &["?1.deb"]), ["a1.deb"]);
+    }
+
+    #[test]
+    fn what_stands_for_nothing_is_named() {
+        let folder = folder(&["notes.txt"]);
+        for path in ["missing.deb", "*.deb", ""] {
+            let path = folder.path().join(path);
+            match expand(std::slice::from_ref(&path)) {
+                Err(Error::NoFile(name)) => assert_eq!(name, path.display().to_string()),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert!(matches!(
+            expand(&[folder.path().join("[.deb")]),
+            Err(Error::Usage(_))
+        ));
+    }
+
+    #[tokio::test]
+    async fn a_device_or_a_wrong_file_is_refused_by_name() {
+        let device = describe_all(&["/dev/null".into()], &Component::main())
+            .await
+            .unwrap_err();
+        assert!(
+            device.to_string().starts_with("/dev/null: ")
+                && device.to_string().contains("not a regular file")
+        );
+        let folder = folder(&["a.deb"]);
+        let error = describe_all(&[folder.path().to_owned()], &Component::main())
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(&error, Error::Deb { path, .. } if path.ends_with("a.deb")),
+            "{error}"
+        );
+    }
+}
