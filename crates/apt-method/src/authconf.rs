@@ -164,7 +164,9 @@ impl Machines {
                 continue;
             };
             let (Some(login), Some(password)) = (login, password) else {
-                let what = "an entry for S3 is written: machine s3://BUCKET login ACCESS-KEY password SECRET-KEY".into();
+                let what = "an entry for S3 is written: \
+ machine s3://BUCKET login ACCESS-KEY password SECRET-KEY"
+                    .to_owned();
                 return Err(AuthError {
                     path: path.to_owned(),
                     line,
@@ -211,7 +213,11 @@ mod tests {
 
     #[test]
     fn reads_the_files_of_todays_methods() {
-        let conf = parse("\u{feff}# keys\r\nAccessKeyId = 'AKIA'\r\nSecretAccessKey=\"a/b+c==\"\nToken = ''\nRegion = 'eu-west-1' # here\n\nendpoint = minio.example.com\nPathStyle = true\n").unwrap();
+        let conf = parse(
+            "\u{feff}# keys\r\nAccessKeyId = 'AKIA'\r\nSecretAccessKey=\"a/b+c==\"\nToken = ''\n\
+ Region = 'eu-west-1' # here\n\nendpoint = minio.example.com\nPathStyle = true\n",
+        )
+        .unwrap();
         let keys = conf.global.keys().unwrap();
         assert_eq!(
             (keys.id.as_str(), keys.secret.0.as_str(), keys.token),
@@ -260,7 +266,10 @@ mod tests {
     #[test]
     fn auth_conf_entries_are_found_by_bucket_and_prefix() {
         let mut machines = Machines::default();
-        let text = "machine example.com login me password hunter\n# machine s3://bucket login no password no\nmachine s3://bucket/one/ login k1 password s1\nmachine s3://bucket\n login k2\n password s2 machine s3://other login k3 password s3\n";
+        let text = "machine example.com login me password hunter\n\
+ # machine s3://bucket login no password no\n\
+ machine s3://bucket/one/ login k1 password s1\n\
+ machine s3://bucket\n login k2\n password s2 machine s3://other login k3 password s3\n";
         machines.add(Path::new("a.conf"), text).unwrap();
         let id = |uri: &str| machines.find(&location(uri)).map(|keys| keys.id.clone());
         assert_eq!(id("s3://bucket/one/x").as_deref(), Some("k1"));

@@ -166,6 +166,7 @@ pub fn unquote_bytes(quoted: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
     use proptest::prelude::*;
 
     use super::*;
@@ -278,12 +279,14 @@ mod tests {
         }
 
         #[test]
-        fn what_holds_no_percent_stays(bytes in proptest::collection::vec(any::<u8>().prop_filter("percent", |byte| *byte != b'%'), 0..40)) {
+        fn what_holds_no_percent_stays(
+            bytes in vec(any::<u8>().prop_filter("percent", |byte| *byte != b'%'), 0..40),
+        ) {
             prop_assert_eq!(unquote_bytes(&bytes), bytes);
         }
 
         #[test]
-        fn any_bytes_are_taken(bytes in proptest::collection::vec(prop_oneof![Just(b'%'), any::<u8>()], 0..40)) {
+        fn any_bytes_are_taken(bytes in vec(prop_oneof![Just(b'%'), any::<u8>()], 0..40)) {
             prop_assert!(unquote_bytes(&bytes).len() <= bytes.len());
         }
     }

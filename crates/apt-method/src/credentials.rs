@@ -514,7 +514,8 @@ mod tests {
         }
     }
 
-    const AUTH: &str = "AccessKeyId = auth\nSecretAccessKey = s\nRegion = r-auth\n[b]\nAccessKeyId = section\nSecretAccessKey = s\nRegion = r-section\n";
+    const AUTH: &str = "AccessKeyId = auth\nSecretAccessKey = s\nRegion = r-auth\n\
+ [b]\nAccessKeyId = section\nSecretAccessKey = s\nRegion = r-section\n";
 
     #[test]
     fn the_nearest_place_wins_one_after_the_other() {
@@ -611,8 +612,17 @@ mod tests {
     #[test]
     fn keys_of_roots_profile_are_read_in_time() {
         let place = Place::new()
-            .file(".aws/credentials", "[default]\naws_access_key_id = file\naws_secret_access_key = s\n[base]\naws_access_key_id=base\naws_secret_access_key=s\n")
-            .file(".aws/config", "[default]\nregion = r-file\n[profile role]\nrole_arn = arn:aws:iam::1:role/x\nsource_profile = base\n s3 =\n[sso-session x]\nregion = no\n")
+            .file(
+                ".aws/credentials",
+                "[default]\naws_access_key_id = file\naws_secret_access_key = s\n\
+ [base]\naws_access_key_id=base\naws_secret_access_key=s\n",
+            )
+            .file(
+                ".aws/config",
+                "[default]\nregion = r-file\n\
+ [profile role]\nrole_arn = arn:aws:iam::1:role/x\nsource_profile = base\n s3 =\n\
+ [sso-session x]\nregion = no\n",
+            )
             .home();
         let settings = place.settings("s3://b/k").unwrap();
         assert_eq!(

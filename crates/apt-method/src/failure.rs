@@ -117,11 +117,13 @@ impl Failure {
             ErrorKind::NoSuchBucket => Self::lasting(
                 Reason::Http(400),
                 format!(
-                    "the bucket of {object} does not exist: check its name, and Endpoint if it is not on AWS ({said})"
+                    "the bucket of {object} does not exist: check its name, and Endpoint if it is not \
+ on AWS ({said})"
                 ),
             ),
             ErrorKind::PermissionDenied => {
-                let hint = "these credentials need s3:GetObject on it (a missing file reads like this too, without s3:ListBucket)";
+                let hint = "these credentials need s3:GetObject on it (a missing file reads like this \
+ too, without s3:ListBucket)";
                 Self::lasting(
                     status(403),
                     format!("403 Forbidden: {object}: {said}: {hint}"),
@@ -142,7 +144,8 @@ impl Failure {
             ErrorKind::ClockSkew => Self::lasting(
                 status(403),
                 format!(
-                    "{object}: this machine's clock is too far from the store's: set it right ({said})"
+                    "{object}: this machine's clock is too far from the store's: set it right \
+ ({said})"
                 ),
             ),
             ErrorKind::Throttled => Self::transient(

@@ -505,7 +505,8 @@ impl Item<'_> {
             };
             if readable {
                 let message = format!(
-                    "404 Not Found: {object} does not exist (the store says AccessDenied, but the Release beside it can be read)"
+                    "404 Not Found: {object} does not exist (the store says AccessDenied, but the \
+ Release beside it can be read)"
                 );
                 return Failure::lasting(Reason::Http(404), message);
             }
@@ -528,7 +529,8 @@ impl Item<'_> {
                 Failure::lasting(
                     status,
                     format!(
-                        "{object}: no credentials, and the store refuses a request without ({said}). Looked at: {account}"
+                        "{object}: no credentials, and the store refuses a request without ({said}). \
+ Looked at: {account}"
                     ),
                 )
             }

@@ -211,6 +211,7 @@ impl Decoder {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
     use proptest::prelude::*;
 
     use super::*;
@@ -244,7 +245,10 @@ mod tests {
 
     #[test]
     fn a_malformed_block_does_not_harm_the_next() {
-        let messages = decode(b"hello\nURI: x\n\n600 URI Acquire\nno colon here\n\n 600 x\n\n6000 x\n\n601 Configuration\n\n");
+        let messages = decode(
+            b"hello\nURI: x\n\n600 URI Acquire\nno colon here\n\n 600 x\n\n\
+ 6000 x\n\n601 Configuration\n\n",
+        );
         let codes: Vec<_> = messages
             .iter()
             .map(|message| {
@@ -298,7 +302,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_in_any_pieces_give_the_same_messages(bytes in proptest::collection::vec(prop_oneof![Just(b'\n'), Just(b':'), Just(b' '), Just(b'6'), any::<u8>()], 0..300), cut in 1usize..20) {
+        fn any_bytes_in_any_pieces_give_the_same_messages(
+            bytes in vec(prop_oneof![Just(b'\n'), Just(b':'), Just(b' '), any::<u8>()], 0..300),
+            cut in 1usize..20,
+        ) {
             let whole = decode(&bytes);
             let mut decoder = Decoder::default();
             let mut pieces = Vec::new();
@@ -310,7 +317,10 @@ mod tests {
         }
 
         #[test]
-        fn what_is_written_is_read(code in 100u16..1000, values in proptest::collection::vec(("[A-Za-z][A-Za-z-]{0,12}", "[^\\pC\\pZ]([^\\pC]{0,30}[^\\pC\\pZ])?"), 0..8)) {
+        fn what_is_written_is_read(
+            code in 100u16..1000,
+            values in vec(("[A-Za-z][A-Za-z-]{0,12}", "[^\\pC\\pZ]([^\\pC]{0,30}[^\\pC\\pZ])?"), 0..8),
+        ) {
             let mut message = Message::new(code, "Some Text");
             for (key, value) in &values {
                 message = message.with(key, value);

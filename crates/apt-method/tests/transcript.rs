@@ -206,6 +206,42 @@ fn an_item_may_come_before_the_configuration() {
 }
 
 #[test]
+fn a_proxy_is_used_where_one_is_named() {
+    let proxy = parrot(
+        "404 Not Found",
+        "<Error><Code>NoSuchKey</Code><Message>said by the proxy</Message></Error>",
+    );
+    let start = || Start::default().store("http://store.invalid", "id", "secret");
+    let reason = |start: Start| {
+        field(
+            &start.configured().failure("s3://bucket/k", "file"),
+            "FailReason",
+        )
+    };
+    assert_eq!(reason(start()), "ResolveFailure");
+    assert_eq!(
+        reason(start().item("Acquire::s3::Proxy", &proxy)),
+        "HttpError404"
+    );
+    assert_eq!(
+        reason(start().item("Acquire::http::Proxy", &proxy)),
+        "HttpError404"
+    );
+    assert_eq!(
+        reason(start().variable("http_proxy", &proxy)),
+        "HttpError404"
+    );
+    let direct = start()
+        .variable("http_proxy", &proxy)
+        .item("Acquire::s3::Proxy::bucket", "DIRECT");
+    assert_eq!(reason(direct), "ResolveFailure");
+    let excepted = start()
+        .variable("no_proxy", ".invalid")
+        .item("Acquire::s3::Proxy", &proxy);
+    assert_eq!(reason(excepted), "ResolveFailure");
+}
+
+#[test]
 fn a_server_cannot_speak_to_apt() {
     let endpoint = parrot(
         "403 Forbidden",
