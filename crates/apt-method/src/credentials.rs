@@ -21,8 +21,9 @@ use std::path::{Path, PathBuf};
 
 use crate::authconf::{AuthConf, Machines};
 use crate::config::Config;
+use crate::profiles::Profiles;
 use crate::settings::Settings;
-use crate::uri::{Keys, Location, Secret};
+use crate::uri::Location;
 
 /// Where `s3auth.conf` is if the configuration does not say.
 const AUTH_CONF: &str = "/etc/apt/s3auth.conf";
@@ -129,10 +130,7 @@ impl Sources {
 
     /// Whether credentials may have to be asked from a program, which then must be allowed to run.
     pub fn may_run_a_program(&self) -> bool {
-        self.profiles
-            .sections
-            .values()
-            .any(|section| section.contains_key("credential_process"))
+        self.profiles.name_a_program()
     }
 
     /// Whether a host, with its port if it has one, is that of a configured endpoint: then it is no
@@ -258,7 +256,7 @@ impl Sources {
         });
         account.push_str("; auth.conf: no entry for this bucket");
         for path in &self.profiles.unusable {
-            let _ = write!(account, "; {}", path.display());
+            let _ = write!(account, "; {}: cannot be read", path.display());
         }
         let chain = chain.trim_end_matches('.');
         if !chain.is_empty() {
@@ -277,7 +275,7 @@ pub fn endpoint_host(endpoint: &str) -> &str {
 }
 
 /// A file's text; `None` where there is no file.
-fn read_optional(path: &Path) -> Result<Option<String>, String> {
+pub(crate) fn read_optional(path: &Path) -> Result<Option<String>, String> {
     match fs::read(path) {
         Ok(bytes) => String::from_utf8(bytes)
             .map(Some)
@@ -316,132 +314,6 @@ fn netrc_files(config: &Config) -> Vec<PathBuf> {
         .into_iter()
         .chain(parts)
         .collect()
-}
-
-/// The shared AWS configuration: `~/.aws/config` and `~/.aws/credentials`
-/// (<https://docs.aws.amazon.com/sdkref/latest/guide/file-format.html>). Only what needs no
-/// network: keys, roles and places.
-#[derive(Debug, Clone, Default)]
-struct Profiles {
-    sections: HashMap<String, HashMap<String, Secret>>,
-    /// Files that are there but cannot be read.
-    unusable: Vec<PathBuf>,
-}
-
-/// What a profile says.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Profile {
-    keys: Option<Keys>,
-    role: Option<String>,
-    region: Option<String>,
-    endpoint: Option<String>,
-    /// Its keys are not in it: they come from what it names.
-    needs_its_files: bool,
-}
-
-impl Profiles {
-    fn read(environment: &Environment) -> Self {
-        let mut profiles = Self::default();
-        let home = environment.get("HOME").map(PathBuf::from);
-        for (variable, name) in [
-            ("AWS_CONFIG_FILE", "config"),
-            ("AWS_SHARED_CREDENTIALS_FILE", "credentials"),
-        ] {
-            let path = environment
-                .get(variable)
-                .map(PathBuf::from)
-                .or_else(|| Some(home.as_ref()?.join(".aws").join(name)));
-            let Some(path) = path else { continue };
-            match read_optional(&path) {
-                Ok(Some(text)) => profiles.add(&text, name == "config"),
-                Ok(None) => {}
-                Err(_) => profiles.unusable.push(path),
-            }
-        }
-        profiles
-    }
-
-    /// Adds a file's sections. In `config` a profile is `[profile name]`, except for `[default]`.
-    fn add(&mut self, text: &str, is_config: bool) {
-        let mut section: Option<String> = None;
-        for line in text.lines() {
-            let trimmed = line.trim();
-            if trimmed.is_empty() || trimmed.starts_with(['#', ';']) {
-                continue;
-            }
-            if let Some(inside) = trimmed.strip_prefix('[') {
-                let title = inside.split(']').next().unwrap_or_default().trim();
-                let name = match title.strip_prefix("profile") {
-                    Some(rest) if is_config && rest.starts_with(char::is_whitespace) => {
-                        Some(rest.trim())
-                    }
-                    _ if is_config => Some(title).filter(|title| *title == "default"),
-                    _ => Some(title),
-                };
-                section = name.map(str::to_owned);
-            } else if let (Some(section), Some((name, value)), false) = (
-                &section,
-                trimmed.split_once('='),
-                line.starts_with([' ', '\t']),
-            ) {
-                let entry = self.sections.entry(section.clone()).or_default();
-                entry.insert(
-                    name.trim().to_ascii_lowercase(),
-                    Secret(value.trim().to_owned()),
-                );
-            }
-        }
-    }
-
-    /// A profile, with the keys of the one that it borrows them from.
-    fn resolve(&self, name: &str) -> Option<Profile> {
-        let section = self.sections.get(name)?;
-        let get = |key: &str| {
-            let value = section.get(key).map(|value| value.0.clone());
-            value.filter(|value| !value.is_empty())
-        };
-        let source = get("source_profile").filter(|source| *source != name);
-        let role = get("role_arn");
-        let keys = match (&role, &source) {
-            (Some(_), Some(source)) => self.keys(source),
-            // With credential_source the keys come from the environment or from metadata, which
-            // s3-storage asks.
-            (Some(_), None) if get("credential_source").is_some() => None,
-            _ => self.keys(name),
-        };
-        let named = [
-            "credential_process",
-            "sso_session",
-            "sso_start_url",
-            "web_identity_token_file",
-        ];
-        let from_files = named.iter().any(|key| get(key).is_some()) || source.is_some();
-        // A role goes with keys that were found here, or with those of the metadata. Otherwise the
-        // whole profile is s3-storage's to read.
-        let usable = keys.is_some() || get("credential_source").is_some();
-        Some(Profile {
-            needs_its_files: keys.is_none() && from_files,
-            keys,
-            role: role.filter(|_| usable),
-            region: get("region"),
-            endpoint: get("endpoint_url"),
-        })
-    }
-
-    fn keys(&self, name: &str) -> Option<Keys> {
-        let section = self.sections.get(name)?;
-        let get = |key: &str| {
-            section
-                .get(key)
-                .filter(|value| !value.0.is_empty())
-                .cloned()
-        };
-        Some(Keys {
-            id: get("aws_access_key_id")?.0,
-            secret: get("aws_secret_access_key")?,
-            token: get("aws_session_token"),
-        })
-    }
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ pub mod failure;
 pub mod fetch;
 pub mod message;
 pub mod partial;
+pub mod profiles;
 pub mod protocol;
 pub mod sandbox;
 pub mod settings;

@@ -202,13 +202,8 @@ fn write(plan: &Plan, mut pieces: mpsc::UnboundedReceiver<Piece>) -> io::Result<
         hasher: Hasher::new(&plan.algorithms),
     };
     let result = contiguous.take_all(plan, &mut pieces);
-    let end = if result.is_ok() || contiguous.end > plan.resumed {
-        contiguous.end
-    } else {
-        plan.resumed
-    };
     // Also after an error: what is there remains usable. A disk that is full still takes both.
-    let settled = file.set_len(end).and_then(|()| match plan.date {
+    let settled = file.set_len(contiguous.end).and_then(|()| match plan.date {
         Some(date) => file.set_modified(SystemTime::from(date)),
         None => Ok(()),
     });
