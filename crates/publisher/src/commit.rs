@@ -20,7 +20,7 @@ use deb_index::{
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
-use repo_signing::{Certificate, Keyring, SignatureTime, SignedRelease, Signer};
+use repo_signing::{Keyring, SignatureTime, SignedRelease, Signer};
 use s3_storage::{ETag, ErrorKind, Payload, PutMode, PutOptions, PutReply, Storage};
 
 use crate::{
@@ -55,8 +55,8 @@ impl Signing {
     pub fn trust(&self) -> Trust {
         match self {
             Self::Key { signer, keyring } => {
-                let own: Certificate = signer.certificate().clone();
-                Trust::Keyring(Keyring::new(keyring.certificates().iter().cloned().chain([own])))
+                let own = signer.certificate().clone();
+                Trust::Keyring(keyring.certificates.iter().cloned().chain([own]).collect())
             }
             Self::Unsigned => Trust::Keyring(Keyring::default()),
         }

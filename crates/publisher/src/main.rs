@@ -12,10 +12,18 @@ use tracing_subscriber::EnvFilter;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     log_to_stderr(cli.output.verbose);
-    let outcome = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_or_else(
-        |source| Err(Error::File { path: "the asynchronous runtime".to_owned(), source }),
-        |runtime| runtime.block_on(run(cli)),
-    );
+    let outcome = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_or_else(
+            |source| {
+                Err(Error::File {
+                    path: "the asynchronous runtime".to_owned(),
+                    source,
+                })
+            },
+            |runtime| runtime.block_on(run(cli)),
+        );
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -45,7 +53,11 @@ fn log_to_stderr(verbose: u8) {
         _ => "debucket=debug,s3_storage=debug,warn",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .without_time()
+        .init();
 }
 
 /// The error, what caused it, and what to do next.

@@ -8,10 +8,10 @@ use deb_index::{
     plan::{Intent, Plan},
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use s3_storage::{Progress, Storage, probe::ConditionalWrites};
+use s3_storage::{ConditionalWrites, Progress, Storage};
 
 use crate::{
-    commit::{self, Authorship, Committed, Outcome, Rendered, Signing, Suite},
+    commit::{self, Authorship, Committed, Outcome, Signing, Suite},
     error::Error,
     followers::{self, Leader},
     snapshot::{self, Head, IndexCache},
@@ -92,9 +92,9 @@ impl Publication<'_> {
         if self.intent.single_writer || is_known {
             return Ok(());
         }
-        match s3_storage::probe::probe(self.storage).await? {
+        match s3_storage::probe(self.storage).await? {
             ConditionalWrites::Supported => Ok(()),
-            ConditionalWrites::Unsupported(reason) => Err(Error::NoConditionalWrites(reason)),
+            ConditionalWrites::Unsupported(gap) => Err(Error::NoConditionalWrites(gap)),
         }
     }
 
@@ -104,10 +104,11 @@ impl Publication<'_> {
             let addition = &file.addition;
             plan.changes.iter().any(|change| change.filename == addition.filename && change.sha256 == addition.sha256())
         };
+        let (storage, replace) = (self.storage, self.intent.replace);
         let uploads = self.files.iter().filter(is_needed).map(|file| {
             let progress = progress(file);
             async move {
-                let key = upload::upload(self.storage, file, self.intent.replace, progress).await?;
+                let key = upload::upload(storage, file, replace, progress).await?;
                 Ok::<_, Error>((file.addition.filename.clone(), key))
             }
         });

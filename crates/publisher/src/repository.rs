@@ -36,11 +36,7 @@ impl RepositoryUrl {
     /// A configuration that makes no sense. Nothing is sent yet.
     pub async fn open(&self, mut config: S3Config) -> Result<Arc<dyn Storage>, Error> {
         config.bucket.clone_from(&self.bucket);
-        let bucket = S3::connect(config).await?;
-        if self.prefix.is_empty() {
-            return Ok(Arc::new(bucket));
-        }
-        Ok(Arc::new(Prefixed::new(bucket, format!("{}/", self.prefix))))
+        Ok(Arc::new(Prefixed::new(S3::connect(config).await?, &self.prefix)))
     }
 }
 

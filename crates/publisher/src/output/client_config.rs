@@ -92,7 +92,7 @@ impl Config {
     pub fn explained(&self) -> Result<String, Error> {
         let name = self.repo.trim_start_matches("s3://").replace('/', "-");
         let mut parts = vec![format!(
-            "# On each device: install the acquire method (package apt-transport-debucket), then write\n\
+            "# On each device, beside the acquire method /usr/lib/apt/methods/s3:\n\
              # /etc/apt/sources.list.d/{name}.sources\n{}",
             self.sources
         )];
