@@ -125,7 +125,8 @@ pub struct GetOptions {
     pub if_match: Option<ETag>,
     /// Nothing but [`GetReply::NotModified`] if the object is still this one.
     pub if_none_match: Option<ETag>,
-    /// Nothing but [`GetReply::NotModified`] if the object has not changed since.
+    /// Nothing but [`GetReply::NotModified`] if the object has not changed since. Where `if_none_match` is given, too,
+    /// that one decides.
     pub if_modified_since: Option<Timestamp>,
 }
 

@@ -243,17 +243,17 @@ async fn errors_say_what_can_be_done() {
     };
     assert_eq!(kind(nobody_listens).await, ErrorKind::Connect);
 
-    // Anonymous readers, and only of objects: a missing one answers 403.
+    // Anonymous readers of some objects.
     let policy = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":["*"]},
         "Action":["s3:GetObject"],"Resource":["arn:aws:s3:::errors/open/*"]}]}"#;
     put_bucket_policy(&config, policy).await.unwrap();
     let reader = S3::connect(anonymous).await.unwrap();
     assert!(reader.get("open/key", GetOptions::default()).await.is_ok());
-    let unseen = reader
-        .get("open/none", GetOptions::default())
+    let closed = reader
+        .get("closed/key", GetOptions::default())
         .await
         .unwrap_err();
-    assert_eq!(unseen.kind(), ErrorKind::PermissionDenied);
+    assert_eq!(closed.kind(), ErrorKind::PermissionDenied);
     let denied = reader
         .put("open/key", content(), PutOptions::new(PutMode::Overwrite))
         .await

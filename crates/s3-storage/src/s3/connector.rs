@@ -181,7 +181,15 @@ fn watched(connector: &Connector, request: HttpRequest, exchange: Exchange) -> H
             }
         };
         exchange.spend(last_moved().elapsed());
-        let response = result?;
+        let response = result.map_err(|error| {
+            // Where no silence is left to be spent, another attempt would only wait in vain: this kind is not retried.
+            let over = exchange.silence_left().is_zero();
+            if over && error.is_timeout() {
+                ConnectorError::user(error.into_source())
+            } else {
+                error
+            }
+        })?;
         exchange.set_date(date(&response));
         let silence = exchange.silence;
         Ok(response.map(|inner| {

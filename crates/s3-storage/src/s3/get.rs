@@ -36,6 +36,11 @@ impl S3 {
                 ));
             }
         };
+        // With both conditions the tag decides (RFC 9110, 13.2.2). Some stores see it otherwise, so they are not asked.
+        let since = options
+            .if_modified_since
+            .filter(|_| options.if_none_match.is_none());
+        let since = since.map(|since| DateTime::from_secs(since.as_second()));
         let (output, exchange) = match self
             .call(GET, key, |client, exchange| {
                 client
@@ -45,11 +50,7 @@ impl S3 {
                     .set_range(range.clone())
                     .set_if_match(options.if_match.clone().map(|etag| etag.0))
                     .set_if_none_match(options.if_none_match.clone().map(|etag| etag.0))
-                    .set_if_modified_since(
-                        options
-                            .if_modified_since
-                            .map(|since| DateTime::from_secs(since.as_second())),
-                    )
+                    .set_if_modified_since(since)
                     .customize()
                     .interceptor(exchange.watch(None))
                     .send()

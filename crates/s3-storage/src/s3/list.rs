@@ -171,7 +171,7 @@ impl S3 {
 
 /// A listing's 404 is about the bucket: its "key" is a prefix.
 fn about_bucket(error: Error) -> Error {
-    if error.kind() != ErrorKind::NotFound {
+    if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NoSuchBucket) {
         return error;
     }
     let code = error.code().map(str::to_owned);
