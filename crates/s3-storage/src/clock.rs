@@ -7,7 +7,8 @@ use std::{
 
 use jiff::Timestamp;
 
-/// A clock for tests, shared by its clones. It starts at 2026-01-01T00:00:00Z and moves only when it is told to.
+/// A clock for tests, shared by its clones. It starts at 2026-01-01T00:00:00Z and moves only when
+/// it is told to.
 #[derive(Debug, Clone)]
 pub struct ManualClock(Arc<Mutex<Timestamp>>);
 

@@ -1,7 +1,8 @@
 //! How a bucket is reached: what the caller says, on top of what the environment says.
 //!
-//! Whatever is left unset is looked up as the AWS CLI does it: `AWS_PROFILE`, `AWS_REGION`, `AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL`,
-//! `AWS_CA_BUNDLE`, `AWS_CONFIG_FILE`, `AWS_SHARED_CREDENTIALS_FILE` and the credential variables
+//! Whatever is left unset is looked up as the AWS CLI does it: `AWS_PROFILE`, `AWS_REGION`,
+//! `AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL`, `AWS_CA_BUNDLE`, `AWS_CONFIG_FILE`,
+//! `AWS_SHARED_CREDENTIALS_FILE` and the credential variables
 //! (<https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-envvars.html>).
 
 use std::{fmt, path::PathBuf, time::Duration};
@@ -11,13 +12,16 @@ use std::{fmt, path::PathBuf, time::Duration};
 pub struct S3Config {
     /// The bucket's name.
     pub bucket: String,
-    /// The region to begin with; a wrong one is corrected by the store's answer. `None`: `AWS_REGION`, `AWS_DEFAULT_REGION`, the profile, the
-    /// instance's metadata (asked for a short time only), `us-east-1`.
+    /// The region to begin with; a wrong one is corrected by the store's answer. `None`:
+    /// `AWS_REGION`, `AWS_DEFAULT_REGION`, the profile, the instance's metadata (asked for a short
+    /// time only), `us-east-1`.
     pub region: Option<String>,
-    /// The store's URL; without a scheme `https`. `None`: `AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL`, the profile, AWS itself.
+    /// The store's URL; without a scheme `https`. `None`: `AWS_ENDPOINT_URL_S3`,
+    /// `AWS_ENDPOINT_URL`, the profile, AWS itself.
     pub endpoint: Option<String>,
-    /// `https://endpoint/bucket/key` (true) or `https://bucket.endpoint/key` (false). `None`: path style for a custom endpoint and for a
-    /// bucket with a dot in its name (no certificate covers such a host), virtual-hosted otherwise.
+    /// `https://endpoint/bucket/key` (true) or `https://bucket.endpoint/key` (false). `None`: path
+    /// style for a custom endpoint and for a bucket with a dot in its name (no certificate covers
+    /// such a host), virtual-hosted otherwise.
     pub path_style: Option<bool>,
     /// The profile in the AWS configuration files. `None`: `AWS_PROFILE`, `default`.
     pub profile: Option<String>,
@@ -25,18 +29,21 @@ pub struct S3Config {
     pub credentials: Credentials,
     /// A role to assume with those credentials (`arn:aws:iam::…:role/…`).
     pub role_arn: Option<String>,
-    /// The canned ACL of written objects. `None` sends no ACL header: a bucket with ACLs disabled, the default since 2023, refuses one.
+    /// The canned ACL of written objects. `None` sends no ACL header: a bucket with ACLs disabled,
+    /// the default since 2023, refuses one.
     pub acl: Option<Acl>,
     /// How written objects are encrypted at rest.
     pub sse: Sse,
-    /// How long nothing may move (while connecting, before the first byte of the answer, between two pieces either way) before an attempt is given
-    /// up. All attempts of a request together are silent for at most three times as long. Default 30 s.
+    /// How long nothing may move (while connecting, before the first byte of the answer, between
+    /// two pieces either way) before an attempt is given up. All attempts of a request together are
+    /// silent for at most three times as long. Default 30 s.
     pub silence_timeout: Duration,
     /// How many times a request is tried in all. Default 3.
     pub max_attempts: u32,
     /// Whether requests go through a proxy.
     pub proxy: Proxy,
-    /// A PEM file of certificates to trust *instead of* the system's, as the AWS CLI has it. `None`: `AWS_CA_BUNDLE`.
+    /// A PEM file of certificates to trust *instead of* the system's, as the AWS CLI has it.
+    /// `None`: `AWS_CA_BUNDLE`.
     pub ca_bundle: Option<PathBuf>,
     /// The program's name for the `User-Agent` header: letters, digits and `-`.
     pub app_name: Option<String>,
@@ -67,7 +74,8 @@ impl S3Config {
 /// Where credentials come from.
 #[derive(Clone, Default)]
 pub enum Credentials {
-    /// The AWS default chain: environment, profile (static, SSO, assume role, process), web identity, container (ECS, EKS), instance metadata.
+    /// The AWS default chain: environment, profile (static, SSO, assume role, process), web
+    /// identity, container (ECS, EKS), instance metadata.
     #[default]
     Chain,
     /// These.
@@ -93,7 +101,8 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// A canned ACL (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html#canned-acl>).
+/// A canned ACL
+/// (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html#canned-acl>).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Acl {
     /// Only the owner.
@@ -171,7 +180,8 @@ pub enum Proxy {
     FromEnvironment,
     /// Straight to the store, whatever the environment says.
     Direct,
-    /// Through this one (`http://user:password@proxy:3128`). It may hold a password and is never shown.
+    /// Through this one (`http://user:password@proxy:3128`). It may hold a password and is never
+    /// shown.
     Url(String),
 }
 

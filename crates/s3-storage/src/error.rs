@@ -1,7 +1,8 @@
 //! What can go wrong with a request to a store, sorted by what the caller can do about it.
 //!
-//! The store's own code and words are kept for the message (with control characters removed: they come from the network and
-//! end in logs and in the acquire protocol); decisions are taken on [`ErrorKind`] alone.
+//! The store's own code and words are kept for the message (with control characters removed: they
+//! come from the network and end in logs and in the acquire protocol); decisions are taken on
+//! [`ErrorKind`] alone.
 
 use std::{error::Error as StdError, fmt};
 
@@ -13,17 +14,22 @@ pub enum ErrorKind {
     NotFound,
     /// The bucket does not exist (404 `NoSuchBucket`).
     NoSuchBucket,
-    /// The precondition did not hold (412; also 404 for an update of a missing key): somebody else wrote. Read again.
+    /// The precondition did not hold (412; also 404 for an update of a missing key): somebody else
+    /// wrote. Read again.
     PreconditionFailed,
-    /// Two conditional writes met (409 `ConditionalRequestConflict`): nothing was written by this one. Read again.
+    /// Two conditional writes met (409 `ConditionalRequestConflict`): nothing was written by this
+    /// one. Read again.
     Conflict,
-    /// The caller is known but may not do this (403 `AccessDenied`). A missing key reads like this without `s3:ListBucket`.
+    /// The caller is known but may not do this (403 `AccessDenied`). A missing key reads like this
+    /// without `s3:ListBucket`.
     PermissionDenied,
-    /// The credentials are wrong, expired or not accepted (403 `InvalidAccessKeyId`, `SignatureDoesNotMatch`, `ExpiredToken`…).
+    /// The credentials are wrong, expired or not accepted (403 `InvalidAccessKeyId`,
+    /// `SignatureDoesNotMatch`, `ExpiredToken`…).
     BadCredentials,
     /// No source gave any credentials.
     NoCredentials,
-    /// The caller's clock and the store's differ too much (403 `RequestTimeTooSkewed`) and correcting it did not help.
+    /// The caller's clock and the store's differ too much (403 `RequestTimeTooSkewed`) and
+    /// correcting it did not help.
     ClockSkew,
     /// The range lies outside the object (416).
     RangeNotSatisfiable,
@@ -61,7 +67,8 @@ pub struct Error {
 }
 
 impl Error {
-    /// An error of `operation` (the S3 API's name, `PutObject`) on `key` (empty: the bucket itself).
+    /// An error of `operation` (the S3 API's name, `PutObject`) on `key` (empty: the bucket
+    /// itself).
     pub fn new(
         kind: ErrorKind,
         operation: &'static str,
@@ -133,7 +140,8 @@ impl Error {
         )
     }
 
-    /// Whether a *write* that failed like this may have taken effect all the same: its reply was lost.
+    /// Whether a *write* that failed like this may have taken effect all the same: its reply was
+    /// lost.
     pub fn is_ambiguous(&self) -> bool {
         use ErrorKind::{Connect, Timeout, Truncated, Unavailable};
         matches!(self.kind, Unavailable | Connect | Timeout | Truncated)

@@ -1,4 +1,5 @@
-//! A store on which things go wrong as a test says: lost replies, 503, a killed process, a request that waits at a barrier.
+//! A store on which things go wrong as a test says: lost replies, 503, a killed process, a request
+//! that waits at a barrier.
 
 use std::{
     collections::BTreeMap,
@@ -72,7 +73,8 @@ pub enum Fault {
     LoseReply,
     /// The process is killed before the request is sent: this and all later requests fail.
     KillBefore,
-    /// The process is killed when the request has taken effect, before the reply: this and all later requests fail.
+    /// The process is killed when the request has taken effect, before the reply: this and all
+    /// later requests fail.
     KillAfter,
     /// The request waits at the gate before it is sent.
     PauseBefore(Gate),
@@ -193,7 +195,8 @@ impl<S> Faulty<S> {
         self.lock().killed
     }
 
-    /// All requests so far, in order, with their keys (of a listing: the prefix; of a deletion: the first key); those that failed, too.
+    /// All requests so far, in order, with their keys (of a listing: the prefix; of a deletion: the
+    /// first key); those that failed, too.
     pub fn requests(&self) -> Vec<(Operation, String)> {
         self.lock().requests.clone()
     }

@@ -1,4 +1,5 @@
-//! An S3 bucket as debucket needs it: reads by range and condition, writes with preconditions, errors sorted by what the caller can do.
+//! An S3 bucket as debucket needs it: reads by range and condition, writes with preconditions,
+//! errors sorted by what the caller can do.
 //!
 //! This crate knows nothing of Debian, and it is the only one that names the AWS S3 SDK.
 
@@ -29,11 +30,9 @@ pub use fault::{Fault, Faulty, Gate, On, Operation};
 pub use memory::Memory;
 pub use prefixed::Prefixed;
 pub use probe::{ConditionalWrites, Gap, probe};
-pub use s3::S3;
+pub use s3::{LocalClock, S3};
 #[cfg(feature = "test-util")]
-pub use s3::{
-    LocalClock, create_bucket, delete_bucket, delete_bucket_policy, open_uploads, put_bucket_policy,
-};
+pub use s3::{create_bucket, delete_bucket, delete_bucket_policy, open_uploads, put_bucket_policy};
 pub use storage::{
     Body, ByteRange, ETag, GetOptions, GetReply, ListPage, Listed, Object, ObjectMeta, Payload,
     Progress, PutMode, PutOptions, PutReply, Storage, collect,

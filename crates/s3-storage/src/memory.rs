@@ -1,8 +1,11 @@
-//! A bucket in memory that keeps S3's rules: the fake for tests of whatever is built on [`Storage`].
+//! A bucket in memory that keeps S3's rules: the fake for tests of whatever is built on
+//! [`Storage`].
 //!
-//! The conformance suite runs on it as it runs on real stores, so that it cannot drift from them. Where stores differ it takes the
-//! harder side: an ETag depends on the content alone (as AWS has it), so that an object that was replaced and put back has its old ETag again;
-//! an update of a missing key answers 404; times have a resolution of one second; a read sees the object as it was when the read began.
+//! The conformance suite runs on it as it runs on real stores, so that it cannot drift from them.
+//! Where stores differ it takes the harder side: an ETag depends on the content alone (as AWS has
+//! it), so that an object that was replaced and put back has its old ETag again; an update of a
+//! missing key answers 404; times have a resolution of one second; a read sees the object as it was
+//! when the read began.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,7 +24,8 @@ use crate::{
     ObjectMeta, Payload, PutMode, PutOptions, PutReply, Storage,
 };
 
-/// A file longer than this is kept as an object of parts: no SHA-256 of the whole, a composite ETag.
+/// A file longer than this is kept as an object of parts: no SHA-256 of the whole, a composite
+/// ETag.
 const PART: usize = 8 << 20;
 
 /// Pieces of a body, in bytes: small, so that a reader sees many.
@@ -323,7 +327,8 @@ impl Storage for Memory {
         {
             return Err(mismatch(key));
         }
-        // Whoever else waits for its turn gets it here: tests of races need one point at which tasks change.
+        // Whoever else waits for its turn gets it here: tests of races need one point at which
+        // tasks change.
         tokio::task::yield_now().await;
         let reply = self.write_if("PutObject", key, &options.mode, || {
             self.stored(bytes, &options, in_parts)
@@ -351,7 +356,8 @@ impl Storage for Memory {
         let objects = self.lock();
         let mut page = ListPage::default();
         let mut seen = BTreeSet::new();
-        // The token is the last entry of the page before: a key, or a common prefix, whose keys are all behind us.
+        // The token is the last entry of the page before: a key, or a common prefix, whose keys are
+        // all behind us.
         let from = next
             .as_deref()
             .map_or(Bound::Included(prefix), Bound::Excluded);

@@ -7,7 +7,8 @@ use crate::{
     PutReply, Storage,
 };
 
-/// A [`Storage`] below a prefix of another. Keys are given and listed without the prefix; errors name the whole key.
+/// A [`Storage`] below a prefix of another. Keys are given and listed without the prefix; errors
+/// name the whole key.
 #[derive(Debug, Clone)]
 pub struct Prefixed<S> {
     inner: S,
@@ -16,7 +17,8 @@ pub struct Prefixed<S> {
 }
 
 impl<S> Prefixed<S> {
-    /// The keys of `inner` below `prefix`; slashes around it do not matter, and an empty one is the whole bucket.
+    /// The keys of `inner` below `prefix`; slashes around it do not matter, and an empty one is the
+    /// whole bucket.
     pub fn new(inner: S, prefix: &str) -> Self {
         let trimmed = prefix.trim_matches('/');
         let prefix = if trimmed.is_empty() {

@@ -1,7 +1,9 @@
-//! Whether a store keeps the preconditions of writes: tried out, because one that does not know them answers 200.
+//! Whether a store keeps the preconditions of writes: tried out, because one that does not know
+//! them answers 200.
 //!
-//! Garage and Backblaze B2 take `If-None-Match` and `If-Match` and ignore them; a commit on such a store loses other people's commits in silence.
-//! The probe writes a few small objects under a random key, looks at what is refused, lets two writes race, and removes the objects again.
+//! Garage and Backblaze B2 take `If-None-Match` and `If-Match` and ignore them; a commit on such a
+//! store loses other people's commits in silence. The probe writes a few small objects under a
+//! random key, looks at what is refused, lets two writes race, and removes the objects again.
 
 use std::hash::{BuildHasher as _, RandomState};
 
@@ -49,7 +51,8 @@ pub enum Gap {
     NotAtomic,
 }
 
-/// Tries what `storage` does with preconditions. Needs the right to write and delete below `debucket-probe/`.
+/// Tries what `storage` does with preconditions. Needs the right to write and delete below
+/// `debucket-probe/`.
 ///
 /// # Errors
 /// Those of the requests; [`ErrorKind::Unexpected`] where the store's answers make no sense.
@@ -123,7 +126,8 @@ async fn try_all(
     missing: &str,
     race: &str,
 ) -> Result<(), Finding> {
-    // The key is random: a refusal can only mean that an earlier attempt of this very request was there first.
+    // The key is random: a refusal can only mean that an earlier attempt of this very request was
+    // there first.
     let first = match write(storage, one, b"first", PutMode::Create).await? {
         Outcome::Written(etag) => etag,
         Outcome::Refused | Outcome::Again => storage.head(one).await?.etag,
@@ -164,8 +168,9 @@ async fn try_all(
     Ok(())
 }
 
-/// Two writes at once, one of which must win. Their contents are new ones: on AWS an ETag depends on the content alone, so that an
-/// update to what is there already would leave the other's precondition true.
+/// Two writes at once, one of which must win. Their contents are new ones: on AWS an ETag depends
+/// on the content alone, so that an update to what is there already would leave the other's
+/// precondition true.
 async fn one_winner(
     storage: &dyn Storage,
     key: &str,

@@ -1,11 +1,14 @@
 //! The trait that the publisher and the method see: an S3 bucket's keys, with preconditions.
 //!
-//! An implementation keeps S3's rules (`docs` of `PutObject`, `GetObject`, `ListObjectsV2`): a write is atomic and visible to every
-//! later read; preconditions are checked in the same instant as the write; listing is ordered by key and paged. An implementation never drops a
-//! precondition in silence. The conformance suite (feature `test-util`) says all of it in tests.
+//! An implementation keeps S3's rules (`docs` of `PutObject`, `GetObject`, `ListObjectsV2`): a
+//! write is atomic and visible to every later read; preconditions are checked in the same instant
+//! as the write; listing is ordered by key and paged. An implementation never drops a precondition
+//! in silence. The conformance suite (feature `test-util`) says all of it in tests.
 //!
-//! A request is retried below this trait (throttling, 5xx, broken connections), so a conditional write may report
-//! [`ErrorKind::PreconditionFailed`](crate::ErrorKind::PreconditionFailed) because of *its own* first attempt, whose reply was lost: a caller to whom it matters reads the object and compares.
+//! A request is retried below this trait (throttling, 5xx, broken connections), so a conditional
+//! write may report [`ErrorKind::PreconditionFailed`](crate::ErrorKind::PreconditionFailed) because
+//! of *its own* first attempt, whose reply was lost: a caller to whom it matters reads the object
+//! and compares.
 
 use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc};
 
@@ -16,7 +19,8 @@ use jiff::Timestamp;
 
 use crate::{Error, ErrorKind};
 
-/// The opaque version tag of an object, with its quotes as the store sent it. Never a digest of the content.
+/// The opaque version tag of an object, with its quotes as the store sent it. Never a digest of the
+/// content.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ETag(pub String);
 
@@ -63,7 +67,8 @@ pub type Progress = Arc<dyn Fn(u64) + Send + Sync>;
 pub struct PutOptions {
     /// The precondition.
     pub mode: PutMode,
-    /// SHA-256 of the payload: sent along and checked by the store; for a file in parts also checked against what was read, before the parts become an object.
+    /// SHA-256 of the payload: sent along and checked by the store; for a file in parts also
+    /// checked against what was read, before the parts become an object.
     pub sha256: Option<[u8; 32]>,
     /// `Content-Type`.
     pub content_type: Option<&'static str>,
@@ -121,12 +126,13 @@ pub enum ByteRange {
 pub struct GetOptions {
     /// Only these bytes.
     pub range: Option<ByteRange>,
-    /// Only this object; another one is [`ErrorKind::PreconditionFailed`](crate::ErrorKind::PreconditionFailed).
+    /// Only this object; another one is
+    /// [`ErrorKind::PreconditionFailed`](crate::ErrorKind::PreconditionFailed).
     pub if_match: Option<ETag>,
     /// Nothing but [`GetReply::NotModified`] if the object is still this one.
     pub if_none_match: Option<ETag>,
-    /// Nothing but [`GetReply::NotModified`] if the object has not changed since. Where `if_none_match` is given, too,
-    /// that one decides.
+    /// Nothing but [`GetReply::NotModified`] if the object has not changed since. Where
+    /// `if_none_match` is given, too, that one decides.
     pub if_modified_since: Option<Timestamp>,
 }
 
@@ -139,8 +145,8 @@ pub struct ObjectMeta {
     pub etag: ETag,
     /// When it was written, to the second.
     pub last_modified: Option<Timestamp>,
-    /// SHA-256 of the whole object, where the store has kept one (not for an object made of parts). Only
-    /// [`Storage::head`] asks for it; a reader of the content computes it.
+    /// SHA-256 of the whole object, where the store has kept one (not for an object made of parts).
+    /// Only [`Storage::head`] asks for it; a reader of the content computes it.
     pub sha256: Option<[u8; 32]>,
     /// User metadata.
     pub metadata: BTreeMap<String, String>,
@@ -148,7 +154,8 @@ pub struct ObjectMeta {
     pub date: Option<Timestamp>,
 }
 
-/// Pieces of a body, in order. It ends with an error of kind [`ErrorKind::Truncated`](crate::ErrorKind::Truncated) where the connection broke.
+/// Pieces of a body, in order. It ends with an error of kind
+/// [`ErrorKind::Truncated`](crate::ErrorKind::Truncated) where the connection broke.
 pub type Body = BoxStream<'static, Result<Bytes, Error>>;
 
 /// An object, or a range of it, on its way.
@@ -226,12 +233,13 @@ pub trait Storage: Send + Sync + fmt::Debug {
         options: PutOptions,
     ) -> Result<PutReply, Error>;
 
-    /// Copies an object within the bucket, of any size, with its metadata. Fails with `NotFound` where `from` is missing.
-    /// The precondition is about `to`; few stores check one on `CopyObject` itself, so a conditional copy is made of
-    /// operations on which they do.
+    /// Copies an object within the bucket, of any size, with its metadata. Fails with `NotFound`
+    /// where `from` is missing. The precondition is about `to`; few stores check one on
+    /// `CopyObject` itself, so a conditional copy is made of operations on which they do.
     async fn copy(&self, from: &str, to: &str, mode: PutMode) -> Result<PutReply, Error>;
 
-    /// One page of the keys that start with `prefix`; `delimiter` groups what lies below it; `next` is the last page's.
+    /// One page of the keys that start with `prefix`; `delimiter` groups what lies below it; `next`
+    /// is the last page's.
     async fn list(
         &self,
         prefix: &str,

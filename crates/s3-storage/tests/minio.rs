@@ -1,5 +1,9 @@
 //! The S3 client and MinIO keep the rules together. Runs where `MINIO_BIN` names the server.
 #![cfg(feature = "test-util")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "also what a test is made of fails by panic"
+)]
 
 mod minio {
     use std::{
@@ -54,7 +58,8 @@ mod minio {
             server
         }
 
-        /// An empty bucket. The server listens before it serves: whoever comes too early is told so by 503.
+        /// An empty bucket. The server listens before it serves: whoever comes too early is told so
+        /// by 503.
         pub(crate) async fn bucket(&self, name: &str) -> S3Config {
             let config = S3Config {
                 endpoint: Some(self.endpoint.clone()),

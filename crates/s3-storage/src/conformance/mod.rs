@@ -1,4 +1,5 @@
-//! The rules of [`Storage`] as a test that any implementation must pass: the fake, the embedded server, MinIO, AWS.
+//! The rules of [`Storage`] as a test that any implementation must pass: the fake, the embedded
+//! server, MinIO, AWS.
 //!
 //! One suite for all is what keeps the fake honest. It panics with the rule that is broken.
 
@@ -16,7 +17,8 @@ use crate::{
     Storage, collect,
 };
 
-/// Runs the whole suite on `store`, which must be an empty bucket. The bucket is empty again afterwards.
+/// Runs the whole suite on `store`, which must be an empty bucket. The bucket is empty again
+/// afterwards.
 ///
 /// # Panics
 /// At the first rule that does not hold.

@@ -86,7 +86,8 @@ pub(super) async fn updates(store: &Arc<dyn Storage>) {
             format!("racer {racer}"),
             "the object is the winner's"
         );
-        // Another content before the next round: a racer that writes what is there already would find its own ETag.
+        // Another content before the next round: a racer that writes what is there already would
+        // find its own ETag.
         etag = put(
             &**store,
             "race/update",

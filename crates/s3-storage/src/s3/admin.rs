@@ -1,4 +1,5 @@
-//! Making and guarding buckets: what end-to-end tests need beside [`Storage`](crate::Storage), here because only this crate names the SDK.
+//! Making and guarding buckets: what end-to-end tests need beside [`Storage`](crate::Storage), here
+//! because only this crate names the SDK.
 
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
 
@@ -8,7 +9,8 @@ use crate::{Error, S3Config};
 /// Makes the bucket of `config`.
 ///
 /// # Errors
-/// Those of the request; [`ErrorKind::Unexpected`](crate::ErrorKind::Unexpected) with the code `BucketAlreadyOwnedByYou` where it exists.
+/// Those of the request; [`ErrorKind::Unexpected`](crate::ErrorKind::Unexpected) with the code
+/// `BucketAlreadyOwnedByYou` where it exists.
 pub async fn create_bucket(config: &S3Config) -> Result<(), Error> {
     let s3 = S3::connect(config.clone()).await?;
     let region = s3
@@ -54,7 +56,8 @@ pub async fn delete_bucket(config: &S3Config) -> Result<(), Error> {
 /// Gives the bucket of `config` a policy (JSON).
 ///
 /// # Errors
-/// Those of the request; [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for a policy that the store does not understand.
+/// Those of the request; [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for a policy that the
+/// store does not understand.
 pub async fn put_bucket_policy(config: &S3Config, policy: &str) -> Result<(), Error> {
     let s3 = S3::connect(config.clone()).await?;
     s3.call("PutBucketPolicy", "", |client, exchange| {

@@ -1,4 +1,5 @@
-//! From the SDK's errors to ours: by HTTP status and error code (<https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>).
+//! From the SDK's errors to ours: by HTTP status and error code
+//! (<https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>).
 
 use std::{error::Error as StdError, fmt};
 
@@ -7,7 +8,10 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use jiff::Timestamp;
 
-use super::connector::{Silence, parse_http_date};
+use super::{
+    connector::{Silence, parse_http_date},
+    credentials::reason,
+};
 use crate::{Error, ErrorKind};
 
 /// A local file that cannot be read, or is no longer what it was.
@@ -43,7 +47,7 @@ where
             CredentialsError::ProviderError(_) => ErrorKind::BadCredentials,
             _ => ErrorKind::NoCredentials,
         };
-        return new(kind, causes(credentials));
+        return new(kind, format!("no credentials: {}", reason(credentials)));
     }
     match error {
         SdkError::ServiceError(answer) => {
@@ -101,6 +105,8 @@ fn kind_of(status: u16, code: Option<&str>, about_bucket: bool) -> ErrorKind {
         "RequestTimeout" => ErrorKind::Timeout,
         "IncompleteBody" => ErrorKind::Truncated,
         "NotImplemented" => ErrorKind::Unsupported,
+        // Completing an upload and copying may answer 200 first and fail later.
+        "InternalError" | "ServiceUnavailable" => ErrorKind::Unavailable,
         _ => match status {
             400 | 411 | 413 | 414 => ErrorKind::Invalid,
             401 => ErrorKind::BadCredentials,
@@ -134,7 +140,8 @@ fn status_words(status: u16) -> &'static str {
     }
 }
 
-/// Where the store says that the bucket is, in an answer to a request that was made for another region.
+/// Where the store says that the bucket is, in an answer to a request that was made for another
+/// region.
 pub(super) fn region_hint<E>(error: &SdkError<E, HttpResponse>) -> Option<String> {
     let response = error.raw_response()?;
     let status = response.status().as_u16();
@@ -238,6 +245,7 @@ mod tests {
             (503, Some("SlowDown"), ErrorKind::Throttled),
             (503, Some("ServiceUnavailable"), ErrorKind::Unavailable),
             (500, Some("InternalError"), ErrorKind::Unavailable),
+            (200, Some("InternalError"), ErrorKind::Unavailable),
             (501, Some("NotImplemented"), ErrorKind::Unsupported),
         ];
         for (status, code, kind) in cases {

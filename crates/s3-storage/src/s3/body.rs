@@ -1,4 +1,5 @@
-//! The bodies of written objects: pieces of a file or of memory, so that progress shows and silence can be told from slowness.
+//! The bodies of written objects: pieces of a file or of memory, so that progress shows and silence
+//! can be told from slowness.
 
 use std::{
     io,
@@ -63,7 +64,8 @@ pub(super) fn of_bytes(bytes: Bytes, meter: Meter) -> ByteStream {
     ByteStream::new(SdkBody::retryable(make))
 }
 
-/// A body from a file of `size` bytes. The file is opened at each attempt; one of another length by then is an error.
+/// A body from a file of `size` bytes. The file is opened at each attempt; one of another length by
+/// then is an error.
 pub(super) fn of_file(path: PathBuf, size: u64, meter: Meter) -> ByteStream {
     let make = move || {
         let source = match open(&path, size) {

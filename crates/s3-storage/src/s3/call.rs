@@ -1,7 +1,9 @@
-//! One operation, from the client to its answer: the region that the bucket turns out to be in, the clock that turns out to be wrong.
+//! One operation, from the client to its answer: the region that the bucket turns out to be in, the
+//! clock that turns out to be wrong.
 //!
-//! Throttling, server errors and broken connections are retried below, by the SDK. What is tried again here, at most once for each reason,
-//! is a request that another region or another time makes right.
+//! Throttling, server errors and broken connections are retried below, by the SDK. What is tried
+//! again here, at most once for each reason, is a request that another region or another time makes
+//! right.
 
 use aws_sdk_s3::{
     Client,
@@ -28,7 +30,8 @@ impl<E> From<Failed<E>> for Error {
 }
 
 impl S3 {
-    /// Runs `send`; more than once where the bucket is in another region than was thought or the clock was wrong.
+    /// Runs `send`; more than once where the bucket is in another region than was thought or the
+    /// clock was wrong.
     pub(super) async fn call<T, E, F>(
         &self,
         operation: &'static str,

@@ -1,9 +1,11 @@
 //! The clock that requests are signed by: the local one, corrected by what the store's replies say.
 //!
-//! A signature (AWS Signature Version 4) carries the time, and a store refuses one that is more than 15 minutes off
-//! (`RequestTimeTooSkewed`). A device without a battery for its clock, or a runner with a wrong one, would be locked out, though every
-//! reply tells the right time in its `Date` header. So the offset is learned from the replies; a request that was refused for its time is
-//! sent once more, and all later ones are right from the start. The credentials' expiry is judged by the same clock.
+//! A signature (AWS Signature Version 4) carries the time, and a store refuses one that is more
+//! than 15 minutes off (`RequestTimeTooSkewed`). A device without a battery for its clock, or a
+//! runner with a wrong one, would be locked out, though every reply tells the right time in its
+//! `Date` header. So the offset is learned from the replies; a request that was refused for its
+//! time is sent once more, and all later ones are right from the start. The credentials' expiry is
+//! judged by the same clock.
 
 use std::{
     fmt,
@@ -17,7 +19,8 @@ use std::{
 use aws_smithy_async::time::{SystemTimeSource, TimeSource};
 use jiff::Timestamp;
 
-/// A difference below this many seconds is left alone: it is within a network's delays, and far below what a store tolerates.
+/// A difference below this many seconds is left alone: it is within a network's delays, and far
+/// below what a store tolerates.
 const TOLERATED: i64 = 60;
 
 /// A local clock.

@@ -1,8 +1,10 @@
-//! HTTP and TLS below the SDK: hyper and rustls with ring, proxies, and the silence that ends an attempt.
+//! HTTP and TLS below the SDK: hyper and rustls with ring, proxies, and the silence that ends an
+//! attempt.
 //!
-//! The SDK's own read timeout runs from the start of a request to the first byte of its answer, so it would end an upload that moves
-//! along well over a slow line. Here an attempt ends when *nothing moved* for a time: no piece of the request was taken by the connection, no byte
-//! of the answer came.
+//! The SDK's own read timeout runs from the start of a request to the first byte of its answer, so
+//! it would end an upload that moves along well over a slow line. Here an attempt ends when
+//! *nothing moved* for a time: no piece of the request was taken by the connection, no byte of the
+//! answer came.
 
 use std::{
     collections::HashMap,
@@ -43,18 +45,22 @@ const METADATA_HOSTS: [&str; 4] = [
     "[fd00:ec2::254]",
 ];
 
-/// Where a request goes and whom to trust there. TLS is set up at the first `https` request: reading the system's certificates takes
-/// milliseconds, and a plain store may be used where there are none.
+/// Where a request goes and whom to trust there. TLS is set up at the first `https` request:
+/// reading the system's certificates takes milliseconds, and a plain store may be used where there
+/// are none.
 #[derive(Clone)]
 pub(super) struct Network {
     pub(super) proxy: ProxyConfig,
     pub(super) trust: TlsContext,
 }
 
+/// To connect, and to the first byte of the answer.
+type Timeouts = (Option<Duration>, Option<Duration>);
+
 /// The HTTP client for the SDK: a connection pool for each pair of timeouts.
 pub(super) struct Http {
     network: Network,
-    connectors: Mutex<HashMap<(Option<Duration>, Option<Duration>), SharedHttpConnector>>,
+    connectors: Mutex<HashMap<Timeouts, SharedHttpConnector>>,
 }
 
 impl Http {
@@ -182,7 +188,8 @@ fn watched(connector: &Connector, request: HttpRequest, exchange: Exchange) -> H
         };
         exchange.spend(last_moved().elapsed());
         let response = result.map_err(|error| {
-            // Where no silence is left to be spent, another attempt would only wait in vain: this kind is not retried.
+            // Where no silence is left to be spent, another attempt would only wait in vain: this
+            // kind is not retried.
             let over = exchange.silence_left().is_zero();
             if over && error.is_timeout() {
                 ConnectorError::user(error.into_source())

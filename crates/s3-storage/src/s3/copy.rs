@@ -1,8 +1,10 @@
 //! Copying: `CopyObject`, `UploadPartCopy`, or reading and writing.
 //!
-//! `CopyObject` takes 5 GiB at most, and few stores check a precondition on its target; one that ignores the header would overwrite in silence. So
-//! it is used only where any target may be replaced. A conditional copy is a conditional write, which every supported store checks: a small object
-//! is read and put, a larger one copied in parts, with the precondition on the upload's completion.
+//! `CopyObject` takes 5 GiB at most, and few stores check a precondition on its target; one that
+//! ignores the header would overwrite in silence. So it is used only where any target may be
+//! replaced. A conditional copy is a conditional write, which every supported store checks: a small
+//! object is read and put, a larger one copied in parts, with the precondition on the upload's
+//! completion.
 
 use aws_sdk_s3::{
     operation::head_object::HeadObjectOutput,
@@ -24,7 +26,8 @@ const COPY: &str = "CopyObject";
 /// What `CopyObject` takes, in bytes.
 const MAX_COPY: u64 = 5 << 30;
 
-/// Up to this many bytes a conditional copy is read and written: one round trip more than by parts is saved, and the SHA-256 is kept.
+/// Up to this many bytes a conditional copy is read and written: one round trip more than by parts
+/// is saved, and the SHA-256 is kept.
 const READ: u64 = 8 << 20;
 
 /// The size of copied parts, in bytes: 10,000 of them hold the largest object, 5 TiB.
@@ -65,7 +68,8 @@ impl S3 {
 
     async fn copy_whole(&self, from: &str, to: &str, meta: &ObjectMeta) -> Result<PutReply, Error> {
         let (sse, sse_key) = self.config().sse.headers();
-        // An object cannot be copied onto itself unless something changes; S3 accepts replaced metadata for that.
+        // An object cannot be copied onto itself unless something changes; S3 accepts replaced
+        // metadata for that.
         let onto_itself = from == to;
         let (output, exchange) = self
             .call(COPY, to, |client, exchange| {

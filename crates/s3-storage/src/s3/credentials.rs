@@ -1,9 +1,12 @@
-//! Finding credentials: the AWS default chain, with an account of why each source gave nothing, and bounded in time.
+//! Finding credentials: the AWS default chain, with an account of why each source gave nothing, and
+//! bounded in time.
 //!
-//! The order is that of the AWS CLI: environment, profile, web identity, container, instance metadata
-//! (<https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html>). Where there is no such service, the metadata addresses are often
-//! black holes: nothing answers, nothing refuses. So those two sources, which answer within milliseconds where they exist, are asked for a
-//! short time only; a program that makes credentials, or a single sign-on over a slow line, may take longer.
+//! The order is that of the AWS CLI: environment, profile, web identity, container, instance
+//! metadata (<https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html>).
+//! Where there is no such service, the metadata addresses are often black holes: nothing answers,
+//! nothing refuses. So those two sources, which answer within milliseconds where they exist, are
+//! asked for a short time only; a program that makes credentials, or a single sign-on over a slow
+//! line, may take longer.
 
 use std::time::Duration;
 
@@ -20,8 +23,9 @@ use aws_credential_types::provider::{
 };
 use aws_smithy_types::error::display::DisplayErrorContext;
 
-/// How long the instance's metadata service may take in all. It answers in milliseconds or not at all.
-pub(super) const METADATA_TIMEOUT: Duration = Duration::from_millis(1500);
+/// How long the instance's metadata service may take in all. It answers in milliseconds or not at
+/// all.
+pub(super) const METADATA_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long the container's credential endpoint may take in all. It asks a service of AWS in turn.
 const CONTAINER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -31,6 +35,9 @@ const REMOTE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long all sources together may take: more than any one of them.
 pub(super) const TOTAL_TIMEOUT: Duration = Duration::from_secs(90);
+
+/// The SDK's words for a source that gives nothing.
+const NOT_ENABLED: &str = "the credential provider was not enabled";
 
 /// The default chain.
 #[derive(Debug)]
@@ -117,7 +124,8 @@ impl Chain {
                 Err(error) if is_nothing(name, &error) => {
                     reasons.push(format!("{name}: {}", reason(&error)));
                 }
-                // A source that is there but fails is not passed over: the next one may be another identity.
+                // A source that is there but fails is not passed over: the next one may be another
+                // identity.
                 Err(error @ CredentialsError::InvalidConfiguration(_)) => {
                     let words = format!("{name}: {}", reason(&error));
                     return Err(CredentialsError::invalid_configuration(words));
@@ -159,7 +167,7 @@ pub(super) fn metadata_client(config: &ProviderConfig) -> imds::Client {
 }
 
 /// Why a source gave nothing: the causes, without the SDK's debug output.
-fn reason(error: &(dyn std::error::Error + 'static)) -> String {
+pub(super) fn reason(error: &(dyn std::error::Error + 'static)) -> String {
     let mut causes: Vec<String> = Vec::new();
     let mut next = Some(error);
     while let Some(error) = next {
@@ -170,11 +178,11 @@ fn reason(error: &(dyn std::error::Error + 'static)) -> String {
         next = error.source();
     }
     tracing::trace!(error = %DisplayErrorContext(error), "no credentials");
-    // The outermost words are the same for every source ("the credential provider was not enabled").
-    let specific = if causes.len() > 1 {
-        &causes[1..]
+    // The outermost words are the same for every source that is not configured.
+    causes.retain(|cause| cause != NOT_ENABLED);
+    if causes.is_empty() {
+        "it has none".to_owned()
     } else {
-        &causes[..]
-    };
-    specific.join(": ")
+        causes.join(": ")
+    }
 }

@@ -1,4 +1,5 @@
-//! What the environment and the AWS configuration files say, read as the AWS CLI reads them. No network.
+//! What the environment and the AWS configuration files say, read as the AWS CLI reads them. No
+//! network.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -189,7 +190,8 @@ pub(super) fn path_style(config: &S3Config, custom_endpoint: bool) -> bool {
         .unwrap_or(!arn && (custom_endpoint || config.bucket.contains('.')))
 }
 
-/// A bucket's name, or the ARN of an access point: nothing that could reach beyond its place in a URL.
+/// A bucket's name, or the ARN of an access point: nothing that could reach beyond its place in a
+/// URL.
 pub(super) fn check_bucket(bucket: &str) -> Result<(), Error> {
     let arn = bucket.starts_with("arn:");
     let sound =

@@ -1,7 +1,9 @@
-//! What is observed of one operation, across its attempts: the reply's `Date` and how long the line was silent.
+//! What is observed of one operation, across its attempts: the reply's `Date` and how long the line
+//! was silent.
 //!
-//! The SDK's outputs do not carry the reply's headers, so an interceptor attaches an [`Exchange`] to every attempt's request, and the
-//! connector (see [`super::connector`]) writes into it what the network said. Nothing is shared between operations.
+//! The SDK's outputs do not carry the reply's headers, so an interceptor attaches an [`Exchange`]
+//! to every attempt's request, and the connector (see [`super::connector`]) writes into it what the
+//! network said. Nothing is shared between operations.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -68,7 +70,8 @@ impl Exchange {
         seen.silence_left = seen.silence_left.saturating_sub(silent);
     }
 
-    /// Attaches this exchange to an operation. With `sha256` the payload is signed by that digest, instead of being read for it or left unsigned.
+    /// Attaches this exchange to an operation. With `sha256` the payload is signed by that digest,
+    /// instead of being read for it or left unsigned.
     pub(super) fn watch(&self, sha256: Option<[u8; 32]>) -> Watch {
         Watch {
             exchange: self.clone(),

@@ -36,7 +36,8 @@ impl S3 {
                 ));
             }
         };
-        // With both conditions the tag decides (RFC 9110, 13.2.2). Some stores see it otherwise, so they are not asked.
+        // With both conditions the tag decides (RFC 9110, 13.2.2). Some stores see it otherwise, so
+        // they are not asked.
         let since = options
             .if_modified_since
             .filter(|_| options.if_none_match.is_none());
@@ -200,7 +201,8 @@ fn metadata(metadata: Option<HashMap<String, String>>) -> BTreeMap<String, Strin
         .collect()
 }
 
-/// A checksum as S3 writes it: base64. That of an object made of parts has a suffix, `-7`, and is not one of its content.
+/// A checksum as S3 writes it: base64. That of an object made of parts has a suffix, `-7`, and is
+/// not one of its content.
 fn sha256(text: &str) -> Option<[u8; 32]> {
     aws_smithy_types::base64::decode(text).ok()?.try_into().ok()
 }

@@ -1,8 +1,10 @@
 //! A bucket of Amazon S3 or of a store that speaks its protocol, on the AWS SDK.
 //!
-//! The protocol is <https://docs.aws.amazon.com/AmazonS3/latest/API/Welcome.html>. What this module adds to the SDK:
-//! - every written payload is signed and sent with its SHA-256 (`x-amz-content-sha256`, `x-amz-checksum-sha256`), known or computed
-//!   beforehand, so that no store needs to know the SDK's checksum trailers and none stores other bytes than were meant;
+//! The protocol is <https://docs.aws.amazon.com/AmazonS3/latest/API/Welcome.html>. What this module
+//! adds to the SDK:
+//! - every written payload is signed and sent with its SHA-256 (`x-amz-content-sha256`,
+//!   `x-amz-checksum-sha256`), known or computed beforehand, so that no store needs to know the
+//!   SDK's checksum trailers and none stores other bytes than were meant;
 //! - a precondition holds on every way of writing: single, in parts, by copy;
 //! - a wrong region is corrected by the store's answer, a wrong local clock by its `Date`;
 //! - a request ends when nothing moves, not when it takes long.
@@ -40,10 +42,10 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use tokio::sync::Mutex;
 
 #[cfg(feature = "test-util")]
-pub use self::{
-    admin::{create_bucket, delete_bucket, delete_bucket_policy, open_uploads, put_bucket_policy},
-    clock::LocalClock,
+pub use self::admin::{
+    create_bucket, delete_bucket, delete_bucket_policy, open_uploads, put_bucket_policy,
 };
+pub use self::clock::LocalClock;
 use self::{clock::StoreClock, connector::Http};
 use crate::{
     Acl, Credentials, Error, GetOptions, GetReply, ListPage, ObjectMeta, Payload, PutMode,
@@ -73,11 +75,13 @@ struct Inner {
 }
 
 impl S3 {
-    /// Prepares access to a bucket. Reads the environment and local files, and does not touch the network: wrong credentials, a wrong
-    /// endpoint and a missing bucket are found by the first request.
+    /// Prepares access to a bucket. Reads the environment and local files, and does not touch the
+    /// network: wrong credentials, a wrong endpoint and a missing bucket are found by the first
+    /// request.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for a malformed bucket, endpoint, proxy, certificate bundle or program name.
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for a malformed bucket, endpoint, proxy,
+    /// certificate bundle or program name.
     pub async fn connect(config: S3Config) -> Result<Self, Error> {
         Self::connect_by(config, clock::system_clock()).await
     }
@@ -86,7 +90,6 @@ impl S3 {
     ///
     /// # Errors
     /// As [`S3::connect`].
-    #[cfg(feature = "test-util")]
     pub async fn connect_with_clock(config: S3Config, local: LocalClock) -> Result<Self, Error> {
         Self::connect_by(config, local).await
     }

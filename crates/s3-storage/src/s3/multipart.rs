@@ -1,9 +1,11 @@
 //! Writing in parts: `CreateMultipartUpload`, `UploadPart`, `CompleteMultipartUpload`
 //! (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html>).
 //!
-//! The parts become an object only when the upload is completed: there the precondition is checked, and until then nothing appears under the key. So
-//! the file is read once, part by part, each hashed and signed on its own and the whole hashed along; only if the whole is what the caller announced
-//! is the upload completed. Whatever fails before that ends in an abort, so that no parts are left to pay for.
+//! The parts become an object only when the upload is completed: there the precondition is checked,
+//! and until then nothing appears under the key. So the file is read once, part by part, each
+//! hashed and signed on its own and the whole hashed along; only if the whole is what the caller
+//! announced is the upload completed. Whatever fails before that ends in an abort, so that no parts
+//! are left to pay for.
 //!
 //! Memory: the parts in flight.
 
@@ -26,7 +28,8 @@ use super::{
 };
 use crate::{Error, ErrorKind, Progress, PutMode, PutOptions, PutReply};
 
-/// The least size of a part, in bytes. S3 wants 5 MiB; larger parts mean fewer requests, smaller ones less memory.
+/// The least size of a part, in bytes. S3 wants 5 MiB; larger parts mean fewer requests, smaller
+/// ones less memory.
 const PART: u64 = 8 << 20;
 
 /// How many parts an object may have.
@@ -35,7 +38,8 @@ const MAX_PARTS: u64 = 10_000;
 /// How many parts travel side by side.
 const IN_FLIGHT: usize = 3;
 
-/// The size of the parts of an object of `size` bytes: whole MiB, so many that [`MAX_PARTS`] suffice.
+/// The size of the parts of an object of `size` bytes: whole MiB, so many that [`MAX_PARTS`]
+/// suffice.
 fn part_size(size: u64) -> u64 {
     PART.max(size.div_ceil(MAX_PARTS).next_multiple_of(1 << 20))
 }
@@ -161,7 +165,8 @@ impl S3 {
         upload.end(parts, &options.mode).await
     }
 
-    /// Begins an upload that is aborted unless it is completed. With `checksums` each part is sent with its SHA-256.
+    /// Begins an upload that is aborted unless it is completed. With `checksums` each part is sent
+    /// with its SHA-256.
     pub(super) async fn begin_upload(
         &self,
         key: &str,
@@ -207,7 +212,8 @@ impl S3 {
     }
 }
 
-/// An upload that has begun. Dropped before its end (the caller gave up), it is aborted in the background.
+/// An upload that has begun. Dropped before its end (the caller gave up), it is aborted in the
+/// background.
 pub(super) struct Upload {
     s3: S3,
     key: String,
@@ -303,7 +309,8 @@ impl Upload {
             })
             .await
             .map_err(|failed| {
-                // The upload is gone: a first attempt, whose reply was lost, has completed it. Or somebody aborted it.
+                // The upload is gone: a first attempt, whose reply was lost, has completed it. Or
+                // somebody aborted it.
                 if failed.error.code() == Some("NoSuchUpload") {
                     let message = "the upload is over, and its outcome is not known";
                     return Error::new(ErrorKind::Unavailable, COMPLETE, &self.key, message)
@@ -328,7 +335,8 @@ impl Drop for Upload {
     }
 }
 
-/// Throws the parts away. A failure changes nothing for the caller: the bucket's lifecycle rule is the last resort.
+/// Throws the parts away. A failure changes nothing for the caller: the bucket's lifecycle rule is
+/// the last resort.
 async fn abort(s3: S3, key: String, id: String) {
     let aborted = s3
         .call("AbortMultipartUpload", &key, |client, exchange| {

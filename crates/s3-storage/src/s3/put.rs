@@ -1,7 +1,9 @@
 //! Writing: `PutObject`, whole, with its SHA-256 and its precondition.
 //!
-//! The payload's digest is known before the request begins (a caller that has none lets it be computed here), so the request is signed with it
-//! and the store checks what arrives: neither a trailer nor an unsigned payload is needed. A larger file goes in parts, see [`super::multipart`].
+//! The payload's digest is known before the request begins (a caller that has none lets it be
+//! computed here), so the request is signed with it and the store checks what arrives: neither a
+//! trailer nor an unsigned payload is needed. A larger file goes in parts, see
+//! [`super::multipart`].
 
 use std::{
     collections::BTreeMap,
@@ -21,7 +23,8 @@ use crate::{Error, ErrorKind, Payload, PutMode, PutOptions, PutReply};
 
 pub(super) const PUT: &str = "PutObject";
 
-/// A file above this many bytes goes in parts: they travel side by side, and a broken connection costs one part.
+/// A file above this many bytes goes in parts: they travel side by side, and a broken connection
+/// costs one part.
 const SINGLE: u64 = 16 << 20;
 
 /// The headers of a precondition: `If-Match` and `If-None-Match`.

@@ -1,5 +1,10 @@
-//! The S3 client on a network that misbehaves: silence, broken bodies, redirects, foreign certificates, no credentials.
+//! The S3 client on a network that misbehaves: silence, broken bodies, redirects, foreign
+//! certificates, no credentials.
 #![cfg(feature = "test-util")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "also what a test is made of fails by panic"
+)]
 
 mod server;
 
@@ -291,7 +296,8 @@ async fn no_secret_is_shown() {
     assert!(!shown.contains("not-shown"), "{shown}");
 }
 
-/// Runs in a process of its own, whose environment is empty but for a metadata service that never answers.
+/// Runs in a process of its own, whose environment is empty but for a metadata service that never
+/// answers.
 #[tokio::test]
 async fn missing_credentials_are_explained_source_by_source() {
     const INNER: &str = "DEBUCKET_TEST_INNER";

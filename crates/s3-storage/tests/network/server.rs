@@ -1,4 +1,5 @@
-//! A server that answers each request as a test says, byte by byte: for what no real store does on demand.
+//! A server that answers each request as a test says, byte by byte: for what no real store does on
+//! demand.
 
 use std::{
     net::SocketAddr,
