@@ -320,3 +320,174 @@ pub fn decompress(format: Format, bytes: &[u8], limit: u64) -> Result<Vec<u8>, D
     }
     Ok(plain)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// An index of at least `size` bytes whose stanzas are not all alike.
+    fn index(size: usize) -> Vec<u8> {
+        let mut index = Vec::new();
+        for number in 0u32.. {
+            if index.len() >= size {
+                break;
+            }
+            let digest = crate::digest::Sha256::of(&number.to_le_bytes());
+            let stanza = format!("Package: p{number}\nVersion: 1.{number}\nSHA256: {digest}\n\n");
+            index.extend_from_slice(stanza.as_bytes());
+        }
+        index
+    }
+
+    #[test]
+    fn names() {
+        for format in Format::ALL {
+            assert_eq!(format.extension().parse(), Ok(format));
+            let json = serde_json::to_string(&format).unwrap();
+            assert_eq!(json, format!("\"{format}\""));
+        }
+        assert!("bz2".parse::<Format>().is_err());
+        assert!("GZ".parse::<Format>().is_err());
+    }
+
+    #[test]
+    fn the_same_bytes_on_any_number_of_threads() {
+        let plain = index(5 * CHUNK / 2);
+        for format in Format::ALL {
+            let one = compress(format, &plain, 1);
+            for threads in [0, 2, 3, 16] {
+                assert!(
+                    compress(format, &plain, threads) == one,
+                    "{format} {threads}"
+                );
+            }
+            let limit = plain.len() as u64;
+            assert!(
+                decompress(format, &one, limit).unwrap() == plain,
+                "{format}"
+            );
+        }
+    }
+
+    #[test]
+    fn chunks_end_where_stanzas_end() {
+        let plain = index(3 * CHUNK);
+        let chunks = chunks(&plain);
+        assert_eq!(chunks.len(), 4);
+        assert!(chunks.concat() == plain);
+        for chunk in chunks {
+            assert!(chunk.len() <= CHUNK && chunk.ends_with(b"\n\n"));
+        }
+    }
+
+    #[test]
+    fn a_stanza_longer_than_a_chunk_stays_whole() {
+        let long = [b"A: ".as_slice(), &vec![b'x'; 2 * CHUNK], b"\n\nB: 1\n\n"].concat();
+        assert_eq!(chunks(&long).len(), 2);
+        for format in Format::ALL {
+            let packed = compress(format, &long, 2);
+            assert!(
+                decompress(format, &packed, 1 << 30).unwrap() == long,
+                "{format}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_piece_can_be_told_from_outside() {
+        let plain = index(5 * CHUNK / 2);
+        // Members and frames each begin with their magic; the pieces are those of the chunks alone.
+        for format in [Format::Gz, Format::Zst] {
+            let alone: Vec<u8> = chunks(&plain)
+                .into_iter()
+                .flat_map(|chunk| compress(format, chunk, 1))
+                .collect();
+            assert!(compress(format, &plain, 2) == alone, "{format}");
+        }
+        // One xz stream: its magic is there once, its footer at the end.
+        let xz = compress(Format::Xz, &plain, 2);
+        assert_eq!(memchr::memmem::find_iter(&xz, b"\xfd7zXZ\0").count(), 1);
+        assert!(xz.ends_with(b"YZ"));
+    }
+
+    #[test]
+    fn gzip_carries_no_time() {
+        let packed = compress(Format::Gz, b"A: 1\n", 1);
+        assert_eq!(packed[3], 0, "no flags, so no name");
+        assert_eq!(packed[4..8], [0; 4]);
+    }
+
+    #[test]
+    fn nothing_is_a_file_too() {
+        for format in Format::ALL {
+            let packed = compress(format, b"", 2);
+            assert!(!packed.is_empty());
+            assert_eq!(decompress(format, &packed, 0).unwrap(), b"");
+            assert!(decompress(format, b"", 10).is_err(), "{format}");
+        }
+    }
+
+    #[test]
+    fn the_limit_holds_to_the_byte() {
+        let bomb = vec![b'\n'; 4 * CHUNK];
+        for format in Format::ALL {
+            let packed = compress(format, &bomb, 1);
+            assert!(packed.len() < bomb.len() / 100);
+            let size = bomb.len() as u64;
+            assert!(decompress(format, &packed, size).is_ok());
+            assert!(matches!(
+                decompress(format, &packed, size - 1),
+                Err(DecompressError::TooLarge { .. })
+            ));
+        }
+    }
+
+    #[test]
+    fn what_is_cut_or_followed_by_more_is_refused() {
+        let plain = index(2000);
+        for format in Format::ALL {
+            let packed = compress(format, &plain, 1);
+            for end in 0..packed.len() {
+                assert!(
+                    decompress(format, &packed[..end], 1 << 20).is_err(),
+                    "{format} {end}"
+                );
+            }
+            for garbage in [&b"x"[..], b"\0", b"garbage after the end"] {
+                let longer = [&packed, garbage].concat();
+                assert!(
+                    decompress(format, &longer, 1 << 20).is_err(),
+                    "{format} {garbage:?}"
+                );
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_come_back(plain in proptest::collection::vec(any::<u8>(), 0..2000)) {
+            for format in Format::ALL {
+                let packed = compress(format, &plain, 2);
+                prop_assert_eq!(&decompress(format, &packed, 2000).unwrap(), &plain);
+            }
+        }
+
+        #[test]
+        fn damage_is_never_taken_for_the_index(
+            at in any::<proptest::sample::Index>(),
+            bit in 0u8..8,
+        ) {
+            let plain = index(1000);
+            for format in Format::ALL {
+                let mut packed = compress(format, &plain, 1);
+                let at = at.index(packed.len());
+                packed[at] ^= 1 << bit;
+                // A gzip header has bytes that nothing checks; the content is what counts.
+                if let Ok(read) = decompress(format, &packed, 1 << 20) {
+                    prop_assert!(read == plain, "{} {}", format, at);
+                }
+            }
+        }
+    }
+}
