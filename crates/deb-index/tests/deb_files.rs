@@ -1,6 +1,11 @@
 //! Reading `.deb` files: against `dpkg-deb` on packages that it built, and on files that are cut
 //! off, damaged or made to mislead.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy sees tests only in functions marked so"
+)]
+
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::Command;
@@ -17,9 +22,9 @@ fn ar(members: &[(&str, &[u8])]) -> Vec<u8> {
     let mut archive = b"!<arch>\n".to_vec();
     for (name, content) in members {
         let size = content.len();
-        write!(
+        writeln!(
             archive,
-            "{name:<16}{:<12}{:<6}{:<6}{:<8}{size:<10}`\n",
+            "{name:<16}{:<12}{:<6}{:<6}{:<8}{size:<10}`",
             0, 0, 0, 100644
         )
         .unwrap();

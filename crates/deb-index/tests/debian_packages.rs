@@ -4,6 +4,11 @@
 //! The indexes are those that APT has on this machine; a machine without any still tests the
 //! fixture, which has a stanza for each shape of field that Debian and Ubuntu use.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy sees tests only in functions marked so"
+)]
+
 use std::process::Command;
 
 use deb_index::name::{Architecture, PackageName};

@@ -1,6 +1,11 @@
 //! The order of versions is dpkg's: compared with `dpkg --compare-versions` on generated pairs, and
 //! with a table where there is no dpkg.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy sees tests only in functions marked so"
+)]
+
 use std::cmp::Ordering;
 use std::io::Write;
 use std::process::{Command, Stdio};
