@@ -45,10 +45,10 @@ impl Binaries {
             }
             return Ok(binaries);
         }
-        let mut built = cargo_build(
-            &["--package", "debucket", "--package", "apt-method-s3"],
-            profile,
-        )?;
+        // With xtask among them, cargo chooses the same features of all dependencies as it did for xtask
+        // itself, and need not build them twice.
+        let packages = ["xtask", "debucket", "apt-method-s3"].map(|name| ["--package", name]);
+        let mut built = cargo_build(packages.as_flattened(), profile)?;
         let mut take = |name: &str| {
             let at = built
                 .iter()
