@@ -28,17 +28,17 @@ const PATIENCE: Duration = Duration::from_secs(15);
 #[command(after_help = "\
 Examples:
   debucket client-config --repo s3://acme-apt --key acme.asc
-  debucket client-config --repo s3://acme-apt --key acme.asc --sources > /etc/apt/sources.list.d/acme.sources
+  debucket client-config --repo s3://acme-apt --key acme.asc --sources > acme.sources
   debucket client-config --repo s3://acme-apt --policy publisher > policy.json")]
 pub struct ClientConfig {
-    #[command(flatten)]
-    suite: SuiteOption,
     /// The key that signs the suite; of a secret key, only the public half is printed [default: that of DEBUCKET_SIGN_KEY]
     #[arg(long, visible_alias = "sign-key", value_name = "FILE")]
     key: Option<PathBuf>,
     /// Where the public key lies on the devices; by default it stands in the sources themselves, which apt 2.4 and later read
     #[arg(long, value_name = "PATH")]
     signed_by: Option<PathBuf>,
+    #[command(flatten)]
+    suite: SuiteOption,
     #[command(flatten)]
     only: Only,
 }

@@ -45,7 +45,7 @@ enum Action {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
-  debucket key generate --user-id 'Acme Packages <apt@acme.example>' --out signing-key.asc --public-out acme.asc")]
+  debucket key generate --user-id 'Acme <apt@acme.example>' --public-out acme.asc")]
 struct Generate {
     /// Whose key it is: a name, perhaps with a mail address
     #[arg(long, visible_alias = "name", default_value = "APT repository")]
@@ -77,14 +77,14 @@ enum Algorithm {
 /// Arguments of `debucket key export`.
 #[derive(Debug, Args)]
 struct Export {
-    #[command(flatten)]
-    key: KeyOptions,
     /// Write OpenPGP packets instead of armor
     #[arg(long)]
     binary: bool,
     /// Write into this file instead of standard output; one that exists is never overwritten
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    key: KeyOptions,
 }
 
 /// The JSON document of `debucket key generate`.

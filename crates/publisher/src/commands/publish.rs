@@ -33,8 +33,6 @@ pub struct Publish {
     /// Packages: .deb files, folders (their .deb files), or globs
     #[arg(value_name = "PATH", required = true)]
     paths: Vec<PathBuf>,
-    #[command(flatten)]
-    suite: SuiteOption,
     /// The component
     #[arg(long, default_value = "main")]
     component: Component,
@@ -62,6 +60,9 @@ pub struct Publish {
     /// Description of the suite
     #[arg(long)]
     description: Option<Line>,
+    // Behind the others: the heading of what is flattened would hold for what follows it.
+    #[command(flatten)]
+    suite: SuiteOption,
     #[command(flatten)]
     signing: SigningOptions,
     #[command(flatten)]
@@ -87,7 +88,11 @@ impl Publish {
             intent: Intent {
                 replace: self.replace,
                 architectures: self.architectures,
-                description: Description { origin: self.origin, label: self.label, description: self.description },
+                description: Description {
+                    origin: self.origin,
+                    label: self.label,
+                    description: self.description,
+                },
                 single_writer: self.single_writer,
                 ..Intent::default()
             },
@@ -99,7 +104,9 @@ impl Publish {
         }
         let all = publication.files.clone();
         let progress = Progress::new(output, &preview.plan);
-        let published = publication.publish(preview, |file| progress.of(file)).await?;
+        let published = publication
+            .publish(preview, |file| progress.of(file))
+            .await?;
         progress.finish();
         output::published(output, &url, &suite, &all, &published)
     }

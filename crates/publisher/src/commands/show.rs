@@ -25,9 +25,10 @@ pub struct Show {
     /// Name of the package
     package: PackageName,
     /// Its version [default: the newest]
+    #[arg(id = "of-version", value_name = "VERSION")]
     version: Option<Version>,
     /// Show all versions
-    #[arg(long, short, conflicts_with = "version")]
+    #[arg(long, short, conflicts_with = "of-version")]
     all_versions: bool,
     #[command(flatten)]
     suite: SuiteOption,

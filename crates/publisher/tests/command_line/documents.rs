@@ -1,0 +1,79 @@
+//! The JSON documents, which programs rely on: what differs from run to run is taken out, everything else stays as it is.
+
+use serde_json::Value;
+
+use crate::{
+    package,
+    run::{Run, Store},
+};
+
+/// The document without digests, times and the key of this run.
+fn document(store: &Store, run: Run) -> String {
+    let mut document = run.json();
+    redact(&mut document, &store.fingerprint());
+    let mut text = serde_json::to_string_pretty(&document).unwrap();
+    text.push('\n');
+    text
+}
+
+fn redact(value: &mut Value, fingerprint: &str) {
+    match value {
+        Value::Object(fields) => fields
+            .values_mut()
+            .for_each(|value| redact(value, fingerprint)),
+        Value::Array(items) => items
+            .iter_mut()
+            .for_each(|value| redact(value, fingerprint)),
+        Value::String(text) => {
+            let is_digest = text.len() >= 32
+                && text
+                    .chars()
+                    .all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c));
+            let time = text.parse::<jiff::Timestamp>();
+            if text == fingerprint {
+                *text = "[fingerprint]".to_owned();
+            } else if is_digest {
+                *text = format!("[{} digits]", text.len());
+            } else if let Ok(time) = time {
+                assert_eq!(*text, time.to_string(), "RFC 3339 in UTC");
+                *text = "[time]".to_owned();
+            }
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn documents_keep_their_shape() {
+    let store = Store::start();
+    let hello = package::write(store.folder.path(), "hello", "1.0", "all", "first");
+    let fan = package::write(store.folder.path(), "fan", "1:2.0-1", "arm64", "spins");
+    let json = ["--output", "json"];
+    let publish = |more: &[&str]| {
+        let arguments: Vec<_> = [fan.to_str().unwrap()]
+            .iter()
+            .chain(&json)
+            .chain(more)
+            .copied()
+            .collect();
+        store.publish(&hello, &arguments)
+    };
+    insta::assert_snapshot!("publish-dry-run", document(&store, publish(&["--dry-run"])));
+    insta::assert_snapshot!(
+        "publish",
+        document(
+            &store,
+            publish(&["--message", "First light", "--origin", "Acme"])
+        )
+    );
+    insta::assert_snapshot!("publish-unchanged", document(&store, publish(&[])));
+    for (name, arguments) in [
+        ("list", &["list"][..]),
+        ("list-all", &["list", "--arch", "all"]),
+        ("show", &["show", "hello"]),
+        ("log", &["log"]),
+    ] {
+        let arguments: Vec<_> = arguments.iter().chain(&json).copied().collect();
+        insta::assert_snapshot!(name, document(&store, store.read(&arguments)));
+    }
+}
