@@ -1,6 +1,7 @@
 //! The packages of a suite, read from its indexes for showing.
 //!
-//! A package of architecture `all` stands in the index of each architecture; here it is one package.
+//! A package of architecture `all` stands in the index of each architecture; here it is one
+//! package.
 
 use std::cmp::Ordering;
 
@@ -26,7 +27,8 @@ pub struct Selection {
     /// Only this component
     #[arg(long)]
     pub component: Option<Component>,
-    /// Only what a device of this architecture sees: its own packages and `all`; with `all`, only these
+    /// Only what a device of this architecture sees: its own packages and `all`; with `all`, only
+    /// these
     #[arg(long, visible_alias = "architecture")]
     pub arch: Option<Architecture>,
 }
@@ -86,7 +88,8 @@ impl Catalogue {
     /// Reads the part of `suite` that is selected.
     ///
     /// # Errors
-    /// [`Error::NotFound`] where the suite, the component or the architecture does not exist; those of reading.
+    /// [`Error::NotFound`] where the suite, the component or the architecture does not exist; those
+    /// of reading.
     pub async fn open(
         storage: &dyn Storage,
         url: &RepositoryUrl,

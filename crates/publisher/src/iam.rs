@@ -1,12 +1,14 @@
 //! The least rights that devices and publishers need, as policies of
 //! [AWS IAM](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements.html).
 //!
-//! A device reads objects and nothing else. (Without `s3:ListBucket` a missing object reads as forbidden; our acquire method knows that.)
+//! A device reads objects and nothing else. (Without `s3:ListBucket` a missing object reads as
+//! forbidden; our acquire method knows that.)
 //!
-//! A publisher lists too, since it must tell a missing suite from one that it may not read: S3 answers 404 for a missing object only
-//! to those who may list the bucket. The condition on the listed prefix has to be one that holds where a request names no prefix,
-//! as the reading of an object does, hence `StringLikeIfExists`. It deletes nothing but the few objects with which it tries, before the
-//! first commit of a suite, whether the store honours conditional writes.
+//! A publisher lists too, since it must tell a missing suite from one that it may not read: S3
+//! answers 404 for a missing object only to those who may list the bucket. The condition on the
+//! listed prefix has to be one that holds where a request names no prefix, as the reading of an
+//! object does, hence `StringLikeIfExists`. It deletes nothing but the few objects with which it
+//! tries, before the first commit of a suite, whether the store honours conditional writes.
 
 use std::collections::BTreeMap;
 

@@ -1,8 +1,10 @@
-//! From the paths of a command line to packages: files, folders and globs become `.deb` files, and each is read.
+//! From the paths of a command line to packages: files, folders and globs become `.deb` files, and
+//! each is read.
 //!
-//! A path that exists is that file, even where it has the characters of a glob in it; anything else is read as a glob, as a shell
-//! would expand it, for those who start us without one. Of a folder, the `.deb` files directly inside it are taken.
-//! All files are read before anything is sent, so one that is broken stops everything.
+//! A path that exists is that file, even where it has the characters of a glob in it; anything else
+//! is read as a glob, as a shell would expand it, for those who start us without one. Of a folder,
+//! the `.deb` files directly inside it are taken. All files are read before anything is sent, so
+//! one that is broken stops everything.
 
 use std::{
     collections::BTreeSet,
@@ -26,8 +28,8 @@ const CONCURRENT_READS: usize = 2;
 /// Finds the packages that `paths` stand for and reads them, in the order in which they were given.
 ///
 /// # Errors
-/// [`Error::NoFile`] for a path that stands for nothing; [`Error::File`] and [`Error::Deb`] for files that cannot be read or are
-/// no packages.
+/// [`Error::NoFile`] for a path that stands for nothing; [`Error::File`] and [`Error::Deb`] for
+/// files that cannot be read or are no packages.
 pub async fn describe_all(
     paths: &[PathBuf],
     component: &Component,
@@ -106,7 +108,8 @@ impl Files {
             source,
         };
         if !metadata.is_file() {
-            // Opening a pipe would wait for a writer, and what is read from one cannot be sent again.
+            // Opening a pipe would wait for a writer, and what is read from one cannot be sent
+            // again.
             let reason = "it is a pipe, a socket or a device, not a regular file";
             return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, reason)));
         }

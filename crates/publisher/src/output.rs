@@ -1,9 +1,10 @@
 //! Results on standard output: for people, or as JSON for programs.
 //!
-//! Each command has a file below this one that renders its result in both forms. A JSON result is one document; its fields are in
-//! snake_case, documented at the types they come from, and only ever added to. Times are RFC 3339 in UTC, sizes are bytes, digests
-//! are in lower case hexadecimal. Diagnostics and progress go to standard error, so the two never mix.
-//! Text for people has no colours, so a file and a terminal get the same.
+//! Each command has a file below this one that renders its result in both forms. A JSON result is
+//! one document; its fields are in snake_case, documented at the types they come from, and only
+//! ever added to. Times are RFC 3339 in UTC, sizes are bytes, digests are in lower case
+//! hexadecimal. Diagnostics and progress go to standard error, so the two never mix. Text for
+//! people has no colours, so a file and a terminal get the same.
 
 use std::{
     io::{self, Write as _},
@@ -24,7 +25,8 @@ pub mod show;
 /// Digits of a commit's name that are shown to people.
 const SHORT: usize = 12;
 
-/// Writes text. `Break` if nobody reads on, as behind `| head`: that is no error, but a reason to stop.
+/// Writes text. `Break` if nobody reads on, as behind `| head`: that is no error, but a reason to
+/// stop.
 ///
 /// # Errors
 /// [`Error::File`].

@@ -1,5 +1,5 @@
-//! What is told of uploads while they run, on standard error: bars on a terminal, a line a package elsewhere (in CI), nothing with
-//! `--quiet` or where a program reads along.
+//! What is told of uploads while they run, on standard error: bars on a terminal, a line a package
+//! elsewhere (in CI), nothing with `--quiet` or where a program reads along.
 
 use std::{
     io::{self, IsTerminal as _},
@@ -52,7 +52,8 @@ impl Progress {
         let name = file.addition.identity();
         let upload: Box<dyn Watch> = match &self.0 {
             Display::Bars { bars, packages } => {
-                // It joins the others when its first bytes are sent: there may be thousands, of which a few run.
+                // It joins the others when its first bytes are sent: there may be thousands, of
+                // which a few run.
                 let bar = ProgressBar::hidden();
                 bar.set_length(size);
                 bar.set_style(style(
@@ -80,7 +81,8 @@ impl Progress {
     pub fn finish(self) {
         if let Display::Bars { bars, packages } = self.0 {
             packages.finish_and_clear();
-            // Bars that are gone already are none to clear: a terminal that fails now takes nothing with it.
+            // Bars that are gone already are none to clear: a terminal that fails now takes nothing
+            // with it.
             let _ = bars.clear();
         }
     }
@@ -92,7 +94,8 @@ fn style(template: &str) -> ProgressStyle {
     style.progress_chars("=> ")
 }
 
-/// Sees one upload. It is dropped when the upload is over: only then is it known that nothing is sent again.
+/// Sees one upload. It is dropped when the upload is over: only then is it known that nothing is
+/// sent again.
 trait Watch: Send + Sync {
     fn sent(&self, more: u64);
 }

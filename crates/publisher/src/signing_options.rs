@@ -1,8 +1,9 @@
 //! Options about keys: the one that signs, and those whose signatures are believed.
 //!
-//! The signing key comes from a file (`--sign-key`, armored or binary) or from `DEBUCKET_SIGN_KEY`, which holds either the armored key
-//! itself, as the secrets of CI systems do, or the path of a file. The variables with secrets are read here and not by the parser
-//! of the command line, so that no help text, no usage error and no `Debug` can show them.
+//! The signing key comes from a file (`--sign-key`, armored or binary) or from `DEBUCKET_SIGN_KEY`,
+//! which holds either the armored key itself, as the secrets of CI systems do, or the path of a
+//! file. The variables with secrets are read here and not by the parser of the command line, so
+//! that no help text, no usage error and no `Debug` can show them.
 
 use std::{env, ffi::OsString, fs, path::PathBuf};
 
@@ -21,10 +22,12 @@ const PASSPHRASE: &str = "DEBUCKET_SIGN_KEY_PASSPHRASE";
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Signing")]
 pub struct KeyOptions {
-    /// OpenPGP secret key, armored or binary [env: DEBUCKET_SIGN_KEY, the armored key itself or the path of a file]
+    /// OpenPGP secret key, armored or binary [env: DEBUCKET_SIGN_KEY, the armored key itself or the
+    /// path of a file]
     #[arg(long, value_name = "FILE")]
     pub sign_key: Option<PathBuf>,
-    /// File whose first line is the key's passphrase [env: DEBUCKET_SIGN_KEY_PASSPHRASE, the passphrase itself]
+    /// File whose first line is the key's passphrase [env: DEBUCKET_SIGN_KEY_PASSPHRASE, the
+    /// passphrase itself]
     #[arg(long, value_name = "FILE")]
     pub sign_key_passphrase_file: Option<PathBuf>,
 }
@@ -137,8 +140,9 @@ impl TrustOptions {
         Ok(certificates.into_iter().collect())
     }
 
-    /// Whose signatures are believed by a command that only reads: the keyring's and the signing key's. Where there is neither,
-    /// signatures are not checked, and unless `output` wants silence that is said once.
+    /// Whose signatures are believed by a command that only reads: the keyring's and the signing
+    /// key's. Where there is neither, signatures are not checked, and unless `output` wants silence
+    /// that is said once.
     ///
     /// # Errors
     /// Files that hold no keys.
@@ -166,7 +170,8 @@ impl TrustOptions {
     }
 }
 
-/// The key in the variable, or in the file that it names. The value may be a secret in a form that we do not know, so no error shows it.
+/// The key in the variable, or in the file that it names. The value may be a secret in a form that
+/// we do not know, so no error shows it.
 fn key_in_variable(value: OsString) -> Result<Vec<u8>, Error> {
     let bytes = value.as_encoded_bytes();
     if bytes.trim_ascii_start().starts_with(b"-----BEGIN ") {

@@ -1,7 +1,9 @@
-//! `debucket client-config`: what a device needs to install from the repository, and the rights that it and a publisher need.
+//! `debucket client-config`: what a device needs to install from the repository, and the rights
+//! that it and a publisher need.
 //!
-//! Nothing is written anywhere. The suite is asked for its components and whether it is signed; where it cannot be read, that is said and the
-//! common case is assumed, so that the command also serves before the first publication.
+//! Nothing is written anywhere. The suite is asked for its components and whether it is signed;
+//! where it cannot be read, that is said and the common case is assumed, so that the command also
+//! serves before the first publication.
 
 use std::{fs, path::PathBuf, time::Duration};
 
@@ -31,10 +33,12 @@ Examples:
   debucket client-config --repo s3://acme-apt --key acme.asc --sources > acme.sources
   debucket client-config --repo s3://acme-apt --policy publisher > policy.json")]
 pub struct ClientConfig {
-    /// The key that signs the suite; of a secret key, only the public half is printed [default: that of DEBUCKET_SIGN_KEY]
+    /// The key that signs the suite; of a secret key, only the public half is printed [default:
+    /// that of DEBUCKET_SIGN_KEY]
     #[arg(long, visible_alias = "sign-key", value_name = "FILE")]
     key: Option<PathBuf>,
-    /// Where the public key lies on the devices; by default it stands in the sources themselves, which apt 2.4 and later read
+    /// Where the public key lies on the devices; by default it stands in the sources themselves,
+    /// which apt 2.4 and later read
     #[arg(long, value_name = "PATH")]
     signed_by: Option<PathBuf>,
     #[command(flatten)]

@@ -19,7 +19,8 @@ use crate::{
     signing_options::{KeyOptions, passphrase_of},
 };
 
-/// How far a new key is dated back, in seconds: signatures have the store's time, and one that is older than its key does not count.
+/// How far a new key is dated back, in seconds: signatures have the store's time, and one that is
+/// older than its key does not count.
 const BACKDATED: i64 = 3600;
 /// Mode of a file that only its owner may read.
 const SECRET: u32 = 0o600;
@@ -53,7 +54,8 @@ struct Generate {
     /// Kind of key
     #[arg(long, value_enum, default_value_t)]
     algorithm: Algorithm,
-    /// Lock the secret key with the first line of this file [env: DEBUCKET_SIGN_KEY_PASSPHRASE, the passphrase itself]
+    /// Lock the secret key with the first line of this file [env: DEBUCKET_SIGN_KEY_PASSPHRASE, the
+    /// passphrase itself]
     #[arg(long, value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
     /// Write the secret key here; a file that exists is never overwritten
@@ -228,7 +230,8 @@ fn creation_time() -> SignatureTime {
     SignatureTime::try_from(seconds).unwrap_or(SignatureTime::from_seconds(0))
 }
 
-/// Before a key is made that would have no place to go. [`create`] is what keeps an existing file safe.
+/// Before a key is made that would have no place to go. [`create`] is what keeps an existing file
+/// safe.
 fn refuse_existing(path: &Path) -> Result<(), Error> {
     match fs::symlink_metadata(path) {
         Ok(_) => Err(file_error(

@@ -48,7 +48,8 @@ pub struct Publish {
     /// Show what would be done, and write nothing
     #[arg(long, short = 'n')]
     dry_run: bool,
-    /// Publish into a store without conditional writes; you vouch that nobody else publishes meanwhile
+    /// Publish into a store without conditional writes; you vouch that nobody else publishes
+    /// meanwhile
     #[arg(long)]
     single_writer: bool,
     /// Origin of the suite, for pinning

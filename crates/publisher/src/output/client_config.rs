@@ -145,7 +145,8 @@ fn sources(url: &RepositoryUrl, device: &Device) -> String {
     text
 }
 
-/// Settings for this bucket alone, so that others on the device are left as they are. A store on AWS is found without any.
+/// Settings for this bucket alone, so that others on the device are left as they are. A store on
+/// AWS is found without any.
 fn apt_conf(url: &RepositoryUrl, device: &Device) -> Option<String> {
     let endpoint = device.endpoint.as_ref()?;
     let setting =

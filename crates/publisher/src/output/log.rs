@@ -31,7 +31,8 @@ struct Document<'a> {
     tool: &'a str,
     /// Why; may be empty.
     message: &'a str,
-    /// What it changed: action, component, package, version, architecture, sha256 and filename of each package.
+    /// What it changed: action, component, package, version, architecture, sha256 and filename of
+    /// each package.
     changes: &'a [Change],
     /// The suite's settings from then on.
     settings: &'a Settings,

@@ -35,9 +35,11 @@ struct Document<'a> {
     changed: bool,
     /// Whether the suite did not exist before.
     new_suite: bool,
-    /// The commit that holds what was asked for: the new one, or the one that was there where nothing changed. Null in a dry run.
+    /// The commit that holds what was asked for: the new one, or the one that was there where
+    /// nothing changed. Null in a dry run.
     commit: Option<Sha256>,
-    /// The commit before it; in a dry run, the one that would be built on. Null where there is none.
+    /// The commit before it; in a dry run, the one that would be built on. Null where there is
+    /// none.
     parent: Option<Sha256>,
     /// The `Date` of the suite's `Release`. Null in a dry run.
     date: Option<Timestamp>,

@@ -25,7 +25,8 @@ struct Document<'a> {
     suite: &'a SuiteName,
     /// The commit that was read.
     commit: Sha256,
-    /// The packages that were asked for: one for each architecture, and with `--all-versions` for each version.
+    /// The packages that were asked for: one for each architecture, and with `--all-versions` for
+    /// each version.
     packages: Vec<Package<'a>>,
 }
 
@@ -40,7 +41,8 @@ struct Package<'a> {
     version: &'a str,
     /// Its architecture.
     architecture: &'a str,
-    /// All fields of its stanza under the names and in the order that they have there. A value of several lines keeps them.
+    /// All fields of its stanza under the names and in the order that they have there. A value of
+    /// several lines keeps them.
     fields: Fields<'a>,
 }
 

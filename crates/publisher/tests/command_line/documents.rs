@@ -1,4 +1,5 @@
-//! The JSON documents, which programs rely on: what differs from run to run is taken out, everything else stays as it is.
+//! The JSON documents, which programs rely on: what differs from run to run is taken out,
+//! everything else stays as it is.
 
 use serde_json::Value;
 

@@ -1,11 +1,13 @@
-//! A small but whole `.deb`, written without dpkg: `ar` of `debian-binary`, `control.tar` and `data.tar`, both uncompressed.
+//! A small but whole `.deb`, written without dpkg: `ar` of `debian-binary`, `control.tar` and
+//! `data.tar`, both uncompressed.
 
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
-/// Writes `<name>_<version>_<architecture>.deb` into `folder`. `summary` makes builds of one version differ.
+/// Writes `<name>_<version>_<architecture>.deb` into `folder`. `summary` makes builds of one
+/// version differ.
 pub(crate) fn write(
     folder: &Path,
     name: &str,
