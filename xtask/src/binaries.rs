@@ -45,10 +45,7 @@ impl Binaries {
             }
             return Ok(binaries);
         }
-        // With xtask among them, cargo chooses the same features of all dependencies as it did for xtask
-        // itself, and need not build them twice.
-        let packages = ["xtask", "debucket", "apt-method-s3"].map(|name| ["--package", name]);
-        let mut built = cargo_build(packages.as_flattened(), profile)?;
+        let mut built = build_all(profile)?;
         let mut take = |name: &str| {
             let at = built
                 .iter()
@@ -61,6 +58,14 @@ impl Binaries {
             method: take("apt-method-s3")?,
         })
     }
+}
+
+/// Builds all programs of the workspace and gives their paths.
+pub(crate) fn build_all(profile: Profile) -> Result<Vec<PathBuf>> {
+    // With xtask among them, cargo chooses the same features of all dependencies as it did for xtask
+    // itself, and need not build them twice.
+    let packages = ["xtask", "debucket", "apt-method-s3"].map(|name| ["--package", name]);
+    cargo_build(packages.as_flattened(), profile)
 }
 
 /// The root of the workspace.
@@ -83,7 +88,7 @@ struct Message {
 }
 
 /// Builds what `arguments` name and gives the executables that came of it.
-pub(crate) fn cargo_build(arguments: &[&str], profile: Profile) -> Result<Vec<PathBuf>> {
+fn cargo_build(arguments: &[&str], profile: Profile) -> Result<Vec<PathBuf>> {
     let mut command = cargo();
     command
         .args(["build", "--message-format=json-render-diagnostics"])

@@ -1,6 +1,7 @@
 //! Development tasks, as `cargo xtask TASK` (<https://github.com/matklad/cargo-xtask>).
 
 mod apt_root;
+mod bench;
 mod binaries;
 mod deb;
 mod demo;
@@ -28,6 +29,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Task {
+    Bench(bench::Bench),
     Demo(demo::Demo),
     DemoDeb(demo_deb::DemoDeb),
     S3(s3::S3),
@@ -48,6 +50,7 @@ impl Task {
     fn run(self) -> Result<()> {
         interrupt::watch()?;
         match self {
+            Self::Bench(task) => task.run(),
             Self::Demo(task) => task.run(),
             Self::DemoDeb(task) => task.run(),
             Self::S3(task) => task.run(),

@@ -1,5 +1,7 @@
 //! The plan, with a reference model beside it: whatever is wanted in whatever order, nothing is lost.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use deb_index::{

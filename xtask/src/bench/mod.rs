@@ -1,0 +1,124 @@
+//! `cargo xtask bench`: the project's figures, measured on release builds and printed beside their targets.
+//!
+//! The store is the embedded server in a process of its own, on loopback. Each figure is the median of several runs.
+//! Memory is the peak of a single process.
+
+mod method;
+mod publish;
+mod server;
+mod stanzas;
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+
+use crate::{
+    binaries::{Binaries, Profile, build_all},
+    process,
+};
+
+/// Measures speed, memory and size, and prints them beside their targets.
+#[derive(Debug, Args)]
+pub(crate) struct Bench {
+    /// Fail if a target is missed
+    #[arg(long)]
+    check: bool,
+    /// Only figures whose name contains this
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    only: String,
+    /// The folder of the release programs [default: built now]
+    #[arg(long, value_name = "DIR")]
+    programs: Option<PathBuf>,
+}
+
+/// A figure and its target.
+#[derive(Debug)]
+pub(crate) struct Figure {
+    /// What was measured.
+    pub(crate) name: String,
+    /// The number.
+    pub(crate) value: f64,
+    /// Its unit.
+    pub(crate) unit: &'static str,
+    /// What it shall be.
+    pub(crate) target: Target,
+}
+
+/// What a figure shall be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Target {
+    /// Not more than this.
+    AtMost(f64),
+    /// Not less than this.
+    AtLeast(f64),
+    /// No target: shown for comparison.
+    None,
+}
+
+impl Figure {
+    fn is_met(&self) -> bool {
+        match self.target {
+            Target::AtMost(most) => self.value <= most,
+            Target::AtLeast(least) => self.value >= least,
+            Target::None => true,
+        }
+    }
+}
+
+impl Bench {
+    /// Builds for release, and measures with the xtask that was built: seeding a large suite takes long otherwise.
+    pub(crate) fn run(&self) -> Result<()> {
+        let Some(folder) = &self.programs else {
+            let programs = build_all(Profile::Release)?;
+            let folder = programs
+                .first()
+                .and_then(|program| program.parent())
+                .context("cargo built nothing")?;
+            let mut again = std::process::Command::new(folder.join("xtask"));
+            again.arg("bench").arg("--programs").arg(folder);
+            again
+                .args(["--only", &self.only])
+                .args(self.check.then_some("--check"));
+            if !again.status()?.success() {
+                bail!("{} failed", process::render(&again));
+            }
+            return Ok(());
+        };
+        let binaries = Binaries::provide(Some(folder), Profile::Release)?;
+        let mut figures = Vec::new();
+        for group in [publish::figures, method::figures] {
+            figures.extend(group(&binaries, &|name| name.contains(&self.only))?);
+        }
+        print(&figures);
+        if self.check && figures.iter().any(|figure| !figure.is_met()) {
+            bail!("a target was missed");
+        }
+        Ok(())
+    }
+}
+
+fn print(figures: &[Figure]) {
+    let width = figures
+        .iter()
+        .map(|figure| figure.name.chars().count())
+        .max()
+        .unwrap_or(0);
+    println!("{:width$}  {:>10}  {:>12}", "figure", "measured", "target");
+    for figure in figures {
+        let target = match figure.target {
+            Target::AtMost(most) => format!("≤ {most} {}", figure.unit),
+            Target::AtLeast(least) => format!("≥ {least:.0} {}", figure.unit),
+            Target::None => String::new(),
+        };
+        let measured = format!("{:.3} {}", figure.value, figure.unit);
+        let mark = if figure.is_met() { "" } else { "  MISSED" };
+        println!("{:width$}  {measured:>10}  {target:>12}{mark}", figure.name);
+    }
+}
+
+/// The middle one of several measurements.
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}

@@ -1,0 +1,121 @@
+//! What a publish of one package costs, into suites of several sizes.
+
+use std::{process::Command, sync::Arc};
+
+use anyhow::{Context as _, Result};
+use deb_index::plan::Intent;
+use debucket::commit::{Authorship, Signing, Suite};
+use nix::sys::resource::{UsageWho, getrusage};
+use s3_storage::{Prefixed, S3, Storage};
+
+use super::{
+    Figure, Target, median,
+    server::{BUCKET, Server},
+    stanzas,
+};
+use crate::{binaries::Binaries, deb::Package, interrupt::TempFolder, process::run};
+
+/// Packages in the suite before, and the targets: seconds, MB.
+const SIZES: [(usize, f64, f64); 4] = [
+    (0, 0.3, 300.0),
+    (1_000, 0.4, 300.0),
+    (10_000, 0.8, 300.0),
+    (63_000, 3.0, 300.0),
+];
+/// Publishes into each suite.
+const RUNS: usize = 5;
+
+pub(crate) fn figures(binaries: &Binaries, wanted: &dyn Fn(&str) -> bool) -> Result<Vec<Figure>> {
+    let sizes: Vec<_> = SIZES
+        .into_iter()
+        .filter(|(size, ..)| wanted(&name(*size)))
+        .collect();
+    if sizes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let folder = TempFolder::new("bench")?;
+    let server = Server::start(false)?;
+    let key = folder.path().join("key.asc");
+    run(Command::new(&binaries.debucket)
+        .args(["key", "generate", "--out"])
+        .arg(&key))?
+    .success()?;
+    let mut figures = Vec::new();
+    for (size, seconds, megabytes) in sizes {
+        let prefix = format!("of-{size}");
+        seed(&server, &prefix, size)?;
+        let mut times = Vec::new();
+        let mut peak = 0.0_f64;
+        for nth in 0..RUNS {
+            let package = Package::new(&format!("bench{nth}"), "1.0")
+                .architecture("amd64")
+                .payload_of(500_000);
+            let file = package.build(folder.path())?;
+            let mut publish = Command::new(&binaries.debucket);
+            // Unsigned as the seed is; signing itself takes less than a millisecond with Ed25519.
+            publish.arg("publish").arg(&file).args([
+                "--repo",
+                &format!("s3://{BUCKET}/{prefix}"),
+                "--unsigned",
+            ]);
+            publish.envs(&server.exports);
+            times.push(run(&mut publish)?.success()?.elapsed.as_secs_f64());
+            peak = peak.max(children_peak_megabytes()?);
+        }
+        figures.push(Figure {
+            name: name(size),
+            value: median(times),
+            unit: "s",
+            target: Target::AtMost(seconds),
+        });
+        let name = format!("{}, peak memory", name(size));
+        figures.push(Figure {
+            name,
+            value: peak,
+            unit: "MB",
+            target: Target::AtMost(megabytes),
+        });
+    }
+    Ok(figures)
+}
+
+fn name(size: usize) -> String {
+    format!("publish 0.5 MB into a suite of {size}")
+}
+
+/// The largest process among all children so far: sizes only grow from one suite to the next.
+fn children_peak_megabytes() -> Result<f64> {
+    let kibibytes = getrusage(UsageWho::RUSAGE_CHILDREN)?.max_rss();
+    Ok(kibibytes as f64 * 1024.0 / 1e6)
+}
+
+/// Commits `size` packages without their files: nobody fetches them here.
+fn seed(server: &Server, prefix: &str, size: usize) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let intent = Intent {
+        additions: stanzas::additions(size)?,
+        architectures: Some(vec!["amd64".parse()?]),
+        ..Intent::default()
+    };
+    runtime.block_on(async {
+        let storage: Arc<dyn Storage> =
+            Arc::new(Prefixed::new(S3::connect(server.config()).await?, prefix));
+        let name = "stable".parse()?;
+        let suite = Suite {
+            storage: storage.as_ref(),
+            name: &name,
+            signing: &Signing::Unsigned,
+        };
+        let by = Authorship {
+            author: "bench".to_owned(),
+            message: "seed".to_owned(),
+        };
+        suite
+            .commit(&intent, &by)
+            .await
+            .context("seeding the suite")?;
+        Ok(())
+    })
+}

@@ -1,0 +1,81 @@
+//! The embedded server in a process of its own, so that the memory and time of a client are measured alone.
+
+use std::{
+    collections::BTreeMap,
+    io::{BufRead as _, BufReader},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+};
+
+use anyhow::{Context as _, Result};
+use s3_storage::{Credentials, Proxy, S3Config};
+
+/// The bucket that is there.
+pub(crate) const BUCKET: &str = "bench";
+
+/// A running server.
+pub(crate) struct Server {
+    child: Child,
+    /// What a client's environment has to say of it.
+    pub(crate) exports: BTreeMap<String, String>,
+}
+
+impl Server {
+    /// Starts one on a free port, with everything in memory.
+    pub(crate) fn start(tls: bool) -> Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command
+            .args(["s3", "--listen", "127.0.0.1:0", "--bucket", BUCKET])
+            .args(tls.then_some("--tls"));
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stdin(Stdio::null())
+            .spawn()?;
+        let stdout = child.stdout.take().context("the server has no output")?;
+        let mut exports = BTreeMap::new();
+        for line in BufReader::new(stdout).lines() {
+            let line = line?;
+            let Some(export) = line.strip_prefix("export ") else {
+                break;
+            };
+            let (name, value) = export
+                .split_once('=')
+                .context("an export without a value")?;
+            exports.insert(name.to_owned(), value.to_owned());
+        }
+        Ok(Self { child, exports })
+    }
+
+    /// Its URL.
+    pub(crate) fn endpoint(&self) -> String {
+        self.exports
+            .get("AWS_ENDPOINT_URL")
+            .cloned()
+            .unwrap_or_default()
+    }
+
+    /// Access to its bucket.
+    pub(crate) fn config(&self) -> S3Config {
+        let export = |name| self.exports.get(name).cloned();
+        S3Config {
+            endpoint: export("AWS_ENDPOINT_URL"),
+            region: export("AWS_REGION"),
+            credentials: Credentials::Static {
+                access_key_id: export("AWS_ACCESS_KEY_ID").unwrap_or_default(),
+                secret_access_key: export("AWS_SECRET_ACCESS_KEY").unwrap_or_default(),
+                session_token: None,
+            },
+            ca_bundle: export("AWS_CA_BUNDLE").map(PathBuf::from),
+            proxy: Proxy::Direct,
+            ..S3Config::new(BUCKET)
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
