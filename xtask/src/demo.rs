@@ -131,30 +131,20 @@ impl Stage {
 
     fn make_key(&mut self, store: &Store) -> Result<()> {
         self.narrator.step("Create a signing key", "apt trusts a repository by its signature, not by its place. The secret half stays with the publisher, the public half goes to the devices.");
-        let generate = [
+        let shown = "debucket key generate --user-id 'Acme Packages <apt@acme.example>' --out signing-key.asc --public-out acme.asc";
+        let user_id = "Acme Packages <apt@acme.example>";
+        let arguments = [
             "key",
             "generate",
+            "--user-id",
+            user_id,
             "--out",
             "signing-key.asc",
-            "--name",
-            "Acme Packages <apt@acme.example>",
-        ];
-        self.narrator.run(
-            "debucket key generate --out signing-key.asc --name 'Acme Packages <apt@acme.example>'",
-            self.debucket(store).args(generate),
-        )?;
-        let export = [
-            "key",
-            "export",
-            "--sign-key",
-            "signing-key.asc",
-            "--out",
+            "--public-out",
             "acme.asc",
         ];
-        self.narrator.run(
-            "debucket key export --sign-key signing-key.asc --out acme.asc",
-            self.debucket(store).args(export),
-        )?;
+        self.narrator
+            .run(shown, self.debucket(store).args(arguments))?;
         Ok(())
     }
 
@@ -268,9 +258,7 @@ impl Stage {
         let shown = format!("apt-get {}", arguments.join(" "));
         self.narrator.run(
             &shown,
-            apt.command("apt-get")
-                .args(["-o", "quiet::NoProgress=true"])
-                .args(arguments),
+            apt.command("apt-get").args(arguments),
         )?;
         Ok(())
     }

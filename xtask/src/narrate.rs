@@ -77,7 +77,9 @@ impl Narrator {
         let outcome = process::run(command)?
             .success()
             .with_context(|| format!("`{shown}` failed"))?;
-        self.output(&outcome.text());
+        // Progress goes to standard error and comes before the result.
+        self.output(&outcome.stderr);
+        self.output(&outcome.stdout);
         Ok(outcome)
     }
 
