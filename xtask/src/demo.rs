@@ -256,10 +256,8 @@ impl Stage {
 
     fn apt_get(&self, apt: &AptRoot, arguments: &[&str]) -> Result<()> {
         let shown = format!("apt-get {}", arguments.join(" "));
-        self.narrator.run(
-            &shown,
-            apt.command("apt-get").args(arguments),
-        )?;
+        self.narrator
+            .run(&shown, apt.command("apt-get").args(arguments))?;
         Ok(())
     }
 

@@ -6,6 +6,7 @@ mod binaries;
 mod deb;
 mod demo;
 mod demo_deb;
+mod e2e;
 mod interrupt;
 mod minio;
 mod narrate;
@@ -32,6 +33,7 @@ enum Task {
     Bench(bench::Bench),
     Demo(demo::Demo),
     DemoDeb(demo_deb::DemoDeb),
+    E2e(e2e::E2e),
     S3(s3::S3),
     Tidy(tidy::Tidy),
 }
@@ -53,6 +55,7 @@ impl Task {
             Self::Bench(task) => task.run(),
             Self::Demo(task) => task.run(),
             Self::DemoDeb(task) => task.run(),
+            Self::E2e(task) => task.run(),
             Self::S3(task) => task.run(),
             Self::Tidy(task) => task.run(),
         }

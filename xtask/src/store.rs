@@ -255,6 +255,11 @@ pub(crate) struct Bucket {
 pub(crate) type Content = BTreeMap<String, Vec<u8>>;
 
 impl Bucket {
+    /// As the programs see it.
+    pub(crate) fn storage(&self) -> Arc<dyn Storage> {
+        Arc::clone(&self.storage)
+    }
+
     /// The bytes of an object; `None` where there is none.
     pub(crate) fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
         match self.runtime.block_on(self.storage.get_bytes(key, LARGEST)) {
