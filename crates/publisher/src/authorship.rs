@@ -6,20 +6,45 @@ use crate::commit::Authorship;
 
 /// The authorship of a commit with this message.
 pub fn by(message: String) -> Authorship {
-    Authorship { author: author(|name| env::var(name).ok().filter(|value| !value.is_empty())), message }
+    Authorship {
+        author: author(|name| env::var(name).ok().filter(|value| !value.is_empty())),
+        message,
+    }
 }
 
 /// The author by the environment: `DEBUCKET_AUTHOR`, a GitHub Actions or GitLab job, or the user.
 fn author(variable: impl Fn(&str) -> Option<String>) -> String {
-    let github = || Some(format!("{} ({}, run {})", variable("GITHUB_ACTOR")?, variable("GITHUB_REPOSITORY")?, variable("GITHUB_RUN_ID")?));
-    let gitlab = || Some(format!("{} ({}, job {})", variable("GITLAB_USER_LOGIN")?, variable("CI_PROJECT_PATH")?, variable("CI_JOB_ID")?));
+    let github = || {
+        Some(format!(
+            "{} ({}, run {})",
+            variable("GITHUB_ACTOR")?,
+            variable("GITHUB_REPOSITORY")?,
+            variable("GITHUB_RUN_ID")?
+        ))
+    };
+    let gitlab = || {
+        Some(format!(
+            "{} ({}, job {})",
+            variable("GITLAB_USER_LOGIN")?,
+            variable("CI_PROJECT_PATH")?,
+            variable("CI_JOB_ID")?
+        ))
+    };
     let user = || {
-        let user = variable("USER").or_else(|| variable("LOGNAME")).unwrap_or_else(|| "unknown".to_owned());
+        let user = variable("USER")
+            .or_else(|| variable("LOGNAME"))
+            .unwrap_or_else(|| "unknown".to_owned());
         let host = variable("HOSTNAME").or_else(|| std::fs::read_to_string("/etc/hostname").ok());
         host.map_or(user.clone(), |host| format!("{user}@{}", host.trim()))
     };
-    let author = variable("DEBUCKET_AUTHOR").or_else(github).or_else(gitlab).unwrap_or_else(user);
-    author.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    let author = variable("DEBUCKET_AUTHOR")
+        .or_else(github)
+        .or_else(gitlab)
+        .unwrap_or_else(user);
+    author
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
 }
 
 #[cfg(test)]
@@ -35,6 +60,9 @@ mod tests {
             _ => None,
         };
         assert_eq!(author(github), "ada (acme/robot, run 7)");
-        assert_eq!(author(|name| (name == "DEBUCKET_AUTHOR").then(|| "me\nX".to_owned())), "me X");
+        assert_eq!(
+            author(|name| (name == "DEBUCKET_AUTHOR").then(|| "me\nX".to_owned())),
+            "me X"
+        );
     }
 }

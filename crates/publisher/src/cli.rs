@@ -6,7 +6,12 @@ use crate::{commands, options::StoreOptions};
 
 /// Publishes Debian packages into a private APT repository in an S3 bucket
 #[derive(Debug, Parser)]
-#[command(name = "debucket", version, propagate_version = true, disable_help_subcommand = true)]
+#[command(
+    name = "debucket",
+    version,
+    propagate_version = true,
+    disable_help_subcommand = true
+)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]

@@ -58,7 +58,8 @@ impl Signing {
                 let own = signer.certificate().clone();
                 Trust::Keyring(keyring.certificates.iter().cloned().chain([own]).collect())
             }
-            Self::Unsigned => Trust::Keyring(Keyring::default()),
+            // What is signed is refused next, whoever signed it.
+            Self::Unsigned => Trust::Unchecked,
         }
     }
 
@@ -75,12 +76,25 @@ impl Signing {
         let Some(head) = head else { return Ok(()) };
         let accepted = &head.commit.settings.signing_keys;
         match self {
-            Self::Unsigned if head.is_signed => Err(Error::NoKey { suite: suite.clone(), is_signed: true }),
-            Self::Key { .. } if !head.is_signed => Err(Error::SuiteIsUnsigned { suite: suite.clone() }),
+            Self::Unsigned if head.is_signed => Err(Error::NoKey {
+                suite: suite.clone(),
+                is_signed: true,
+            }),
+            Self::Key { .. } if !head.is_signed => Err(Error::SuiteIsUnsigned {
+                suite: suite.clone(),
+            }),
             Self::Key { signer, .. } => {
                 let key = signer.certificate().fingerprint().to_string();
                 let is_accepted = accepted.contains(&key);
-                if is_accepted { Ok(()) } else { Err(Error::NotAccepted { suite: suite.clone(), key, accepted: accepted.clone() }) }
+                if is_accepted {
+                    Ok(())
+                } else {
+                    Err(Error::NotAccepted {
+                        suite: suite.clone(),
+                        key,
+                        accepted: accepted.clone(),
+                    })
+                }
             }
             Self::Unsigned => Ok(()),
         }
@@ -110,7 +124,7 @@ pub struct Suite<'a> {
 #[derive(Debug)]
 pub enum Outcome {
     /// The suite was so already.
-    Unchanged(Head),
+    Unchanged(Box<Head>),
     /// It is so now.
     Committed(Box<Committed>),
 }
@@ -142,7 +156,9 @@ pub struct Rendered {
 impl Rendered {
     /// The bytes of the head.
     fn head(&self) -> &[u8] {
-        self.signed.as_ref().map_or(&self.release, |signed| &signed.inrelease)
+        self.signed
+            .as_ref()
+            .map_or(&self.release, |signed| &signed.inrelease)
     }
 }
 
@@ -167,10 +183,21 @@ impl Suite<'_> {
             match self.attempt(intent, by, &mut cache, pending.take()).await? {
                 Attempt::Done(outcome) => return Ok(outcome),
                 Attempt::Again(again) if started.elapsed() < PATIENCE => pending = Some(again),
-                Attempt::Again(Pending { doubt: Some(source), .. }) => {
-                    return Err(Error::Unknown { suite: self.name.clone(), source });
+                Attempt::Again(Pending {
+                    doubt: Some(source),
+                    ..
+                }) => {
+                    return Err(Error::Unknown {
+                        suite: self.name.clone(),
+                        source,
+                    });
                 }
-                Attempt::Again(_) => return Err(Error::Contention { suite: self.name.clone(), attempts }),
+                Attempt::Again(_) => {
+                    return Err(Error::Contention {
+                        suite: self.name.clone(),
+                        attempts,
+                    });
+                }
             }
             attempts += 1;
             tokio::time::sleep(pause(attempts)).await;
@@ -197,17 +224,31 @@ impl Suite<'_> {
         if let Some(head) = &head
             && plan.is_empty(base)
         {
-            return Ok(Attempt::Done(Outcome::Unchanged(head.clone())));
+            return Ok(Attempt::Done(Outcome::Unchanged(Box::new(head.clone()))));
         }
         let mut committed = self.prepare(plan, head.as_ref(), by).await?;
-        match self.move_head(head.as_ref(), intent.single_writer, &committed.release).await {
+        match self
+            .move_head(head.as_ref(), intent.single_writer, &committed.release)
+            .await
+        {
             Ok(reply) => {
                 committed.etag = Some(reply.etag);
                 Ok(Attempt::Done(Outcome::Committed(committed)))
             }
-            Err(error) if error.is_ambiguous() => Ok(Attempt::Again(Pending { committed, doubt: Some(error) })),
-            Err(error) if matches!(error.kind(), ErrorKind::PreconditionFailed | ErrorKind::Conflict) => {
-                Ok(Attempt::Again(Pending { committed, doubt: None }))
+            Err(error) if error.is_ambiguous() => Ok(Attempt::Again(Pending {
+                committed,
+                doubt: Some(error),
+            })),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::PreconditionFailed | ErrorKind::Conflict
+                ) =>
+            {
+                Ok(Attempt::Again(Pending {
+                    committed,
+                    doubt: None,
+                }))
             }
             Err(error) => Err(error.into()),
         }
@@ -218,7 +259,10 @@ impl Suite<'_> {
         let head = snapshot::read_head(self.storage, self.name, &self.signing.trust()).await;
         match (head, pending) {
             (Err(Error::Storage(source)), Some(Pending { doubt: Some(_), .. })) => {
-                Err(Error::Unknown { suite: self.name.clone(), source })
+                Err(Error::Unknown {
+                    suite: self.name.clone(),
+                    source,
+                })
             }
             (head, _) => head,
         }
@@ -235,7 +279,9 @@ impl Suite<'_> {
             if id == mine.id {
                 return Ok(true);
             }
-            parent = snapshot::read_commit(self.storage, self.name, &id).await?.parent;
+            parent = snapshot::read_commit(self.storage, self.name, &id)
+                .await?
+                .parent;
         }
         Ok(false)
     }
@@ -244,11 +290,20 @@ impl Suite<'_> {
     ///
     /// # Errors
     /// Those of reading; conflicts; a suite that is signed otherwise.
-    pub async fn plan(&self, intent: &Intent, head: Option<&Head>, cache: &mut IndexCache) -> Result<Plan, Error> {
+    pub async fn plan(
+        &self,
+        intent: &Intent,
+        head: Option<&Head>,
+        cache: &mut IndexCache,
+    ) -> Result<Plan, Error> {
         self.signing.check(self.name, head)?;
         let base = head.map(|head| &head.commit);
         let indexes = match base {
-            Some(base) => cache.load(self.storage, self.name, base, intent.reads(Some(base))).await?,
+            Some(base) => {
+                cache
+                    .load(self.storage, self.name, base, intent.reads(Some(base)))
+                    .await?
+            }
             None => Default::default(),
         };
         let (base, intent) = (base.cloned(), intent.clone());
@@ -256,18 +311,32 @@ impl Suite<'_> {
     }
 
     /// Stores what the new head is going to name, and renders the head.
-    async fn prepare(&self, plan: Plan, head: Option<&Head>, by: &Authorship) -> Result<Box<Committed>, Error> {
+    async fn prepare(
+        &self,
+        plan: Plan,
+        head: Option<&Head>,
+        by: &Authorship,
+    ) -> Result<Box<Committed>, Error> {
         let base = head.map(|head| head.commit.clone());
         let settings = plan.settings.clone();
         let changes = plan.changes.clone();
         let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        let Indexes { described, files } = compute(move || Indexes::build(plan, base.as_ref(), threads)).await;
+        let Indexes { described, files } =
+            compute(move || Indexes::build(plan, base.as_ref(), threads)).await;
         let writes = files.iter().map(|file| async move {
             let key = pool::in_suite(self.name, &file.by_hash_path());
-            self.put_immutable(&key, file.bytes.clone(), file.stored.sha256).await
+            self.put_immutable(&key, file.bytes.clone(), file.stored.sha256)
+                .await
         });
-        let written: Vec<_> = stream::iter(writes).buffer_unordered(CONCURRENT_WRITES).try_collect().await?;
-        let store_time = written.into_iter().chain([head.and_then(|head| head.store_time)]).flatten().max();
+        let written: Vec<_> = stream::iter(writes)
+            .buffer_unordered(CONCURRENT_WRITES)
+            .try_collect()
+            .await?;
+        let store_time = written
+            .into_iter()
+            .chain([head.and_then(|head| head.store_time)])
+            .flatten()
+            .max();
         let commit = Commit {
             format: Commit::FORMAT,
             parent: head.map(|head| head.id),
@@ -280,21 +349,42 @@ impl Suite<'_> {
             indexes: described,
         };
         let (bytes, id) = commit.to_bytes();
-        self.put_immutable(&pool::commit_key(self.name, &id), bytes.into(), id).await?;
+        self.put_immutable(&pool::commit_key(self.name, &id), bytes.into(), id)
+            .await?;
         let release = render(self.name, &commit, &id, self.signing).await?;
-        Ok(Box::new(Committed { id, commit, etag: None, release, files }))
+        Ok(Box::new(Committed {
+            id,
+            commit,
+            etag: None,
+            release,
+            files,
+        }))
     }
 
     /// Writes an object whose name is its content's digest; returns the store's clock. To write it twice does no harm, and
     /// shows whoever collects garbage that it is in use again.
-    async fn put_immutable(&self, key: &str, bytes: Bytes, sha256: Sha256) -> Result<Option<Timestamp>, Error> {
+    async fn put_immutable(
+        &self,
+        key: &str,
+        bytes: Bytes,
+        sha256: Sha256,
+    ) -> Result<Option<Timestamp>, Error> {
         let mut options = PutOptions::new(PutMode::Overwrite);
         options.sha256 = Some(sha256.0);
         options.cache_control = Some("public, max-age=31536000, immutable");
-        Ok(self.storage.put(key, Payload::Bytes(bytes), options).await?.date)
+        Ok(self
+            .storage
+            .put(key, Payload::Bytes(bytes), options)
+            .await?
+            .date)
     }
 
-    async fn move_head(&self, old: Option<&Head>, single_writer: bool, new: &Rendered) -> Result<PutReply, s3_storage::Error> {
+    async fn move_head(
+        &self,
+        old: Option<&Head>,
+        single_writer: bool,
+        new: &Rendered,
+    ) -> Result<PutReply, s3_storage::Error> {
         let mode = match old {
             _ if single_writer => PutMode::Overwrite,
             Some(old) => PutMode::Update(old.etag.clone()),
@@ -305,7 +395,13 @@ impl Suite<'_> {
         options.sha256 = Some(Sha256::of(&bytes).0);
         options.content_type = Some("text/plain; charset=utf-8");
         options.cache_control = Some("no-cache");
-        self.storage.put(&head_key(self.name, new.signed.is_some()), Payload::Bytes(bytes), options).await
+        self.storage
+            .put(
+                &head_key(self.name, new.signed.is_some()),
+                Payload::Bytes(bytes),
+                options,
+            )
+            .await
     }
 }
 
@@ -325,12 +421,18 @@ fn date_of(store_time: Timestamp, parent: Option<&Head>) -> Timestamp {
 ///
 /// # Errors
 /// Those of the signer.
-pub async fn render(suite: &SuiteName, commit: &Commit, id: &Sha256, signing: &Signing) -> Result<Rendered, Error> {
+pub async fn render(
+    suite: &SuiteName,
+    commit: &Commit,
+    id: &Sha256,
+    signing: &Signing,
+) -> Result<Rendered, Error> {
     let release = release::render(suite, commit, id);
     let signed = match signing {
         Signing::Unsigned => None,
         Signing::Key { signer, .. } => {
-            let time = SignatureTime::try_from(commit.time.as_second()).map_err(|_| Error::NoStoreTime)?;
+            let time =
+                SignatureTime::try_from(commit.time.as_second()).map_err(|_| Error::NoStoreTime)?;
             Some(signer.sign(&release, time).await?)
         }
     };
@@ -347,6 +449,8 @@ async fn compute<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -
 
 /// The pause before the next attempt: longer each time, and of random length, so that a crowd spreads out.
 fn pause(attempts: u32) -> Duration {
-    let longest = FIRST_PAUSE.saturating_mul(1 << attempts.min(7)).min(LONGEST_PAUSE);
+    let longest = FIRST_PAUSE
+        .saturating_mul(1 << attempts.min(7))
+        .min(LONGEST_PAUSE);
     longest.mul_f64(fastrand::f64())
 }

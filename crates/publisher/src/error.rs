@@ -1,6 +1,9 @@
 //! What can go wrong, and what to do next. Each error maps to one exit code.
 
-use deb_index::{commit::CommitError, deb::DebError, digest::Sha256, name::SuiteName, plan::PlanError, release::ReleaseError};
+use deb_index::{
+    commit::CommitError, deb::DebError, digest::Sha256, name::SuiteName, plan::PlanError,
+    release::ReleaseError,
+};
 use repo_signing::{CertificateError, GenerateError, KeyFileError, SignError, VerifyError};
 use s3_storage::ErrorKind;
 
@@ -136,7 +139,9 @@ pub enum Error {
     #[error("the store sends no Date header, so the repository cannot be dated")]
     NoStoreTime,
     /// The race for the head was lost too often.
-    #[error("other publishers won the race for suite {suite} {attempts} times; nothing was changed")]
+    #[error(
+        "other publishers won the race for suite {suite} {attempts} times; nothing was changed"
+    )]
     Contention {
         /// The suite.
         suite: SuiteName,
@@ -144,7 +149,9 @@ pub enum Error {
         attempts: u32,
     },
     /// The head was written, but the store never said so.
-    #[error("suite {suite}: the store did not answer, so it is not known whether the change took effect: {source}")]
+    #[error(
+        "suite {suite}: the store did not answer, so it is not known whether the change took effect: {source}"
+    )]
     Unknown {
         /// The suite.
         suite: SuiteName,
@@ -166,7 +173,9 @@ impl Error {
             Self::Plan(error) if error.is_conflict() => 3,
             Self::Taken { .. } => 3,
             Self::Plan(
-                PlanError::DropsArchitecture(_) | PlanError::ForeignArchitecture { .. } | PlanError::AllIsNone,
+                PlanError::DropsArchitecture(_)
+                | PlanError::ForeignArchitecture { .. }
+                | PlanError::AllIsNone,
             )
             | Self::Usage(_) => 2,
             Self::NotFound(_) | Self::NoFile(_) => 4,
@@ -182,23 +191,40 @@ impl Error {
                 "give the new build a higher version, or pass --replace if the old one must go"
             }
             Self::Plan(PlanError::Clash { .. }) => "give each version once",
-            Self::Plan(PlanError::ForeignArchitecture { .. }) => "add the architecture to --architectures",
-            Self::Deb { .. } => "check that the build finished and that the file was copied whole (dpkg-deb --info FILE)",
+            Self::Plan(PlanError::ForeignArchitecture { .. }) => {
+                "add the architecture to --architectures"
+            }
+            Self::Deb { .. } => {
+                "check that the build finished and that the file was copied whole (dpkg-deb --info FILE)"
+            }
             Self::NoFile(_) => "give .deb files, folders that hold some, or quoted globs",
             Self::Untrusted { .. } => {
                 "if another key signs this suite, give its public part with --keyring; if nobody should have written to \
                  the bucket, find out who did before you publish"
             }
-            Self::NotAccepted { .. } => "sign with a key that the suite accepts, or clients will refuse it",
+            Self::NotAccepted { .. } => {
+                "sign with a key that the suite accepts, or clients will refuse it"
+            }
             Self::SignatureMissing { .. } => {
                 "somebody deleted it: restore it from the bucket's version history, then publish again"
             }
-            Self::NoKey { is_signed: false, .. } => {
+            Self::NoKey {
+                is_signed: false, ..
+            } => {
                 "make one with `debucket key generate` and pass --sign-key FILE (or set DEBUCKET_SIGN_KEY), or pass --unsigned"
             }
-            Self::NoKey { is_signed: true, .. } => "the suite is signed: pass its key with --sign-key FILE (or set DEBUCKET_SIGN_KEY)",
-            Self::SuiteIsUnsigned { .. } => "pass --unsigned to go on like that, or publish signed into a new suite",
-            Self::Release { source: ReleaseError::NotOurs, .. } => {
+            Self::NoKey {
+                is_signed: true, ..
+            } => {
+                "the suite is signed: pass its key with --sign-key FILE (or set DEBUCKET_SIGN_KEY)"
+            }
+            Self::SuiteIsUnsigned { .. } => {
+                "pass --unsigned to go on like that, or publish signed into a new suite"
+            }
+            Self::Release {
+                source: ReleaseError::NotOurs,
+                ..
+            } => {
                 "another tool wrote this suite; publish into a new suite (--suite) or another prefix"
             }
             Self::Release { .. } | Self::Commit { .. } | Self::Damaged { .. } => {
@@ -209,7 +235,9 @@ impl Error {
                  only one publisher ever runs at a time"
             }
             Self::Contention { .. } => "run the same command again",
-            Self::Unknown { .. } => "run the same command again: it changes nothing if the change is there",
+            Self::Unknown { .. } => {
+                "run the same command again: it changes nothing if the change is there"
+            }
             _ => return None,
         };
         Some(advice.to_owned())
@@ -218,16 +246,28 @@ impl Error {
 
 fn storage_advice(error: &s3_storage::Error) -> Option<String> {
     let advice = match error.kind() {
-        ErrorKind::NoSuchBucket => "check --repo (or DEBUCKET_REPO), --region and --endpoint-url; debucket does not create buckets",
-        ErrorKind::PermissionDenied => "`debucket client-config --policy publisher` prints the least IAM policy that is needed",
-        ErrorKind::BadCredentials => "check the credentials: `aws sts get-caller-identity` shows whose they are",
+        ErrorKind::NoSuchBucket => {
+            "check --repo (or DEBUCKET_REPO), --region and --endpoint-url; debucket does not create buckets"
+        }
+        ErrorKind::PermissionDenied => {
+            "`debucket client-config --policy publisher` prints the least IAM policy that is needed"
+        }
+        ErrorKind::BadCredentials => {
+            "check the credentials: `aws sts get-caller-identity` shows whose they are"
+        }
         ErrorKind::NoCredentials => {
             "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, choose a profile with --profile, or run where a role is attached"
         }
         ErrorKind::ClockSkew => "set this machine's clock (timedatectl set-ntp true)",
-        ErrorKind::Connect | ErrorKind::Timeout => "check --endpoint-url, the network and the proxy; then run the same command again",
-        ErrorKind::Throttled | ErrorKind::Unavailable | ErrorKind::Truncated => "run the same command again later",
-        ErrorKind::LocalFile | ErrorKind::ChecksumMismatch => "the file may have changed while it was sent: run the same command again",
+        ErrorKind::Connect | ErrorKind::Timeout => {
+            "check --endpoint-url, the network and the proxy; then run the same command again"
+        }
+        ErrorKind::Throttled | ErrorKind::Unavailable | ErrorKind::Truncated => {
+            "run the same command again later"
+        }
+        ErrorKind::LocalFile | ErrorKind::ChecksumMismatch => {
+            "the file may have changed while it was sent: run the same command again"
+        }
         _ => return None,
     };
     Some(advice.to_owned())

@@ -63,17 +63,35 @@ enum Content<'a> {
 /// # Errors
 /// Those of the store. The repository is whole all the same; the next publisher brings the followers up.
 pub async fn bring_up(leader: &Leader<'_>) -> Result<(), Error> {
-    let mut stale = stream::iter(followers(leader).into_iter().map(|follower| examine(leader, follower)));
-    let mut work: Vec<_> = stale.by_ref().buffer_unordered(CONCURRENT).try_filter_map(async |found| Ok(found)).try_collect().await?;
+    let mut stale = stream::iter(
+        followers(leader)
+            .into_iter()
+            .map(|follower| examine(leader, follower)),
+    );
+    let mut work: Vec<_> = stale
+        .by_ref()
+        .buffer_unordered(CONCURRENT)
+        .try_filter_map(async |found| Ok(found))
+        .try_collect()
+        .await?;
     for _ in 0..ROUNDS {
         if work.is_empty() || !leads(leader).await? {
             return Ok(());
         }
-        let writes = work.into_iter().map(|(follower, mode)| write(leader, follower, mode));
-        let lost: Vec<Follower<'_>> =
-            stream::iter(writes).buffer_unordered(CONCURRENT).try_filter_map(async |lost| Ok(lost)).try_collect().await?;
+        let writes = work
+            .into_iter()
+            .map(|(follower, mode)| write(leader, follower, mode));
+        let lost: Vec<Follower<'_>> = stream::iter(writes)
+            .buffer_unordered(CONCURRENT)
+            .try_filter_map(async |lost| Ok(lost))
+            .try_collect()
+            .await?;
         let again = lost.into_iter().map(|follower| examine(leader, follower));
-        work = stream::iter(again).buffer_unordered(CONCURRENT).try_filter_map(async |found| Ok(found)).try_collect().await?;
+        work = stream::iter(again)
+            .buffer_unordered(CONCURRENT)
+            .try_filter_map(async |found| Ok(found))
+            .try_collect()
+            .await?;
     }
     Ok(())
 }
@@ -84,25 +102,54 @@ fn followers<'a>(leader: &Leader<'a>) -> Vec<Follower<'a>> {
     for index in &leader.commit.indexes {
         for (format, stored) in &index.files {
             followers.push(Follower {
-                key: key(&pool::index_path(&index.component, &index.architecture, Some(*format))),
+                key: key(&pool::index_path(
+                    &index.component,
+                    &index.architecture,
+                    Some(*format),
+                )),
                 follows: stored.sha256,
-                content: Content::Stored(key(&pool::by_hash_path(&index.component, &index.architecture, &stored.sha256)), *stored),
+                content: Content::Stored(
+                    key(&pool::by_hash_path(
+                        &index.component,
+                        &index.architecture,
+                        &stored.sha256,
+                    )),
+                    *stored,
+                ),
             });
         }
     }
     if let Some(signed) = &leader.release.signed {
         let release = &leader.release.release;
         let follows = Sha256::of(release);
-        followers.push(Follower { key: key("Release"), follows, content: Content::Here(release) });
-        followers.push(Follower { key: key("Release.gpg"), follows, content: Content::Here(&signed.detached) });
+        followers.push(Follower {
+            key: key("Release"),
+            follows,
+            content: Content::Here(release),
+        });
+        followers.push(Follower {
+            key: key("Release.gpg"),
+            follows,
+            content: Content::Here(&signed.detached),
+        });
     }
     followers
 }
 
 /// Returns `follower` and the condition for writing it, if it is not up.
-async fn examine<'a>(leader: &Leader<'_>, follower: Follower<'a>) -> Result<Option<(Follower<'a>, PutMode)>, Error> {
+async fn examine<'a>(
+    leader: &Leader<'_>,
+    follower: Follower<'a>,
+) -> Result<Option<(Follower<'a>, PutMode)>, Error> {
     match leader.storage.head(&follower.key).await {
-        Ok(meta) if meta.metadata.get(FOLLOWS).is_some_and(|digest| *digest == follower.follows.to_string()) => Ok(None),
+        Ok(meta)
+            if meta
+                .metadata
+                .get(FOLLOWS)
+                .is_some_and(|digest| *digest == follower.follows.to_string()) =>
+        {
+            Ok(None)
+        }
         Ok(meta) => Ok(Some((follower, PutMode::Update(meta.etag)))),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(Some((follower, PutMode::Create))),
         Err(error) => Err(error.into()),
@@ -110,23 +157,49 @@ async fn examine<'a>(leader: &Leader<'_>, follower: Follower<'a>) -> Result<Opti
 }
 
 async fn leads(leader: &Leader<'_>) -> Result<bool, Error> {
-    let head = leader.storage.head(&head_key(leader.suite, leader.release.signed.is_some())).await?;
+    let head = leader
+        .storage
+        .head(&head_key(leader.suite, leader.release.signed.is_some()))
+        .await?;
     Ok(head.etag == *leader.etag)
 }
 
 /// Writes `follower`; returns it if somebody else wrote first.
-async fn write<'a>(leader: &Leader<'_>, follower: Follower<'a>, mode: PutMode) -> Result<Option<Follower<'a>>, Error> {
+async fn write<'a>(
+    leader: &Leader<'_>,
+    follower: Follower<'a>,
+    mode: PutMode,
+) -> Result<Option<Follower<'a>>, Error> {
     let bytes = match &follower.content {
         Content::Here(bytes) => Bytes::copy_from_slice(bytes),
-        Content::Stored(key, stored) => snapshot::read_stored(leader.storage, leader.suite, key, stored).await?,
+        Content::Stored(key, stored) => {
+            snapshot::read_stored(leader.storage, leader.suite, key, stored).await?
+        }
     };
-    let mut options = PutOptions::new(if leader.single_writer { PutMode::Overwrite } else { mode });
+    let mut options = PutOptions::new(if leader.single_writer {
+        PutMode::Overwrite
+    } else {
+        mode
+    });
     options.sha256 = Some(Sha256::of(&bytes).0);
     options.cache_control = Some("no-cache");
-    options.metadata.insert(FOLLOWS.to_owned(), follower.follows.to_string());
-    match leader.storage.put(&follower.key, Payload::Bytes(bytes), options).await {
+    options
+        .metadata
+        .insert(FOLLOWS.to_owned(), follower.follows.to_string());
+    match leader
+        .storage
+        .put(&follower.key, Payload::Bytes(bytes), options)
+        .await
+    {
         Ok(_) => Ok(None),
-        Err(error) if matches!(error.kind(), ErrorKind::PreconditionFailed | ErrorKind::Conflict) => Ok(Some(follower)),
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::PreconditionFailed | ErrorKind::Conflict
+            ) =>
+        {
+            Ok(Some(follower))
+        }
         Err(error) => Err(error.into()),
     }
 }

@@ -61,17 +61,26 @@ pub struct WriteOptions {
 #[command(next_help_heading = "Repository")]
 pub struct SuiteOption {
     /// The suite
-    #[arg(long, default_value = "stable", env = "DEBUCKET_SUITE", visible_alias = "codename")]
+    #[arg(
+        long,
+        default_value = "stable",
+        env = "DEBUCKET_SUITE",
+        visible_alias = "codename"
+    )]
     pub suite: SuiteName,
 }
 
 impl WriteOptions {
     fn sse(&self) -> Result<Sse, Error> {
         match (self.sse.as_deref(), &self.sse_kms_key_id) {
-            (Some("AES256"), Some(_)) => Err(Error::Usage("--sse-kms-key-id goes with --sse aws:kms".into())),
+            (Some("AES256"), Some(_)) => Err(Error::Usage(
+                "--sse-kms-key-id goes with --sse aws:kms".into(),
+            )),
             (Some("AES256"), None) => Ok(Sse::S3),
             (None, None) => Ok(Sse::BucketDefault),
-            (_, key_id) => Ok(Sse::Kms { key_id: key_id.clone() }),
+            (_, key_id) => Ok(Sse::Kms {
+                key_id: key_id.clone(),
+            }),
         }
     }
 }
@@ -84,16 +93,23 @@ impl StoreOptions {
     pub fn url(&self) -> Result<RepositoryUrl, Error> {
         match (&self.repo, &self.bucket) {
             (_, Some(bucket)) => {
-                RepositoryUrl::new(bucket, self.prefix.as_deref().unwrap_or_default()).map_err(Error::Usage)
+                RepositoryUrl::new(bucket, self.prefix.as_deref().unwrap_or_default())
+                    .map_err(Error::Usage)
             }
             (Some(url), None) => Ok(url.clone()),
-            (None, None) => Err(Error::Usage("which repository? Give --repo s3://BUCKET[/PREFIX] or set DEBUCKET_REPO".into())),
+            (None, None) => Err(Error::Usage(
+                "which repository? Give --repo s3://BUCKET[/PREFIX] or set DEBUCKET_REPO".into(),
+            )),
         }
     }
 
     /// The URL of an S3-compatible store, as the options or the environment have it; none for AWS.
     pub fn endpoint(&self) -> Option<String> {
-        let variable = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
+        let variable = |name| {
+            std::env::var(name)
+                .ok()
+                .filter(|value: &String| !value.is_empty())
+        };
         self.endpoint_url
             .clone()
             .or_else(|| variable("AWS_ENDPOINT_URL_S3"))
@@ -102,8 +118,15 @@ impl StoreOptions {
 
     /// The region, as the options or the environment have it.
     pub fn region(&self) -> Option<String> {
-        let variable = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
-        self.region.clone().or_else(|| variable("AWS_REGION")).or_else(|| variable("AWS_DEFAULT_REGION"))
+        let variable = |name| {
+            std::env::var(name)
+                .ok()
+                .filter(|value: &String| !value.is_empty())
+        };
+        self.region
+            .clone()
+            .or_else(|| variable("AWS_REGION"))
+            .or_else(|| variable("AWS_DEFAULT_REGION"))
     }
 
     /// Whether the bucket goes into the path, where the options say so.
@@ -127,8 +150,17 @@ impl StoreOptions {
     ///
     /// # Errors
     /// A configuration that makes no sense.
-    pub async fn open_for_writing(&self, write: &WriteOptions) -> Result<std::sync::Arc<dyn Storage>, Error> {
-        self.url()?.open(S3Config { acl: write.acl, sse: write.sse()?, ..self.config() }).await
+    pub async fn open_for_writing(
+        &self,
+        write: &WriteOptions,
+    ) -> Result<std::sync::Arc<dyn Storage>, Error> {
+        self.url()?
+            .open(S3Config {
+                acl: write.acl,
+                sse: write.sse()?,
+                ..self.config()
+            })
+            .await
     }
 
     fn config(&self) -> S3Config {

@@ -55,7 +55,11 @@ pub struct Published {
 
 impl Publication<'_> {
     fn suite(&self) -> Suite<'_> {
-        Suite { storage: self.storage, name: self.suite, signing: self.signing }
+        Suite {
+            storage: self.storage,
+            name: self.suite,
+            signing: self.signing,
+        }
     }
 
     /// Plans without writing anything.
@@ -63,11 +67,18 @@ impl Publication<'_> {
     /// # Errors
     /// Conflicts, and those of reading.
     pub async fn preview(&mut self) -> Result<Preview, Error> {
-        self.intent.additions = self.files.iter().map(|file| file.addition.clone()).collect();
+        self.intent.additions = self
+            .files
+            .iter()
+            .map(|file| file.addition.clone())
+            .collect();
         self.intent.signing_keys = self.signing.fingerprints();
         self.intent.deduplicate()?;
         let head = snapshot::read_head(self.storage, self.suite, &self.signing.trust()).await?;
-        let plan = self.suite().plan(&self.intent, head.as_ref(), &mut IndexCache::default()).await?;
+        let plan = self
+            .suite()
+            .plan(&self.intent, head.as_ref(), &mut IndexCache::default())
+            .await?;
         Ok(Preview { head, plan })
     }
 
@@ -77,8 +88,13 @@ impl Publication<'_> {
     ///
     /// # Errors
     /// Those of the store, and conflicts with whoever was faster. The suite is as it was then.
-    pub async fn publish(mut self, preview: Preview, progress: impl Fn(&PackageFile) -> Option<Progress>) -> Result<Published, Error> {
-        self.require_conditional_writes(preview.head.as_ref()).await?;
+    pub async fn publish(
+        mut self,
+        preview: Preview,
+        progress: impl Fn(&PackageFile) -> Option<Progress>,
+    ) -> Result<Published, Error> {
+        self.require_conditional_writes(preview.head.as_ref())
+            .await?;
         self.upload(&preview.plan, progress).await?;
         drop(preview);
         let outcome = self.suite().commit(&self.intent, &self.by).await?;
@@ -99,10 +115,16 @@ impl Publication<'_> {
     }
 
     /// Uploads what the plan adds, and notes the keys where it came to lie.
-    async fn upload(&mut self, plan: &Plan, progress: impl Fn(&PackageFile) -> Option<Progress>) -> Result<(), Error> {
+    async fn upload(
+        &mut self,
+        plan: &Plan,
+        progress: impl Fn(&PackageFile) -> Option<Progress>,
+    ) -> Result<(), Error> {
         let is_needed = |file: &&PackageFile| {
             let addition = &file.addition;
-            plan.changes.iter().any(|change| change.filename == addition.filename && change.sha256 == addition.sha256())
+            plan.changes.iter().any(|change| {
+                change.filename == addition.filename && change.sha256 == addition.sha256()
+            })
         };
         let (storage, replace) = (self.storage, self.intent.replace);
         let uploads = self.files.iter().filter(is_needed).map(|file| {
@@ -112,7 +134,10 @@ impl Publication<'_> {
                 Ok::<_, Error>((file.addition.filename.clone(), key))
             }
         });
-        let moved: Vec<_> = stream::iter(uploads.collect::<Vec<_>>()).buffer_unordered(CONCURRENT_UPLOADS).try_collect().await?;
+        let moved: Vec<_> = stream::iter(uploads.collect::<Vec<_>>())
+            .buffer_unordered(CONCURRENT_UPLOADS)
+            .try_collect()
+            .await?;
         for addition in &mut self.intent.additions {
             if let Some((_, key)) = moved.iter().find(|(own, _)| *own == addition.filename) {
                 addition.filename.clone_from(key);
@@ -126,7 +151,15 @@ impl Publication<'_> {
         let rendered;
         let (etag, commit, release) = match outcome {
             Outcome::Committed(committed) => {
-                let Committed { etag: Some(etag), commit, release, .. } = &**committed else { return Ok(()) };
+                let Committed {
+                    etag: Some(etag),
+                    commit,
+                    release,
+                    ..
+                } = &**committed
+                else {
+                    return Ok(());
+                };
                 (etag, commit, release)
             }
             Outcome::Unchanged(head) => {
@@ -135,6 +168,14 @@ impl Publication<'_> {
             }
         };
         let (storage, suite, single_writer) = (self.storage, self.suite, self.intent.single_writer);
-        followers::bring_up(&Leader { storage, suite, etag, commit, release, single_writer }).await
+        followers::bring_up(&Leader {
+            storage,
+            suite,
+            etag,
+            commit,
+            release,
+            single_writer,
+        })
+        .await
     }
 }

@@ -35,7 +35,7 @@ const CONCURRENT_READS: usize = 8;
 pub enum Trust {
     /// Only heads signed by one of these keys, and unsigned suites.
     Keyring(Keyring),
-    /// Any: for reading where no key is at hand. Nothing is ever built on such a head.
+    /// Any: for reading where no key is at hand, and for a publisher without one, which builds on unsigned heads only.
     Unchecked,
 }
 
@@ -67,15 +67,26 @@ pub fn head_key(suite: &SuiteName, is_signed: bool) -> String {
 ///
 /// # Errors
 /// Those of the store; a head, or a commit, that cannot be trusted or understood.
-pub async fn read_head(storage: &dyn Storage, suite: &SuiteName, trust: &Trust) -> Result<Option<Head>, Error> {
-    let untrusted = |source| Error::Untrusted { suite: suite.clone(), source };
+pub async fn read_head(
+    storage: &dyn Storage,
+    suite: &SuiteName,
+    trust: &Trust,
+) -> Result<Option<Head>, Error> {
+    let untrusted = |source| Error::Untrusted {
+        suite: suite.clone(),
+        source,
+    };
     let (object, release, signer) = match find(storage, &head_key(suite, true)).await? {
         Some((object, bytes)) => match trust {
             Trust::Keyring(keyring) => {
                 let verified = keyring.verify_inrelease(&bytes).map_err(untrusted)?;
                 (object, verified.release, Some(Some(verified.signer)))
             }
-            Trust::Unchecked => (object, repo_signing::unverified_text(&bytes).map_err(untrusted)?, Some(None)),
+            Trust::Unchecked => (
+                object,
+                repo_signing::unverified_text(&bytes).map_err(untrusted)?,
+                Some(None),
+            ),
         },
         None => match find(storage, &head_key(suite, false)).await? {
             Some((object, bytes)) => (object, bytes.to_vec(), None),
@@ -83,26 +94,48 @@ pub async fn read_head(storage: &dyn Storage, suite: &SuiteName, trust: &Trust) 
         },
     };
     let Release { date, commit: id } =
-        Release::parse(&release).map_err(|source| Error::Release { suite: suite.clone(), source })?;
+        Release::parse(&release).map_err(|source| Error::Release {
+            suite: suite.clone(),
+            source,
+        })?;
     let commit = read_commit(storage, suite, &id).await?;
     check_signer(suite, &commit, signer.as_ref())?;
     let (etag, store_time) = (object.etag, object.date);
-    Ok(Some(Head { etag, is_signed: signer.is_some(), release, date, id, commit, store_time }))
+    Ok(Some(Head {
+        etag,
+        is_signed: signer.is_some(),
+        release,
+        date,
+        id,
+        commit,
+        store_time,
+    }))
 }
 
 /// A head must be signed as its commit says. `signer`: none for an unsigned head, `Some(None)` for one that was not verified.
-fn check_signer(suite: &SuiteName, commit: &Commit, signer: Option<&Option<Fingerprint>>) -> Result<(), Error> {
+fn check_signer(
+    suite: &SuiteName,
+    commit: &Commit,
+    signer: Option<&Option<Fingerprint>>,
+) -> Result<(), Error> {
     let accepted = &commit.settings.signing_keys;
     match signer {
-        None if !accepted.is_empty() => Err(Error::SignatureMissing { suite: suite.clone() }),
-        Some(Some(signer)) if !accepted.contains(&signer.to_string()) => {
-            Err(Error::NotAccepted { suite: suite.clone(), key: signer.to_string(), accepted: accepted.clone() })
-        }
+        None if !accepted.is_empty() => Err(Error::SignatureMissing {
+            suite: suite.clone(),
+        }),
+        Some(Some(signer)) if !accepted.contains(&signer.to_string()) => Err(Error::NotAccepted {
+            suite: suite.clone(),
+            key: signer.to_string(),
+            accepted: accepted.clone(),
+        }),
         _ => Ok(()),
     }
 }
 
-async fn find(storage: &dyn Storage, key: &str) -> Result<Option<(s3_storage::ObjectMeta, Bytes)>, Error> {
+async fn find(
+    storage: &dyn Storage,
+    key: &str,
+) -> Result<Option<(s3_storage::ObjectMeta, Bytes)>, Error> {
     match storage.get_bytes(key, METADATA_LIMIT).await {
         Ok(found) => Ok(Some(found)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -114,16 +147,30 @@ async fn find(storage: &dyn Storage, key: &str) -> Result<Option<(s3_storage::Ob
 ///
 /// # Errors
 /// Those of the store; a commit that is not the one that its name says.
-pub async fn read_commit(storage: &dyn Storage, suite: &SuiteName, id: &Sha256) -> Result<Commit, Error> {
+pub async fn read_commit(
+    storage: &dyn Storage,
+    suite: &SuiteName,
+    id: &Sha256,
+) -> Result<Commit, Error> {
     let key = pool::commit_key(suite, id);
-    let (_, bytes) = storage.get_bytes(&key, METADATA_LIMIT).await.map_err(|error| missing_is_damage(suite, error))?;
-    Commit::parse(id, &bytes).map_err(|source| Error::Commit { suite: suite.clone(), id: *id, source })
+    let (_, bytes) = storage
+        .get_bytes(&key, METADATA_LIMIT)
+        .await
+        .map_err(|error| missing_is_damage(suite, error))?;
+    Commit::parse(id, &bytes).map_err(|source| Error::Commit {
+        suite: suite.clone(),
+        id: *id,
+        source,
+    })
 }
 
 /// What the head names is never missing in a whole repository.
 fn missing_is_damage(suite: &SuiteName, error: s3_storage::Error) -> Error {
     if error.kind() == ErrorKind::NotFound {
-        return Error::Damaged { suite: suite.clone(), reason: format!("{} is missing", error.key()) };
+        return Error::Damaged {
+            suite: suite.clone(),
+            reason: format!("{} is missing", error.key()),
+        };
     }
     error.into()
 }
@@ -155,20 +202,44 @@ impl IndexCache {
                 Ok::<_, Error>((id, index.plain.sha256, plain))
             })
         });
-        let loaded: Vec<_> = stream::iter(reads.collect::<Vec<_>>()).buffered(CONCURRENT_READS).try_collect().await?;
-        self.0 = loaded.iter().map(|(_, sha256, plain)| (*sha256, plain.clone())).collect();
-        Ok(loaded.into_iter().map(|(id, _, plain)| (id, plain)).collect())
+        let loaded: Vec<_> = stream::iter(reads.collect::<Vec<_>>())
+            .buffered(CONCURRENT_READS)
+            .try_collect()
+            .await?;
+        self.0 = loaded
+            .iter()
+            .map(|(_, sha256, plain)| (*sha256, plain.clone()))
+            .collect();
+        Ok(loaded
+            .into_iter()
+            .map(|(id, _, plain)| (id, plain))
+            .collect())
     }
 }
 
 /// Reads an index in the format that is quickest to unpack.
-async fn read_index(storage: &dyn Storage, suite: &SuiteName, index: &Index) -> Result<Bytes, Error> {
-    let damaged = |reason: String| Error::Damaged { suite: suite.clone(), reason };
-    let quickest = [Format::Zst, Format::Gz, Format::Xz].into_iter().find_map(|format| Some((format, index.files.get(&format)?)));
-    let Some((format, stored)) = quickest else {
-        return Err(damaged(format!("the index of {} for {} has no file", index.component, index.architecture)));
+async fn read_index(
+    storage: &dyn Storage,
+    suite: &SuiteName,
+    index: &Index,
+) -> Result<Bytes, Error> {
+    let damaged = |reason: String| Error::Damaged {
+        suite: suite.clone(),
+        reason,
     };
-    let key = pool::in_suite(suite, &pool::by_hash_path(&index.component, &index.architecture, &stored.sha256));
+    let quickest = [Format::Zst, Format::Gz, Format::Xz]
+        .into_iter()
+        .find_map(|format| Some((format, index.files.get(&format)?)));
+    let Some((format, stored)) = quickest else {
+        return Err(damaged(format!(
+            "the index of {} for {} has no file",
+            index.component, index.architecture
+        )));
+    };
+    let key = pool::in_suite(
+        suite,
+        &pool::by_hash_path(&index.component, &index.architecture, &stored.sha256),
+    );
     let bytes = read_stored(storage, suite, &key, stored).await?;
     let plain = compression::decompress(format, &bytes, index.plain.size)
         .map_err(|error| damaged(format!("{key} cannot be unpacked: {error}")))?;
@@ -179,11 +250,22 @@ async fn read_index(storage: &dyn Storage, suite: &SuiteName, index: &Index) -> 
 ///
 /// # Errors
 /// Those of the store; an object that is missing or has other content.
-pub async fn read_stored(storage: &dyn Storage, suite: &SuiteName, key: &str, stored: &Stored) -> Result<Bytes, Error> {
-    let (_, bytes) = storage.get_bytes(key, INDEX_LIMIT).await.map_err(|error| missing_is_damage(suite, error))?;
+pub async fn read_stored(
+    storage: &dyn Storage,
+    suite: &SuiteName,
+    key: &str,
+    stored: &Stored,
+) -> Result<Bytes, Error> {
+    let (_, bytes) = storage
+        .get_bytes(key, INDEX_LIMIT)
+        .await
+        .map_err(|error| missing_is_damage(suite, error))?;
     if Sha256::of(&bytes) != stored.sha256 {
         let reason = format!("{key} has other content than its name says");
-        return Err(Error::Damaged { suite: suite.clone(), reason });
+        return Err(Error::Damaged {
+            suite: suite.clone(),
+            reason,
+        });
     }
     Ok(bytes)
 }

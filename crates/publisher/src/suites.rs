@@ -13,15 +13,24 @@ pub async fn suites(storage: &dyn Storage) -> Result<Vec<SuiteName>, Error> {
     let mut found = Vec::new();
     let mut folders = vec!["dists/".to_owned()];
     while let Some(folder) = folders.pop() {
-        let ListPage { objects, prefixes, .. } = list_folder(storage, &folder).await?;
-        let is_head = |key: &str| matches!(key.strip_prefix(&folder), Some("InRelease" | "Release"));
+        let ListPage {
+            objects, prefixes, ..
+        } = list_folder(storage, &folder).await?;
+        let is_head =
+            |key: &str| matches!(key.strip_prefix(&folder), Some("InRelease" | "Release"));
         let is_suite = objects.iter().any(|object| is_head(&object.key));
-        let name = folder.strip_prefix("dists/").and_then(|name| name.strip_suffix('/'));
+        let name = folder
+            .strip_prefix("dists/")
+            .and_then(|name| name.strip_suffix('/'));
         if let (true, Some(Ok(name))) = (is_suite, name.map(str::parse)) {
             found.push(name);
         }
         // What is inside an index's folder, or a history, is no suite.
-        folders.extend(prefixes.into_iter().filter(|prefix| !prefix.contains("/binary-") && !prefix.ends_with("/commits/")));
+        folders.extend(
+            prefixes
+                .into_iter()
+                .filter(|prefix| !prefix.contains("/binary-") && !prefix.ends_with("/commits/")),
+        );
     }
     found.sort();
     Ok(found)

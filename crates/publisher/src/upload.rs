@@ -14,7 +14,9 @@ use deb_index::{
     pool,
 };
 use futures::StreamExt as _;
-use s3_storage::{ErrorKind, GetOptions, GetReply, ObjectMeta, Payload, Progress, PutMode, PutOptions, Storage};
+use s3_storage::{
+    ErrorKind, GetOptions, GetReply, ObjectMeta, Payload, Progress, PutMode, PutOptions, Storage,
+};
 
 use crate::{
     error::Error,
@@ -40,43 +42,74 @@ pub struct PackageFile {
 ///
 /// # Errors
 /// Those of the store and of the file; [`Error::Taken`].
-pub async fn upload(storage: &dyn Storage, file: &PackageFile, replace: bool, progress: Option<Progress>) -> Result<String, Error> {
+pub async fn upload(
+    storage: &dyn Storage,
+    file: &PackageFile,
+    replace: bool,
+    progress: Option<Progress>,
+) -> Result<String, Error> {
     let addition = &file.addition;
     let own = &addition.filename;
     if create(storage, own, file, progress.clone()).await? {
         return Ok(own.clone());
     }
     if !replace && let Some(suite) = user_of(storage, own).await? {
-        return Err(Error::Taken { identity: addition.identity(), suite, key: own.clone() });
+        return Err(Error::Taken {
+            identity: addition.identity(),
+            suite,
+            key: own.clone(),
+        });
     }
     let other = pool::key_with_digest(own, &addition.sha256());
     if create(storage, &other, file, progress).await? {
         return Ok(other);
     }
-    Err(Error::Storage(s3_storage::Error::new(ErrorKind::ChecksumMismatch, "PutObject", other, "other content has the same digest")))
+    Err(Error::Storage(s3_storage::Error::new(
+        ErrorKind::ChecksumMismatch,
+        "PutObject",
+        other,
+        "other content has the same digest",
+    )))
 }
 
 /// Creates the object at `key`. Returns whether it has the file's content now; otherwise other content was there.
-async fn create(storage: &dyn Storage, key: &str, file: &PackageFile, progress: Option<Progress>) -> Result<bool, Error> {
+async fn create(
+    storage: &dyn Storage,
+    key: &str,
+    file: &PackageFile,
+    progress: Option<Progress>,
+) -> Result<bool, Error> {
     let (size, sha256) = (file.addition.deb.size(), file.addition.sha256());
     let mut options = PutOptions::new(PutMode::Create);
     options.sha256 = Some(sha256.0);
     options.content_type = Some("application/vnd.debian.binary-package");
     options.cache_control = Some("public, max-age=31536000, immutable");
-    options.metadata.insert(SHA256.to_owned(), sha256.to_string());
+    options
+        .metadata
+        .insert(SHA256.to_owned(), sha256.to_string());
     options.progress = progress;
     let mut failure = None;
     for _ in 0..TRIES {
         match storage.head(key).await {
-            Ok(there) => return Ok(there.size == size && content_of(storage, key, &there).await? == sha256),
+            Ok(there) => {
+                return Ok(there.size == size && content_of(storage, key, &there).await? == sha256);
+            }
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(error.into()),
         }
-        let payload = Payload::File { path: file.path.clone(), size };
+        let payload = Payload::File {
+            path: file.path.clone(),
+            size,
+        };
         match storage.put(key, payload, options.clone()).await {
             Ok(_) => return Ok(true),
             // Somebody else was first, or our own reply was lost: look at what is there.
-            Err(error) if matches!(error.kind(), ErrorKind::PreconditionFailed | ErrorKind::Conflict) || error.is_ambiguous() => {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::PreconditionFailed | ErrorKind::Conflict
+                ) || error.is_ambiguous() =>
+            {
                 failure = Some(error);
             }
             Err(error) => return Err(error.into()),
@@ -90,7 +123,10 @@ async fn create(storage: &dyn Storage, key: &str, file: &PackageFile, progress: 
 
 /// The digest of an object: as the store or its writer noted it, otherwise by reading it.
 async fn content_of(storage: &dyn Storage, key: &str, meta: &ObjectMeta) -> Result<Sha256, Error> {
-    let noted = meta.sha256.map(Sha256).or_else(|| meta.metadata.get(SHA256)?.parse().ok());
+    let noted = meta
+        .sha256
+        .map(Sha256)
+        .or_else(|| meta.metadata.get(SHA256)?.parse().ok());
     if let Some(sha256) = noted {
         return Ok(sha256);
     }
@@ -107,13 +143,23 @@ async fn content_of(storage: &dyn Storage, key: &str, meta: &ObjectMeta) -> Resu
 async fn user_of(storage: &dyn Storage, key: &str) -> Result<Option<SuiteName>, Error> {
     for suite in suites(storage).await? {
         // A head that nobody verified can make us refuse, but not accept, anything.
-        let Some(head) = snapshot::read_head(storage, &suite, &Trust::Unchecked).await? else { continue };
+        let Some(head) = snapshot::read_head(storage, &suite, &Trust::Unchecked).await? else {
+            continue;
+        };
         let ids = head.commit.indexes.iter().map(|index| IndexId {
             component: index.component.clone(),
             architecture: index.architecture.clone(),
         });
-        for (_, plain) in IndexCache::default().load(storage, &suite, &head.commit, ids).await? {
-            let uses = |index: Packages<'_>| index.entries().iter().any(|entry| entry.field("Filename") == Some(key));
+        for (_, plain) in IndexCache::default()
+            .load(storage, &suite, &head.commit, ids)
+            .await?
+        {
+            let uses = |index: Packages<'_>| {
+                index
+                    .entries()
+                    .iter()
+                    .any(|entry| entry.field("Filename") == Some(key))
+            };
             if Packages::parse(&plain).is_ok_and(uses) {
                 return Ok(Some(suite));
             }

@@ -31,22 +31,22 @@ use s3_storage::{Faulty, ManualClock, Memory, Storage};
 use tempfile::NamedTempFile;
 
 /// The store's time when a test begins.
-pub const START: i64 = 1_764_000_000;
+pub(crate) const START: i64 = 1_764_000_000;
 
 /// A bucket, and the store's clock.
-pub struct Repository {
-    pub bucket: Arc<Memory>,
-    pub clock: ManualClock,
+pub(crate) struct Repository {
+    pub(crate) bucket: Arc<Memory>,
+    pub(crate) clock: ManualClock,
 }
 
 /// A package in a file that lives as long as this.
-pub struct Package {
-    pub file: PackageFile,
+pub(crate) struct Package {
+    pub(crate) file: PackageFile,
     _content: NamedTempFile,
 }
 
 impl Repository {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let clock = ManualClock::new(Timestamp::from_second(START).unwrap());
         Self {
             bucket: Arc::new(Memory::with_clock(clock.clone())),
@@ -55,12 +55,12 @@ impl Repository {
     }
 
     /// Another process's way to the bucket, on which things can go wrong.
-    pub fn faulty(&self) -> Faulty<Arc<Memory>> {
+    pub(crate) fn faulty(&self) -> Faulty<Arc<Memory>> {
         Faulty::new(self.bucket.clone())
     }
 
     /// The suite's commits, newest first.
-    pub async fn history(&self) -> Vec<(Sha256, Commit)> {
+    pub(crate) async fn history(&self) -> Vec<(Sha256, Commit)> {
         let head = self.head().await;
         snapshot::history(self.bucket.as_ref(), &suite(), head.0)
             .try_collect()
@@ -78,7 +78,7 @@ impl Repository {
 
     /// What a client sees that starts at the head: every digest is checked, every file must be there.
     /// Returns name_version_architecture of all packages for amd64.
-    pub async fn check_as_client(&self) -> BTreeSet<String> {
+    pub(crate) async fn check_as_client(&self) -> BTreeSet<String> {
         let Some(release) = self.release() else {
             return BTreeSet::new();
         };
@@ -126,19 +126,19 @@ impl Repository {
     }
 
     /// The bytes of `Release` as the head has them.
-    pub fn release(&self) -> Option<Vec<u8>> {
+    pub(crate) fn release(&self) -> Option<Vec<u8>> {
         match self.bucket.read("dists/stable/InRelease") {
             Some(inrelease) => Some(repo_signing::unverified_text(&inrelease).unwrap()),
             None => self.bucket.read("dists/stable/Release").map(Into::into),
         }
     }
 
-    pub fn date(&self) -> Timestamp {
+    pub(crate) fn date(&self) -> Timestamp {
         Release::parse(&self.release().unwrap()).unwrap().date
     }
 
     /// Every follower has what the head says.
-    pub async fn check_followers(&self) {
+    pub(crate) async fn check_followers(&self) {
         let (_, commit) = self.head().await;
         for index in &commit.indexes {
             for (format, stored) in &index.files {
@@ -160,12 +160,12 @@ impl Repository {
     }
 }
 
-pub fn suite() -> SuiteName {
+pub(crate) fn suite() -> SuiteName {
     "stable".parse().unwrap()
 }
 
 /// A package for all architectures, whose file's content is `build`.
-pub fn package_of(name: &str, version: &str, build: &str) -> Package {
+pub(crate) fn package_of(name: &str, version: &str, build: &str) -> Package {
     let mut content = NamedTempFile::new().unwrap();
     content.write_all(build.as_bytes()).unwrap();
     let control =
@@ -194,12 +194,12 @@ pub fn package_of(name: &str, version: &str, build: &str) -> Package {
     }
 }
 
-pub fn package(name: &str) -> Package {
+pub(crate) fn package(name: &str) -> Package {
     package_of(name, "1.0", name)
 }
 
 /// A signing key that was made before the test begins.
-pub fn key() -> KeyFile {
+pub(crate) fn key() -> KeyFile {
     let created = SignatureTime::try_from(START - 3600).unwrap();
     let key = repo_signing::generate(
         "Test <test@example.com>",
@@ -211,14 +211,14 @@ pub fn key() -> KeyFile {
     KeyFile::from_bytes(key.secret.as_bytes(), None).unwrap()
 }
 
-pub fn signed(signer: KeyFile) -> Signing {
+pub(crate) fn signed(signer: KeyFile) -> Signing {
     Signing::Key {
         signer: Box::new(signer),
         keyring: Keyring::default(),
     }
 }
 
-pub async fn publish(
+pub(crate) async fn publish(
     storage: &dyn Storage,
     signing: &Signing,
     packages: &[&Package],
@@ -226,7 +226,7 @@ pub async fn publish(
     publish_as(storage, signing, packages, Intent::default()).await
 }
 
-pub async fn publish_as(
+pub(crate) async fn publish_as(
     storage: &dyn Storage,
     signing: &Signing,
     packages: &[&Package],
@@ -254,7 +254,7 @@ pub async fn publish_as(
 }
 
 /// The commit that was made.
-pub fn committed(published: Result<Published, Error>) -> Box<Committed> {
+pub(crate) fn committed(published: Result<Published, Error>) -> Box<Committed> {
     let published = published.unwrap();
     assert!(published.lagging.is_none(), "{:?}", published.lagging);
     match published.outcome {
@@ -263,6 +263,6 @@ pub fn committed(published: Result<Published, Error>) -> Box<Committed> {
     }
 }
 
-pub fn is_unchanged(published: Result<Published, Error>) -> bool {
+pub(crate) fn is_unchanged(published: Result<Published, Error>) -> bool {
     matches!(published.unwrap().outcome, Outcome::Unchanged(_))
 }

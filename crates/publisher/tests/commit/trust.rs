@@ -90,7 +90,10 @@ async fn a_suite_stays_signed_or_unsigned() {
     .await;
     assert!(matches!(
         result,
-        Err(Error::Untrusted { .. } | Error::NoKey { .. })
+        Err(Error::NoKey {
+            is_signed: true,
+            ..
+        })
     ));
 
     let repository = Repository::new();
