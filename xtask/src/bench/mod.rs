@@ -27,9 +27,9 @@ pub(crate) struct Bench {
     /// Only figures whose name contains this
     #[arg(long, value_name = "TEXT", default_value = "")]
     only: String,
-    /// The folder of the release programs [default: built now]
+    /// Use the release programs of this folder instead of building them
     #[arg(long, value_name = "DIR")]
-    programs: Option<PathBuf>,
+    bin_dir: Option<PathBuf>,
 }
 
 /// A figure and its target.
@@ -69,14 +69,14 @@ impl Figure {
 impl Bench {
     /// Builds for release, and measures with the xtask that was built: seeding a large suite takes long otherwise.
     pub(crate) fn run(&self) -> Result<()> {
-        let Some(folder) = &self.programs else {
+        let Some(folder) = &self.bin_dir else {
             let programs = build_all(Profile::Release)?;
             let folder = programs
                 .first()
                 .and_then(|program| program.parent())
                 .context("cargo built nothing")?;
             let mut again = std::process::Command::new(folder.join("xtask"));
-            again.arg("bench").arg("--programs").arg(folder);
+            again.arg("bench").arg("--bin-dir").arg(folder);
             again
                 .args(["--only", &self.only])
                 .args(self.check.then_some("--check"));
