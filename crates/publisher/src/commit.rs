@@ -200,6 +200,7 @@ impl Suite<'_> {
                 }
             }
             attempts += 1;
+            tracing::info!(suite = %self.name, attempts, "the head was not moved; planning again");
             tokio::time::sleep(pause(attempts)).await;
         }
     }
