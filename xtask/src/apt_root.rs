@@ -6,7 +6,6 @@
 //! a real machine, so this is exercised too.
 
 use std::{
-    collections::BTreeMap,
     fs,
     io::Write as _,
     os::unix::fs::symlink,
@@ -25,7 +24,6 @@ const SYSTEM_METHODS: &str = "/usr/lib/apt/methods";
 #[derive(Debug)]
 pub(crate) struct AptRoot {
     folder: PathBuf,
-    environment: BTreeMap<String, String>,
 }
 
 /// What an apt run left behind, with the conversation between apt and its methods kept apart.
@@ -58,10 +56,7 @@ impl AptRoot {
             fs::create_dir_all(folder.join(path))?;
         }
         fs::write(folder.join("var/lib/dpkg/status"), "")?;
-        let root = Self {
-            folder,
-            environment: BTreeMap::new(),
-        };
+        let root = Self { folder };
         root.link_methods(method)?;
         fs::write(root.config(), root.settings(&native_architecture()?))?;
         Ok(root)
@@ -116,11 +111,6 @@ impl AptRoot {
         writeln!(file, "{lines}").context("cannot write apt's configuration")
     }
 
-    /// Sets an environment variable of every later run.
-    pub(crate) fn set_env(&mut self, name: &str, value: &str) {
-        self.environment.insert(name.into(), value.into());
-    }
-
     /// Writes `etc/apt/…` and gives the path of the file.
     pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> Result<PathBuf> {
         let path = self.folder.join("etc/apt").join(name);
@@ -135,8 +125,7 @@ impl AptRoot {
         command
             .env("APT_CONFIG", self.config())
             .env("LC_ALL", "C.UTF-8")
-            .env("DEBIAN_FRONTEND", "noninteractive")
-            .envs(&self.environment);
+            .env("DEBIAN_FRONTEND", "noninteractive");
         command
     }
 

@@ -23,7 +23,6 @@ pub(crate) struct Package {
     name: String,
     version: String,
     architecture: String,
-    fields: String,
     payload: Vec<u8>,
 }
 
@@ -34,7 +33,6 @@ impl Package {
             name: name.into(),
             version: version.into(),
             architecture: "all".into(),
-            fields: String::new(),
             payload: format!("{name} {version}\n").into_bytes(),
         }
     }
@@ -42,12 +40,6 @@ impl Package {
     /// For another architecture.
     pub(crate) fn architecture(mut self, architecture: &str) -> Self {
         self.architecture = architecture.into();
-        self
-    }
-
-    /// With a further control field.
-    pub(crate) fn field(mut self, name: &str, value: &str) -> Self {
-        self.fields.push_str(&format!("{name}: {value}\n"));
         self
     }
 
@@ -76,8 +68,8 @@ impl Package {
     pub(crate) fn build(&self, folder: &Path) -> Result<PathBuf> {
         let tree = tempfile::tempdir().context("cannot make a temporary folder")?;
         let control = format!(
-            "Package: {}\nVersion: {}\nArchitecture: {}\nMaintainer: Test <test@example.org>\nSection: misc\nPriority: optional\n{}Description: package of a test\n It has one file.\n",
-            self.name, self.version, self.architecture, self.fields
+            "Package: {}\nVersion: {}\nArchitecture: {}\nMaintainer: Test <test@example.org>\nSection: misc\nPriority: optional\nDescription: package of a test\n It has one file.\n",
+            self.name, self.version, self.architecture
         );
         write(
             &tree.path().join("DEBIAN/control"),

@@ -6,7 +6,7 @@
 use std::{
     ffi::OsStr,
     fs::File,
-    io::{Read as _, Seek as _, Write as _},
+    io::{Read as _, Seek as _},
     os::unix::process::ExitStatusExt as _,
     process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
@@ -206,26 +206,6 @@ fn read_back(file: &mut File) -> Result<String> {
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-/// Runs `command` with `input` on its standard input.
-pub(crate) fn run_with_input(command: &mut Command, input: &[u8]) -> Result<Outcome> {
-    let mut file = tempfile::tempfile().context("cannot make a temporary file")?;
-    file.write_all(input)?;
-    file.rewind()?;
-    let line = render(command);
-    let started = Instant::now();
-    let output = command
-        .stdin(file)
-        .output()
-        .with_context(|| format!("cannot start `{line}`"))?;
-    Ok(Outcome {
-        command: line,
-        status: output.status,
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        elapsed: started.elapsed(),
-    })
 }
 
 /// The command line as one would type it, with the variables that were set for it.

@@ -86,7 +86,7 @@ pub(crate) struct Keys {
 
 enum Server {
     Embedded(DevS3),
-    Minio(Minio),
+    Minio(#[expect(dead_code, reason = "it runs as long as this is held")] Minio),
     There,
 }
 

@@ -3,7 +3,7 @@
 //! APT names the same four algorithms in three places: the fields of a `Packages` stanza
 //! (`MD5sum`, `SHA1`, `SHA256`, `SHA512`), the lists of a `Release` file and the folders of
 //! [by-hash](https://wiki.debian.org/DebianRepository/Format#indices_acquisition_via_hashsums_.28by-hash.29).
-//! A [`Hasher`] computes any set of them in one pass.
+//! A [`Hasher`] computes SHA-256, on which everything rests, and any set of the others in one pass.
 //!
 //! An index that grows by appending need not be read again to be hashed: the state of a [`Hasher`]
 //! can be kept ([`Hasher::save`]) and taken up later ([`Hasher::restore`]).
@@ -112,7 +112,7 @@ pub struct Digests {
     pub size: u64,
     md5: Option<[u8; 16]>,
     sha1: Option<[u8; 20]>,
-    sha256: Option<Sha256>,
+    sha256: Sha256,
     sha512: Option<[u8; 64]>,
 }
 
@@ -137,9 +137,9 @@ impl Digests {
         self.sha1.map(hex::encode)
     }
 
-    /// SHA-256, if it was asked for.
+    /// SHA-256.
     #[must_use]
-    pub fn sha256(&self) -> Option<Sha256> {
+    pub fn sha256(&self) -> Sha256 {
         self.sha256
     }
 
@@ -155,33 +155,31 @@ impl Digests {
         match algorithm {
             Algorithm::Md5 => self.md5(),
             Algorithm::Sha1 => self.sha1(),
-            Algorithm::Sha256 => self.sha256.map(|digest| digest.to_string()),
+            Algorithm::Sha256 => Some(self.sha256.to_string()),
             Algorithm::Sha512 => self.sha512(),
         }
     }
 }
 
-/// Computes a chosen set of digests over a stream of bytes.
+/// Computes SHA-256, and a chosen set of other digests, over a stream of bytes.
 #[derive(Clone)]
 pub struct Hasher {
     size: u64,
     md5: Option<Md5>,
     sha1: Option<Sha1>,
-    sha256: Option<Sha256State>,
+    sha256: Sha256State,
     sha512: Option<Sha512State>,
 }
 
 impl Hasher {
-    /// Starts with no bytes seen. An algorithm named twice counts once.
+    /// Starts with no bytes seen. SHA-256 need not be named.
     #[must_use]
     pub fn new(algorithms: &[Algorithm]) -> Self {
         Self {
             size: 0,
             md5: algorithms.contains(&Algorithm::Md5).then(Md5::new),
             sha1: algorithms.contains(&Algorithm::Sha1).then(Sha1::new),
-            sha256: algorithms
-                .contains(&Algorithm::Sha256)
-                .then(Sha256State::new),
+            sha256: Sha256State::new(),
             sha512: algorithms
                 .contains(&Algorithm::Sha512)
                 .then(Sha512State::new),
@@ -197,9 +195,7 @@ impl Hasher {
         if let Some(state) = &mut self.sha1 {
             state.update(bytes);
         }
-        if let Some(state) = &mut self.sha256 {
-            state.update(bytes);
-        }
+        self.sha256.update(bytes);
         if let Some(state) = &mut self.sha512 {
             state.update(bytes);
         }
@@ -218,7 +214,7 @@ impl Hasher {
             size: self.size,
             md5: self.md5.map(|state| state.finalize().into()),
             sha1: self.sha1.map(|state| state.finalize().into()),
-            sha256: self.sha256.map(|state| Sha256(state.finalize().into())),
+            sha256: Sha256(self.sha256.finalize().into()),
             sha512: self.sha512.map(|state| state.finalize().into()),
         }
     }
@@ -240,7 +236,7 @@ impl Hasher {
         };
         add(Algorithm::Md5, self.md5.as_ref().map(serialize));
         add(Algorithm::Sha1, self.sha1.as_ref().map(serialize));
-        add(Algorithm::Sha256, self.sha256.as_ref().map(serialize));
+        add(Algorithm::Sha256, Some(serialize(&self.sha256)));
         add(Algorithm::Sha512, self.sha512.as_ref().map(serialize));
 
         let mut saved = vec![SAVED_VERSION, mask];
@@ -276,7 +272,8 @@ impl Hasher {
             size: u64::from_le_bytes(size),
             md5: deserialize(has(Algorithm::Md5), &mut states)?,
             sha1: deserialize(has(Algorithm::Sha1), &mut states)?,
-            sha256: deserialize(has(Algorithm::Sha256), &mut states)?,
+            sha256: deserialize(has(Algorithm::Sha256), &mut states)?
+                .ok_or(RestoreError::Damaged)?,
             sha512: deserialize(has(Algorithm::Sha512), &mut states)?,
         };
         if states.is_empty() && mask < 16 {
@@ -358,7 +355,7 @@ mod tests {
             "a9993e364706816aba3e25717850c26c9cd0d89d"
         );
         assert_eq!(
-            digests.sha256().unwrap().to_string(),
+            digests.sha256().to_string(),
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
         );
         assert!(digests.sha512().unwrap().starts_with("ddaf35a193617aba"));
@@ -370,7 +367,7 @@ mod tests {
         let digests = Digests::of(&[Algorithm::Sha256], b"abc");
         assert_eq!(digests.md5(), None);
         assert_eq!(digests.get(Algorithm::Sha512), None);
-        assert_eq!(digests.sha256(), Some(Sha256::of(b"abc")));
+        assert_eq!(digests.sha256(), Sha256::of(b"abc"));
     }
 
     #[test]

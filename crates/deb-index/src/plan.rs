@@ -60,7 +60,7 @@ impl Addition {
 
     /// Digest of the file.
     pub fn sha256(&self) -> Sha256 {
-        self.deb.digests.sha256().unwrap_or(Sha256([0; 32]))
+        self.deb.digests.sha256()
     }
 
     fn belongs_in(&self, id: &IndexId) -> bool {

@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 
 use deb_index::{
-    digest::{Algorithm, Hasher, Sha256},
+    digest::{Hasher, Sha256},
     name::SuiteName,
     packages::Packages,
     plan::{Addition, IndexId},
@@ -130,13 +130,13 @@ async fn content_of(storage: &dyn Storage, key: &str, meta: &ObjectMeta) -> Resu
     if let Some(sha256) = noted {
         return Ok(sha256);
     }
-    let mut hasher = Hasher::new(&[Algorithm::Sha256]);
+    let mut hasher = Hasher::new(&[]);
     if let GetReply::Found(mut object) = storage.get(key, GetOptions::default()).await? {
         while let Some(piece) = object.body.next().await {
             hasher.update(&piece?);
         }
     }
-    Ok(hasher.finish().sha256().unwrap_or(Sha256([0; 32])))
+    Ok(hasher.finish().sha256())
 }
 
 /// The suite that has a package at `key`, if there is one. Reads all indexes of all suites; called only when a key is taken.

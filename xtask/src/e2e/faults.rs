@@ -127,7 +127,7 @@ fn publish_and_kill(world: &World<'_>, when: When, k: u64, package: &str) -> Res
     let running = process::start(&mut command)?;
     process.store(running.id(), Ordering::SeqCst);
     let outcome = running.finish(process::TIME_LIMIT)?;
-    settle(world, &proxy);
+    settle(&proxy);
     if killed.load(Ordering::SeqCst) {
         ensure!(
             outcome.code() == 128 + 9,
@@ -141,18 +141,15 @@ fn publish_and_kill(world: &World<'_>, when: When, k: u64, package: &str) -> Res
 }
 
 /// What the killed publisher had in flight besides may still be on its way to the store.
-fn settle(world: &World<'_>, proxy: &FaultProxy) {
-    let mut writes = proxy.request_log().len();
+fn settle(proxy: &FaultProxy) {
+    let mut ended = proxy.request_log().len();
     loop {
-        world
-            .store
-            .runtime
-            .block_on(tokio::time::sleep(Duration::from_millis(30)));
+        std::thread::sleep(Duration::from_millis(50));
         let now = proxy.request_log().len();
-        if now == writes {
+        if now == ended {
             return;
         }
-        writes = now;
+        ended = now;
     }
 }
 

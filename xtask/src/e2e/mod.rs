@@ -165,7 +165,13 @@ fn play(
         });
     match outcome {
         Ok(()) => Verdict::Passed,
-        Err(error) => Verdict::Failed(format!("{error:?}")),
+        Err(error) => Verdict::Failed(
+            error
+                .chain()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join("\n  because: "),
+        ),
     }
 }
 

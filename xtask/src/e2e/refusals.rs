@@ -57,7 +57,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "unreachable-store",
-        about: "a store that does not answer is named",
+        about: "a store that does not answer is told, with what to check",
         needs: Needs::Nothing,
         run: unreachable_store,
     },
@@ -220,7 +220,7 @@ fn bad_access(world: &World<'_>) -> Result<()> {
     none.env_remove("AWS_ACCESS_KEY_ID")
         .env_remove("AWS_SECRET_ACCESS_KEY")
         .env_remove("AWS_SESSION_TOKEN");
-    expect_refused(world, &mut none, &["credentials"], &before)?;
+    expect_refused(world, &mut none, &["AWS_ACCESS_KEY_ID"], &before)?;
 
     let mut unknown = world.publish_signed(&[&file], &[]);
     unknown
@@ -407,6 +407,6 @@ fn unreachable_store(world: &World<'_>) -> Result<()> {
         .port();
     let mut command = world.publish_signed(&[&world.small("other", "1")?], &[]);
     command.env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{port}"));
-    expect_refused(world, &mut command, &[&port.to_string()], &before)?;
+    expect_refused(world, &mut command, &["--endpoint-url"], &before)?;
     Ok(())
 }
