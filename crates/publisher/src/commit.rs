@@ -170,13 +170,17 @@ struct Pending {
 }
 
 impl Suite<'_> {
-    /// Makes the suite as `intent` wants it, however many others do the same.
+    /// Makes the suite as `intent` wants it, however many others do the same. `cache` may hold indexes from a look at the suite before.
     ///
     /// # Errors
     /// [`Error`]. The suite is as others left it then; [`Error::Unknown`] alone leaves that open.
-    pub async fn commit(&self, intent: &Intent, by: &Authorship) -> Result<Outcome, Error> {
+    pub async fn commit(
+        &self,
+        intent: &Intent,
+        by: &Authorship,
+        mut cache: IndexCache,
+    ) -> Result<Outcome, Error> {
         let started = tokio::time::Instant::now();
-        let mut cache = IndexCache::default();
         let mut pending: Option<Pending> = None;
         let mut attempts = 0;
         loop {

@@ -43,6 +43,8 @@ pub struct Preview {
     pub head: Option<Head>,
     /// The plan.
     pub plan: Plan,
+    /// The indexes that were read for it.
+    cache: IndexCache,
 }
 
 /// What was published.
@@ -75,11 +77,12 @@ impl Publication<'_> {
         self.intent.signing_keys = self.signing.fingerprints();
         self.intent.deduplicate()?;
         let head = snapshot::read_head(self.storage, self.suite, &self.signing.trust()).await?;
+        let mut cache = IndexCache::default();
         let plan = self
             .suite()
-            .plan(&self.intent, head.as_ref(), &mut IndexCache::default())
+            .plan(&self.intent, head.as_ref(), &mut cache)
             .await?;
-        Ok(Preview { head, plan })
+        Ok(Preview { head, plan, cache })
     }
 
     /// Carries the publication out, from its preview on.
@@ -93,11 +96,12 @@ impl Publication<'_> {
         preview: Preview,
         progress: impl Fn(&PackageFile) -> Option<Progress>,
     ) -> Result<Published, Error> {
-        self.require_conditional_writes(preview.head.as_ref())
-            .await?;
-        self.upload(&preview.plan, progress).await?;
-        drop(preview);
-        let outcome = self.suite().commit(&self.intent, &self.by).await?;
+        let Preview { head, plan, cache } = preview;
+        self.require_conditional_writes(head.as_ref()).await?;
+        self.upload(&plan, progress).await?;
+        // It holds whole indexes.
+        drop(plan);
+        let outcome = self.suite().commit(&self.intent, &self.by, cache).await?;
         let lagging = self.bring_up_followers(&outcome).await.err();
         Ok(Published { outcome, lagging })
     }

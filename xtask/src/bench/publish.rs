@@ -4,7 +4,10 @@ use std::{process::Command, sync::Arc};
 
 use anyhow::{Context as _, Result};
 use deb_index::plan::Intent;
-use debucket::commit::{Authorship, Signing, Suite};
+use debucket::{
+    commit::{Authorship, Signing, Suite},
+    snapshot::IndexCache,
+};
 use nix::sys::resource::{UsageWho, getrusage};
 use s3_storage::{Prefixed, S3, Storage};
 
@@ -91,6 +94,9 @@ fn children_peak_megabytes() -> Result<f64> {
 
 /// Commits `size` packages without their files: nobody fetches them here.
 fn seed(server: &Server, prefix: &str, size: usize) -> Result<()> {
+    if size == 0 {
+        return Ok(());
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
@@ -113,7 +119,7 @@ fn seed(server: &Server, prefix: &str, size: usize) -> Result<()> {
             message: "seed".to_owned(),
         };
         suite
-            .commit(&intent, &by)
+            .commit(&intent, &by, IndexCache::default())
             .await
             .context("seeding the suite")?;
         Ok(())

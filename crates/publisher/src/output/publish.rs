@@ -144,7 +144,7 @@ pub fn preview(
     files: &[PackageFile],
     preview: &Preview,
 ) -> Result<(), Error> {
-    let Preview { head, plan } = preview;
+    let Preview { head, plan, .. } = preview;
     let base = head.as_ref().map(|head| &head.commit);
     let (changes, unchanged) = sort(files, &plan.changes);
     let document = Document {
