@@ -82,7 +82,7 @@ impl AptRoot {
             "Dir \"{folder}/\";\n\
              Dir::State::status \"{folder}/var/lib/dpkg/status\";\n\
              Dir::Bin::Methods \"{folder}/usr/lib/apt/methods/\";\n\
-             DPkg::Options {{ \"--root={folder}\"; \"--force-not-root\"; }};\n\
+             DPkg::Options {{ \"--root={folder}\"; \"--force-not-root\"; \"--log={folder}/var/log/dpkg.log\"; }};\n\
              DPkg::Use-Pty \"0\";\n\
              APT::Architecture \"{architecture}\";\n\
              APT::Architectures {{ \"{architecture}\"; }};\n\
