@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
-use dev_s3::{Fault, Next, RequestInfo, Rule};
+use dev_s3::{Fault, Hook, Next, Rule};
 use hyper::StatusCode;
 
 use super::{
@@ -173,16 +173,25 @@ fn by_hash_race(world: &World<'_>) -> Result<()> {
     ));
     let published = Arc::new(Mutex::new(None));
     let outcome = Arc::clone(&published);
-    let publish = move |_: &RequestInfo| {
-        if let (Ok(mut second), Ok(mut outcome)) = (second.lock(), outcome.lock())
-            && let Some(mut command) = second.take()
-        {
-            *outcome = Some(process::run(&mut command).and_then(process::Outcome::success));
-        }
-        Next::Continue
-    };
+    let publish: Hook = Arc::new(move |_| {
+        let command = second.lock().ok().and_then(|mut command| command.take());
+        let outcome = Arc::clone(&outcome);
+        Box::pin(async move {
+            // The store may run on the same threads: they must not wait for the publisher.
+            let run = move || {
+                command.map(|mut command| {
+                    process::run(&mut command).and_then(process::Outcome::success)
+                })
+            };
+            let ended = tokio::task::spawn_blocking(run).await;
+            if let (Ok(ended), Ok(mut outcome)) = (ended, outcome.lock()) {
+                *outcome = ended;
+            }
+            Next::Continue
+        })
+    });
     proxy.push(
-        Rule::new(Fault::before(publish))
+        Rule::new(Fault::Before(publish))
             .key_contains("/by-hash/")
             .first(1),
     );

@@ -4,15 +4,16 @@
 //! write *k*, or after it has done it, or the reply of write *k* is lost. Whatever *k* is: clients see a whole suite, and the next publish succeeds.
 
 use std::{
+    collections::BTreeSet,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
-use dev_s3::{Fault, FaultProxy, Next, Rule};
+use dev_s3::{Fault, FaultProxy, Next, RequestInfo, Rule};
 
 use super::{
     Needs, Scenario,
@@ -41,7 +42,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "all-replies-lost-once",
-        about: "every first reply is lost",
+        about: "the first reply to every write is lost",
         needs: Needs::OwnStore,
         run: every_first_reply_lost,
     },
@@ -106,7 +107,7 @@ fn publish_and_kill(world: &World<'_>, when: When, k: u64, package: &str) -> Res
     let killed = Arc::new(AtomicBool::new(false));
     let hook = {
         let (process, killed) = (Arc::clone(&process), Arc::clone(&killed));
-        move |_: &dev_s3::RequestInfo| {
+        move |_: &RequestInfo| {
             // The process may have sent its first request before its id was noted here.
             while process.load(Ordering::SeqCst) == 0 {
                 std::thread::sleep(Duration::from_millis(1));
@@ -245,10 +246,19 @@ fn lost_replies(world: &World<'_>) -> Result<()> {
 fn every_first_reply_lost(world: &World<'_>) -> Result<()> {
     world.signed(&[&world.small("base", "1")?])?;
     let proxy = world.proxy()?;
-    // Each operation's retry gets through: odd writes lose their replies.
-    for n in (1..=MOST_WRITES).step_by(2) {
-        proxy.push(Rule::new(Fault::LoseReply).writes().nth(n));
-    }
+    // The first reply to each write of each key; its repetition gets through.
+    let lost = Mutex::new(BTreeSet::new());
+    let lose = move |request: &RequestInfo| {
+        let is_first = lost
+            .lock()
+            .is_ok_and(|mut lost| lost.insert((request.operation, request.key.clone())));
+        if is_first {
+            Next::Close
+        } else {
+            Next::Continue
+        }
+    };
+    proxy.push(Rule::new(Fault::after(lose)).writes());
     let mut command = world.publish_signed(&[&world.small("thing", "1")?], &[]);
     command.env("AWS_ENDPOINT_URL", proxy.endpoint());
     process::run(&mut command)?.success()?;
