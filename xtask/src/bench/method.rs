@@ -13,6 +13,7 @@ use s3_storage::{Payload, PutMode, PutOptions, S3, Storage as _};
 
 use super::{
     Figure, Target, median,
+    memory::peak_megabytes,
     server::{BUCKET, Server},
 };
 use crate::{binaries::Binaries, deb::noise, interrupt::TempFolder};
@@ -60,7 +61,7 @@ pub(crate) fn figures(binaries: &Binaries, wanted: &dyn Fn(&str) -> bool) -> Res
         for _ in 0..RUNS {
             let mut method = Method::start(&binaries.method, Some(&server))?;
             method.fetch(&format!("s3://{BUCKET}/{KEY}"), &target, &sha256)?;
-            peaks.push(method.peak_megabytes()?);
+            peaks.push(peak_megabytes(method.child.id()).context("the method has ended")?);
         }
         figures.push(Figure {
             name: memory.to_owned(),
@@ -212,15 +213,6 @@ impl Method {
                 _ => {}
             }
         }
-    }
-
-    /// The most that was resident, in MB.
-    fn peak_megabytes(&self) -> Result<f64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let peak = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
-        Ok(peak.context("no VmHWM")?.parse::<f64>()? * 1024.0 / 1e6)
     }
 }
 

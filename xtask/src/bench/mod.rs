@@ -3,6 +3,7 @@
 //! The store is the embedded server in a process of its own, on loopback. Each figure is the median of several runs.
 //! Memory is the peak of a single process.
 
+mod memory;
 mod method;
 mod publish;
 mod server;

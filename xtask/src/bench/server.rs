@@ -2,9 +2,9 @@
 
 use std::{
     collections::BTreeMap,
-    io::{BufRead as _, BufReader},
+    io::{BufRead as _, BufReader, Read as _},
     path::PathBuf,
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdout, Command, Stdio},
 };
 
 use anyhow::{Context as _, Result};
@@ -16,6 +16,8 @@ pub(crate) const BUCKET: &str = "bench";
 /// A running server.
 pub(crate) struct Server {
     child: Child,
+    /// Kept open: the server goes on talking.
+    _output: BufReader<ChildStdout>,
     /// What a client's environment has to say of it.
     pub(crate) exports: BTreeMap<String, String>,
 }
@@ -32,8 +34,9 @@ impl Server {
             .stdin(Stdio::null())
             .spawn()?;
         let stdout = child.stdout.take().context("the server has no output")?;
+        let mut output = BufReader::new(stdout);
         let mut exports = BTreeMap::new();
-        for line in BufReader::new(stdout).lines() {
+        for line in output.by_ref().lines() {
             let line = line?;
             let Some(export) = line.strip_prefix("export ") else {
                 break;
@@ -43,7 +46,11 @@ impl Server {
                 .context("an export without a value")?;
             exports.insert(name.to_owned(), value.to_owned());
         }
-        Ok(Self { child, exports })
+        Ok(Self {
+            child,
+            _output: output,
+            exports,
+        })
     }
 
     /// Its URL.
