@@ -4,6 +4,7 @@
 //! the conversation between apt and the method included, so that a failure in CI can be understood from its log.
 
 mod acquire;
+mod broken_transfers;
 mod compatibility;
 mod concurrency;
 mod conformance;
@@ -84,13 +85,14 @@ enum Verdict {
 }
 
 fn scenarios() -> Vec<&'static Scenario> {
-    let groups: [&'static [Scenario]; 10] = [
+    let groups: [&'static [Scenario]; 11] = [
         flow::SCENARIOS,
         history::SCENARIOS,
         refusals::SCENARIOS,
         signatures::SCENARIOS,
         compatibility::SCENARIOS,
         acquire::SCENARIOS,
+        broken_transfers::SCENARIOS,
         time::SCENARIOS,
         faults::SCENARIOS,
         concurrency::SCENARIOS,
