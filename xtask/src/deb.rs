@@ -104,6 +104,7 @@ pub(crate) fn build_tree(tree: &Path, file: &Path, compression: &str) -> Result<
 
 /// Writes a file with its folders, all with fixed modes, whatever the umask is.
 pub(crate) fn write(path: &Path, content: &[u8], mode: u32) -> Result<()> {
+    crate::interrupt::hold_if_ending();
     let parent = path
         .parent()
         .with_context(|| format!("{} has no parent", path.display()))?;

@@ -9,7 +9,11 @@ use std::{
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result};
@@ -18,6 +22,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 static FOLDERS: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 static CHILDREN: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
+static ENDING: AtomicBool = AtomicBool::new(false);
 static CONTAINERS: Mutex<BTreeSet<(String, String)>> = Mutex::new(BTreeSet::new());
 
 fn lock<T>(mutex: &'static Mutex<T>) -> MutexGuard<'static, T> {
@@ -54,7 +59,15 @@ pub(crate) fn watch() -> Result<()> {
     Ok(())
 }
 
+/// Holds a thread for ever once a signal has come, so that nothing new is started while all is being cleared away.
+pub(crate) fn hold_if_ending() {
+    while ENDING.load(Ordering::SeqCst) {
+        std::thread::park();
+    }
+}
+
 fn clear() {
+    ENDING.store(true, Ordering::SeqCst);
     for child in std::mem::take(&mut *lock(&CHILDREN)) {
         // `kill` is a program of every Linux; a system call would need another dependency for this one line.
         let _ = Command::new("kill")
@@ -65,7 +78,13 @@ fn clear() {
         remove_container(&engine, &name);
     }
     for folder in std::mem::take(&mut *lock(&FOLDERS)) {
-        let _ = fs::remove_dir_all(folder);
+        // The main thread, or a child's child, may be writing there still.
+        for _ in 0..40 {
+            if fs::remove_dir_all(&folder).is_ok() || !folder.exists() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 }
 

@@ -120,6 +120,7 @@ pub(crate) struct Running {
 
 /// Starts `command` with empty standard input and its output kept.
 pub(crate) fn start(command: &mut Command) -> Result<Running> {
+    interrupt::hold_if_ending();
     let line = render(command);
     let stdout = tempfile::tempfile().context("cannot make a temporary file")?;
     let stderr = tempfile::tempfile().context("cannot make a temporary file")?;
