@@ -34,7 +34,7 @@ pub struct OutputOptions {
     /// Say nothing but errors
     #[arg(long, short, global = true)]
     pub quiet: bool,
-    /// Say more; twice: what is sent to the store
+    /// Say more: lost races, where credentials come from, what was corrected
     #[arg(long, short, action = clap::ArgAction::Count, global = true)]
     pub verbose: u8,
 }

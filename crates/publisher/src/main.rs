@@ -47,10 +47,10 @@ async fn run(cli: Cli) -> Result<(), Error> {
 
 /// `RUST_LOG` wins over `--verbose`.
 fn log_to_stderr(verbose: u8) {
-    let default = match verbose {
-        0 => "error",
-        1 => "debucket=info,s3_storage=info,warn",
-        _ => "debucket=debug,s3_storage=debug,warn",
+    let default = if verbose == 0 {
+        "error"
+    } else {
+        "debucket=info,s3_storage=info,warn"
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     tracing_subscriber::fmt()

@@ -68,7 +68,7 @@ impl S3 {
             if let Some(right) = answer::region_hint(&sdk).filter(|right| *right != region)
                 && !moved
             {
-                tracing::debug!(
+                tracing::info!(
                     bucket = self.bucket(),
                     from = region,
                     to = right,

@@ -58,7 +58,7 @@ impl StoreClock {
             return false;
         }
         let offset = if offset.abs() < TOLERATED { 0 } else { offset };
-        tracing::debug!(seconds = offset, "the local clock differs from the store's");
+        tracing::info!(seconds = offset, "the local clock differs from the store's");
         self.offset.swap(offset, Ordering::Relaxed) != offset
     }
 }

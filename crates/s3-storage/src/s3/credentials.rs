@@ -118,7 +118,7 @@ impl Chain {
                 .unwrap_or_else(|_| Err(CredentialsError::provider_timed_out(*timeout)));
             match found {
                 Ok(credentials) => {
-                    tracing::debug!(source = name, "found credentials");
+                    tracing::info!(source = name, "found credentials");
                     return Ok(credentials);
                 }
                 Err(error) if is_nothing(name, &error) => {

@@ -349,7 +349,7 @@ async fn abort(s3: S3, key: String, id: String) {
         })
         .await;
     if let Err(failed) = aborted {
-        tracing::debug!(key, error = %failed.error, "the upload could not be aborted");
+        tracing::info!(key, error = %failed.error, "the upload could not be aborted");
     }
 }
 
