@@ -56,7 +56,11 @@ impl S3 {
                 }
                 Err(sdk) => sdk,
             };
-            let error = answer::error(operation, key, &sdk);
+            let mut error = answer::error(operation, key, &sdk);
+            if let (ErrorKind::Connect, Some(endpoint)) = (error.kind(), self.endpoint()) {
+                let message = format!("cannot reach {endpoint}: {}", error.message());
+                error = Error::new(ErrorKind::Connect, operation, key, message);
+            }
             let clock_changed = answer::date(&sdk).is_some_and(|date| self.inner.clock.learn(date));
             // An answer to HEAD has no body, hence no code: 403 stands for all reasons.
             let maybe_time = error.kind() == ErrorKind::ClockSkew
