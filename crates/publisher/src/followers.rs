@@ -11,6 +11,7 @@ use bytes::Bytes;
 use deb_index::{
     commit::{Commit, Stored},
     digest::Sha256,
+    indexes::IndexFile,
     name::SuiteName,
     pool,
 };
@@ -42,19 +43,21 @@ pub struct Leader<'a> {
     pub commit: &'a Commit,
     /// What was signed.
     pub release: &'a Rendered,
+    /// The index files that it brought, which need not be read again.
+    pub files: &'a [IndexFile],
     /// Whether the store ignores conditions, and the caller vouches for being alone.
     pub single_writer: bool,
 }
 
-struct Follower<'a> {
+struct Follower {
     key: String,
     follows: Sha256,
-    content: Content<'a>,
+    content: Content,
 }
 
-enum Content<'a> {
-    Here(&'a [u8]),
-    /// An index file, stored by hash.
+enum Content {
+    Here(Bytes),
+    /// An index file of an earlier commit, stored by hash.
     Stored(String, Stored),
 }
 
@@ -63,44 +66,45 @@ enum Content<'a> {
 /// # Errors
 /// Those of the store. The repository is whole all the same; the next publisher brings the followers up.
 pub async fn bring_up(leader: &Leader<'_>) -> Result<(), Error> {
-    let mut stale = stream::iter(
-        followers(leader)
-            .into_iter()
-            .map(|follower| examine(leader, follower)),
-    );
-    let mut work: Vec<_> = stale
-        .by_ref()
-        .buffer_unordered(CONCURRENT)
-        .try_filter_map(async |found| Ok(found))
-        .try_collect()
-        .await?;
+    let mut open = followers(leader);
     for _ in 0..ROUNDS {
-        if work.is_empty() || !leads(leader).await? {
+        let examined = open.into_iter().map(|follower| examine(leader, follower));
+        let stale = at_once(examined).await?;
+        if stale.is_empty() || !leads(leader).await? {
             return Ok(());
         }
-        let writes = work
+        let writes = stale
             .into_iter()
             .map(|(follower, mode)| write(leader, follower, mode));
-        let lost: Vec<Follower<'_>> = stream::iter(writes)
-            .buffer_unordered(CONCURRENT)
-            .try_filter_map(async |lost| Ok(lost))
-            .try_collect()
-            .await?;
-        let again = lost.into_iter().map(|follower| examine(leader, follower));
-        work = stream::iter(again)
-            .buffer_unordered(CONCURRENT)
-            .try_filter_map(async |found| Ok(found))
-            .try_collect()
-            .await?;
+        open = at_once(writes).await?;
     }
     Ok(())
 }
 
-fn followers<'a>(leader: &Leader<'a>) -> Vec<Follower<'a>> {
+/// Runs several pieces of work at once; returns what they leave to be done.
+async fn at_once<T>(
+    work: impl Iterator<Item = impl Future<Output = Result<Option<T>, Error>>>,
+) -> Result<Vec<T>, Error> {
+    let left: Vec<Option<T>> = stream::iter(work)
+        .buffer_unordered(CONCURRENT)
+        .try_collect()
+        .await?;
+    Ok(left.into_iter().flatten().collect())
+}
+
+fn followers(leader: &Leader<'_>) -> Vec<Follower> {
     let key = |path: &str| pool::in_suite(leader.suite, path);
     let mut followers = Vec::new();
     for index in &leader.commit.indexes {
         for (format, stored) in &index.files {
+            let content = match leader.files.iter().find(|file| file.stored == *stored) {
+                Some(file) => Content::Here(file.bytes.clone()),
+                None => {
+                    let path =
+                        pool::by_hash_path(&index.component, &index.architecture, &stored.sha256);
+                    Content::Stored(key(&path), *stored)
+                }
+            };
             followers.push(Follower {
                 key: key(&pool::index_path(
                     &index.component,
@@ -108,14 +112,7 @@ fn followers<'a>(leader: &Leader<'a>) -> Vec<Follower<'a>> {
                     Some(*format),
                 )),
                 follows: stored.sha256,
-                content: Content::Stored(
-                    key(&pool::by_hash_path(
-                        &index.component,
-                        &index.architecture,
-                        &stored.sha256,
-                    )),
-                    *stored,
-                ),
+                content,
             });
         }
     }
@@ -125,22 +122,22 @@ fn followers<'a>(leader: &Leader<'a>) -> Vec<Follower<'a>> {
         followers.push(Follower {
             key: key("Release"),
             follows,
-            content: Content::Here(release),
+            content: Content::Here(Bytes::copy_from_slice(release)),
         });
         followers.push(Follower {
             key: key("Release.gpg"),
             follows,
-            content: Content::Here(&signed.detached),
+            content: Content::Here(Bytes::copy_from_slice(&signed.detached)),
         });
     }
     followers
 }
 
 /// Returns `follower` and the condition for writing it, if it is not up.
-async fn examine<'a>(
+async fn examine(
     leader: &Leader<'_>,
-    follower: Follower<'a>,
-) -> Result<Option<(Follower<'a>, PutMode)>, Error> {
+    follower: Follower,
+) -> Result<Option<(Follower, PutMode)>, Error> {
     match leader.storage.head(&follower.key).await {
         Ok(meta)
             if meta
@@ -165,13 +162,13 @@ async fn leads(leader: &Leader<'_>) -> Result<bool, Error> {
 }
 
 /// Writes `follower`; returns it if somebody else wrote first.
-async fn write<'a>(
+async fn write(
     leader: &Leader<'_>,
-    follower: Follower<'a>,
+    follower: Follower,
     mode: PutMode,
-) -> Result<Option<Follower<'a>>, Error> {
+) -> Result<Option<Follower>, Error> {
     let bytes = match &follower.content {
-        Content::Here(bytes) => Bytes::copy_from_slice(bytes),
+        Content::Here(bytes) => bytes.clone(),
         Content::Stored(key, stored) => {
             snapshot::read_stored(leader.storage, leader.suite, key, stored).await?
         }

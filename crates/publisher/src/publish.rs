@@ -153,22 +153,23 @@ impl Publication<'_> {
     /// Also where nothing was to do: whoever did it may have been killed before this.
     async fn bring_up_followers(&self, outcome: &Outcome) -> Result<(), Error> {
         let rendered;
-        let (etag, commit, release) = match outcome {
+        let (etag, commit, release, files) = match outcome {
             Outcome::Committed(committed) => {
                 let Committed {
                     etag: Some(etag),
                     commit,
                     release,
+                    files,
                     ..
                 } = &**committed
                 else {
                     return Ok(());
                 };
-                (etag, commit, release)
+                (etag, commit, release, files.as_slice())
             }
             Outcome::Unchanged(head) => {
                 rendered = commit::render(self.suite, &head.commit, &head.id, self.signing).await?;
-                (&head.etag, &head.commit, &rendered)
+                (&head.etag, &head.commit, &rendered, &[][..])
             }
         };
         let (storage, suite, single_writer) = (self.storage, self.suite, self.intent.single_writer);
@@ -178,6 +179,7 @@ impl Publication<'_> {
             etag,
             commit,
             release,
+            files,
             single_writer,
         })
         .await
