@@ -77,6 +77,17 @@ pub(crate) fn workspace() -> PathBuf {
 /// cargo itself: the one that runs us.
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    // What `cargo run` says of xtask: build scripts look at it (ring's does), and would run, and all that
+    // rests on them be built, each time anew.
+    for (name, _) in std::env::vars_os() {
+        let of_xtask = ["CARGO_PKG_", "CARGO_MANIFEST_"];
+        if name
+            .to_str()
+            .is_some_and(|name| of_xtask.iter().any(|prefix| name.starts_with(prefix)))
+        {
+            command.env_remove(name);
+        }
+    }
     command.current_dir(workspace()).stdin(Stdio::null());
     command
 }
