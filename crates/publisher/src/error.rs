@@ -197,7 +197,19 @@ impl Error {
             Self::Deb { .. } => {
                 "check that the build finished and that the file was copied whole (dpkg-deb --info FILE)"
             }
+            Self::File { .. } => "check the path, and that this user may read the file",
+            Self::Key { .. } => {
+                "--sign-key takes the secret key that `debucket key generate` or `gpg --export-secret-keys` writes, and \
+                 --sign-key-passphrase-file the file that has its passphrase"
+            }
+            Self::Keyring {
+                source: CertificateError::Secret(_),
+                ..
+            } => "`debucket key export --sign-key FILE` prints the public half",
             Self::NoFile(_) => "give .deb files, folders that hold some, or quoted globs",
+            Self::NotFound(_) => {
+                "check --repo, --suite and the name; `debucket list` prints what a suite has"
+            }
             Self::Untrusted { .. } => {
                 "if another key signs this suite, give its public part with --keyring; if nobody should have written to \
                  the bucket, find out who did before you publish"

@@ -44,9 +44,7 @@ pub enum CertificateError {
     #[error("no public key could be read: the OpenPGP data is damaged ({0})")]
     Packets(String),
     /// It holds a secret key, which must not be handed out.
-    #[error(
-        "it holds a secret key ({0}); only the public one belongs here (`gpg --export --armor {0}`)"
-    )]
+    #[error("it holds the secret key {0}; only the public one belongs here")]
     Secret(Fingerprint),
     /// The key is of a version that clients cannot read.
     #[error("the key cannot be used: {0}")]
