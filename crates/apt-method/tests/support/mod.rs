@@ -78,8 +78,13 @@ impl Start {
 
     /// Starts it and reads what it can do.
     pub(crate) fn start(self) -> Method {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_apt-method-s3"));
-        command.env_clear().envs(self.environment);
+        // apt's `ExecFork` gives its methods the default signals back; tests that run in the background of a
+        // shell may have to ignore SIGINT.
+        let mut command = Command::new("/usr/bin/env");
+        command
+            .args(["--default-signal=INT", env!("CARGO_BIN_EXE_apt-method-s3")])
+            .env_clear()
+            .envs(self.environment);
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
