@@ -49,7 +49,7 @@ pub(crate) enum Needs {
     OwnStore,
     /// On the embedded store: its clock is set.
     Clock,
-    /// As root, on such a store: it works in a root file system of its own.
+    /// As root, on the embedded store: it works in a root file system of its own, whose keys may come with a token.
     Root,
 }
 
@@ -60,7 +60,7 @@ impl Needs {
             Self::Nothing => (true, ""),
             Self::OwnStore => (store.is_ours(), "not on this store"),
             Self::Clock => (store.embedded().is_some(), "not on this store"),
-            Self::Root if !store.is_ours() => (false, "not on this store"),
+            Self::Root if store.embedded().is_none() => (false, "not on this store"),
             Self::Root => (nix::unistd::geteuid().is_root(), "NOT RUN: needs root"),
         };
         (!is_met).then_some(otherwise)

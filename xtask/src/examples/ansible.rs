@@ -48,7 +48,7 @@ fn ansible(world: &World<'_>) -> Result<()> {
         recap.outcome.report()
     );
     device.expect_greeting("0.1")?;
-    expect_pinned(&device)?;
+    expect_pinned(&device, "100")?;
     let recap = control.play(&from_file, &[])?;
     ensure!(
         recap.changed == 0,
@@ -80,21 +80,28 @@ fn method_by_url(
     let variables = json!({
         "apt_s3_repository_method_url": url.address,
         "apt_s3_repository_method_sha256": url.sha256,
+        "apt_s3_repository_preferred_packages": ["helloworld"],
     });
     control.play(&variables, &[])?;
     ensure!(
         device.path("usr/lib/apt/methods/s3").is_file(),
         "the method did not come back"
     );
+    // What was asked for in the same run.
+    expect_pinned(device, "990")?;
     Ok(())
 }
 
-fn expect_pinned(device: &RootFs) -> Result<()> {
+fn expect_pinned(device: &RootFs, priority: &str) -> Result<()> {
     let policy =
         process::run(device.command("apt-cache").args(["policy", "helloworld"]))?.success()?;
     ensure!(
-        policy.stdout.lines().any(|line| line.contains("100 s3://")),
-        "helloworld is not pinned at 100\n{}",
+        policy
+            .stdout
+            .lines()
+            .filter_map(|line| line.trim_start().strip_prefix("*** "))
+            .any(|version| version.ends_with(&format!(" {priority}"))),
+        "helloworld is not pinned at {priority}\n{}",
         policy.report()
     );
     Ok(())

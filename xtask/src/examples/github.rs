@@ -40,9 +40,13 @@ fn github_actions(world: &World<'_>) -> Result<()> {
     let debucket = packages::debucket(world)?;
     let source = world.folder.join("source");
     checkout(&source, &PROJECT)?;
-    let download = packages::serve(world, &debucket)?;
+    // One pipeline takes the package, the other a tarball.
+    let downloads = [
+        packages::serve(world, &debucket)?,
+        packages::serve(world, &tarball(world)?)?,
+    ];
 
-    at_once(world, &source, Event::Push { run: 7 }, &download)?;
+    at_once(world, &source, Event::Push { run: 7 }, &downloads)?;
     let testing = listed(world, "testing")?;
     ensure!(
         testing.len() == 2 && testing.iter().all(|line| line.contains(" 1.2.0~git7.")),
@@ -54,13 +58,13 @@ fn github_actions(world: &World<'_>) -> Result<()> {
         Ok(log.as_array().context("the log is no list")?.len())
     };
     let before = commits(world)?;
-    at_once(world, &source, Event::Push { run: 7 }, &download)?;
+    at_once(world, &source, Event::Push { run: 7 }, &downloads)?;
     ensure!(
         commits(world)? == before,
         "a job that was run again made a commit"
     );
 
-    at_once(world, &source, Event::Tag, &download)?;
+    at_once(world, &source, Event::Tag, &downloads)?;
     ensure!(
         listed(world, "stable")? == ["dashboard 1.2.0 all", "robot 1.2.0 all"],
         "stable holds {:?}",
@@ -73,6 +77,27 @@ fn github_actions(world: &World<'_>) -> Result<()> {
         expect_installed(&apt, package, "1.2.0")?;
     }
     Ok(())
+}
+
+/// debucket as a tarball has it: in a folder.
+fn tarball(world: &World<'_>) -> Result<std::path::PathBuf> {
+    let folder = world.folder.join("debucket-0");
+    deb::write(
+        &folder.join("debucket"),
+        &fs::read(&world.binaries.debucket)?,
+        0o755,
+    )?;
+    let file = world.folder.join("debucket-0.tar");
+    let mut command = Command::new("tar");
+    command
+        .arg("--create")
+        .arg("--file")
+        .arg(&file)
+        .arg("--directory")
+        .arg(&world.folder)
+        .arg("debucket-0");
+    process::run(&mut command)?.success()?;
+    Ok(file)
 }
 
 fn listed(world: &World<'_>, suite: &str) -> Result<Vec<String>> {
@@ -101,15 +126,16 @@ fn at_once(
     world: &World<'_>,
     source: &Path,
     event: Event,
-    download: &packages::Download,
+    downloads: &[packages::Download; 2],
 ) -> Result<()> {
     std::thread::scope(|scope| {
-        let pipelines = PROJECT.map(|package| {
-            (
-                package,
-                scope.spawn(move || pipeline(world, source, package, event, download)),
-            )
-        });
+        let starts = PROJECT.into_iter().zip(downloads);
+        let pipelines: Vec<_> = starts
+            .map(|(package, download)| {
+                let run = move || pipeline(world, source, package, event, download);
+                (package, scope.spawn(run))
+            })
+            .collect();
         for (package, pipeline) in pipelines {
             pipeline
                 .join()

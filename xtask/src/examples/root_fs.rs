@@ -170,12 +170,7 @@ impl RootFs {
         let outcome = process::run(
             Command::new("grep")
                 .args(["--recursive", "--files-with-matches", "--fixed-strings"])
-                .args([
-                    "--devices=skip",
-                    "--binary-files=without-match",
-                    "--",
-                    secret,
-                ])
+                .args(["--devices=skip", "--", secret])
                 .arg(&self.folder),
         )?;
         ensure!(
