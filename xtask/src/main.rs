@@ -7,6 +7,7 @@ mod deb;
 mod demo;
 mod demo_deb;
 mod e2e;
+mod examples;
 mod interrupt;
 mod minio;
 mod narrate;
@@ -34,6 +35,7 @@ enum Task {
     Demo(demo::Demo),
     DemoDeb(demo_deb::DemoDeb),
     E2e(e2e::E2e),
+    Examples(examples::Examples),
     S3(s3::S3),
     Tidy(tidy::Tidy),
 }
@@ -56,6 +58,7 @@ impl Task {
             Self::Demo(task) => task.run(),
             Self::DemoDeb(task) => task.run(),
             Self::E2e(task) => task.run(),
+            Self::Examples(task) => task.run(),
             Self::S3(task) => task.run(),
             Self::Tidy(task) => task.run(),
         }

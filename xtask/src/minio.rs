@@ -114,9 +114,7 @@ fn missing() -> String {
 }
 
 fn cache_folder() -> PathBuf {
-    let target = env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| binaries::workspace().join("target"), PathBuf::from);
-    std::path::absolute(&target).unwrap_or(target).join("minio")
+    binaries::target_folder().join("minio")
 }
 
 fn go_version() -> Option<(u32, u32)> {

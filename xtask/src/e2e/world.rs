@@ -19,20 +19,20 @@ use crate::{
 };
 
 /// The suite that scenarios publish into unless they say otherwise.
-pub(super) const SUITE: &str = "stable";
+pub(crate) const SUITE: &str = "stable";
 /// The head of that suite, signed.
-pub(super) const HEAD: &str = "dists/stable/InRelease";
+pub(crate) const HEAD: &str = "dists/stable/InRelease";
 
 /// Two key pairs: the one that signs, and one that nobody trusts.
-pub(super) struct SigningKeys {
-    pub(super) secret: PathBuf,
-    pub(super) public: PathBuf,
-    pub(super) stranger: PathBuf,
+pub(crate) struct SigningKeys {
+    pub(crate) secret: PathBuf,
+    pub(crate) public: PathBuf,
+    pub(crate) stranger: PathBuf,
 }
 
 impl SigningKeys {
     /// Makes them with the publisher itself.
-    pub(super) fn make(binaries: &Binaries, folder: &Path) -> Result<Self> {
+    pub(crate) fn make(binaries: &Binaries, folder: &Path) -> Result<Self> {
         let keys = Self {
             secret: folder.join("key.asc"),
             public: folder.join("key.pub.asc"),
@@ -64,17 +64,17 @@ impl SigningKeys {
 }
 
 /// The surroundings of one scenario.
-pub(super) struct World<'a> {
-    pub(super) store: &'a Store,
-    pub(super) binaries: &'a Binaries,
-    pub(super) keys: &'a SigningKeys,
-    pub(super) folder: PathBuf,
-    pub(super) bucket: Bucket,
+pub(crate) struct World<'a> {
+    pub(crate) store: &'a Store,
+    pub(crate) binaries: &'a Binaries,
+    pub(crate) keys: &'a SigningKeys,
+    pub(crate) folder: PathBuf,
+    pub(crate) bucket: Bucket,
 }
 
 impl<'a> World<'a> {
     /// Makes the bucket and a folder.
-    pub(super) fn create(
+    pub(crate) fn create(
         name: &str,
         number: usize,
         store: &'a Store,
@@ -98,28 +98,28 @@ impl<'a> World<'a> {
     }
 
     /// Empties the bucket and removes the folder: the next scenario needs neither.
-    pub(super) fn close(self) -> Result<()> {
+    pub(crate) fn close(self) -> Result<()> {
         self.bucket.clear()?;
         Ok(fs::remove_dir_all(&self.folder)?)
     }
 
     /// `s3://…` of the bucket.
-    pub(super) fn repo(&self) -> String {
+    pub(crate) fn repo(&self) -> String {
         format!("s3://{}", self.bucket.name)
     }
 
     /// Builds a package.
-    pub(super) fn package(&self, package: &Package) -> Result<PathBuf> {
+    pub(crate) fn package(&self, package: &Package) -> Result<PathBuf> {
         package.build(&self.folder.join("packages"))
     }
 
     /// Builds a package of a few bytes.
-    pub(super) fn small(&self, name: &str, version: &str) -> Result<PathBuf> {
+    pub(crate) fn small(&self, name: &str, version: &str) -> Result<PathBuf> {
         self.package(&Package::new(name, version))
     }
 
     /// `debucket` with access to the store.
-    pub(super) fn debucket(&self) -> Command {
+    pub(crate) fn debucket(&self) -> Command {
         let mut command = Command::new(&self.binaries.debucket);
         self.store
             .reach(&mut command)
@@ -129,7 +129,7 @@ impl<'a> World<'a> {
     }
 
     /// `debucket publish FILES` into this bucket; how it is signed is up to `extra`.
-    pub(super) fn publish(&self, files: &[&Path], extra: &[&str]) -> Command {
+    pub(crate) fn publish(&self, files: &[&Path], extra: &[&str]) -> Command {
         let mut command = self.debucket();
         command
             .arg("publish")
@@ -140,24 +140,24 @@ impl<'a> World<'a> {
     }
 
     /// The same with the signing key.
-    pub(super) fn publish_signed(&self, files: &[&Path], extra: &[&str]) -> Command {
+    pub(crate) fn publish_signed(&self, files: &[&Path], extra: &[&str]) -> Command {
         let mut command = self.publish(files, extra);
         command.arg("--sign-key").arg(&self.keys.secret);
         command
     }
 
     /// Publishes signed, and fails unless that succeeds.
-    pub(super) fn signed(&self, files: &[&Path]) -> Result<Outcome> {
+    pub(crate) fn signed(&self, files: &[&Path]) -> Result<Outcome> {
         process::run(&mut self.publish_signed(files, &[]))?.success()
     }
 
     /// Publishes unsigned, and fails unless that succeeds.
-    pub(super) fn unsigned(&self, files: &[&Path]) -> Result<Outcome> {
+    pub(crate) fn unsigned(&self, files: &[&Path]) -> Result<Outcome> {
         process::run(&mut self.publish(files, &["--unsigned"]))?.success()
     }
 
     /// `debucket COMMAND … --output json`, read.
-    pub(super) fn json(&self, command: &[&str]) -> Result<Value> {
+    pub(crate) fn json(&self, command: &[&str]) -> Result<Value> {
         let mut run = self.debucket();
         run.args(command)
             .args([
@@ -175,7 +175,7 @@ impl<'a> World<'a> {
     }
 
     /// `NAME VERSION ARCHITECTURE` of every package of the suite, as `debucket list` has them.
-    pub(super) fn listed(&self) -> Result<Vec<String>> {
+    pub(crate) fn listed(&self) -> Result<Vec<String>> {
         let document = self.json(&["list"])?;
         let packages = document["packages"]
             .as_array()
@@ -195,12 +195,12 @@ impl<'a> World<'a> {
     }
 
     /// A device that trusts the signing key and reaches the store with all rights.
-    pub(super) fn device(&self, name: &str) -> Result<AptRoot> {
+    pub(crate) fn device(&self, name: &str) -> Result<AptRoot> {
         self.device_at(name, &self.store.endpoint, Some(&self.store.keys))
     }
 
     /// The same by way of `endpoint`, with these keys or none.
-    pub(super) fn device_at(
+    pub(crate) fn device_at(
         &self,
         name: &str,
         endpoint: &str,
@@ -220,7 +220,7 @@ impl<'a> World<'a> {
     }
 
     /// A device with the one-line form of sources, as `deb [trusted=yes] s3://BUCKET/ stable main`.
-    pub(super) fn trusting_device(&self, name: &str, keys: Option<&Keys>) -> Result<AptRoot> {
+    pub(crate) fn trusting_device(&self, name: &str, keys: Option<&Keys>) -> Result<AptRoot> {
         let apt = AptRoot::create(&self.folder, name, &self.binaries.method)?;
         apt.write(
             "sources.list",
@@ -231,7 +231,7 @@ impl<'a> World<'a> {
     }
 
     /// A proxy in front of the store.
-    pub(super) fn proxy(&self) -> Result<FaultProxy> {
+    pub(crate) fn proxy(&self) -> Result<FaultProxy> {
         Ok(self
             .store
             .runtime
@@ -240,7 +240,7 @@ impl<'a> World<'a> {
 }
 
 /// Fails unless `package` is installed in `version`, as dpkg sees it.
-pub(super) fn expect_installed(apt: &AptRoot, package: &str, version: &str) -> Result<()> {
+pub(crate) fn expect_installed(apt: &AptRoot, package: &str, version: &str) -> Result<()> {
     let installed = apt.installed(package)?;
     ensure!(
         installed.as_deref() == Some(version),
@@ -250,7 +250,7 @@ pub(super) fn expect_installed(apt: &AptRoot, package: &str, version: &str) -> R
 }
 
 /// Fails unless apt knows exactly these versions of `package`, whatever their order.
-pub(super) fn expect_offered(apt: &AptRoot, package: &str, versions: &[&str]) -> Result<()> {
+pub(crate) fn expect_offered(apt: &AptRoot, package: &str, versions: &[&str]) -> Result<()> {
     let outcome = process::run(apt.command("apt-cache").args(["madison", package]))?.success()?;
     let mut offered: Vec<_> = outcome
         .stdout
