@@ -38,6 +38,13 @@ pub(crate) struct AptOutcome {
 impl AptRoot {
     /// Makes the folder `parent/name`, with the system's methods and `method` as `s3`.
     pub(crate) fn create(parent: &Path, name: &str, method: &Path) -> Result<Self> {
+        let root = Self::bare(parent, name)?;
+        symlink(method, root.method()).context("cannot link the method")?;
+        Ok(root)
+    }
+
+    /// The same without a method `s3`.
+    pub(crate) fn bare(parent: &Path, name: &str) -> Result<Self> {
         let folder = parent.join(name);
         for path in [
             "etc/apt/apt.conf.d",
@@ -57,12 +64,12 @@ impl AptRoot {
         }
         fs::write(folder.join("var/lib/dpkg/status"), "")?;
         let root = Self { folder };
-        root.link_methods(method)?;
+        root.link_methods()?;
         fs::write(root.config(), root.settings(&native_architecture()?))?;
         Ok(root)
     }
 
-    fn link_methods(&self, method: &Path) -> Result<()> {
+    fn link_methods(&self) -> Result<()> {
         let methods = self.folder.join("usr/lib/apt/methods");
         let system = fs::read_dir(SYSTEM_METHODS).with_context(|| {
             format!("apt's methods are not in {SYSTEM_METHODS}: is this Debian or Ubuntu?")
@@ -73,7 +80,32 @@ impl AptRoot {
                 symlink(entry.path(), methods.join(entry.file_name()))?;
             }
         }
-        symlink(method, methods.join("s3")).context("cannot link the method")
+        Ok(())
+    }
+
+    /// Tells dpkg that this machine's own `packages` are installed here too: their files are what everything here runs with.
+    pub(crate) fn borrow_packages(&self, packages: &[&str]) -> Result<()> {
+        let mut file = fs::OpenOptions::new()
+            .append(true)
+            .open(self.path("var/lib/dpkg/status"))?;
+        for package in packages {
+            let format = "Package: ${Package}\nStatus: ${Status}\nVersion: ${Version}\nArchitecture: ${Architecture}\nMaintainer: ${Maintainer}\nDescription: borrowed\n\n";
+            let mut query = Command::new("dpkg-query");
+            query.args(["--show", "--showformat", format, package]);
+            let outcome = process::run(&mut query)?
+                .success()
+                .with_context(|| format!("{package} is missing: apt-get install {package}"))?;
+            file.write_all(outcome.stdout.as_bytes())?;
+            // Without a list of files dpkg would warn each time.
+            let list = format!("var/lib/dpkg/info/{package}.list");
+            fs::write(self.path(&list), "/.\n")?;
+        }
+        Ok(())
+    }
+
+    /// Where the method `s3` is.
+    pub(crate) fn method(&self) -> PathBuf {
+        self.path("usr/lib/apt/methods/s3")
     }
 
     fn settings(&self, architecture: &str) -> String {

@@ -11,6 +11,8 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 
+use crate::process;
+
 /// The two programs that the project ships.
 #[derive(Debug, Clone)]
 pub(crate) struct Binaries {
@@ -108,18 +110,22 @@ struct Message {
 /// Builds what `arguments` name and gives the executables that came of it.
 fn cargo_build(arguments: &[&str], profile: Profile) -> Result<Vec<PathBuf>> {
     let mut command = cargo();
-    command
-        .args(["build", "--message-format=json-render-diagnostics"])
-        .args(arguments);
+    command.arg("build").args(arguments);
     if profile == Profile::Release {
         command.arg("--release");
     }
+    run_build(&mut command)
+}
+
+/// Runs a command of cargo that builds, its progress on standard error, and gives the executables that came of it.
+pub(crate) fn run_build(command: &mut Command) -> Result<Vec<PathBuf>> {
     let output = command
+        .arg("--message-format=json-render-diagnostics")
         .stderr(Stdio::inherit())
         .output()
         .context("cannot start cargo")?;
     if !output.status.success() {
-        bail!("`cargo build {}` failed", arguments.join(" "));
+        bail!("`{}` failed", process::render(command));
     }
     executables(&String::from_utf8_lossy(&output.stdout))
 }

@@ -3,7 +3,7 @@
 //! Everything is real but the place: the S3 server runs in this process on a free loopback port, and apt works on a private
 //! root in a temporary folder. No root is needed, no container, no network, and nothing is left behind.
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, os::unix::fs::MetadataExt as _, path::Path, process::Command};
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
@@ -12,6 +12,7 @@ use crate::{
     apt_root::AptRoot,
     binaries::{Binaries, Profile},
     demo_deb,
+    dist::sample::Samples,
     interrupt::TempFolder,
     narrate::Narrator,
     process,
@@ -28,7 +29,7 @@ pub(crate) struct Demo {
 
 const BUCKET: &str = "acme-apt";
 const REPO: &str = "s3://acme-apt";
-const STEPS: usize = 9;
+const STEPS: usize = 11;
 
 impl Demo {
     /// Runs the demo; the temporary folder and the server are gone at its end, however it ends.
@@ -57,6 +58,7 @@ fn require_programs() -> Result<()> {
         ("dpkg-deb", "dpkg"),
         ("dpkg-query", "dpkg"),
         ("gzip", "gzip"),
+        ("strip", "binutils"),
     ] {
         ensure!(
             process::on_path(program),
@@ -82,11 +84,14 @@ impl Stage {
         )?;
         self.make_key(&store)?;
         self.publish(&store, &first, "Greet the world", "One command: the package goes into the pool, a signed index of the suite \"stable\" follows, and it becomes visible in one instant.")?;
-        let apt = self.configure_apt(&store, &folder)?;
+        let own = Samples::prepare(&self.binaries, &folder.join("own"))?;
+        let apt = self.configure_apt(&store, &folder, &own)?;
         self.install(&apt)?;
         let second = demo_deb::build("0.2", &folder)?;
         self.publish_next(&store, &second)?;
         self.upgrade(&apt)?;
+        self.publish_ourselves(&store, &own)?;
+        self.update_the_method(&apt, &own)?;
         self.history(&store)?;
         drop(store);
         drop(self.folder);
@@ -151,50 +156,49 @@ impl Stage {
     fn publish(&mut self, store: &Store, package: &Path, message: &str, why: &str) -> Result<()> {
         self.narrator
             .step(&format!("Publish {}", file_name(package)), why);
-        self.publish_command(store, package, message)
+        self.publish_command(store, &[package], message)
     }
 
-    fn publish_command(&self, store: &Store, package: &Path, message: &str) -> Result<()> {
-        let file = file_name(package);
+    fn publish_command(&self, store: &Store, packages: &[&Path], message: &str) -> Result<()> {
+        let files: Vec<_> = packages.iter().map(|package| file_name(package)).collect();
         let shown = format!(
-            "debucket publish {file} --repo {REPO} --sign-key signing-key.asc --message '{message}'"
+            "debucket publish {} --repo {REPO} --sign-key signing-key.asc --message '{message}'",
+            files.join(" ")
         );
+        let options = ["--repo", REPO, "--sign-key", "signing-key.asc", "--message"];
         self.narrator.run(
             &shown,
-            self.debucket(store).args([
-                "publish",
-                &file,
-                "--repo",
-                REPO,
-                "--sign-key",
-                "signing-key.asc",
-                "--message",
-                message,
-            ]),
+            self.debucket(store)
+                .arg("publish")
+                .args(&files)
+                .args(options)
+                .arg(message),
         )?;
         Ok(())
     }
 
-    fn configure_apt(&mut self, store: &Store, folder: &Path) -> Result<AptRoot> {
+    fn configure_apt(&mut self, store: &Store, folder: &Path, own: &Samples) -> Result<AptRoot> {
         self.narrator.step(
             "Set up a device",
-            "Our method is installed as /usr/lib/apt/methods/s3, and apt then knows s3:// addresses. Here apt gets a private root, so that this machine's own packages stay untouched.",
+            "Our method is a package; apt then knows s3:// addresses. Here apt gets a private root, so that this machine's own packages stay untouched.",
         );
-        let apt = AptRoot::create(folder, "device", &self.binaries.method)?;
+        let apt = AptRoot::bare(folder, "device")?;
         fs::copy(
             folder.join("acme.asc"),
             apt.path("etc/apt/keyrings/acme.asc"),
         )
         .context("the key was not exported")?;
+        apt.borrow_packages(&["libc6", "ca-certificates"])?;
         let root = apt.folder().display().to_string();
         self.narrator.command(&format!(
             "export APT_CONFIG={}    # moves everything of apt to {root}",
             apt.config().display()
         ));
-        self.narrator
-            .command(&format!("ls -l {root}/usr/lib/apt/methods/s3"));
-        self.narrator
-            .output(&format!("s3 -> {}", self.binaries.method.display()));
+        let package = own.method(own.version(), folder)?;
+        self.apt_get(
+            &apt,
+            &["install", "--yes", &format!("./{}", file_name(&package))],
+        )?;
 
         let sources = format!(
             "Types: deb\nURIs: {REPO}\nSuites: stable\nComponents: main\nSigned-By: {root}/etc/apt/keyrings/acme.asc\n"
@@ -225,7 +229,7 @@ impl Stage {
         self.narrator.step("Publish helloworld 0.2", "A second version. The first one stays in the repository, so a device can still go back to it.");
         self.narrator.command("cargo xtask demo-deb --version 0.2");
         self.narrator.output(&file_name(package));
-        self.publish_command(store, package, "Greet again")
+        self.publish_command(store, &[package], "Greet again")
     }
 
     fn upgrade(&mut self, apt: &AptRoot) -> Result<()> {
@@ -236,6 +240,33 @@ impl Stage {
         self.apt_get(apt, &["update"])?;
         self.apt_get(apt, &["upgrade", "--yes"])?;
         self.greet(apt, "0.2")
+    }
+
+    /// The second act: debucket looks after its own.
+    fn publish_ourselves(&mut self, store: &Store, own: &Samples) -> Result<()> {
+        self.narrator.step("Publish debucket itself", "The publisher and the method are packages like any other, so a fleet gets their updates from the same bucket. `cargo xtask dist` builds those that are shipped; here it is this build, packed as the next version.");
+        let version = next_version(own);
+        let debucket = own.debucket(&version, self.folder.path())?;
+        let method = own.method(&version, self.folder.path())?;
+        self.publish_command(store, &[&debucket, &method], "Next debucket")
+    }
+
+    fn update_the_method(&mut self, apt: &AptRoot, own: &Samples) -> Result<()> {
+        self.narrator.step("Update the method through the method", "The installed method fetches its own successor; dpkg puts that into its place, and the next run of apt starts it.");
+        let before = fs::metadata(apt.method())?.ino();
+        self.apt_get(apt, &["update"])?;
+        self.apt_get(apt, &["upgrade", "--yes"])?;
+        self.apt_get(apt, &["update"])?;
+        let installed = apt.installed("apt-method-s3")?;
+        ensure!(
+            installed.as_deref() == Some(next_version(own).as_str()),
+            "dpkg has the method as {installed:?}"
+        );
+        ensure!(
+            fs::metadata(apt.method())?.ino() != before,
+            "the method's file is still the old one"
+        );
+        Ok(())
     }
 
     fn history(&mut self, store: &Store) -> Result<()> {
@@ -256,8 +287,12 @@ impl Stage {
 
     fn apt_get(&self, apt: &AptRoot, arguments: &[&str]) -> Result<()> {
         let shown = format!("apt-get {}", arguments.join(" "));
-        self.narrator
-            .run(&shown, apt.command("apt-get").args(arguments))?;
+        self.narrator.run(
+            &shown,
+            apt.command("apt-get")
+                .current_dir(self.folder.path())
+                .args(arguments),
+        )?;
         Ok(())
     }
 
@@ -276,6 +311,11 @@ impl Stage {
         );
         Ok(())
     }
+}
+
+/// A version that follows that of the sources.
+fn next_version(own: &Samples) -> String {
+    format!("{}+next", own.version())
 }
 
 fn file_name(path: &Path) -> String {

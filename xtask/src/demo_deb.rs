@@ -80,7 +80,7 @@ pub(crate) fn build(version: &str, out: &Path) -> Result<PathBuf> {
 }
 
 /// Compresses as Debian policy 12.7 wants a changelog: without a name or a time in the header.
-fn gzip(content: &[u8]) -> Result<Vec<u8>> {
+pub(crate) fn gzip(content: &[u8]) -> Result<Vec<u8>> {
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("changelog");
     fs::write(&file, content)?;

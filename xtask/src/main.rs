@@ -3,9 +3,11 @@
 mod apt_root;
 mod bench;
 mod binaries;
+mod chroot;
 mod deb;
 mod demo;
 mod demo_deb;
+mod dist;
 mod e2e;
 mod examples;
 mod interrupt;
@@ -34,6 +36,7 @@ enum Task {
     Bench(bench::Bench),
     Demo(demo::Demo),
     DemoDeb(demo_deb::DemoDeb),
+    Dist(dist::Dist),
     E2e(e2e::E2e),
     Examples(examples::Examples),
     S3(s3::S3),
@@ -57,6 +60,7 @@ impl Task {
             Self::Bench(task) => task.run(),
             Self::Demo(task) => task.run(),
             Self::DemoDeb(task) => task.run(),
+            Self::Dist(task) => task.run(),
             Self::E2e(task) => task.run(),
             Self::Examples(task) => task.run(),
             Self::S3(task) => task.run(),
