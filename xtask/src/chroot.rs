@@ -169,6 +169,8 @@ impl Release {
         command
             .args(["--quiet", "--mode=root", "--format=tar"])
             .args(["--components=main", "--aptopt=Acquire::Languages \"none\""])
+            // It is thrown away: nothing needs to be safe on the disk.
+            .arg("--dpkgopt=force-unsafe-io")
             .arg(format!("--keyring={}", keyring.display()))
             .args(arguments)
             .args([self.codename])

@@ -29,7 +29,6 @@ pub(crate) struct Source {
 
 #[derive(Deserialize)]
 struct Metadata {
-    target_directory: PathBuf,
     packages: Vec<Package>,
 }
 
@@ -62,7 +61,7 @@ impl Source {
             .context("the workspace has no package debucket")?;
         Ok(Self {
             root: binaries::workspace(),
-            target: metadata.target_directory,
+            target: binaries::target_folder(),
             version: debucket.version,
             epoch,
         })

@@ -1,6 +1,4 @@
-//! The project's two packages as the examples install them.
-//!
-//! They stand in for what `cargo xtask dist` makes: the same names, paths and dependencies, around the programs of this run.
+//! The project's two packages as the examples install them: those of `cargo xtask dist`, around the programs of this run.
 
 use std::{
     fs,
@@ -11,49 +9,25 @@ use std::{
 use anyhow::{Context as _, Result};
 use serde_json::json;
 
-use crate::{apt_root::native_architecture, deb, e2e::world::World, process};
+use crate::{dist::sample::Samples, e2e::world::World, process};
 
 /// The name of the method's package.
 pub(super) const METHOD: &str = "apt-method-s3";
 
 /// The method's package, in a folder of `world`.
 pub(super) fn method(world: &World<'_>) -> Result<PathBuf> {
-    package(
-        world,
-        METHOD,
-        &world.binaries.method,
-        "usr/lib/apt/methods/s3",
-    )
+    let own = samples(world)?;
+    own.method(own.version(), &world.folder)
 }
 
 /// The publisher's package, in a folder of `world`.
 pub(super) fn debucket(world: &World<'_>) -> Result<PathBuf> {
-    package(
-        world,
-        "debucket",
-        &world.binaries.debucket,
-        "usr/bin/debucket",
-    )
+    let own = samples(world)?;
+    own.debucket(own.version(), &world.folder)
 }
 
-fn package(world: &World<'_>, name: &str, program: &Path, path: &str) -> Result<PathBuf> {
-    let (version, architecture) = (env!("CARGO_PKG_VERSION"), native_architecture()?);
-    let tree = world.folder.join(format!("{name}.tree"));
-    let control = format!(
-        "Package: {name}\nVersion: {version}\nArchitecture: {architecture}\nMaintainer: The debucket developers <debucket@example.org>\nDepends: ca-certificates\nSection: admin\nPriority: optional\nDescription: {name} of a test\n Built without optimisation.\n"
-    );
-    deb::write(&tree.join("DEBIAN/control"), control.as_bytes(), 0o644)?;
-    // Nine tenths of a program that is not optimised are for the debugger.
-    let stripped = world.folder.join(format!("{name}.stripped"));
-    process::run(Command::new("strip").arg("-o").arg(&stripped).arg(program))
-        .context("strip is in the package binutils")?
-        .success()?;
-    deb::write(&tree.join(path), &fs::read(&stripped)?, 0o755)?;
-    let file = world
-        .folder
-        .join(format!("{name}_{version}_{architecture}.deb"));
-    deb::build_tree(&tree, &file, "none")?;
-    Ok(file)
+fn samples(world: &World<'_>) -> Result<Samples> {
+    Samples::prepare(world.binaries, &world.folder.join("own-packages"))
 }
 
 /// A file that anyone can fetch.
