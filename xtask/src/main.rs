@@ -13,6 +13,7 @@ mod narrate;
 mod process;
 mod s3;
 mod store;
+mod terraform;
 mod tidy;
 
 use std::process::ExitCode;
@@ -35,6 +36,7 @@ enum Task {
     DemoDeb(demo_deb::DemoDeb),
     E2e(e2e::E2e),
     S3(s3::S3),
+    Terraform(terraform::Terraform),
     Tidy(tidy::Tidy),
 }
 
@@ -57,6 +59,7 @@ impl Task {
             Self::DemoDeb(task) => task.run(),
             Self::E2e(task) => task.run(),
             Self::S3(task) => task.run(),
+            Self::Terraform(task) => task.run(),
             Self::Tidy(task) => task.run(),
         }
     }
