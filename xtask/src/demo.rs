@@ -188,7 +188,7 @@ impl Stage {
             apt.path("etc/apt/keyrings/acme.asc"),
         )
         .context("the key was not exported")?;
-        apt.borrow_packages(&["libc6", "ca-certificates"])?;
+        apt.pretend_installed(&["libc6", "ca-certificates"])?;
         let root = apt.folder().display().to_string();
         self.narrator.command(&format!(
             "export APT_CONFIG={}    # moves everything of apt to {root}",

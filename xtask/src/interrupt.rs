@@ -22,6 +22,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 static FOLDERS: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 static CHILDREN: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
+static GROUPS: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
 static ENDING: AtomicBool = AtomicBool::new(false);
 static CONTAINERS: Mutex<BTreeSet<(String, String)>> = Mutex::new(BTreeSet::new());
 
@@ -74,6 +75,9 @@ fn clear() {
             .args(["-KILL", &child.to_string()])
             .status();
     }
+    for group in std::mem::take(&mut *lock(&GROUPS)) {
+        kill_group(group);
+    }
     for (engine, name) in std::mem::take(&mut *lock(&CONTAINERS)) {
         remove_container(&engine, &name);
     }
@@ -92,6 +96,32 @@ fn clear() {
 pub(crate) fn kill(process: u32) {
     if let Ok(process) = i32::try_from(process) {
         let _ = nix::sys::signal::kill(Pid::from_raw(process), Signal::SIGKILL);
+    }
+}
+
+fn kill_group(leader: u32) {
+    if let Ok(leader) = i32::try_from(leader) {
+        let _ = nix::sys::signal::killpg(Pid::from_raw(leader), Signal::SIGKILL);
+    }
+}
+
+/// A child with children of its own that would outlive it: all of them end when this does, or when a signal comes.
+///
+/// The child must be the leader of its process group (`Command::process_group(0)`).
+pub(crate) struct Group(u32);
+
+impl Group {
+    /// Of the child with this id.
+    pub(crate) fn of(leader: u32) -> Self {
+        lock(&GROUPS).insert(leader);
+        Self(leader)
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        kill_group(self.0);
+        lock(&GROUPS).remove(&self.0);
     }
 }
 

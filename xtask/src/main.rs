@@ -16,6 +16,7 @@ mod narrate;
 mod process;
 mod s3;
 mod store;
+mod terraform;
 mod tidy;
 
 use std::process::ExitCode;
@@ -40,6 +41,7 @@ enum Task {
     E2e(e2e::E2e),
     Examples(examples::Examples),
     S3(s3::S3),
+    Terraform(terraform::Terraform),
     Tidy(tidy::Tidy),
 }
 
@@ -64,6 +66,7 @@ impl Task {
             Self::E2e(task) => task.run(),
             Self::Examples(task) => task.run(),
             Self::S3(task) => task.run(),
+            Self::Terraform(task) => task.run(),
             Self::Tidy(task) => task.run(),
         }
     }

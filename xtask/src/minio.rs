@@ -70,7 +70,7 @@ pub(crate) fn find() -> Result<Source> {
         }
         return Ok(Source::Program(path));
     }
-    let cache = cache_folder();
+    let cache = binaries::target_folder().join("minio");
     let mut folders: Vec<_> = env::var_os("PATH")
         .map(|path| env::split_paths(&path).collect())
         .unwrap_or_default();
@@ -111,10 +111,6 @@ fn missing() -> String {
          \x20 - Go {}.{} or newer: `go install {MODULE}` is then done by itself",
         GO.0, GO.1
     )
-}
-
-fn cache_folder() -> PathBuf {
-    binaries::target_folder().join("minio")
 }
 
 fn go_version() -> Option<(u32, u32)> {

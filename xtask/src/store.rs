@@ -93,29 +93,14 @@ enum Server {
 impl Store {
     /// Starts the store, or reaches for the one that is there.
     pub(crate) fn start(choice: &Choice) -> Result<Self> {
-        let runtime = Arc::new(
-            tokio::runtime::Builder::new_multi_thread()
-                .worker_threads(2)
-                .enable_all()
-                .build()?,
-        );
+        let runtime = runtime()?;
         let local = |id: &str, secret: &str| Keys {
             id: id.into(),
             secret: secret.into(),
             token: None,
         };
         let (endpoint, region, keys, server) = match choice {
-            Choice::Embedded => {
-                let server = runtime
-                    .block_on(DevS3::builder().start())
-                    .context("the embedded server does not start")?;
-                (
-                    server.endpoint(),
-                    REGION.into(),
-                    local(DevS3::DEFAULT_KEY_ID, DevS3::DEFAULT_SECRET),
-                    Server::Embedded(server),
-                )
-            }
+            Choice::Embedded => return Self::start_embedded(DevS3::builder()),
             Choice::Minio => {
                 let minio = Minio::start(&minio::find()?)?;
                 (
@@ -148,6 +133,25 @@ impl Store {
             region,
             keys,
             server,
+        })
+    }
+
+    /// The embedded server as `builder` describes it; it knows one key at first, which may do everything.
+    pub(crate) fn start_embedded(builder: dev_s3::Builder) -> Result<Self> {
+        let runtime = runtime()?;
+        let server = runtime
+            .block_on(builder.start())
+            .context("the embedded server does not start")?;
+        Ok(Self {
+            endpoint: server.endpoint(),
+            region: REGION.into(),
+            keys: Keys {
+                id: DevS3::DEFAULT_KEY_ID.into(),
+                secret: DevS3::DEFAULT_SECRET.into(),
+                token: None,
+            },
+            server: Server::Embedded(server),
+            runtime,
         })
     }
 
@@ -241,6 +245,14 @@ impl Store {
         }
         lines
     }
+}
+
+fn runtime() -> Result<Arc<Runtime>> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    Ok(Arc::new(runtime))
 }
 
 /// A bucket, past the programs that are tested.

@@ -19,7 +19,7 @@ use s3s::{
 };
 
 use crate::{
-    policy::{Effect, Policy, Question},
+    policy::{ConditionKey, Context, Effect, Policy, Question},
     store::Store,
 };
 
@@ -82,6 +82,7 @@ impl fmt::Debug for AccessKey {
 pub(crate) struct Access {
     keys: Arc<RwLock<Vec<AccessKey>>>,
     store: Arc<Store>,
+    tls: bool,
 }
 
 /// The name of a bucket, or of a key in it, in policies.
@@ -93,10 +94,11 @@ pub(crate) fn arn(bucket: &str, key: Option<&str>) -> String {
 }
 
 impl Access {
-    pub(crate) fn new(keys: Vec<AccessKey>, store: Arc<Store>) -> Self {
+    pub(crate) fn new(keys: Vec<AccessKey>, store: Arc<Store>, tls: bool) -> Self {
         Self {
             keys: Arc::new(RwLock::new(keys)),
             store,
+            tls,
         }
     }
 
@@ -151,8 +153,7 @@ impl Access {
             who,
             action,
             resource: &arn(bucket, key),
-            prefix: None,
-            delimiter: None,
+            context: &self.over(Context::default()),
         };
         if self.allows(bucket, question) {
             Ok(())
@@ -173,14 +174,18 @@ impl Access {
             who,
             action: "s3:ListBucket",
             resource: &arn(bucket, None),
-            prefix: Some(key),
-            delimiter: None,
+            context: &self.over(Context::default().with(ConditionKey::Prefix, key)),
         };
         if self.allows(bucket, question) {
             s3_error!(NoSuchKey, "The specified key does not exist.")
         } else {
             denied()
         }
+    }
+
+    /// The same with what the server knows of the connection.
+    fn over(&self, context: Context) -> Context {
+        context.with(ConditionKey::SecureTransport, self.tls.to_string())
     }
 
     fn check_session_token(&self, context: &S3AccessContext<'_>) -> S3Result {
@@ -227,6 +232,11 @@ impl S3Access for Access {
         self.check_session_token(context)?;
         let action = action(context.s3_op().name());
         let path = context.s3_path();
+        let requested = self.over(Context::of(
+            context.s3_op().name(),
+            context.headers(),
+            context.uri().query(),
+        ));
         let who = context
             .credentials()
             .map(|credentials| credentials.access_key.as_str());
@@ -236,8 +246,7 @@ impl S3Access for Access {
                 who,
                 action,
                 resource: "*",
-                prefix: None,
-                delimiter: None,
+                context: &requested,
             };
             return if self.allows("", question) {
                 Ok(())
@@ -253,28 +262,12 @@ impl S3Access for Access {
             // Whether a bucket exists is no secret.
             self.store.with_bucket(bucket, |_| Ok(()))?;
         }
-        let query = |name| {
-            let pairs = context.uri().query().unwrap_or_default().split('&');
-            pairs
-                .filter_map(|pair| pair.split_once('='))
-                .find(|(key, _)| *key == name)
-                .map(|(_, value)| crate::request::decode(value))
-        };
-        let (prefix, delimiter) = if action == "s3:ListBucket" {
-            (
-                Some(query("prefix").unwrap_or_default()),
-                query("delimiter"),
-            )
-        } else {
-            (None, None)
-        };
         let resource = arn(bucket, path.get_object_key());
         let question = Question {
             who,
             action,
             resource: &resource,
-            prefix: prefix.as_deref(),
-            delimiter: delimiter.as_deref(),
+            context: &requested,
         };
         if self.allows(bucket, question) {
             Ok(())

@@ -36,6 +36,6 @@ pub use clock::Clock;
 pub use error::Error;
 pub use fault_proxy::{Fault, FaultProxy, Hook, Next, Rule};
 pub use front::WrongRegion;
-pub use policy::Policy;
+pub use policy::{ConditionKey, Context, Effect, Policy, Question};
 pub use request::{LoggedRequest, RequestInfo};
 pub use server::{Builder, DevS3, serve};

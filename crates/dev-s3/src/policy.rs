@@ -1,13 +1,18 @@
 //! Policies: who may do what with which bucket or key, in the JSON of
 //! [IAM](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html).
 //!
-//! Understood are statements with `Effect`, `Principal`, `Action`, `Resource`, and conditions
-//! `StringEquals` and `StringLike` on `s3:prefix` and `s3:delimiter`. Anything else is refused when
-//! the policy is read, so that none of it is passed over in silence.
+//! Understood are statements with `Effect`, `Principal`, `Action`, `Resource`, and conditions of the
+//! operators and keys that stand below. Anything else is refused when the policy is read, so that
+//! none of it is passed over in silence.
+//!
+//! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html>
 
 use std::collections::BTreeMap;
 
+use hyper::header::{self, HeaderMap, HeaderName};
 use serde::Deserialize;
+
+use crate::{access, request};
 
 /// A policy of a bucket, or of an access key.
 #[derive(Debug, Clone, Deserialize)]
@@ -35,8 +40,10 @@ struct Statement {
 
 /// What a statement does with what it matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-pub(crate) enum Effect {
+pub enum Effect {
+    /// Allows it, unless something else denies it.
     Allow,
+    /// Denies it, whatever else allows it.
     Deny,
 }
 
@@ -59,18 +66,104 @@ enum PrincipalKind {
     Aws,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 enum Operator {
     StringEquals,
     StringLike,
+    /// As `StringLike`, and where the request does not have the key.
+    StringLikeIfExists,
+    Bool,
+    /// `true`: the request does not have the key.
+    Null,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-enum ConditionKey {
+/// What a condition asks about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+pub enum ConditionKey {
+    /// Of a listing.
     #[serde(rename = "s3:prefix")]
     Prefix,
+    /// Of a listing.
     #[serde(rename = "s3:delimiter")]
     Delimiter,
+    /// Of a write: the header `If-Match`.
+    #[serde(rename = "s3:if-match")]
+    IfMatch,
+    /// Of a write: the header `If-None-Match`.
+    #[serde(rename = "s3:if-none-match")]
+    IfNoneMatch,
+    /// Whether a write makes an object: the parts of an upload do not, its completion does.
+    #[serde(rename = "s3:ObjectCreationOperation")]
+    ObjectCreationOperation,
+    /// Whether the request comes by TLS.
+    #[serde(rename = "aws:SecureTransport")]
+    SecureTransport,
+    /// The organization of the account that the request comes from. The server has none; who asks
+    /// a policy by itself may.
+    #[serde(rename = "aws:PrincipalOrgID")]
+    PrincipalOrgId,
+}
+
+/// The keys of a request that conditions can ask about; those that it does not have are missing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Context(BTreeMap<ConditionKey, String>);
+
+impl Context {
+    /// Of an S3 operation with these headers and this query.
+    pub(crate) fn of(operation: &str, headers: &HeaderMap, query: Option<&str>) -> Self {
+        let header = |name: HeaderName| {
+            let value = headers.get(name)?.to_str().ok()?;
+            Some(value.to_owned())
+        };
+        let parameter = |name: &str| {
+            query?
+                .split('&')
+                .filter_map(|pair| pair.split_once('='))
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| request::decode(value))
+        };
+        let creates = match operation {
+            "PutObject" | "CopyObject" | "CompleteMultipartUpload" => Some(true),
+            "CreateMultipartUpload" | "UploadPart" | "UploadPartCopy" => Some(false),
+            _ => None,
+        };
+        let mut found = Vec::new();
+        if let Some(creates) = creates {
+            found.push((
+                ConditionKey::ObjectCreationOperation,
+                Some(creates.to_string()),
+            ));
+            found.push((ConditionKey::IfMatch, header(header::IF_MATCH)));
+            found.push((ConditionKey::IfNoneMatch, header(header::IF_NONE_MATCH)));
+        }
+        if access::action(operation) == "s3:ListBucket" {
+            found.push((ConditionKey::Prefix, parameter("prefix")));
+            found.push((ConditionKey::Delimiter, parameter("delimiter")));
+        }
+        let found = found
+            .into_iter()
+            .filter_map(|(key, value)| Some((key, value?)));
+        Self(found.collect())
+    }
+
+    /// The same with `value` for `key`.
+    #[must_use]
+    pub fn with(mut self, key: ConditionKey, value: impl Into<String>) -> Self {
+        self.0.insert(key, value.into());
+        self
+    }
+
+    /// The same without `key`.
+    #[must_use]
+    pub fn without(mut self, key: ConditionKey) -> Self {
+        self.0.remove(&key);
+        self
+    }
+
+    /// The value of `key`, if the request has it.
+    pub fn get(&self, key: ConditionKey) -> Option<&str> {
+        self.0.get(&key).map(String::as_str)
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -91,17 +184,15 @@ impl<T> OneOrMany<T> {
 
 /// What somebody wants to do.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Question<'a> {
+pub struct Question<'a> {
     /// The access key's id; `None` for a request without a signature.
-    pub(crate) who: Option<&'a str>,
+    pub who: Option<&'a str>,
     /// `s3:GetObject`.
-    pub(crate) action: &'a str,
+    pub action: &'a str,
     /// `arn:aws:s3:::bucket/key`.
-    pub(crate) resource: &'a str,
-    /// Of a listing.
-    pub(crate) prefix: Option<&'a str>,
-    /// Of a listing.
-    pub(crate) delimiter: Option<&'a str>,
+    pub resource: &'a str,
+    /// What conditions can ask about.
+    pub context: &'a Context,
 }
 
 impl Policy {
@@ -114,12 +205,12 @@ impl Policy {
     }
 
     /// What the policy of an access key says: its principals do not matter. `None`: nothing.
-    pub(crate) fn of_key(&self, question: Question<'_>) -> Option<Effect> {
+    pub fn of_key(&self, question: Question<'_>) -> Option<Effect> {
         self.decide(question, |_| true)
     }
 
     /// What the policy of a bucket says. `None`: nothing.
-    pub(crate) fn of_bucket(&self, question: Question<'_>) -> Option<Effect> {
+    pub fn of_bucket(&self, question: Question<'_>) -> Option<Effect> {
         self.decide(question, |statement| {
             statement
                 .principal
@@ -163,19 +254,31 @@ impl Statement {
                 .iter()
                 .any(|pattern| like(pattern, question.resource))
             && self.condition.iter().all(|(operator, keys)| {
-                keys.iter().all(|(key, patterns)| {
-                    let value = match key {
-                        ConditionKey::Prefix => question.prefix,
-                        ConditionKey::Delimiter => question.delimiter,
-                    };
-                    value.is_some_and(|value| {
-                        patterns.as_slice().iter().any(|pattern| match operator {
-                            Operator::StringEquals => pattern == value,
-                            Operator::StringLike => like(pattern, value),
-                        })
-                    })
+                keys.iter().all(|(key, expected)| {
+                    operator.holds(question.context.get(*key), expected.as_slice())
                 })
             })
+    }
+}
+
+impl Operator {
+    /// Whether a request whose key has this value, or does not have the key, is one of `expected`.
+    fn holds(self, value: Option<&str>, expected: &[String]) -> bool {
+        let any = |matches: &dyn Fn(&str, &str) -> bool| {
+            value.is_some_and(|value| expected.iter().any(|pattern| matches(pattern, value)))
+        };
+        match self {
+            Self::StringEquals => any(&|pattern, value| pattern == value),
+            Self::StringLike => any(&like),
+            Self::StringLikeIfExists => value.is_none() || any(&like),
+            Self::Bool => any(&|pattern, value| pattern.eq_ignore_ascii_case(value)),
+            Self::Null => {
+                let missing = value.is_none().to_string();
+                expected
+                    .iter()
+                    .any(|pattern| pattern.eq_ignore_ascii_case(&missing))
+            }
+        }
     }
 }
 
@@ -227,13 +330,14 @@ fn like(pattern: &str, text: &str) -> bool {
 mod tests {
     use super::*;
 
+    static NOTHING: Context = Context(BTreeMap::new());
+
     fn ask<'a>(who: Option<&'a str>, action: &'a str, resource: &'a str) -> Question<'a> {
         Question {
             who,
             action,
             resource,
-            prefix: None,
-            delimiter: None,
+            context: &NOTHING,
         }
     }
 
@@ -292,9 +396,12 @@ mod tests {
             r#"{"Statement": {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "*", "Condition": {"StringLike": {"s3:prefix": ["apt/*", "apt"]}}}}"#,
         )
         .unwrap();
-        let list = |prefix| {
+        let list = |prefix: Option<&str>| {
+            let context = prefix.map_or_else(Context::default, |prefix| {
+                Context::default().with(ConditionKey::Prefix, prefix)
+            });
             policy.of_key(Question {
-                prefix,
+                context: &context,
                 ..ask(Some("k"), "s3:ListBucket", "arn:aws:s3:::b")
             })
         };
@@ -304,10 +411,69 @@ mod tests {
     }
 
     #[test]
+    fn a_write_is_asked_for_its_condition() {
+        let policy = Policy::parse(
+            r#"{"Statement": [
+                {"Effect": "Allow", "Action": "s3:PutObject", "Resource": "*", "Condition": {"Null": {"s3:if-none-match": "false"}}},
+                {"Effect": "Allow", "Action": "s3:PutObject", "Resource": "*", "Condition": {"Bool": {"s3:ObjectCreationOperation": "false"}}},
+                {"Effect": "Deny", "Action": "s3:*", "Resource": "*", "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
+            ]}"#,
+        )
+        .unwrap();
+        let put = |operation, condition: Option<&'static str>, tls: &str| {
+            let headers =
+                condition.map(|name| (HeaderName::from_static(name), "*".parse().unwrap()));
+            let context = Context::of(operation, &headers.into_iter().collect(), None)
+                .with(ConditionKey::SecureTransport, tls);
+            policy.of_key(Question {
+                context: &context,
+                ..ask(Some("k"), "s3:PutObject", "arn:aws:s3:::b/k")
+            })
+        };
+        assert_eq!(
+            put("PutObject", Some("if-none-match"), "true"),
+            Some(Effect::Allow)
+        );
+        assert_eq!(
+            put("PutObject", Some("if-none-match"), "false"),
+            Some(Effect::Deny)
+        );
+        assert_eq!(put("PutObject", Some("if-match"), "true"), None);
+        assert_eq!(put("PutObject", None, "true"), None);
+        assert_eq!(put("CompleteMultipartUpload", None, "true"), None);
+        assert_eq!(put("UploadPart", None, "true"), Some(Effect::Allow));
+    }
+
+    #[test]
+    fn a_condition_if_the_key_exists_holds_without_it() {
+        let policy = Policy::parse(
+            r#"{"Statement": {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": "*", "Condition": {"StringLikeIfExists": {"s3:prefix": "apt/*"}}}}"#,
+        )
+        .unwrap();
+        for (query, expected) in [
+            (None, Some(Effect::Allow)),
+            (
+                Some("list-type=2&prefix=apt%2Fdists%2F"),
+                Some(Effect::Allow),
+            ),
+            (Some("list-type=2&prefix=other%2F"), None),
+            (Some("list-type=2&prefix="), None),
+        ] {
+            let context = Context::of("ListObjectsV2", &HeaderMap::new(), query);
+            let question = Question {
+                context: &context,
+                ..ask(Some("k"), "s3:ListBucket", "arn:aws:s3:::b")
+            };
+            assert_eq!(policy.of_key(question), expected, "{query:?}");
+        }
+    }
+
+    #[test]
     fn what_is_not_understood_is_refused() {
         for text in [
             r#"{"Statement": [{"Effect": "Allow", "Principal": "*", "NotAction": "s3:*", "Resource": "*"}]}"#,
-            r#"{"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "s3:*", "Resource": "*", "Condition": {"Bool": {"aws:SecureTransport": "true"}}}]}"#,
+            r#"{"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "s3:*", "Resource": "*", "Condition": {"Bool": {"aws:MultiFactorAuthPresent": "true"}}}]}"#,
+            r#"{"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "s3:*", "Resource": "*", "Condition": {"StringNotLike": {"s3:prefix": "a"}}}]}"#,
             r#"{"Statement": [{"Effect": "Allow", "Principal": "everyone", "Action": "s3:*", "Resource": "*"}]}"#,
             "{}",
             "",

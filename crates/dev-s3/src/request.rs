@@ -8,6 +8,8 @@
 
 use hyper::{HeaderMap, Method, Uri, header, http::request::Parts};
 
+use crate::{access, policy::Context};
+
 /// A request, without any secret: signatures and tokens are left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestInfo {
@@ -25,6 +27,8 @@ pub struct RequestInfo {
     pub region: Option<String>,
     /// `Range`, as it was sent.
     pub range: Option<String>,
+    /// What conditions of policies can ask about, but for what the server alone knows.
+    pub context: Context,
 }
 
 /// A request that was answered.
@@ -54,11 +58,12 @@ impl RequestInfo {
             None => path.split_once('/').unwrap_or((path, "")),
         };
         let (access_key, region) = credential(&parts.headers, &parts.uri);
+        let operation = operation(parts, bucket, key);
         Self {
             method: parts.method.clone(),
             bucket: bucket.to_owned(),
             key: key.to_owned(),
-            operation: operation(parts, bucket, key),
+            operation,
             access_key,
             region,
             range: parts
@@ -66,6 +71,7 @@ impl RequestInfo {
                 .get(header::RANGE)
                 .and_then(|range| range.to_str().ok())
                 .map(str::to_owned),
+            context: Context::of(operation, &parts.headers, parts.uri.query()),
         }
     }
 
@@ -77,7 +83,16 @@ impl RequestInfo {
     /// The permissions that it needs from AWS's IAM, but for those of a copy's source and of a
     /// listing after a 404.
     pub fn action(&self) -> &'static str {
-        crate::access::action(self.operation)
+        access::action(self.operation)
+    }
+
+    /// The bucket or object that it is about, as policies name it.
+    pub fn resource(&self) -> String {
+        let key = Some(self.key.as_str()).filter(|key| !key.is_empty());
+        match self.bucket.as_str() {
+            "" => "*".to_owned(),
+            bucket => access::arn(bucket, key),
+        }
     }
 }
 

@@ -154,7 +154,7 @@ impl Builder {
             .domain
             .as_ref()
             .map(|domain| format!("{domain}:{}", address.port()));
-        let access = Access::new(self.keys, Arc::clone(&store));
+        let access = Access::new(self.keys, Arc::clone(&store), self.tls);
         let service = Service {
             store: Arc::clone(&store),
             access: access.clone(),

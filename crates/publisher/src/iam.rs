@@ -4,11 +4,22 @@
 //! A device reads objects and nothing else. (Without `s3:ListBucket` a missing object reads as
 //! forbidden; our acquire method knows that.)
 //!
-//! A publisher lists too, since it must tell a missing suite from one that it may not read: S3
+//! A publisher may write each kind of object only on the condition that it sends with it
+//! ([how S3 says so](https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html)):
+//! a package is created and never replaced, a head and its followers are created, or replaced if
+//! they are still the ones that were read; only what is named by its digest is written whatever is
+//! there. So the same rights in another tool's hands overwrite nothing. The parts of a large
+//! package carry no condition, but its completion, which makes the object, does.
+//!
+//! It lists too, since it must tell a missing suite from one that it may not read: S3
 //! answers 404 for a missing object only to those who may list the bucket. The condition on the
 //! listed prefix has to be one that holds where a request names no prefix, as the reading of an
-//! object does, hence `StringLikeIfExists`. It deletes nothing but the few objects with which it
+//! object does, hence `StringLikeIfExists`; so a publisher can learn the names of other keys in the
+//! bucket, but nothing more of them. It deletes nothing but the few objects with which it
 //! tries, before the first commit of a suite, whether the store honours conditional writes.
+//!
+//! The Terraform module `apt-repository` has the same statements; `cargo xtask terraform` compares
+//! them. A store that does not know these conditions refuses the policy when it is set.
 
 use std::collections::BTreeMap;
 
@@ -16,8 +27,14 @@ use serde::Serialize;
 
 use crate::repository::RepositoryUrl;
 
+/// Package files.
+const POOL: &str = "pool/";
+/// Heads, followers, indexes and commits.
+const DISTS: &str = "dists/";
 /// Folder of the objects that a probe of the store leaves and removes.
 const PROBE_FOLDER: &str = "debucket-probe/";
+/// What is named by its digest.
+const BY_DIGEST: [&str; 2] = ["dists/*/by-hash/", "dists/*/commits/"];
 
 /// A policy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -33,20 +50,27 @@ struct Statement {
     sid: &'static str,
     effect: &'static str,
     action: Vec<&'static str>,
-    resource: String,
+    resource: Vec<String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     condition: BTreeMap<&'static str, BTreeMap<&'static str, String>>,
 }
 
 impl Statement {
-    fn allow(sid: &'static str, action: Vec<&'static str>, resource: String) -> Self {
+    fn allow(sid: &'static str, action: &'static str, resource: Vec<String>) -> Self {
         Self {
             sid,
             effect: "Allow",
-            action,
+            action: vec![action],
             resource,
             condition: BTreeMap::new(),
         }
+    }
+
+    /// Only where `operator` holds for `key` and `value`.
+    fn when(mut self, operator: &'static str, key: &'static str, value: &str) -> Self {
+        self.condition
+            .insert(operator, BTreeMap::from([(key, value.to_owned())]));
+        self
     }
 }
 
@@ -60,43 +84,66 @@ impl Policy {
 
     /// What a device needs.
     pub fn reader(url: &RepositoryUrl) -> Self {
-        Self::new(vec![Statement::allow(
-            "ReadRepository",
-            vec!["s3:GetObject"],
-            objects(url, ""),
-        )])
+        Self::new(vec![read(url)])
     }
 
     /// What a publisher needs.
     pub fn publisher(url: &RepositoryUrl) -> Self {
-        let write = vec!["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"];
+        let put =
+            |sid, folders: &[&str]| Statement::allow(sid, "s3:PutObject", objects(url, folders));
         let mut list = Statement::allow(
             "ListRepository",
-            vec!["s3:ListBucket"],
-            format!("arn:aws:s3:::{}", url.bucket),
+            "s3:ListBucket",
+            vec![format!("arn:aws:s3:::{}", url.bucket)],
         );
         if !url.prefix.is_empty() {
-            let prefix = BTreeMap::from([("s3:prefix", format!("{}/*", url.prefix))]);
-            list.condition.insert("StringLikeIfExists", prefix);
+            list = list.when(
+                "StringLikeIfExists",
+                "s3:prefix",
+                &format!("{}/*", url.prefix),
+            );
         }
         Self::new(vec![
-            Statement::allow("WriteRepository", write, objects(url, "")),
+            read(url),
+            // The header is there.
+            put("CreateObjects", &[POOL, DISTS, PROBE_FOLDER]).when(
+                "Null",
+                "s3:if-none-match",
+                "false",
+            ),
+            put("ReplaceObjects", &[DISTS, PROBE_FOLDER]).when("Null", "s3:if-match", "false"),
+            put("WriteByDigest", &BY_DIGEST),
+            // A request that makes no object: the beginning of an upload, and its parts.
+            put("UploadParts", &[POOL]).when("Bool", "s3:ObjectCreationOperation", "false"),
+            Statement::allow(
+                "AbortUpload",
+                "s3:AbortMultipartUpload",
+                objects(url, &[POOL]),
+            ),
             Statement::allow(
                 "RemoveProbe",
-                vec!["s3:DeleteObject"],
-                objects(url, PROBE_FOLDER),
+                "s3:DeleteObject",
+                objects(url, &[PROBE_FOLDER]),
             ),
             list,
         ])
     }
 }
 
-/// The ARN of all objects below `folder` of the repository.
-fn objects(url: &RepositoryUrl, folder: &str) -> String {
-    match url.prefix.as_str() {
-        "" => format!("arn:aws:s3:::{}/{folder}*", url.bucket),
-        prefix => format!("arn:aws:s3:::{}/{prefix}/{folder}*", url.bucket),
-    }
+fn read(url: &RepositoryUrl) -> Statement {
+    Statement::allow("ReadRepository", "s3:GetObject", objects(url, &[""]))
+}
+
+/// The ARNs of all objects below each of `folders` of the repository.
+fn objects(url: &RepositoryUrl, folders: &[&str]) -> Vec<String> {
+    let prefix = match url.prefix.as_str() {
+        "" => String::new(),
+        prefix => format!("{prefix}/"),
+    };
+    folders
+        .iter()
+        .map(|folder| format!("arn:aws:s3:::{}/{prefix}{folder}*", url.bucket))
+        .collect()
 }
 
 #[cfg(test)]
@@ -111,7 +158,7 @@ mod tests {
     fn a_reader_reads_below_its_prefix_only() {
         let policy = json(&Policy::reader(&"s3://acme-apt/robots".parse().unwrap()));
         let statement = serde_json::json!([{
-            "Sid": "ReadRepository", "Effect": "Allow", "Action": ["s3:GetObject"], "Resource": "arn:aws:s3:::acme-apt/robots/*",
+            "Sid": "ReadRepository", "Effect": "Allow", "Action": ["s3:GetObject"], "Resource": ["arn:aws:s3:::acme-apt/robots/*"],
         }]);
         assert_eq!(policy["Statement"], statement);
     }
@@ -136,11 +183,12 @@ mod tests {
                         .unwrap()
                         .contains(&"s3:DeleteObject".into())
                 })
-                .map(|statement| statement["Resource"].as_str().unwrap())
+                .flat_map(|statement| statement["Resource"].as_array().unwrap())
+                .map(|resource| resource.as_str().unwrap())
                 .collect();
             assert_eq!(deleting, [probe]);
-            let list = &policy["Statement"][2];
-            assert_eq!(list["Resource"], "arn:aws:s3:::acme-apt");
+            let list = policy["Statement"].as_array().unwrap().last().unwrap();
+            assert_eq!(list["Resource"][0], "arn:aws:s3:::acme-apt");
             assert_eq!(list.get("Condition").is_some(), url.ends_with("robots"));
         }
     }

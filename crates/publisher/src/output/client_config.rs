@@ -115,7 +115,7 @@ impl Config {
         ));
         parts.push(format!(
             "# IAM policy of a publisher. With SSE-KMS it also needs kms:Decrypt and kms:GenerateDataKey on the key,\n\
-             # with --acl also s3:PutObjectAcl.\n{}\n",
+             # with --acl also s3:PutObjectAcl. A store other than AWS may not know its conditions: leave these out there.\n{}\n",
             policy(&self.policies.publisher)?
         ));
         Ok(parts.join("\n"))
