@@ -53,7 +53,10 @@ pub(crate) fn watch() -> Result<()> {
                     _ = hup.recv() => 129,
                 }
             });
-            eprintln!("\nInterrupted: cleaning up.");
+            if code == 130 {
+                // Somebody sits there and waits.
+                eprintln!("\nInterrupted: cleaning up.");
+            }
             clear();
             std::process::exit(code);
         })?;
@@ -70,10 +73,7 @@ pub(crate) fn hold_if_ending() {
 fn clear() {
     ENDING.store(true, Ordering::SeqCst);
     for child in std::mem::take(&mut *lock(&CHILDREN)) {
-        // `kill` is a program of every Linux; a system call would need another dependency for this one line.
-        let _ = Command::new("kill")
-            .args(["-KILL", &child.to_string()])
-            .status();
+        kill(child);
     }
     for group in std::mem::take(&mut *lock(&GROUPS)) {
         kill_group(group);

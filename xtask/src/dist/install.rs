@@ -7,11 +7,12 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::{build::Product, source::Source};
+use super::{build::Product, release::Release, source::Source};
 use crate::{
-    chroot::{Chroot, Release},
     deb, demo_deb,
+    interrupt::TempFolder,
     process::{self, Outcome},
+    root_fs::RootFs,
     store::{Choice, Store},
 };
 
@@ -22,14 +23,15 @@ pub(crate) fn try_on(
     packages: &[PathBuf],
     cache: &Path,
 ) -> Result<()> {
-    let system = release.unpack(cache)?;
+    let folder = TempFolder::new(release.codename)?;
+    let system = release.unpack(cache, folder.path().join("root"))?;
     System { system, source }
         .try_all(packages)
         .with_context(|| format!("on {}", release.title))
 }
 
 struct System<'a> {
-    system: Chroot,
+    system: RootFs,
     source: &'a Source,
 }
 
@@ -96,12 +98,14 @@ impl System<'_> {
         let package = demo_deb::build("0.1", &self.system.path("tmp"))?;
         let name = package.file_name().unwrap_or_default().to_string_lossy();
         let debucket = |arguments: &[&str]| -> Result<Outcome> {
-            let mut command = self.system.command("debucket");
-            command
-                .env("AWS_ENDPOINT_URL", &store.endpoint)
-                .env("AWS_REGION", &store.region)
-                .env("AWS_ACCESS_KEY_ID", &store.keys.id)
-                .env("AWS_SECRET_ACCESS_KEY", &store.keys.secret);
+            let access = [
+                ("AWS_ENDPOINT_URL", &store.endpoint),
+                ("AWS_REGION", &store.region),
+                ("AWS_ACCESS_KEY_ID", &store.keys.id),
+                ("AWS_SECRET_ACCESS_KEY", &store.keys.secret),
+            ];
+            let access = access.map(|(name, value)| (name.to_owned(), value.clone()));
+            let mut command = self.system.command_with(&[], &access, "debucket");
             process::run(command.args(arguments))?.success()
         };
         debucket(&[

@@ -10,6 +10,7 @@ mod lint;
 mod manifest;
 mod package;
 mod platform;
+mod release;
 pub(crate) mod sample;
 mod share;
 mod source;
@@ -28,12 +29,10 @@ use clap::{Args, ValueEnum};
 use self::{
     build::{Built, Product, Profile},
     platform::{Architecture, Libc, Platform},
+    release::{RELEASES, Release},
     source::Source,
 };
-use crate::{
-    chroot::{self, RELEASES, Release},
-    interrupt::TempFolder,
-};
+use crate::{image, interrupt::TempFolder};
 
 /// Builds the packages and the tarballs that are shipped
 #[derive(Debug, Args)]
@@ -91,7 +90,7 @@ impl Dist {
         let platforms = self.platforms();
         let packs = |libc| platforms.iter().any(|platform| platform.libc == libc);
         if self.test && packs(Libc::Glibc) {
-            chroot::require_tools()?;
+            image::require_tools()?;
         }
         let out = self.out(&source)?;
         let mut all = Vec::new();
@@ -198,7 +197,7 @@ impl Dist {
     }
 
     fn try_out(&self, source: &Source, all: &[Made]) -> Result<()> {
-        let cache = source.target.join("chroots");
+        let cache = source.target.join("keyrings");
         for made in all {
             let started = Instant::now();
             let platform = made.built.platform;

@@ -8,9 +8,10 @@ use anyhow::{Context as _, Result, ensure};
 use super::{
     build::{Built, Product},
     platform::{Architecture, Libc},
+    release::Release,
     source::Source,
 };
-use crate::{chroot::Release, process};
+use crate::process;
 
 /// Whose C library foreign programs are started with: the oldest one's.
 const OLDEST: &str = "bullseye";

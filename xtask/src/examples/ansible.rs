@@ -8,11 +8,12 @@ use std::{fs, path::Path, process::Command};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 
-use super::{Needs, Scenario, example, lint, packages, root_fs::RootFs};
+use super::{Needs, Scenario, device, example, lint, packages};
 use crate::{
     apt_root, demo_deb,
     e2e::world::World,
     process::{self, Outcome},
+    root_fs::RootFs,
 };
 
 pub(super) const SCENARIOS: &[Scenario] = &[Scenario {
@@ -30,7 +31,7 @@ fn ansible(world: &World<'_>) -> Result<()> {
     let first = demo_deb::build("0.1", &world.folder)?;
     process::run(&mut world.publish_signed(&[&first], &["--origin", "Acme"]))?.success()?;
 
-    let device = RootFs::device(world, "device")?;
+    let device = device::fresh(world, "device")?;
     let control = Control::prepare(world, &device)?;
     let from_file = json!({ "apt_s3_repository_method_deb": method });
 

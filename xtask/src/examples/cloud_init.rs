@@ -7,7 +7,7 @@ use std::{fs, process::Command};
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::{Needs, Scenario, example, packages, root_fs::RootFs};
+use super::{Needs, Scenario, device, example, packages};
 use crate::{demo_deb, e2e::world::World, process};
 
 pub(super) const SCENARIOS: &[Scenario] = &[Scenario {
@@ -28,7 +28,7 @@ cloud_final_modules: [scripts_user]
 fn cloud_init(world: &World<'_>) -> Result<()> {
     let package = demo_deb::build("0.1", &world.folder)?;
     process::run(&mut world.publish_signed(&[&package], &["--origin", "Acme"]))?.success()?;
-    let machine = RootFs::device(world, "machine")?;
+    let machine = device::fresh(world, "machine")?;
     let original = fs::read_to_string(example("cloud-init").join("user-data.yaml"))?;
     let ours = for_this_store(world, &original)?;
     // Both: what is published, and what is run.

@@ -11,8 +11,8 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use super::{Needs, Scenario, example, packages, root_fs::RootFs};
-use crate::{deb, demo_deb, e2e::world::World, process};
+use super::{Needs, Scenario, device, example, packages};
+use crate::{deb, demo_deb, e2e::world::World, process, root_fs::RootFs};
 
 pub(super) const SCENARIOS: &[Scenario] = &[Scenario {
     name: "docker",
@@ -26,7 +26,7 @@ const RUN_LIMIT: std::time::Duration = std::time::Duration::from_secs(300);
 fn docker(world: &World<'_>) -> Result<()> {
     let package = demo_deb::build("0.1", &world.folder)?;
     world.signed(&[&package])?;
-    let image = RootFs::device(world, "image")?;
+    let image = device::fresh(world, "image")?;
 
     // The build context, and the secret beside it.
     let context = world.folder.join("context");

@@ -10,16 +10,16 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 use serde_json::Value;
 
 use super::{
-    Needs, Scenario, example,
+    Needs, Scenario, device, example,
     github::{PROJECT, write_sources},
     packages,
-    root_fs::RootFs,
     token_service::TokenService,
     yaml,
 };
 use crate::{
     e2e::world::{World, expect_installed},
     process,
+    root_fs::RootFs,
 };
 
 pub(super) const SCENARIOS: &[Scenario] = &[Scenario {
@@ -113,7 +113,7 @@ impl Project<'_> {
     /// A push and then a tag, for one package.
     fn pipelines(&self, package: &str) -> Result<()> {
         // The image of both jobs; the second starts from what the first one's `apt-get` brought.
-        let container = RootFs::device(self.world, &format!("container-{package}"))?;
+        let container = device::fresh(self.world, &format!("container-{package}"))?;
         let builds = container.path("builds/acme/robots");
         fs::create_dir_all(builds.with_extension("tmp"))?;
         fs::copy(

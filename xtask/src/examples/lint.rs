@@ -37,8 +37,6 @@ const TOOLS: &[(&str, &str)] = &[
         "actionlint",
         "go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12",
     ),
-    ("mmdebstrap", "apt-get install mmdebstrap"),
-    ("unshare", "apt-get install util-linux"),
     ("jq", "apt-get install jq"),
 ];
 

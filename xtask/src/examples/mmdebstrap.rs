@@ -4,11 +4,15 @@ use std::fs;
 
 use anyhow::{Result, ensure};
 
-use super::{
-    Needs, Scenario, example, packages,
-    root_fs::{Base, RootFs, in_memory},
+use super::{Needs, Scenario, example, packages};
+use crate::{
+    apt_root::AptRoot,
+    demo_deb,
+    e2e::world::World,
+    image::{Base, in_memory},
+    process,
+    root_fs::RootFs,
 };
-use crate::{apt_root::AptRoot, demo_deb, e2e::world::World, process};
 
 pub(super) const SCENARIOS: &[Scenario] = &[Scenario {
     name: "mmdebstrap",
@@ -54,7 +58,7 @@ fn mmdebstrap(world: &World<'_>) -> Result<()> {
         .arg("helloworld");
     process::run_within(&mut command, LIMIT)?.success()?;
 
-    let root = RootFs::unpack(world, "root", &tarball)?;
+    let root = RootFs::unpack(&tarball, world.folder.join("root"))?;
     root.expect_greeting("0.1")?;
     ensure!(
         root.path("usr/lib/apt/methods/s3").is_file(),

@@ -9,6 +9,7 @@
 
 mod ansible;
 mod cloud_init;
+mod device;
 mod docker;
 mod github;
 mod github_job;
@@ -16,7 +17,6 @@ mod gitlab;
 mod lint;
 mod mmdebstrap;
 mod packages;
-mod root_fs;
 mod token_service;
 mod yaml;
 
