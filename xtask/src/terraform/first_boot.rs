@@ -7,7 +7,7 @@ use std::{fs, path::Path, process::Command};
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::metadata::Metadata;
+use super::{metadata::Metadata, quickstart};
 use crate::{
     apt_root::AptRoot,
     process::{self, Outcome},
@@ -17,7 +17,7 @@ use crate::{
 pub(super) struct Device<'a> {
     apt: AptRoot,
     metadata: &'a Metadata,
-    ca_bundle: &'a Path,
+    ca_bundle: Option<&'a Path>,
     endpoint: &'a str,
 }
 
@@ -27,7 +27,7 @@ impl<'a> Device<'a> {
         folder: &Path,
         metadata: &'a Metadata,
         endpoint: &'a str,
-        ca_bundle: &'a Path,
+        ca_bundle: Option<&'a Path>,
     ) -> Result<Self> {
         // The method is to come from the package alone.
         let apt = AptRoot::bare(folder, "device")?;
@@ -57,9 +57,12 @@ impl<'a> Device<'a> {
         command
             .env_remove("AWS_EC2_METADATA_DISABLED")
             .env("AWS_EC2_METADATA_SERVICE_ENDPOINT", self.metadata.url())
-            .env("AWS_CA_BUNDLE", self.ca_bundle)
-            .env("CURL_CA_BUNDLE", self.ca_bundle)
             .env("HOME", self.apt.folder());
+        if let Some(bundle) = self.ca_bundle {
+            command
+                .env("AWS_CA_BUNDLE", bundle)
+                .env("CURL_CA_BUNDLE", bundle);
+        }
         command
     }
 
@@ -77,6 +80,16 @@ impl<'a> Device<'a> {
             )
             .env("BOOTSTRAP_ROOT", self.apt.folder());
         process::run(&mut command)
+    }
+
+    /// Types commands into a shell, with the folder `programs` before those of the machine.
+    pub(super) fn type_in(&self, programs: &Path, commands: &str) -> Result<Outcome> {
+        let path = quickstart::path(&[programs, &self.apt.path("usr/bin")])?;
+        process::run(
+            self.on_device("sh")
+                .args(["-euc", commands])
+                .env("PATH", path),
+        )
     }
 
     /// The method is installed and apt is configured, before anything is published.

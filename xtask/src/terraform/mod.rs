@@ -13,6 +13,7 @@ mod emulator;
 mod first_boot;
 mod metadata;
 mod policies;
+mod quickstart;
 mod readme;
 mod stack;
 mod tools;
@@ -104,19 +105,25 @@ impl Terraform {
             &method_package,
             &public_key,
         )?;
-        // Most of an apply is waiting: for the emulator to look settled.
+        // Who follows the document has an account of their own.
+        let account = Moto::start(&python, folder.path())?;
         thread::scope(|scope| {
-            let applying = scope.spawn(|| stacks.apply());
-            let checked = check(&tools, &source, folder.path(), &checkov);
-            let applied = applying
+            let following = scope.spawn(|| {
+                step("docs/quickstart-aws.md", || {
+                    quickstart::follow(&tools, &account, &binaries, folder.path())
+                })
+            });
+            let applied = stacks.apply_beside(|| check(&tools, &source, folder.path(), &checkov));
+            let used = applied.and_then(|()| {
+                usage::run(&stacks, &moto, &binaries, &method_package, folder.path())
+            });
+            // Also after a failure: it may be one of both, and the first is the one to tell.
+            let destroyed = stacks.destroy(&moto);
+            let followed = following
                 .join()
-                .map_err(|_| anyhow!("the thread that applies the stacks panicked"))?;
-            checked.and(applied)
-        })?;
-        let used = usage::run(&stacks, &moto, &binaries, &method_package, folder.path());
-        // Also after a failure: it may be one of both, and the first is the one to tell.
-        let destroyed = stacks.destroy(&moto);
-        used.and(destroyed)
+                .map_err(|_| anyhow!("the thread that follows the document panicked"))?;
+            used.and(destroyed).and(followed)
+        })
     }
 }
 
@@ -177,6 +184,18 @@ impl<'a> Stacks<'a> {
         stack::write_examples(&copy)?;
         moto.take_over(&copy)?;
         Ok(Self { demo, examples })
+    }
+
+    /// Applies them, while `check` runs: most of an apply is waiting for the emulator to look settled.
+    fn apply_beside(&self, check: impl FnOnce() -> Result<()>) -> Result<()> {
+        thread::scope(|scope| {
+            let applying = scope.spawn(|| self.apply());
+            let checked = check();
+            let applied = applying
+                .join()
+                .map_err(|_| anyhow!("the thread that applies the stacks panicked"))?;
+            checked.and(applied)
+        })
     }
 
     fn apply(&self) -> Result<()> {

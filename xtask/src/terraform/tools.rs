@@ -78,6 +78,20 @@ impl Tools {
         command
     }
 
+    /// Lets a Terraform that `command` starts find its provider, and ask nothing.
+    pub(super) fn at_any_init(&self, command: &mut Command) {
+        command
+            .env("TF_IN_AUTOMATION", "1")
+            .env("TF_INPUT", "0")
+            .env("CHECKPOINT_DISABLE", "1");
+        if let Some(folder) = &self.plugin_dir {
+            command.env(
+                "TF_CLI_ARGS_init",
+                format!("-plugin-dir={}", folder.display()),
+            );
+        }
+    }
+
     /// `terraform init` for a folder.
     pub(super) fn init(&self) -> Command {
         let mut command = self.terraform();

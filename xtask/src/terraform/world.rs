@@ -114,7 +114,7 @@ impl<'a> World<'a> {
             self.stage.folder,
             &metadata,
             &self.store.endpoint,
-            &self.ca_bundle,
+            Some(&self.ca_bundle),
         )?;
         let server = self.server()?;
         server.put(bucket, key, b"not the package")?;
