@@ -47,7 +47,7 @@ pub(crate) struct Built {
 }
 
 /// The packages of the workspace that are shipped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Product {
     /// The publisher.
     Debucket,

@@ -13,7 +13,6 @@ use clap::CommandFactory as _;
 use super::{
     build::{Built, Product, Profile},
     elf::Needs,
-    manifest::Manifest,
     platform::{GLIBC_FLOOR, Libc},
     source::Source,
     tarball,
@@ -81,7 +80,7 @@ pub(crate) fn check_package(
     product: Product,
     file: &Path,
 ) -> Result<()> {
-    let manifest = Manifest::read(source, product)?;
+    let manifest = source.manifest(product)?;
     let field = |name: &str| -> Result<String> {
         let outcome =
             process::run(Command::new("dpkg-deb").arg("--field").arg(file).arg(name))?.success()?;
@@ -116,7 +115,7 @@ pub(crate) fn check_package(
     }
 
     let mut expected = Files::new();
-    for asset in manifest.assets(&built.folder)? {
+    for asset in source.assets(product, &built.folder)? {
         expected.insert(asset.target, mode(asset.mode).into());
     }
     expected.insert(
@@ -187,7 +186,7 @@ pub(crate) fn check_tarball(source: &Source, built: &Built, file: &Path) -> Resu
     }
     let mut expected = Files::new();
     for product in Product::ALL {
-        for asset in Manifest::read(source, product)?.assets(&built.folder)? {
+        for asset in source.assets(product, &built.folder)? {
             let inside = asset.target.strip_prefix("usr/").unwrap_or(&asset.target);
             expected.insert(inside.to_owned(), mode(asset.mode).into());
         }

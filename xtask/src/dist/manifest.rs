@@ -3,13 +3,16 @@
 //! cargo-deb reads it too, and makes the packages that are shipped (see [`super::package`]). The demo packs the same from it without
 //! cargo-deb, and the tests compare what came out with it.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 
-use super::{build::Product, source::Source};
-use crate::process;
+use super::build::Product;
+use crate::{binaries, process};
 
 /// Where cargo-deb's sources of assets begin that are built, and not in the crate.
 const BUILT: &str = "target/release/";
@@ -20,7 +23,9 @@ const BUILT: &str = "target/release/";
 pub(crate) struct Manifest {
     pub(crate) maintainer: String,
     pub(crate) section: String,
+    pub(crate) priority: String,
     pub(crate) depends: String,
+    pub(crate) suggests: Option<String>,
     pub(crate) provides: Option<String>,
     pub(crate) conflicts: Option<String>,
     pub(crate) replaces: Option<String>,
@@ -29,6 +34,10 @@ pub(crate) struct Manifest {
     /// The description's first line; it is cargo's own field.
     #[serde(skip)]
     pub(crate) synopsis: String,
+    /// Cargo's own, too.
+    #[serde(skip)]
+    pub(crate) version: String,
+    /// That of the crate, from the root of the workspace.
     #[serde(skip)]
     folder: PathBuf,
 }
@@ -47,11 +56,13 @@ pub(crate) struct Asset {
 #[derive(Deserialize)]
 struct Metadata {
     packages: Vec<Package>,
+    workspace_root: PathBuf,
 }
 
 #[derive(Deserialize)]
 struct Package {
     name: String,
+    version: String,
     description: Option<String>,
     manifest_path: PathBuf,
     metadata: Option<PackageMetadata>,
@@ -63,38 +74,40 @@ struct PackageMetadata {
 }
 
 impl Manifest {
-    /// That of `product`.
-    pub(crate) fn read(source: &Source, product: Product) -> Result<Self> {
-        let mut command = source.cargo();
+    /// Those of all products of this workspace.
+    pub(crate) fn read_all() -> Result<BTreeMap<Product, Self>> {
+        let mut command = binaries::cargo();
         command.args(["metadata", "--no-deps", "--format-version=1", "--locked"]);
         let outcome = process::run(&mut command)?.success()?;
         let metadata: Metadata = serde_json::from_str(&outcome.stdout)
             .context("[package.metadata.deb] is not understood")?;
-        let package = metadata
-            .packages
-            .into_iter()
-            .find(|package| package.name == product.name())
-            .with_context(|| format!("the workspace has no package {}", product.name()))?;
-        let mut manifest = package
-            .metadata
-            .and_then(|metadata| metadata.deb)
-            .with_context(|| format!("{} has no [package.metadata.deb]", product.name()))?;
-        manifest.synopsis = package.description.unwrap_or_default();
-        manifest.folder = package
-            .manifest_path
-            .parent()
-            .unwrap_or(Path::new("."))
-            .to_owned();
-        Ok(manifest)
+        let mut manifests = BTreeMap::new();
+        for package in metadata.packages {
+            let Some(product) = Product::ALL
+                .into_iter()
+                .find(|product| product.name() == package.name)
+            else {
+                continue;
+            };
+            let deb = package.metadata.and_then(|metadata| metadata.deb);
+            let mut manifest =
+                deb.with_context(|| format!("{} has no [package.metadata.deb]", package.name))?;
+            manifest.synopsis = package.description.unwrap_or_default();
+            manifest.version = package.version;
+            let folder = package.manifest_path.parent().unwrap_or(Path::new("."));
+            manifest.folder = folder.strip_prefix(&metadata.workspace_root)?.to_owned();
+            manifests.insert(product, manifest);
+        }
+        Ok(manifests)
     }
 
-    /// Its files; `built` is the folder of the programs and of what is generated beside them.
-    pub(crate) fn assets(&self, built: &Path) -> Result<Vec<Asset>> {
+    /// Its files in the checkout `root`; `built` is the folder of the programs and of what is generated beside them.
+    pub(crate) fn assets(&self, root: &Path, built: &Path) -> Result<Vec<Asset>> {
         let mut assets = Vec::new();
         for (source, target, mode) in &self.assets {
             let pattern = match source.strip_prefix(BUILT) {
                 Some(inside) => built.join(inside),
-                None => self.folder.join(source),
+                None => root.join(&self.folder).join(source),
             };
             let mode = u32::from_str_radix(mode, 8)
                 .with_context(|| format!("the mode of {source} is not octal"))?;
@@ -124,10 +137,11 @@ impl Manifest {
         installed_size: usize,
     ) -> String {
         let mut text = format!(
-            "Package: {name}\nVersion: {version}\nArchitecture: {architecture}\nMaintainer: {}\nInstalled-Size: {installed_size}\nSection: {}\nPriority: optional\nDepends: {}\n",
-            self.maintainer, self.section, self.depends
+            "Package: {name}\nVersion: {version}\nArchitecture: {architecture}\nMaintainer: {}\nInstalled-Size: {installed_size}\nSection: {}\nPriority: {}\nDepends: {}\n",
+            self.maintainer, self.section, self.priority, self.depends
         );
         for (field, value) in [
+            ("Suggests", &self.suggests),
             ("Provides", &self.provides),
             ("Conflicts", &self.conflicts),
             ("Replaces", &self.replaces),

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use super::{build::Product, manifest::Manifest, share, source::Source};
+use super::{build::Product, share, source::Source};
 use crate::{
     apt_root::native_architecture,
     binaries::Binaries,
@@ -69,16 +69,16 @@ impl Samples {
     }
 
     fn pack(&self, product: Product, version: &str, out: &Path) -> Result<PathBuf> {
-        let manifest = Manifest::read(&self.source, product)?;
         let file_name = format!("{}_{version}_{}.deb", product.name(), self.architecture);
         let tree = self.work.join(&file_name);
         let mut installed_size = 0;
-        for asset in manifest.assets(&self.built)? {
+        for asset in self.source.assets(product, &self.built)? {
             let content = fs::read(&asset.source)
                 .with_context(|| format!("cannot read {}", asset.source.display()))?;
             installed_size += content.len().div_ceil(1024);
             deb::write(&tree.join(&asset.target), &content, asset.mode)?;
         }
+        let manifest = self.source.manifest(product)?;
         let control = manifest.control(product.name(), version, &self.architecture, installed_size);
         deb::write(&tree.join("DEBIAN/control"), control.as_bytes(), 0o644)?;
         let file = out.join(file_name);

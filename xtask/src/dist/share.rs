@@ -14,7 +14,7 @@ use clap::CommandFactory as _;
 use clap_complete::Shell;
 use debucket::cli::Cli;
 
-use super::{build::Product, changelog, licences, manifest::Manifest, source::Source};
+use super::{build::Product, changelog, licences, source::Source};
 use crate::demo_deb::gzip;
 
 /// The manual that the pages belong to.
@@ -41,13 +41,12 @@ pub(crate) fn write(source: &Source, triple: Option<&str>, folder: &Path) -> Res
     for product in Product::ALL {
         let doc = folder.join("doc").join(product.name());
         fs::create_dir_all(&doc)?;
-        let manifest = Manifest::read(source, product)?;
         let changes = changelog::debian(
             &fs::read_to_string(source.root.join("CHANGELOG.md"))
                 .context("cannot read CHANGELOG.md")?,
             product.name(),
             &source.version,
-            &manifest.maintainer,
+            &source.manifest(product)?.maintainer,
             source.epoch,
         )?;
         fs::write(doc.join("changelog.gz"), gzip(changes.as_bytes())?)?;

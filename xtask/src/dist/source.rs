@@ -4,14 +4,18 @@
 //! machine, or a time other than that of the commit (<https://reproducible-builds.org/specs/source-date-epoch/>).
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     process::Command,
 };
 
 use anyhow::{Context as _, Result, ensure};
-use serde::Deserialize;
 
+use super::{
+    build::Product,
+    manifest::{Asset, Manifest},
+};
 use crate::{binaries, process};
 
 /// A checkout.
@@ -25,17 +29,7 @@ pub(crate) struct Source {
     pub(crate) epoch: u64,
     /// The version of everything.
     pub(crate) version: String,
-}
-
-#[derive(Deserialize)]
-struct Metadata {
-    packages: Vec<Package>,
-}
-
-#[derive(Deserialize)]
-struct Package {
-    name: String,
-    version: String,
+    manifests: BTreeMap<Product, Manifest>,
 }
 
 impl Source {
@@ -46,25 +40,29 @@ impl Source {
 
     /// This workspace, at some other time.
     pub(crate) fn at(epoch: u64) -> Result<Self> {
-        let outcome = process::run(binaries::cargo().args([
-            "metadata",
-            "--no-deps",
-            "--format-version=1",
-            "--locked",
-        ]))?
-        .success()?;
-        let metadata: Metadata = serde_json::from_str(&outcome.stdout)?;
-        let debucket = metadata
-            .packages
-            .into_iter()
-            .find(|package| package.name == "debucket")
+        let manifests = Manifest::read_all()?;
+        let debucket = manifests
+            .get(&Product::Debucket)
             .context("the workspace has no package debucket")?;
         Ok(Self {
             root: binaries::workspace(),
             target: binaries::target_folder(),
-            version: debucket.version,
+            version: debucket.version.clone(),
             epoch,
+            manifests,
         })
+    }
+
+    /// What the package of `product` is.
+    pub(crate) fn manifest(&self, product: Product) -> Result<&Manifest> {
+        self.manifests
+            .get(&product)
+            .with_context(|| format!("the workspace has no package {}", product.name()))
+    }
+
+    /// The files of the package of `product`; `built` as for [`Manifest::assets`].
+    pub(crate) fn assets(&self, product: Product, built: &Path) -> Result<Vec<Asset>> {
+        self.manifest(product)?.assets(&self.root, built)
     }
 
     /// The same sources copied to `root`, with a target folder of their own in it.

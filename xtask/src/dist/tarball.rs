@@ -6,7 +6,6 @@ use anyhow::{Context as _, Result};
 
 use super::{
     build::{Built, Product},
-    manifest::Manifest,
     platform::Architecture,
     source::Source,
 };
@@ -31,7 +30,7 @@ pub(crate) fn pack(source: &Source, built: &Built, out: &Path) -> Result<PathBuf
         deb::write(&tree.join(to), &content, mode)
     };
     for product in Product::ALL {
-        for asset in Manifest::read(source, product)?.assets(&built.folder)? {
+        for asset in source.assets(product, &built.folder)? {
             let inside = asset.target.strip_prefix("usr/").unwrap_or(&asset.target);
             put(&asset.source, inside, asset.mode)?;
         }
