@@ -11,6 +11,7 @@ mod e2e;
 mod examples;
 mod image;
 mod interrupt;
+mod loopback;
 mod minio;
 mod narrate;
 mod process;

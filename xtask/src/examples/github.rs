@@ -2,19 +2,17 @@
 
 use std::{collections::BTreeMap, fs, path::Path, process::Command};
 
-use anyhow::{Context as _, Result, anyhow, ensure};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
 use super::{
     Needs, Scenario, example,
     github_job::{Job, Names, fill, filled},
-    lint, packages, yaml,
+    lint, packages,
+    pipelines::{PROJECT, at_once, install_on_device, listed, write_sources},
+    yaml,
 };
-use crate::{
-    deb,
-    e2e::world::{World, expect_installed},
-    process,
-};
+use crate::{deb, e2e::world::World, process};
 
 pub(super) const SCENARIOS: &[Scenario] = &[Scenario {
     name: "github-actions",
@@ -25,8 +23,6 @@ pub(super) const SCENARIOS: &[Scenario] = &[Scenario {
 
 /// The composite action.
 pub(super) const ACTION: &str = ".github/actions/debucket-publish/action.yml";
-/// The packages of the sample project.
-pub(super) const PROJECT: [&str; 2] = ["robot", "dashboard"];
 
 /// What starts the pipelines.
 #[derive(Clone, Copy)]
@@ -41,12 +37,15 @@ fn github_actions(world: &World<'_>) -> Result<()> {
     let source = world.folder.join("source");
     checkout(&source, &PROJECT)?;
     // One pipeline takes the package, the other a tarball.
-    let downloads = [
-        packages::serve(world, &debucket)?,
-        packages::serve(world, &tarball(world)?)?,
-    ];
+    let downloads = BTreeMap::from([
+        (PROJECT[0], packages::serve(world, &debucket)?),
+        (PROJECT[1], packages::serve(world, &tarball(world)?)?),
+    ]);
+    let run = |event: Event| {
+        at_once(|package| pipeline(world, &source, package, event, &downloads[package]))
+    };
 
-    at_once(world, &source, Event::Push { run: 7 }, &downloads)?;
+    run(Event::Push { run: 7 })?;
     let testing = listed(world, "testing")?;
     ensure!(
         testing.len() == 2 && testing.iter().all(|line| line.contains(" 1.2.0~git7.")),
@@ -58,25 +57,19 @@ fn github_actions(world: &World<'_>) -> Result<()> {
         Ok(log.as_array().context("the log is no list")?.len())
     };
     let before = commits(world)?;
-    at_once(world, &source, Event::Push { run: 7 }, &downloads)?;
+    run(Event::Push { run: 7 })?;
     ensure!(
         commits(world)? == before,
         "a job that was run again made a commit"
     );
 
-    at_once(world, &source, Event::Tag, &downloads)?;
+    run(Event::Tag)?;
+    let stable = listed(world, "stable")?;
     ensure!(
-        listed(world, "stable")? == ["dashboard 1.2.0 all", "robot 1.2.0 all"],
-        "stable holds {:?}",
-        listed(world, "stable")?
+        stable == ["dashboard 1.2.0 all", "robot 1.2.0 all"],
+        "stable holds {stable:?}"
     );
-    let apt = world.device("device")?;
-    apt.update()?;
-    apt.install(&PROJECT)?;
-    for package in PROJECT {
-        expect_installed(&apt, package, "1.2.0")?;
-    }
-    Ok(())
+    install_on_device(world)
 }
 
 /// debucket as a tarball has it: in a folder.
@@ -98,53 +91,6 @@ fn tarball(world: &World<'_>) -> Result<std::path::PathBuf> {
         .arg("debucket-0");
     process::run(&mut command)?.success()?;
     Ok(file)
-}
-
-fn listed(world: &World<'_>, suite: &str) -> Result<Vec<String>> {
-    let document = world.json(&["list", "--suite", suite])?;
-    let packages = document["packages"]
-        .as_array()
-        .context("`packages` is no list")?;
-    let mut lines: Vec<_> = packages
-        .iter()
-        .map(|package| {
-            let field = |name: &str| package[name].as_str().unwrap_or_default();
-            format!(
-                "{} {} {}",
-                field("package"),
-                field("version"),
-                field("architecture")
-            )
-        })
-        .collect();
-    lines.sort();
-    Ok(lines)
-}
-
-/// Runs the pipelines of both packages side by side.
-fn at_once(
-    world: &World<'_>,
-    source: &Path,
-    event: Event,
-    downloads: &[packages::Download; 2],
-) -> Result<()> {
-    std::thread::scope(|scope| {
-        let starts = PROJECT.into_iter().zip(downloads);
-        let pipelines: Vec<_> = starts
-            .map(|(package, download)| {
-                let run = move || pipeline(world, source, package, event, download);
-                (package, scope.spawn(run))
-            })
-            .collect();
-        for (package, pipeline) in pipelines {
-            pipeline
-                .join()
-                .map_err(|_| anyhow!("the pipeline panicked"))
-                .flatten()
-                .with_context(|| format!("the pipeline of {package}"))?;
-        }
-        Ok(())
-    })
 }
 
 /// Runs the workflow of `package`, which calls the one that both share.
@@ -329,23 +275,6 @@ pub(super) fn checkout(folder: &Path, packages: &[&str]) -> Result<()> {
     git(&["init", "--quiet"])?;
     git(&["add", "--all"])?;
     git(&["commit", "--quiet", "--message", "Begin"])
-}
-
-/// Writes `packages/NAME`, as both pipelines expect it.
-pub(super) fn write_sources(folder: &Path, packages: &[&str]) -> Result<()> {
-    for package in packages {
-        let tree = folder.join("packages").join(package);
-        let control = format!(
-            "Package: {package}\nVersion: 1.2.0\nArchitecture: all\nMaintainer: Ada <ada@acme.example>\nDescription: part of a sample project\n"
-        );
-        deb::write(&tree.join("DEBIAN/control"), control.as_bytes(), 0o644)?;
-        deb::write(
-            &tree.join(format!("usr/share/{package}/part")),
-            package.as_bytes(),
-            0o644,
-        )?;
-    }
-    Ok(())
 }
 
 /// The scripts of an action.

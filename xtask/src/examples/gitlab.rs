@@ -6,21 +6,16 @@
 
 use std::{fs, path::Path};
 
-use anyhow::{Context as _, Result, anyhow, ensure};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
 use super::{
-    Needs, Scenario, device, example,
-    github::{PROJECT, write_sources},
-    packages,
+    Needs, Scenario, device, example, packages,
+    pipelines::{PROJECT, at_once, install_on_device, listed, write_sources},
     token_service::TokenService,
     yaml,
 };
-use crate::{
-    e2e::world::{World, expect_installed},
-    process,
-    root_fs::RootFs,
-};
+use crate::{e2e::world::World, process, root_fs::RootFs};
 
 pub(super) const SCENARIOS: &[Scenario] = &[Scenario {
     name: "gitlab-ci",
@@ -61,7 +56,7 @@ fn gitlab_ci(world: &World<'_>) -> Result<()> {
             ("AWS_REGION", world.store.region.clone()),
             // In the place of AWS.
             ("AWS_ENDPOINT_URL", world.store.endpoint.clone()),
-            ("AWS_ENDPOINT_URL_STS", service.endpoint.clone()),
+            ("AWS_ENDPOINT_URL_STS", service.url()),
             // GitLab's own.
             ("CI_COMMIT_TIMESTAMP", "2026-01-01T12:00:00+01:00".into()),
             ("CI_COMMIT_SHORT_SHA", "1a2b3c4d".into()),
@@ -72,18 +67,7 @@ fn gitlab_ci(world: &World<'_>) -> Result<()> {
         .map(|(name, value)| (name.to_owned(), value))
         .to_vec(),
     };
-    std::thread::scope(|scope| {
-        let pipelines =
-            PROJECT.map(|package| (package, scope.spawn(|| project.pipelines(package))));
-        for (package, pipeline) in pipelines {
-            pipeline
-                .join()
-                .map_err(|_| anyhow!("the pipeline panicked"))
-                .flatten()
-                .with_context(|| format!("the pipelines of {package}"))?;
-        }
-        anyhow::Ok(())
-    })?;
+    at_once(|package| project.pipelines(package))?;
     ensure!(
         service.given() == 4,
         "keys were given {} times to 4 jobs",
@@ -91,22 +75,11 @@ fn gitlab_ci(world: &World<'_>) -> Result<()> {
     );
 
     for (suite, version) in [("testing", "1.2.0~git7.1a2b3c4d"), ("stable", "1.2.0")] {
-        let document = world.json(&["list", "--suite", suite])?;
-        let packages = document["packages"]
-            .as_array()
-            .context("`packages` is no list")?;
-        ensure!(
-            packages.len() == 2 && packages.iter().all(|package| package["version"] == version),
-            "{suite} holds {packages:?}"
-        );
+        let found = listed(world, suite)?;
+        let expected = ["dashboard", "robot"].map(|package| format!("{package} {version} all"));
+        ensure!(found == expected, "{suite} holds {found:?}");
     }
-    let apt = world.device("device")?;
-    apt.update()?;
-    apt.install(&PROJECT)?;
-    for package in PROJECT {
-        expect_installed(&apt, package, "1.2.0")?;
-    }
-    Ok(())
+    install_on_device(world)
 }
 
 impl Project<'_> {

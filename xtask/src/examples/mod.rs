@@ -17,6 +17,7 @@ mod gitlab;
 mod lint;
 mod mmdebstrap;
 mod packages;
+mod pipelines;
 mod token_service;
 mod yaml;
 

@@ -3,26 +3,22 @@
 //! It answers `AssumeRoleWithWebIdentity` and refuses everything else, so that a pipeline whose token, role or session name does not
 //! arrive as it should gets no keys (<https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html>).
 
-use std::{
-    io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::{TcpListener, TcpStream},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
-    thread::JoinHandle,
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
-use crate::store::Keys;
+use crate::{
+    loopback::{Answer, Loopback},
+    store::Keys,
+};
 
 /// The service; it ends when it is dropped.
 pub(super) struct TokenService {
-    pub(super) endpoint: String,
+    service: Loopback,
     state: Arc<State>,
-    thread: Option<JoinHandle<()>>,
 }
 
 struct State {
@@ -30,36 +26,27 @@ struct State {
     role: String,
     keys: Keys,
     given: AtomicUsize,
-    ends: AtomicBool,
 }
 
 impl TokenService {
     /// Gives `keys` for `token` to whoever wants to be `role`, an ARN.
     pub(super) fn start(token: &str, role: &str, keys: &Keys) -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").context("no free port")?;
-        let endpoint = format!("http://{}", listener.local_addr()?);
         let state = Arc::new(State {
             token: token.into(),
             role: role.into(),
             keys: keys.clone(),
             given: AtomicUsize::new(0),
-            ends: AtomicBool::new(false),
         });
         let shared = Arc::clone(&state);
-        let thread = std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                if shared.ends.load(Ordering::SeqCst) {
-                    return;
-                }
-                // A caller that went away is no concern of the next one.
-                let _ = stream.and_then(|stream| shared.answer(stream));
-            }
-        });
-        Ok(Self {
-            endpoint,
-            state,
-            thread: Some(thread),
-        })
+        let service = Loopback::start(&["Content-Type: text/xml"], move |request| {
+            shared.decide(&request.body)
+        })?;
+        Ok(Self { service, state })
+    }
+
+    /// Its URL.
+    pub(super) fn url(&self) -> String {
+        self.service.url()
     }
 
     /// How often it gave the keys.
@@ -68,43 +55,8 @@ impl TokenService {
     }
 }
 
-impl Drop for TokenService {
-    fn drop(&mut self) {
-        self.state.ends.store(true, Ordering::SeqCst);
-        // Wakes the thread.
-        let _ = TcpStream::connect(self.endpoint.trim_start_matches("http://"));
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
 impl State {
-    fn answer(&self, stream: TcpStream) -> std::io::Result<()> {
-        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-        let mut reader = BufReader::new(stream);
-        let mut length = 0;
-        let mut line = String::new();
-        while reader.read_line(&mut line)? > 2 {
-            if let Some((name, value)) = line.split_once(':')
-                && name.eq_ignore_ascii_case("content-length")
-            {
-                length = value.trim().parse().unwrap_or(0);
-            }
-            line.clear();
-        }
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body)?;
-        let (status, answer) = self.decide(&String::from_utf8_lossy(&body));
-        let mut stream = reader.into_inner();
-        write!(
-            stream,
-            "HTTP/1.1 {status}\r\nContent-Type: text/xml\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{answer}",
-            answer.len()
-        )
-    }
-
-    fn decide(&self, form: &str) -> (&'static str, String) {
+    fn decide(&self, form: &str) -> Answer {
         let has = |name: &str, value: &str| {
             let pair = format!("{name}={}", value.replace(':', "%3A").replace('/', "%2F"));
             form.split('&').any(|part| part == pair)
@@ -144,7 +96,6 @@ mod tests {
                 token: None,
             },
             given: AtomicUsize::new(0),
-            ends: AtomicBool::new(false),
         };
         let ask = |token: &str, role: &str| {
             let form =
