@@ -4,10 +4,11 @@
 //! instead of stopping it for ever, and so that no child asks a question on the terminal (standard input is empty).
 
 use std::{
-    ffi::OsStr,
+    ffi::{OsStr, OsString},
     fs::File,
     io::{Read as _, Seek as _},
     os::unix::process::ExitStatusExt as _,
+    path::Path,
     process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
 };
@@ -237,6 +238,16 @@ pub(crate) fn on_path(program: &str) -> bool {
         return false;
     };
     std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
+
+/// `PATH` with these folders before what it is.
+pub(crate) fn path_with(first: &[impl AsRef<Path>]) -> Result<OsString> {
+    let rest = std::env::var_os("PATH").unwrap_or_default();
+    let folders = first
+        .iter()
+        .map(|folder| folder.as_ref().to_owned())
+        .chain(std::env::split_paths(&rest));
+    std::env::join_paths(folders).context("a folder has a colon in its name")
 }
 
 #[cfg(test)]

@@ -153,16 +153,12 @@ impl Job<'_> {
             None => command.arg("-e"),
             Some(other) => bail!("the shell `{other}` is not known here"),
         };
-        let mut search = self.path.clone();
-        search.extend(std::env::split_paths(
-            &std::env::var_os("PATH").unwrap_or_default(),
-        ));
         apt_root::isolate(&mut command);
         command
             .arg(&file)
             .current_dir(&self.workspace)
             .envs(&self.variables)
-            .env("PATH", std::env::join_paths(search)?)
+            .env("PATH", process::path_with(&self.path)?)
             .env("RUNNER_TEMP", &self.temp)
             .env("GITHUB_OUTPUT", &output)
             .env("GITHUB_PATH", &path)

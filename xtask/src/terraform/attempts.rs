@@ -41,11 +41,7 @@ impl Intruder<'_> {
     /// Tries to harm the repository in the folder `prefix`, which has this head and this package, and expects to be refused each
     /// time. Returns how often that was.
     pub(super) fn is_refused(&self, prefix: &str, head: &str, package: &str) -> Result<usize> {
-        let in_folder = |key: &str| match prefix {
-            "" => key.to_owned(),
-            prefix => format!("{prefix}/{key}"),
-        };
-        let (head, package) = (in_folder(head), in_folder(package));
+        let (head, package) = (in_folder(prefix, head), in_folder(prefix, package));
         let outcomes = self.runtime.block_on(async {
             let s3 = S3::connect(self.config(self.bucket)).await?;
             let other = S3::connect(self.config("debucket-other")).await?;
@@ -71,7 +67,7 @@ impl Intruder<'_> {
                 ),
                 (
                     "a file outside the repository's folders",
-                    put(&s3, &in_folder("index.html"), PutMode::Create).await,
+                    put(&s3, &in_folder(prefix, "index.html"), PutMode::Create).await,
                 ),
                 ("deleting the head", delete(&s3, &head).await),
                 ("deleting a package", delete(&s3, &package).await),
@@ -97,24 +93,13 @@ impl Intruder<'_> {
                 ),
             ])
         })?;
-        for (what, outcome) in &outcomes {
-            let refused =
-                matches!(outcome, Err(error) if error.kind() == ErrorKind::PermissionDenied);
-            ensure!(
-                refused,
-                "{what} was not refused for want of the right, but: {outcome:?}"
-            );
-        }
-        Ok(outcomes.len())
+        expect_refused(&outcomes)
     }
 
     /// A reader neither lists nor writes, however careful the write is.
     pub(super) fn only_reads(&self, prefix: &str, head: &str) -> Result<usize> {
-        let key = match prefix {
-            "" => head.to_owned(),
-            prefix => format!("{prefix}/{head}"),
-        };
-        let outcomes: [(&str, Result<(), Error>); 3] = self.runtime.block_on(async {
+        let key = in_folder(prefix, head);
+        let outcomes = self.runtime.block_on(async {
             let s3 = S3::connect(self.config(self.bucket)).await?;
             let etag: ETag = s3.head(&key).await?.etag;
             let payload = || Payload::Bytes(b"forged".as_slice().into());
@@ -133,16 +118,27 @@ impl Intruder<'_> {
                 ),
             ])
         })?;
-        for (what, outcome) in &outcomes {
-            let refused =
-                matches!(outcome, Err(error) if error.kind() == ErrorKind::PermissionDenied);
-            ensure!(
-                refused,
-                "{what} was not refused to a reader, but: {outcome:?}"
-            );
-        }
-        Ok(outcomes.len())
+        expect_refused(&outcomes)
     }
+}
+
+fn in_folder(prefix: &str, key: &str) -> String {
+    match prefix {
+        "" => key.to_owned(),
+        prefix => format!("{prefix}/{key}"),
+    }
+}
+
+/// Each attempt must have failed for want of the right; returns how many there were.
+fn expect_refused(outcomes: &[(&str, Result<(), Error>)]) -> Result<usize> {
+    for (what, outcome) in outcomes {
+        let refused = matches!(outcome, Err(error) if error.kind() == ErrorKind::PermissionDenied);
+        ensure!(
+            refused,
+            "{what} was not refused for want of the right, but: {outcome:?}"
+        );
+    }
+    Ok(outcomes.len())
 }
 
 async fn delete(s3: &S3, key: &str) -> Result<(), Error> {

@@ -7,7 +7,7 @@ use std::{fs, path::Path, process::Command};
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::{metadata::Metadata, quickstart};
+use super::metadata::Metadata;
 use crate::{
     apt_root::AptRoot,
     process::{self, Outcome},
@@ -84,7 +84,7 @@ impl<'a> Device<'a> {
 
     /// Types commands into a shell, with the folder `programs` before those of the machine.
     pub(super) fn type_in(&self, programs: &Path, commands: &str) -> Result<Outcome> {
-        let path = quickstart::path(&[programs, &self.apt.path("usr/bin")])?;
+        let path = process::path_with(&[programs, &self.apt.path("usr/bin")])?;
         process::run(
             self.on_device("sh")
                 .args(["-euc", commands])

@@ -88,12 +88,10 @@ impl Terraform {
         let folder = TempFolder::new("terraform")?;
         step("fmt", || stack::check_format(&source))?;
         step("README tables", || readme::check(&source))?;
+        let own = Samples::prepare(&binaries, &folder.path().join("own"))?;
         let method_package = match &self.method_package {
             Some(file) => std::path::absolute(file)?,
-            None => {
-                let own = Samples::prepare(&binaries, &folder.path().join("own"))?;
-                own.method(own.version(), folder.path())?
-            }
+            None => own.method(own.version(), folder.path())?,
         };
         let moto = Moto::start(&python, folder.path())?;
         let public_key = usage::make_key(&binaries.debucket, folder.path())?;
@@ -110,7 +108,7 @@ impl Terraform {
         thread::scope(|scope| {
             let following = scope.spawn(|| {
                 step("docs/quickstart-aws.md", || {
-                    quickstart::follow(&tools, &account, &binaries, folder.path())
+                    quickstart::follow(&tools, &account, &own, folder.path())
                 })
             });
             let applied = stacks.apply_beside(|| check(&tools, &source, folder.path(), &checkov));

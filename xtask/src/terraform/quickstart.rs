@@ -17,7 +17,7 @@ use anyhow::{Context as _, Result, ensure};
 use super::{emulator::Moto, first_boot::Device, metadata::Metadata, stack, tools::Tools};
 use crate::{
     apt_root::AptRoot,
-    binaries::{Binaries, workspace},
+    binaries::workspace,
     deb,
     dist::sample::Samples,
     interrupt::Group,
@@ -81,15 +81,10 @@ fn blocks(document: &str) -> Vec<Block> {
 }
 
 /// Follows the document, and says how far that went.
-pub(super) fn follow(
-    tools: &Tools,
-    moto: &Moto,
-    binaries: &Binaries,
-    folder: &Path,
-) -> Result<String> {
+pub(super) fn follow(tools: &Tools, moto: &Moto, own: &Samples, folder: &Path) -> Result<String> {
     let document = fs::read_to_string(workspace().join(DOCUMENT))
         .with_context(|| format!("cannot read {DOCUMENT}"))?;
-    let reader = Reader::prepare(tools, moto, binaries, folder)?;
+    let reader = Reader::prepare(tools, moto, own, folder)?;
     let metadata = Metadata::start("device", &Moto::keys())?;
     let device = Device::new(&reader.folder, &metadata, moto.endpoint(), None)?;
     let mut exports = String::new();
@@ -158,19 +153,13 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn prepare(
-        tools: &'a Tools,
-        moto: &'a Moto,
-        binaries: &Binaries,
-        parent: &Path,
-    ) -> Result<Self> {
+    fn prepare(tools: &'a Tools, moto: &'a Moto, own: &Samples, parent: &Path) -> Result<Self> {
         let folder = parent.join("quickstart");
         let (checkout, programs) = (folder.join("checkout"), folder.join("bin"));
         stack::copy(&workspace().join("terraform"), &checkout.join("terraform"))?;
         moto.take_over(&checkout)?;
         let packages = folder.join("packages");
         fs::create_dir_all(&packages)?;
-        let own = Samples::prepare(binaries, &folder.join("own"))?;
         own.debucket(own.version(), &packages)?;
         own.method(own.version(), &packages)?;
         let xtask = std::env::current_exe()?;
@@ -201,7 +190,10 @@ impl<'a> Reader<'a> {
         command
             .args(["-euc", commands])
             .current_dir(&self.checkout)
-            .env("PATH", path(&[&self.programs, &self.apt.path("usr/bin")])?)
+            .env(
+                "PATH",
+                process::path_with(&[&self.programs, &self.apt.path("usr/bin")])?,
+            )
             .env("AWS_ENDPOINT_URL", self.moto.endpoint())
             .env("AWS_REGION", REGION)
             .env("AWS_ACCESS_KEY_ID", keys.id)
@@ -212,16 +204,6 @@ impl<'a> Reader<'a> {
         let _group = Group::of(running.id());
         running.finish(LIMIT)
     }
-}
-
-/// `PATH` with these folders before what it is.
-pub(super) fn path(first: &[&Path]) -> Result<std::ffi::OsString> {
-    let rest = std::env::var_os("PATH").unwrap_or_default();
-    let folders = first
-        .iter()
-        .map(|folder| folder.to_path_buf())
-        .chain(std::env::split_paths(&rest));
-    std::env::join_paths(folders).context("a folder has a colon in its name")
 }
 
 #[cfg(test)]

@@ -12,9 +12,6 @@ use serde_json::Value;
 
 use crate::{binaries::target_folder, interrupt::TempFolder, process};
 
-/// The pinned versions, as pip takes them.
-const MOTO: &str = "moto[server]==5.2.1";
-const CHECKOV: &str = "checkov==3.3.30";
 /// The oldest Terraform that has all that the tests use.
 const OLDEST: (u32, u32) = (1, 9);
 
@@ -64,11 +61,8 @@ impl Tools {
     /// Terraform, quiet and without questions. Where providers are is left to its own settings.
     pub(super) fn terraform(&self) -> Command {
         let mut command = Command::new("terraform");
-        command
-            .env("TF_IN_AUTOMATION", "1")
-            .env("TF_INPUT", "0")
+        ask_nothing(&mut command)
             .env("TF_CLI_ARGS", "-no-color")
-            .env("CHECKPOINT_DISABLE", "1")
             .env("TF_PLUGIN_CACHE_DIR", self.cache.path())
             .env("TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE", "1");
         // A file that is named but missing is worth a warning on each call.
@@ -80,10 +74,7 @@ impl Tools {
 
     /// Lets a Terraform that `command` starts find its provider, and ask nothing.
     pub(super) fn at_any_init(&self, command: &mut Command) {
-        command
-            .env("TF_IN_AUTOMATION", "1")
-            .env("TF_INPUT", "0")
-            .env("CHECKPOINT_DISABLE", "1");
+        ask_nothing(command);
         if let Some(folder) = &self.plugin_dir {
             command.env(
                 "TF_CLI_ARGS_init",
@@ -121,6 +112,14 @@ impl Tools {
     }
 }
 
+/// Neither the person who runs it nor its maker's server.
+fn ask_nothing(command: &mut Command) -> &mut Command {
+    command
+        .env("TF_IN_AUTOMATION", "1")
+        .env("TF_INPUT", "0")
+        .env("CHECKPOINT_DISABLE", "1")
+}
+
 fn is_recent(version: &str) -> bool {
     let mut numbers = version.split('.').map(str::parse::<u32>);
     match (numbers.next(), numbers.next()) {
@@ -138,10 +137,13 @@ fn in_environment(name: &str, program: &str) -> PathBuf {
         .join(program)
 }
 
-fn how_to_install(name: &str, requirement: &str) -> String {
+/// The pinned versions lie beside this file.
+fn how_to_install(name: &str) -> String {
     let environment = target_folder().join("venv").join(name);
     let environment = environment.display();
-    format!("python3 -m venv {environment} && {environment}/bin/pip install '{requirement}'")
+    format!(
+        "python3 -m venv {environment} && {environment}/bin/pip install -r xtask/src/terraform/{name}.txt"
+    )
 }
 
 /// A Python that has moto: of its environment, or the system's.
@@ -156,7 +158,7 @@ pub(super) fn find_moto() -> Result<PathBuf> {
     }
     bail!(
         "moto, the emulator of AWS, is missing; get it by: {}",
-        how_to_install("moto", MOTO)
+        how_to_install("moto")
     );
 }
 
@@ -171,7 +173,7 @@ pub(super) fn find_checkov() -> Result<PathBuf> {
     }
     bail!(
         "checkov is missing; get it by: {}",
-        how_to_install("checkov", CHECKOV)
+        how_to_install("checkov")
     );
 }
 

@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     apt_root::AptRoot,
+    e2e::world::expect_installed,
     process,
     store::{Keys, Store},
 };
@@ -125,7 +126,7 @@ impl<'a> World<'a> {
         device.apt_get(&["update"])?;
         device.apt_get(&["install", "--yes", "helloworld=0.1", "firmware"])?;
         device.apt_get(&["upgrade", "--yes"])?;
-        expect_installed(device.root())
+        expect_installed(device.root(), "helloworld", "0.2")
     }
 
     /// A repository in a folder, and a device that has its keys in a file.
@@ -151,7 +152,7 @@ impl<'a> World<'a> {
                 .env("AWS_CA_BUNDLE", &self.ca_bundle);
             process::run(&mut command)?.success()?;
         }
-        expect_installed(&apt)
+        expect_installed(&apt, "helloworld", "0.2")
     }
 
     /// What was recorded is allowed; what was tried, or could be, is not. Also returns the reader's requests.
@@ -211,14 +212,4 @@ impl<'a> World<'a> {
         }
         Ok((format!("{tally}, {refused} attempts refused"), reader))
     }
-}
-
-/// The device has the last version that was published.
-fn expect_installed(apt: &AptRoot) -> Result<()> {
-    let version = apt.installed("helloworld")?;
-    ensure!(
-        version.as_deref() == Some("0.2"),
-        "the device has helloworld {version:?}"
-    );
-    Ok(())
 }
