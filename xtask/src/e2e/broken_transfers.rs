@@ -196,16 +196,19 @@ fn expect_others_only(apt: &AptRoot) -> Result<()> {
     Ok(())
 }
 
+/// Where the second package of [`three`] lies.
+fn key_of_two(world: &World<'_>) -> Result<String> {
+    let keys = world.bucket.keys("pool/")?;
+    keys.into_iter()
+        .find(|key| key.contains("two_1_all"))
+        .context("the pool has no package two")
+}
+
 fn missing_among_others(world: &World<'_>) -> Result<()> {
     three(world)?;
     let apt = world.device("device")?;
     apt.update()?;
-    let key = world
-        .bucket
-        .keys("pool/")?
-        .into_iter()
-        .find(|key| key.contains("two_1_all"))
-        .unwrap_or_default();
+    let key = key_of_two(world)?;
     world.bucket.delete(&key)?;
     apt.apt_get(&["install", "--yes", "one", "two", "three"])?
         .failure()?
@@ -276,12 +279,7 @@ fn hash_mismatch(world: &World<'_>) -> Result<()> {
     three(world)?;
     let apt = world.device("device")?;
     apt.update()?;
-    let key = world
-        .bucket
-        .keys("pool/")?
-        .into_iter()
-        .find(|key| key.contains("two_1_all"))
-        .unwrap_or_default();
+    let key = key_of_two(world)?;
     let Some(good) = world.bucket.get(&key)? else {
         bail!("{key} is missing")
     };
