@@ -16,7 +16,8 @@ use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 use crate::config::Config;
-use crate::credentials::{Environment, Sources, endpoint_host};
+use crate::credentials::{Sources, endpoint_host};
+use crate::environment::Environment;
 use crate::settings::Settings;
 use crate::uri::{Keys, Location};
 

@@ -13,51 +13,16 @@
 //! profile with keys is taken from there here. A file that is there but cannot be read or
 //! understood is an error for every item that it could be about; it is never passed over.
 
-use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::authconf::{AuthConf, Machines};
 use crate::config::Config;
+use crate::environment::Environment;
+use crate::files;
 use crate::profiles::Profiles;
 use crate::settings::Settings;
 use crate::uri::Location;
-
-/// Where `s3auth.conf` is if the configuration does not say.
-const AUTH_CONF: &str = "/etc/apt/s3auth.conf";
-
-/// The environment variables that matter here.
-#[derive(Debug, Clone, Default)]
-pub struct Environment(HashMap<String, String>);
-
-impl Environment {
-    /// The process's own.
-    pub fn of_process() -> Self {
-        Self(
-            std::env::vars_os()
-                .filter_map(|(name, value)| {
-                    Some((name.into_string().ok()?, value.into_string().ok()?))
-                })
-                .collect(),
-        )
-    }
-
-    /// A variable; an empty one counts as unset.
-    pub fn get(&self, name: &str) -> Option<&str> {
-        self.0
-            .get(name)
-            .map(String::as_str)
-            .filter(|value| !value.is_empty())
-    }
-}
-
-impl FromIterator<(String, String)> for Environment {
-    fn from_iter<T: IntoIterator<Item = (String, String)>>(variables: T) -> Self {
-        Self(variables.into_iter().collect())
-    }
-}
 
 /// What was found, with apt's configuration.
 #[derive(Debug, Clone, Default)]
@@ -77,19 +42,12 @@ pub struct Sources {
 impl Sources {
     /// Reads all files that the configuration and the environment name.
     pub fn read(config: Config, environment: Environment) -> Self {
-        let auth_path = match config.get("Acquire::s3::AuthConf") {
-            Some(path) if Path::new(path).is_absolute() => PathBuf::from(path),
-            Some(path) => config
-                .path("Dir::Etc")
-                .unwrap_or_else(|| "/etc/apt".into())
-                .join(path),
-            None => PathBuf::from(AUTH_CONF),
-        };
+        let auth_path = files::auth_conf(&config);
         let mut sources = Self {
             auth_path,
             ..Self::default()
         };
-        let auth = read_optional(&sources.auth_path).and_then(|text| {
+        let auth = files::read_optional(&sources.auth_path).and_then(|text| {
             text.map(|text| AuthConf::parse(&sources.auth_path, &text))
                 .transpose()
                 .map_err(|error| error.to_string())
@@ -98,8 +56,8 @@ impl Sources {
             Ok(auth) => sources.auth = auth,
             Err(error) => sources.broken = Some(error),
         }
-        for path in netrc_files(&config) {
-            let added = read_optional(&path).and_then(|text| {
+        for path in files::netrc(&config) {
+            let added = files::read_optional(&path).and_then(|text| {
                 text.map_or(Ok(()), |text| {
                     sources
                         .machines
@@ -274,50 +232,10 @@ pub fn endpoint_host(endpoint: &str) -> &str {
     rest.split('/').next().unwrap_or_default()
 }
 
-/// A file's text; `None` where there is no file.
-pub(crate) fn read_optional(path: &Path) -> Result<Option<String>, String> {
-    match fs::read(path) {
-        Ok(bytes) => String::from_utf8(bytes)
-            .map(Some)
-            .map_err(|_| format!("{} is not UTF-8", path.display())),
-        Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-            ) =>
-        {
-            Ok(None)
-        }
-        Err(error) => Err(format!("{}: {error}", path.display())),
-    }
-}
-
-/// apt's own files with passwords: `Dir::Etc::netrc`, and `*.conf` in `Dir::Etc::netrcparts` in the
-/// order of their names.
-fn netrc_files(config: &Config) -> Vec<PathBuf> {
-    let mut parts: Vec<PathBuf> = config
-        .path("Dir::Etc::netrcparts")
-        .and_then(|folder| fs::read_dir(folder).ok())
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| {
-            path.extension()
-                .is_some_and(|extension| extension == "conf")
-                && path.is_file()
-        })
-        .collect();
-    parts.sort();
-    config
-        .path("Dir::Etc::netrc")
-        .filter(|path| path.is_file())
-        .into_iter()
-        .chain(parts)
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     struct Place {

@@ -13,7 +13,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use apt_method_s3::credentials::{Environment, Sources};
+use apt_method_s3::credentials::Sources;
+use apt_method_s3::environment::Environment;
 use apt_method_s3::failure::{Failure, Reason};
 use apt_method_s3::fetch::Fetcher;
 use apt_method_s3::message::{Decoder, Message};

@@ -9,7 +9,8 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use crate::credentials::{Environment, read_optional};
+use crate::environment::Environment;
+use crate::files::read_optional;
 use crate::uri::{Keys, Secret};
 
 /// All profiles of both files.

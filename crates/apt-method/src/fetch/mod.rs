@@ -11,33 +11,25 @@
 //! An object that changes under the transfer, and a resumed file whose digest is wrong in the end,
 //! are fetched once more from the start.
 
+mod refusal;
+mod transfer;
+
 use std::path::Path;
 use std::sync::Arc;
 
 use deb_index::digest::Digests;
-use futures::StreamExt as _;
-use futures::future::try_join_all;
 use jiff::Timestamp;
-use s3_storage::{Body, ByteRange, ErrorKind, GetOptions, GetReply, Object, ObjectMeta};
+use s3_storage::{ByteRange, ErrorKind, GetOptions, GetReply, Object, ObjectMeta};
 use tokio::sync::Semaphore;
 
-use crate::clients::{Client, Clients, Refused};
+use self::transfer::{Broken, LARGE, PART};
+use crate::clients::{Client, Clients};
 use crate::credentials::Sources;
 use crate::failure::{Failure, Reason};
 use crate::partial::{self, Left, Plan, Writer};
 use crate::protocol::{Event, Request};
 use crate::settings::Settings;
 use crate::uri::{self, Location};
-
-/// Length in bytes of the ranges that a large object comes in: long enough for a connection to gain
-/// speed.
-const PART: u64 = 8 << 20;
-
-/// From how many bytes on an object comes in ranges.
-const LARGE: u64 = 2 * PART;
-
-/// How many ranges of one object are on their way at once.
-const PARALLEL: usize = 4;
 
 /// How many ranges of all objects together are on their way at once, besides the first of each:
 /// they take memory.
@@ -63,15 +55,6 @@ enum Attempt {
     Ended(Event),
     /// What is there is not the beginning of the object: start anew.
     Again,
-}
-
-/// Why a transfer ended early.
-enum Broken {
-    Failed(Failure),
-    /// The object is another one now.
-    Changed,
-    /// The file cannot be written: the writer knows why.
-    Stopped,
 }
 
 impl Fetcher {
@@ -375,190 +358,5 @@ impl Item<'_> {
             (Err(Broken::Changed), _) => Ok(Attempt::Again),
             (Err(Broken::Failed(failure)), _) => Err(failure),
         }
-    }
-
-    /// Brings the bytes from `from` on to the writer.
-    async fn pieces(
-        &self,
-        client: &Client,
-        object: Object,
-        from: u64,
-        writer: &Writer,
-    ) -> Result<(), Broken> {
-        let Object {
-            meta, length, body, ..
-        } = object;
-        let end_of_body = from + length;
-        if client.is_limited() || (meta.size - from < LARGE && end_of_body == meta.size) {
-            return self.pump(client, body, from, meta.size, writer).await;
-        }
-        // What remains is cut into parts, which the workers take one after the other. The first
-        // worker begins with the body that is here.
-        let begin = (from + PART).min(end_of_body);
-        let next = std::sync::atomic::AtomicU64::new(begin);
-        let first = async {
-            self.pump(client, body, from, begin, writer).await?;
-            self.parts(client, &meta, &next, writer).await
-        };
-        let others = (1..PARALLEL).map(|_| self.parts(client, &meta, &next, writer));
-        let (first, others) = (Box::pin(first), try_join_all(others.map(Box::pin)));
-        futures::future::try_join(first, others).await.map(drop)
-    }
-
-    /// Takes part after part until there is none left.
-    async fn parts(
-        &self,
-        client: &Client,
-        meta: &ObjectMeta,
-        next: &std::sync::atomic::AtomicU64,
-        writer: &Writer,
-    ) -> Result<(), Broken> {
-        loop {
-            let Ok(_turn) = self.fetcher.ranges.acquire().await else {
-                return Err(Broken::Stopped);
-            };
-            let begin = next.fetch_add(PART, std::sync::atomic::Ordering::Relaxed);
-            if begin >= meta.size {
-                return Ok(());
-            }
-            let end = (begin + PART).min(meta.size);
-            let options = GetOptions {
-                range: Some(ByteRange::Between(begin, end - 1)),
-                if_match: Some(meta.etag.clone()),
-                ..GetOptions::default()
-            };
-            let object = match client.get(&self.location.key, options).await {
-                Ok(GetReply::Found(object))
-                    if object.offset == begin && object.meta.etag == meta.etag =>
-                {
-                    object
-                }
-                // A store that ignores If-Match, or the range.
-                Ok(_) => return Err(Broken::Changed),
-                Err(refused) => match refused.error.kind() {
-                    ErrorKind::PreconditionFailed | ErrorKind::RangeNotSatisfiable => {
-                        return Err(Broken::Changed);
-                    }
-                    _ => return Err(Broken::Failed(self.failure(client, refused).await)),
-                },
-            };
-            self.pump(client, object.body, begin, end, writer).await?;
-        }
-    }
-
-    /// Brings one body to the writer, as far as `end`.
-    async fn pump(
-        &self,
-        client: &Client,
-        mut body: Body,
-        mut offset: u64,
-        end: u64,
-        writer: &Writer,
-    ) -> Result<(), Broken> {
-        while offset < end {
-            let mut piece = match body.next().await {
-                Some(Ok(piece)) => piece,
-                Some(Err(error)) => {
-                    return Err(Broken::Failed(Failure::of_request(
-                        &self.location.to_string(),
-                        &error,
-                    )));
-                }
-                None => {
-                    let message = format!(
-                        "{}: the transfer was cut short; what arrived is kept",
-                        self.location
-                    );
-                    return Err(Broken::Failed(Failure::transient(Reason::Other, message)));
-                }
-            };
-            let room = usize::try_from(end - offset).unwrap_or(usize::MAX);
-            piece.truncate(room);
-            let length = piece.len();
-            if length == 0 {
-                continue;
-            }
-            writer
-                .write(offset, piece)
-                .await
-                .map_err(|_| Broken::Stopped)?;
-            offset += length as u64;
-            client.pace(length).await;
-        }
-        Ok(())
-    }
-
-    /// What a refused request means for apt.
-    async fn failure(&self, client: &Client, refused: Refused) -> Failure {
-        let object = self.location.to_string();
-        let denied = refused.error.kind() == ErrorKind::PermissionDenied;
-        if denied && let Some(beside) = release_beside(&self.location.key) {
-            // Without the right to list a bucket, a missing object is "forbidden". A repository
-            // that has no InRelease has a Release; where that can be read, InRelease is missing.
-            let options = GetOptions {
-                range: Some(ByteRange::Between(0, 0)),
-                ..GetOptions::default()
-            };
-            let readable = match client.get(&beside, options).await {
-                Ok(_) => true,
-                Err(refused) => refused.error.kind() == ErrorKind::RangeNotSatisfiable,
-            };
-            if readable {
-                let message = format!(
-                    "404 Not Found: {object} does not exist (the store says AccessDenied, but the \
- Release beside it can be read)"
-                );
-                return Failure::lasting(Reason::Http(404), message);
-            }
-        }
-        let unsigned = refused
-            .unsigned
-            .filter(|_| denied || refused.error.kind() == ErrorKind::BadCredentials);
-        match unsigned {
-            Some(account) => {
-                let account = self
-                    .fetcher
-                    .sources
-                    .account(&self.location.bucket, &account);
-                let said = refused
-                    .error
-                    .code()
-                    .unwrap_or(refused.error.message())
-                    .to_owned();
-                let status = Reason::Http(refused.error.status().unwrap_or(403));
-                Failure::lasting(
-                    status,
-                    format!(
-                        "{object}: no credentials, and the store refuses a request without ({said}). \
- Looked at: {account}"
-                    ),
-                )
-            }
-            None => Failure::of_request(&object, &refused.error),
-        }
-    }
-}
-
-/// The key of the `Release` beside an `InRelease`.
-fn release_beside(key: &str) -> Option<String> {
-    let folder = key
-        .strip_suffix("InRelease")
-        .filter(|folder| folder.is_empty() || folder.ends_with('/'))?;
-    Some(format!("{folder}Release"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn finds_the_release_beside() {
-        assert_eq!(
-            release_beside("dists/stable/InRelease").as_deref(),
-            Some("dists/stable/Release")
-        );
-        assert_eq!(release_beside("InRelease").as_deref(), Some("Release"));
-        assert_eq!(release_beside("dists/NotInRelease"), None);
-        assert_eq!(release_beside("dists/stable/Release"), None);
     }
 }
