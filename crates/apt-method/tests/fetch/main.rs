@@ -1,0 +1,11 @@
+//! Items fetched by the real program from the embedded store.
+
+#![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
+
+mod access;
+mod failures;
+mod partial_files;
+mod store;
+#[path = "../support/mod.rs"]
+mod support;
+mod transfers;
