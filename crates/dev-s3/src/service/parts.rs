@@ -17,13 +17,12 @@ use s3s::{
 use super::{
     Service,
     body::{self, Announced},
-    read,
-    write::{algorithm, default_content_type, digest, source},
+    write::{algorithm, copied, default_content_type, digest},
 };
 use crate::{
     checksum::{Algorithm, Checksums, Digests},
     clock,
-    conditions::{self, ReadConditions, Verdict, WriteConditions},
+    conditions::{ReadConditions, WriteConditions},
     multipart::{self, LAST_PART, Upload, UploadedPart},
     object::{Attributes, Object},
     store::internal,
@@ -142,21 +141,18 @@ pub(super) async fn upload_part_copy(
     let input = request.input;
     check_number(input.part_number)?;
     let wanted = upload(service, &input.bucket, &input.key, &input.upload_id)?.algorithm;
-    let (bucket, key) = source(&input.copy_source)?;
-    let who = request.credentials.as_ref();
-    service
-        .access
-        .require(who, "s3:GetObject", bucket, Some(key))?;
-    let source = read::find(service, who, bucket, key)?;
     let conditions = ReadConditions {
         if_match: input.copy_source_if_match,
         if_none_match: input.copy_source_if_none_match,
         if_modified_since: input.copy_source_if_modified_since,
         if_unmodified_since: input.copy_source_if_unmodified_since,
     };
-    if conditions.check(&source) != Verdict::Read {
-        return Err(conditions::failed());
-    }
+    let (_, source) = copied(
+        service,
+        request.credentials.as_ref(),
+        &input.copy_source,
+        &conditions,
+    )?;
     let range = copied_range(input.copy_source_range.as_deref(), source.size())?;
     let mut digests = Digests::new([wanted]);
     for piece in source.content.read(range.clone()).map_err(internal)? {

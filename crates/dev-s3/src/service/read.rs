@@ -1,6 +1,6 @@
 //! Reading objects.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use hyper::{HeaderMap, header};
 use s3s::{
@@ -25,16 +25,67 @@ pub(super) async fn get_object(
     service: &Service,
     request: S3Request<GetObjectInput>,
 ) -> S3Result<GetObjectOutput> {
-    let input = request.input;
-    if input.part_number.is_some() {
+    if request.input.part_number.is_some() {
         return Err(s3_error!(NotImplemented, "reading by part number"));
     }
-    let object = find(
-        service,
-        request.credentials.as_ref(),
-        &input.bucket,
-        &input.key,
-    )?;
+    let (object, range, described) =
+        describe(service, request.credentials.as_ref(), request.input)?;
+    let body = object.content.read(range).map_err(internal)?;
+    Ok(GetObjectOutput {
+        body: Some(StreamingBlob::new(body)),
+        ..described
+    })
+}
+
+/// The same without the bytes.
+pub(super) async fn head_object(
+    service: &Service,
+    request: S3Request<HeadObjectInput>,
+) -> S3Result<HeadObjectOutput> {
+    let input = request.input;
+    let wanted = GetObjectInput {
+        bucket: input.bucket,
+        key: input.key,
+        if_match: input.if_match,
+        if_none_match: input.if_none_match,
+        if_modified_since: input.if_modified_since,
+        if_unmodified_since: input.if_unmodified_since,
+        range: input.range,
+        checksum_mode: input.checksum_mode,
+        ..GetObjectInput::default()
+    };
+    let (_, _, described) = describe(service, request.credentials.as_ref(), wanted)?;
+    Ok(HeadObjectOutput {
+        content_length: described.content_length,
+        content_range: described.content_range,
+        accept_ranges: described.accept_ranges,
+        e_tag: described.e_tag,
+        last_modified: described.last_modified,
+        checksum_type: described.checksum_type,
+        checksum_crc32: described.checksum_crc32,
+        checksum_crc32c: described.checksum_crc32c,
+        checksum_crc64nvme: described.checksum_crc64nvme,
+        checksum_sha1: described.checksum_sha1,
+        checksum_sha256: described.checksum_sha256,
+        content_type: described.content_type,
+        cache_control: described.cache_control,
+        content_disposition: described.content_disposition,
+        content_encoding: described.content_encoding,
+        content_language: described.content_language,
+        server_side_encryption: described.server_side_encryption,
+        ssekms_key_id: described.ssekms_key_id,
+        metadata: described.metadata,
+        ..HeadObjectOutput::default()
+    })
+}
+
+/// The object, the bytes of it that are asked for, and an answer without these bytes.
+fn describe(
+    service: &Service,
+    who: Option<&Credentials>,
+    input: GetObjectInput,
+) -> S3Result<(Arc<Object>, Range<u64>, GetObjectOutput)> {
+    let object = find(service, who, &input.bucket, &input.key)?;
     let conditions = ReadConditions {
         if_match: input.if_match,
         if_none_match: input.if_none_match,
@@ -61,9 +112,8 @@ pub(super) async fn get_object(
     } else {
         Default::default()
     };
-    let body = object.content.read(range.clone()).map_err(internal)?;
-    Ok(GetObjectOutput {
-        body: Some(StreamingBlob::new(body)),
+    let attributes = object.attributes.clone();
+    let described = GetObjectOutput {
         content_length: i64::try_from(range.end - range.start).ok(),
         content_range,
         accept_ranges: Some("bytes".to_owned()),
@@ -75,83 +125,17 @@ pub(super) async fn get_object(
         checksum_crc64nvme: checksums.crc64nvme,
         checksum_sha1: checksums.sha1,
         checksum_sha256: checksums.sha256,
-        content_type: object.attributes.content_type.clone(),
-        cache_control: object.attributes.cache_control.clone(),
-        content_disposition: object.attributes.content_disposition.clone(),
-        content_encoding: object.attributes.content_encoding.clone(),
-        content_language: object.attributes.content_language.clone(),
-        server_side_encryption: object
-            .attributes
-            .server_side_encryption
-            .clone()
-            .map(Into::into),
-        ssekms_key_id: object.attributes.kms_key_id.clone(),
-        metadata: Some(object.attributes.metadata.clone().into_iter().collect()),
+        content_type: attributes.content_type,
+        cache_control: attributes.cache_control,
+        content_disposition: attributes.content_disposition,
+        content_encoding: attributes.content_encoding,
+        content_language: attributes.content_language,
+        server_side_encryption: attributes.server_side_encryption.map(Into::into),
+        ssekms_key_id: attributes.kms_key_id,
+        metadata: Some(attributes.metadata.into_iter().collect()),
         ..GetObjectOutput::default()
-    })
-}
-
-pub(super) async fn head_object(
-    service: &Service,
-    request: S3Request<HeadObjectInput>,
-) -> S3Result<HeadObjectOutput> {
-    let input = request.input;
-    let object = find(
-        service,
-        request.credentials.as_ref(),
-        &input.bucket,
-        &input.key,
-    )?;
-    let conditions = ReadConditions {
-        if_match: input.if_match,
-        if_none_match: input.if_none_match,
-        if_modified_since: input.if_modified_since,
-        if_unmodified_since: input.if_unmodified_since,
     };
-    check(&conditions, &object)?;
-    let range = satisfy(input.range, object.size())?;
-    let content_range = input.range.map(|_| {
-        format!(
-            "bytes {}-{}/{}",
-            range.start,
-            range.end.saturating_sub(1),
-            object.size()
-        )
-    });
-    let with_checksum = input
-        .checksum_mode
-        .is_some_and(|mode| mode.as_str() == ChecksumMode::ENABLED);
-    let checksums = if with_checksum {
-        object.checksums.clone()
-    } else {
-        Default::default()
-    };
-    Ok(HeadObjectOutput {
-        content_length: i64::try_from(range.end - range.start).ok(),
-        content_range,
-        accept_ranges: Some("bytes".to_owned()),
-        e_tag: Some(ETag::Strong(object.etag.clone())),
-        last_modified: Some(Timestamp::from(clock::at(object.modified))),
-        checksum_type: checksums.kind(),
-        checksum_crc32: checksums.crc32,
-        checksum_crc32c: checksums.crc32c,
-        checksum_crc64nvme: checksums.crc64nvme,
-        checksum_sha1: checksums.sha1,
-        checksum_sha256: checksums.sha256,
-        content_type: object.attributes.content_type.clone(),
-        cache_control: object.attributes.cache_control.clone(),
-        content_disposition: object.attributes.content_disposition.clone(),
-        content_encoding: object.attributes.content_encoding.clone(),
-        content_language: object.attributes.content_language.clone(),
-        server_side_encryption: object
-            .attributes
-            .server_side_encryption
-            .clone()
-            .map(Into::into),
-        ssekms_key_id: object.attributes.kms_key_id.clone(),
-        metadata: Some(object.attributes.metadata.clone().into_iter().collect()),
-        ..HeadObjectOutput::default()
-    })
+    Ok((object, range, described))
 }
 
 /// The object at a key, or the answer that the caller may have for a missing one.
@@ -160,7 +144,7 @@ pub(super) fn find(
     who: Option<&Credentials>,
     bucket: &str,
     key: &str,
-) -> S3Result<std::sync::Arc<Object>> {
+) -> S3Result<Arc<Object>> {
     service
         .store
         .object(bucket, key)

@@ -1,7 +1,10 @@
 //! Writing, copying and deleting objects.
 
+use std::sync::Arc;
+
 use s3s::{
     S3Request, S3Result,
+    auth::Credentials,
     dto::{
         ChecksumAlgorithm, CopyObjectInput, CopyObjectOutput, CopyObjectResult, CopySource,
         DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput, DeleteObjectsOutput,
@@ -98,21 +101,18 @@ pub(super) async fn copy_object(
     request: S3Request<CopyObjectInput>,
 ) -> S3Result<CopyObjectOutput> {
     let input = request.input;
-    let (bucket, key) = source(&input.copy_source)?;
-    let who = request.credentials.as_ref();
-    service
-        .access
-        .require(who, "s3:GetObject", bucket, Some(key))?;
-    let source = read::find(service, who, bucket, key)?;
     let conditions = ReadConditions {
         if_match: input.copy_source_if_match,
         if_none_match: input.copy_source_if_none_match,
         if_modified_since: input.copy_source_if_modified_since,
         if_unmodified_since: input.copy_source_if_unmodified_since,
     };
-    if conditions.check(&source) != Verdict::Read {
-        return Err(conditions::failed());
-    }
+    let ((bucket, key), source) = copied(
+        service,
+        request.credentials.as_ref(),
+        &input.copy_source,
+        &conditions,
+    )?;
     if source.size() > LARGEST_COPY {
         return Err(s3_error!(
             InvalidRequest,
@@ -252,19 +252,32 @@ pub(super) async fn delete_objects(
     })
 }
 
-/// Bucket and key of a copy's source.
-pub(super) fn source(source: &CopySource) -> S3Result<(&str, &str)> {
-    match source {
-        CopySource::Bucket {
-            bucket,
-            key,
-            version_id: None,
-        } => Ok((bucket, key)),
-        _ => Err(s3_error!(
+/// Bucket and key of a copy's source, and the source itself, which `who` must be allowed to read.
+pub(super) fn copied<'a>(
+    service: &Service,
+    who: Option<&Credentials>,
+    source: &'a CopySource,
+    conditions: &ReadConditions,
+) -> S3Result<((&'a str, &'a str), Arc<Object>)> {
+    let CopySource::Bucket {
+        bucket,
+        key,
+        version_id: None,
+    } = source
+    else {
+        return Err(s3_error!(
             NotImplemented,
             "copies from versions and access points"
-        )),
+        ));
+    };
+    service
+        .access
+        .require(who, "s3:GetObject", bucket, Some(key))?;
+    let object = read::find(service, who, bucket, key)?;
+    if conditions.check(&object) != Verdict::Read {
+        return Err(conditions::failed());
     }
+    Ok(((bucket, key), object))
 }
 
 /// The algorithm that the client names.
