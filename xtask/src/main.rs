@@ -15,6 +15,7 @@ mod loopback;
 mod minio;
 mod narrate;
 mod process;
+mod proofs;
 mod root_fs;
 mod s3;
 mod store;

@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
-use crate::binaries::workspace;
+use crate::{binaries::workspace, e2e, proofs};
 
 /// A file beyond this is listed; it is no error, but one idea seldom needs more.
 const LONG: usize = 500;
@@ -101,6 +101,9 @@ impl Tidy {
                 long.push((lines, path));
             }
         }
+        let scenarios = e2e::scenarios();
+        let names = scenarios.iter().map(|scenario| scenario.name).collect();
+        wrong.extend(proofs::missing(&root, &files, names)?);
         long.sort_unstable_by(|one, two| two.cmp(one));
         for (lines, path) in long {
             println!("note: {path} has {lines} lines (more than {LONG})");
@@ -109,7 +112,7 @@ impl Tidy {
             println!("{message}");
         }
         if !wrong.is_empty() {
-            bail!("{} places break an invariant", wrong.len());
+            bail!("{} places are wrong", wrong.len());
         }
         println!("tidy: {} files, no invariant broken", files.len());
         Ok(())

@@ -29,7 +29,8 @@ pub(crate) struct E2e {
     runner: Runner,
 }
 
-fn scenarios() -> Vec<&'static Scenario> {
+/// All of them.
+pub(crate) fn scenarios() -> Vec<&'static Scenario> {
     let groups: [&'static [Scenario]; 11] = [
         flow::SCENARIOS,
         history::SCENARIOS,
