@@ -6,7 +6,7 @@ use dev_s3::{AccessKey, Clock, DevS3, Grants, WrongRegion};
 
 use crate::{
     store::{against, store},
-    support::{Start, field, show},
+    support::{Start, expect_reason, field, show},
 };
 
 /// A store whose only key may read objects and nothing else: a missing one is forbidden.
@@ -30,23 +30,13 @@ async fn a_forbidden_inrelease_beside_a_readable_release_is_missing() {
         .store(&store.endpoint(), "reader", "reader-secret")
         .configured();
     let failed = method.failure("s3://bucket/dists/stable/InRelease", "file");
-    assert_eq!(
-        field(&failed, "FailReason"),
-        "HttpError404",
-        "{}",
-        show(&failed)
-    );
+    expect_reason(&failed, "HttpError404");
     let failed = method.failure("s3://bucket/dists/other/InRelease", "file");
-    assert_eq!(
-        field(&failed, "FailReason"),
-        "HttpError403",
-        "{}",
-        show(&failed)
-    );
+    expect_reason(&failed, "HttpError403");
     assert!(field(&failed, "Message").contains("AccessDenied"));
     assert_eq!(failed.get("Transient-Failure"), None);
     let failed = method.failure("s3://bucket/dists/stable/Release.gpg", "file");
-    assert_eq!(field(&failed, "FailReason"), "HttpError403");
+    expect_reason(&failed, "HttpError403");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -60,12 +50,7 @@ async fn wrong_keys_are_never_a_missing_file() {
             .store(&store.endpoint(), id, secret)
             .configured();
         let failed = method.failure("s3://bucket/dists/stable/InRelease", "file");
-        assert_eq!(
-            field(&failed, "FailReason"),
-            "HttpError403",
-            "{}",
-            show(&failed)
-        );
+        expect_reason(&failed, "HttpError403");
         assert_eq!(failed.get("Transient-Failure"), None);
         assert!(!field(&failed, "Message").contains(secret) || secret == "x");
     }
@@ -85,12 +70,7 @@ async fn a_public_bucket_needs_no_credentials() {
         b"abc"
     );
     let failed = method.failure("s3://bucket/dists/stable/InRelease", "other");
-    assert_eq!(
-        field(&failed, "FailReason"),
-        "HttpError404",
-        "{}",
-        show(&failed)
-    );
+    expect_reason(&failed, "HttpError404");
     assert!(
         store
             .request_log()

@@ -4,7 +4,7 @@ use dev_s3::{Fault, FaultProxy, Rule};
 
 use crate::{
     store::{against, noise, store},
-    support::{field, show},
+    support::{expect_reason, field, show},
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -37,18 +37,10 @@ async fn a_missing_file_harms_no_other() {
             "{number}"
         );
     }
-    assert_eq!(
-        field(&method.failure("s3://bucket/none", "none"), "FailReason"),
-        "HttpError404"
-    );
+    expect_reason(&method.failure("s3://bucket/none", "none"), "HttpError404");
     assert!(!method.path("none").exists());
     let failed = method.failure("s3://no-such-bucket/InRelease", "none");
-    assert_eq!(
-        field(&failed, "FailReason"),
-        "HttpError400",
-        "{}",
-        show(&failed)
-    );
+    expect_reason(&failed, "HttpError400");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -79,7 +71,7 @@ async fn too_large_a_file_is_refused() {
             .with(limit, "49999");
         method.send(&ask);
         let (_, failed) = method.end_of_item();
-        assert_eq!(field(&failed, "FailReason"), "MaximumSizeExceeded");
+        expect_reason(&failed, "MaximumSizeExceeded");
         assert_eq!(failed.get("Transient-Failure"), None);
         assert!(!method.path("file").exists());
     }

@@ -256,3 +256,8 @@ pub(crate) fn field(message: &Message, key: &str) -> String {
         .get(key)
         .unwrap_or_else(|| panic!("no {key} in {}", show(message)))
 }
+
+/// Fails unless the message gives this `FailReason`.
+pub(crate) fn expect_reason(failed: &Message, reason: &str) {
+    assert_eq!(field(failed, "FailReason"), reason, "{}", show(failed));
+}
