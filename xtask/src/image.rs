@@ -25,6 +25,7 @@ const IN_MEMORY: &str = r#"
 mount -t tmpfs -o mode=0755 tmpfs "$0"
 TMPDIR=$0 exec "$@"
 "#;
+
 /// What is to be in a tarball.
 #[derive(Debug, Hash)]
 pub(crate) struct Image<'a> {

@@ -156,10 +156,7 @@ impl Policies {
             let json = of(name)?;
             Policy::parse(&json).with_context(|| format!("{name} is not understood: {json}"))
         };
-        let location = repository
-            .strip_prefix("s3://")
-            .with_context(|| format!("{repository} is no address of a repository"))?;
-        let (bucket, prefix) = location.split_once('/').unwrap_or((location, ""));
+        let (bucket, prefix) = bucket_and_folder(repository)?;
         Ok(Self {
             bucket: bucket.to_owned(),
             prefix: prefix.to_owned(),
@@ -369,6 +366,14 @@ impl Policies {
         }
         Ok(asked)
     }
+}
+
+/// What `s3://BUCKET[/FOLDER]` names; no folder is an empty one.
+pub(super) fn bucket_and_folder(repository: &str) -> Result<(&str, &str)> {
+    let location = repository
+        .strip_prefix("s3://")
+        .with_context(|| format!("{repository} is no address of a repository"))?;
+    Ok(location.split_once('/').unwrap_or((location, "")))
 }
 
 fn question(request: &Request) -> Question<'_> {

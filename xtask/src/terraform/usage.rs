@@ -10,7 +10,14 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use super::{Stacks, attempts::Intruder, emulator::Moto, policies::Policies, step, world::World};
+use super::{
+    Stacks,
+    attempts::Intruder,
+    emulator::Moto,
+    policies::{Policies, bucket_and_folder},
+    step,
+    world::World,
+};
 use crate::{
     apt_root,
     binaries::Binaries,
@@ -189,8 +196,7 @@ fn on_moto(
 }
 
 fn enforced(stage: &Stage<'_>, moto: &Moto, repository: &str, keys: &[Keys]) -> Result<usize> {
-    let location = repository.trim_start_matches("s3://");
-    let (bucket, prefix) = location.split_once('/').unwrap_or((location, ""));
+    let (bucket, prefix) = bucket_and_folder(repository)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
