@@ -11,9 +11,9 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 
-use crate::{binaries::target_folder, process};
+use crate::{binaries::target_folder, process, root_fs};
 
 /// How old a tarball may be: a mirror keeps superseded packages for a while only.
 const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -89,15 +89,14 @@ impl Image<'_> {
 
 /// Fails unless images can be made and entered, and says what is missing.
 pub(crate) fn require_tools() -> Result<()> {
-    ensure!(
-        nix::unistd::geteuid().is_root(),
-        "only root can make other systems and install into them: run this as root"
-    );
     for (program, package) in [("mmdebstrap", "mmdebstrap"), ("unshare", "util-linux")] {
         ensure!(
             process::on_path(program),
             "`{program}` is missing: apt-get install {package}"
         );
+    }
+    if let Some(obstacle) = root_fs::obstacle() {
+        bail!("making other systems and installing into them {obstacle}");
     }
     Ok(())
 }

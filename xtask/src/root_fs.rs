@@ -128,6 +128,18 @@ impl RootFs {
     }
 }
 
+/// What stands in the way of entering a root file system here, if anything does.
+pub(crate) fn obstacle() -> Option<&'static str> {
+    if !nix::unistd::geteuid().is_root() {
+        return Some("needs root");
+    }
+    // In a container, root is often denied what it takes.
+    let may_mount =
+        process::run(Command::new("unshare").args(["--mount", "--pid", "--fork", "true"]))
+            .is_ok_and(|outcome| outcome.code() == 0);
+    (!may_mount).then_some("needs CAP_SYS_ADMIN")
+}
+
 /// Unpacks `tarball` into `folder`, with the owners that it says.
 pub(crate) fn extract(tarball: &Path, folder: &Path) -> Result<()> {
     process::run(

@@ -12,6 +12,7 @@ use super::world::{SigningKeys, World};
 use crate::{
     binaries::{Binaries, Profile},
     interrupt::TempFolder,
+    root_fs,
     store::{Choice, Store},
 };
 
@@ -56,14 +57,18 @@ pub(crate) enum Needs {
 impl Needs {
     /// Why it cannot be shown here.
     fn missing(self, store: &Store) -> Option<&'static str> {
-        let (is_met, otherwise) = match self {
-            Self::Nothing => (true, ""),
-            Self::OwnStore => (store.is_ours(), "not on this store"),
-            Self::Clock => (store.embedded().is_some(), "not on this store"),
-            Self::Root if store.embedded().is_none() => (false, "not on this store"),
-            Self::Root => (nix::unistd::geteuid().is_root(), "NOT RUN: needs root"),
+        let fits = match self {
+            Self::Nothing => true,
+            Self::OwnStore => store.is_ours(),
+            Self::Clock | Self::Root => store.embedded().is_some(),
         };
-        (!is_met).then_some(otherwise)
+        if !fits {
+            return Some("not on this store");
+        }
+        match self {
+            Self::Root => root_fs::obstacle(),
+            _ => None,
+        }
     }
 }
 
@@ -131,7 +136,7 @@ fn play(
     folder: &TempFolder,
 ) -> Verdict {
     if let Some(reason) = scenario.needs.missing(store) {
-        println!("########## {}: {reason} ##########", scenario.name);
+        println!("########## {} NOT RUN: {reason} ##########", scenario.name);
         return Verdict::NotHere(reason);
     }
     let outcome = World::create(scenario.name, number, store, binaries, keys, folder.path())
