@@ -4,9 +4,6 @@
 //! (`MD5sum`, `SHA1`, `SHA256`, `SHA512`), the lists of a `Release` file and the folders of
 //! [by-hash](https://wiki.debian.org/DebianRepository/Format#indices_acquisition_via_hashsums_.28by-hash.29).
 //! A [`Hasher`] computes SHA-256, on which everything rests, and any set of the others in one pass.
-//!
-//! An index that grows by appending need not be read again to be hashed: the state of a [`Hasher`]
-//! can be kept ([`Hasher::save`]) and taken up later ([`Hasher::restore`]).
 
 use std::fmt;
 use std::io;
@@ -15,8 +12,6 @@ use std::str::FromStr;
 use md5::Md5;
 use serde::{Deserialize, Serialize};
 use sha1::Sha1;
-use sha2::digest::common::hazmat::{SerializableState, SerializedState};
-use sha2::digest::typenum::Unsigned;
 use sha2::{Digest as _, Sha256 as Sha256State, Sha512 as Sha512State};
 
 /// A digest algorithm that APT knows.
@@ -36,16 +31,6 @@ pub enum Algorithm {
 impl Algorithm {
     /// All algorithms, weakest first, the order in which a `Release` file lists them.
     pub const ALL: [Self; 4] = [Self::Md5, Self::Sha1, Self::Sha256, Self::Sha512];
-
-    /// Its bit in a saved state.
-    const fn bit(self) -> u8 {
-        match self {
-            Self::Md5 => 1,
-            Self::Sha1 => 2,
-            Self::Sha256 => 4,
-            Self::Sha512 => 8,
-        }
-    }
 }
 
 /// A SHA-256 digest, written as 64 lowercase hexadecimal digits.
@@ -218,106 +203,6 @@ impl Hasher {
             sha512: self.sha512.map(|state| state.finalize().into()),
         }
     }
-
-    /// The state as bytes, at most about 500, from which [`Hasher::restore`] goes on.
-    ///
-    /// Layout: a version byte, the set of algorithms as a bit mask, the size (8 bytes, little
-    /// endian), the states in the order of [`Algorithm::ALL`], and the first 8 bytes of the SHA-256
-    /// of all that. The state reveals up to one block of the last bytes hashed.
-    #[must_use]
-    pub fn save(&self) -> Vec<u8> {
-        let mut mask = 0;
-        let mut states = Vec::new();
-        let mut add = |algorithm: Algorithm, state: Option<Vec<u8>>| {
-            if let Some(state) = state {
-                mask |= algorithm.bit();
-                states.extend_from_slice(&state);
-            }
-        };
-        add(Algorithm::Md5, self.md5.as_ref().map(serialize));
-        add(Algorithm::Sha1, self.sha1.as_ref().map(serialize));
-        add(Algorithm::Sha256, Some(serialize(&self.sha256)));
-        add(Algorithm::Sha512, self.sha512.as_ref().map(serialize));
-
-        let mut saved = vec![SAVED_VERSION, mask];
-        saved.extend_from_slice(&self.size.to_le_bytes());
-        saved.extend_from_slice(&states);
-        let check = Sha256::of(&saved);
-        saved.extend_from_slice(&check.0[..CHECK_BYTES]);
-        saved
-    }
-
-    /// Takes up a saved state.
-    ///
-    /// # Errors
-    /// When the bytes are not what [`Hasher::save`] of this version made. The check in them finds
-    /// damage, not malice: take a state only from where a signature vouches for it.
-    pub fn restore(saved: &[u8]) -> Result<Self, RestoreError> {
-        let (&version, _) = saved.split_first().ok_or(RestoreError::Damaged)?;
-        if version != SAVED_VERSION {
-            return Err(RestoreError::Version(version));
-        }
-        let (body, check) = saved
-            .split_last_chunk::<CHECK_BYTES>()
-            .ok_or(RestoreError::Damaged)?;
-        if Sha256::of(body).0[..CHECK_BYTES] != check[..] {
-            return Err(RestoreError::Damaged);
-        }
-        let (head, mut states) = body
-            .split_first_chunk::<10>()
-            .ok_or(RestoreError::Damaged)?;
-        let [_, mask, size @ ..] = *head;
-        let has = |algorithm: Algorithm| mask & algorithm.bit() != 0;
-        let hasher = Self {
-            size: u64::from_le_bytes(size),
-            md5: deserialize(has(Algorithm::Md5), &mut states)?,
-            sha1: deserialize(has(Algorithm::Sha1), &mut states)?,
-            sha256: deserialize(has(Algorithm::Sha256), &mut states)?
-                .ok_or(RestoreError::Damaged)?,
-            sha512: deserialize(has(Algorithm::Sha512), &mut states)?,
-        };
-        if states.is_empty() && mask < 16 {
-            Ok(hasher)
-        } else {
-            Err(RestoreError::Damaged)
-        }
-    }
-}
-
-const SAVED_VERSION: u8 = 1;
-const CHECK_BYTES: usize = 8;
-
-fn serialize<S: SerializableState>(state: &S) -> Vec<u8> {
-    state.serialize().to_vec()
-}
-
-/// Splits the next state off `bytes`, if there is one.
-fn deserialize<S: SerializableState>(
-    present: bool,
-    bytes: &mut &[u8],
-) -> Result<Option<S>, RestoreError> {
-    if !present {
-        return Ok(None);
-    }
-    let (state, rest) = bytes
-        .split_at_checked(S::SerializedStateSize::USIZE)
-        .ok_or(RestoreError::Damaged)?;
-    *bytes = rest;
-    let state = SerializedState::<S>::try_from(state).map_err(|_| RestoreError::Damaged)?;
-    S::deserialize(&state)
-        .map(Some)
-        .map_err(|_| RestoreError::Damaged)
-}
-
-/// A saved digest state cannot be taken up.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RestoreError {
-    /// It was written by another version: compute the digests from the start.
-    #[error("digest state of the unknown version {0}")]
-    Version(u8),
-    /// It is cut short or altered.
-    #[error("damaged digest state")]
-    Damaged,
 }
 
 impl fmt::Debug for Hasher {
@@ -342,7 +227,6 @@ impl io::Write for Hasher {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     #[test]
     fn known_answers() {
@@ -384,50 +268,5 @@ mod tests {
         assert!(format!(" {text}").parse::<Sha256>().is_err());
         assert!("".parse::<Sha256>().is_err());
         assert!("é".repeat(32).parse::<Sha256>().is_err());
-    }
-
-    #[test]
-    fn a_state_of_another_version_is_named() {
-        let mut saved = Hasher::new(&Algorithm::ALL).save();
-        saved[0] = 9;
-        assert_eq!(
-            Hasher::restore(&saved).unwrap_err(),
-            RestoreError::Version(9)
-        );
-        assert_eq!(Hasher::restore(&[]).unwrap_err(), RestoreError::Damaged);
-    }
-
-    proptest! {
-        #[test]
-        fn a_restored_state_goes_on(
-            head in proptest::collection::vec(any::<u8>(), 0..300),
-            tail in proptest::collection::vec(any::<u8>(), 0..300),
-            set in proptest::sample::subsequence(Algorithm::ALL.to_vec(), 0..=4),
-        ) {
-            let mut hasher = Hasher::new(&set);
-            hasher.update(&head);
-            let saved = hasher.save();
-            prop_assert!(saved.len() <= 512);
-            let mut restored = Hasher::restore(&saved).unwrap();
-            restored.update(&tail);
-            let whole = [head, tail].concat();
-            prop_assert_eq!(restored.finish(), Digests::of(&set, &whole));
-        }
-
-        #[test]
-        fn a_damaged_state_is_refused(at in any::<proptest::sample::Index>(), bit in 0u8..8) {
-            let mut hasher = Hasher::new(&Algorithm::ALL);
-            hasher.update(b"some bytes");
-            let mut saved = hasher.save();
-            let at = at.index(saved.len());
-            prop_assert!(Hasher::restore(&saved[..at]).is_err());
-            saved[at] ^= 1 << bit;
-            prop_assert!(Hasher::restore(&saved).is_err());
-        }
-
-        #[test]
-        fn garbage_is_refused(garbage in proptest::collection::vec(any::<u8>(), 0..600)) {
-            prop_assert!(Hasher::restore(&garbage).is_err());
-        }
     }
 }

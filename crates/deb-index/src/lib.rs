@@ -1,19 +1,15 @@
-//! The model of an APT repository, pure: no network, no clock, no files beyond `Read` and `Write`.
+//! The model of an APT repository: control paragraphs, packages, indexes, the state of a suite, and the plan that leads from one
+//! state to the next.
 //!
-//! What exists: control [`paragraph`]s, [`name`]s and [`version`]s, [`deb`] files, [`packages`] indexes and their
-//! [`compression`], [`release`] files, [`commit`]s, and [`pool`], which says where each of them lies. What happens: a
-//! [`plan`] turns a suite and an intent into the suite as it shall be, [`indexes`] turns the plan into files.
+//! Everything here is pure: no clock, no network, no async, no files beyond [`std::io::Read`] and [`std::io::Write`].
 
-pub mod commit;
-pub mod compression;
+pub mod change;
 pub mod deb;
 pub mod digest;
-pub mod indexes;
+pub mod fingerprint;
+pub mod index;
 pub mod name;
-pub mod packages;
 pub mod paragraph;
-pub mod plan;
-pub mod pool;
-pub mod release;
-pub mod settings;
+pub mod stanza;
+pub mod suite;
 pub mod version;

@@ -1,0 +1,164 @@
+//! What a device notices when a head takes the place of another: changes that `apt update` refuses until its user accepts them.
+//!
+//! apt compares the new `Release` with the one it has (`pkgAcqMetaBase::VerifyVendor`, `apt-pkg/acquire-item.cc`) and stops when
+//! `Origin`, `Label`, `Version`, `Suite` or `Codename` differ, unless `--allow-releaseinfo-change` is given. A source that asks for
+//! a component or an architecture that is gone gets a warning and no packages. A signature by a key that the device's copy of
+//! the certificate lacks is `NO_PUBKEY`.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::{
+    fingerprint::Fingerprint, name::SuiteName, paragraph::Paragraph, suite::settings::Settings,
+};
+
+/// What devices compare of a `Release` file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ClientView {
+    pub origin: Option<String>,
+    pub label: Option<String>,
+    pub suite: Option<String>,
+    pub codename: Option<String>,
+    pub version: Option<String>,
+    pub components: Vec<String>,
+    pub architectures: Vec<String>,
+}
+
+/// A change that a device has to accept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum ViewChange {
+    /// A field of `Release` has another value.
+    Field {
+        field: &'static str,
+        old: Option<String>,
+        new: Option<String>,
+    },
+    ComponentRemoved {
+        component: String,
+    },
+    ArchitectureRemoved {
+        architecture: String,
+    },
+    /// The suite is signed by a key that is not in the certificates that devices have.
+    SigningKey {
+        key: Fingerprint,
+    },
+}
+
+impl ClientView {
+    /// The view that a `Release` file gives.
+    #[must_use]
+    pub fn of_release(release: &Paragraph<'_>) -> Self {
+        let text = |field| release.get_str(field).map(ToOwned::to_owned);
+        let words = |field| {
+            let words = release.get_str(field).unwrap_or_default();
+            words.split_ascii_whitespace().map(ToOwned::to_owned).collect()
+        };
+        Self {
+            origin: text("Origin"),
+            label: text("Label"),
+            suite: text("Suite"),
+            codename: text("Codename"),
+            version: text("Version"),
+            components: words("Components"),
+            architectures: words("Architectures"),
+        }
+    }
+
+    /// The view that a suite's `Release` gives if it has these settings.
+    #[must_use]
+    pub fn of_settings(suite: &SuiteName, settings: &Settings) -> Self {
+        let set = |name: &str| {
+            let mut fields = settings.fields.iter();
+            let field = fields.find(|(field, _)| field.to_string().eq_ignore_ascii_case(name));
+            field.map(|(_, value)| value.to_string())
+        };
+        let named = |name| set(name).or_else(|| Some(suite.to_string()));
+        Self {
+            origin: settings.origin.as_ref().map(ToString::to_string),
+            label: settings.label.as_ref().map(ToString::to_string),
+            suite: named("Suite"),
+            codename: named("Codename"),
+            version: set("Version"),
+            components: settings.components.iter().map(ToString::to_string).collect(),
+            architectures: settings.architectures.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    /// What a device that has seen this view has to accept of the next one.
+    #[must_use]
+    pub fn changes_to(&self, next: &Self) -> Vec<ViewChange> {
+        let fields = [
+            ("Origin", &self.origin, &next.origin),
+            ("Label", &self.label, &next.label),
+            ("Suite", &self.suite, &next.suite),
+            ("Codename", &self.codename, &next.codename),
+            ("Version", &self.version, &next.version),
+        ];
+        let fields = fields.into_iter().filter(|(_, old, new)| old != new);
+        let fields = fields.map(|(field, old, new)| ViewChange::Field {
+            field,
+            old: old.clone(),
+            new: new.clone(),
+        });
+        let gone = |old: &[String], new: &[String]| {
+            let gone = old.iter().filter(|name| !new.contains(name));
+            gone.cloned().collect::<Vec<_>>()
+        };
+        let components = gone(&self.components, &next.components).into_iter();
+        let architectures = gone(&self.architectures, &next.architectures).into_iter();
+        fields
+            .chain(components.map(|component| ViewChange::ComponentRemoved { component }))
+            .chain(architectures.map(|architecture| ViewChange::ArchitectureRemoved { architecture }))
+            .collect()
+    }
+}
+
+impl fmt::Display for ViewChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Field { field, old, new } => {
+                let (old, new) = (old.as_deref().unwrap_or_default(), new.as_deref().unwrap_or_default());
+                write!(f, "{field} changes from “{old}” to “{new}”")
+            }
+            Self::ComponentRemoved { component } => write!(f, "the component {component} is removed"),
+            Self::ArchitectureRemoved { architecture } => {
+                write!(f, "the architecture {architecture} is removed")
+            }
+            Self::SigningKey { key } => write!(f, "the suite is signed by the new key {key}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn view(release: &str) -> ClientView {
+        ClientView::of_release(&Paragraph::parse(release.as_bytes()).unwrap())
+    }
+
+    #[test]
+    fn only_what_a_device_compares_counts() {
+        let old = view("Suite: stable\nCodename: stable\nComponents: main\nArchitectures: amd64\nDescription: a\n");
+        let grown = view(
+            "Suite: stable\nCodename: stable\nComponents: main extra\nArchitectures: arm64 amd64\nDescription: b\n",
+        );
+        assert_eq!(old.changes_to(&grown), []);
+        let back: Vec<_> = grown.changes_to(&old).iter().map(ToString::to_string).collect();
+        assert_eq!(back, ["the component extra is removed", "the architecture arm64 is removed"]);
+    }
+
+    #[test]
+    fn a_field_that_appears_is_a_change_too() {
+        let (old, new) = (view("Suite: stable\n"), view("Suite: stable\nLabel: Acme\nVersion: 12\n"));
+        let changes: Vec<_> = old.changes_to(&new).iter().map(ToString::to_string).collect();
+        assert_eq!(changes, ["Label changes from “” to “Acme”", "Version changes from “” to “12”"]);
+        assert_eq!(
+            serde_json::to_value(&old.changes_to(&new)[0]).unwrap(),
+            serde_json::json!({"kind": "field", "field": "Label", "old": null, "new": "Acme"})
+        );
+    }
+}

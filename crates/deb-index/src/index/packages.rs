@@ -1,0 +1,94 @@
+//! `Packages`: the binary packages of one component and one architecture, a stanza each.
+//!
+//! Format: <https://wiki.debian.org/DebianRepository/Format#A.22Packages.22_Indices>. Stanzas that are in the index already are
+//! carried over byte for byte. They are kept ordered by name, version and architecture: no reader needs that, but it compresses
+//! better and reads well.
+
+use std::cmp::Ordering;
+
+use crate::{
+    paragraph,
+    stanza::{PackageId, Stanza, StanzaError, StanzaRef},
+};
+
+/// A `Packages` index, on borrowed bytes.
+#[derive(Debug, Default)]
+pub struct Packages<'a> {
+    stanzas: Vec<StanzaRef<'a>>,
+}
+
+impl<'a> Packages<'a> {
+    /// Reads a plain index.
+    ///
+    /// # Errors
+    /// [`StanzaError`]: a stanza without its identity.
+    pub fn parse(plain: &'a [u8]) -> Result<Self, StanzaError> {
+        let numbered = paragraph::stanzas(plain).zip(1..);
+        let stanzas = numbered
+            .map(|(stanza, number)| StanzaRef::parse(stanza, number))
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(Self::sorted(stanzas))
+    }
+
+    fn sorted(mut stanzas: Vec<StanzaRef<'a>>) -> Self {
+        // Linear for what is in order already, which is the rule.
+        stanzas.sort_by(StanzaRef::order);
+        Self { stanzas }
+    }
+
+    /// The stanzas, in order.
+    #[must_use]
+    pub fn stanzas(&self) -> &[StanzaRef<'a>] {
+        &self.stanzas
+    }
+
+    /// The stanza of exactly this version.
+    #[must_use]
+    pub fn get(&self, id: &PackageId) -> Option<&StanzaRef<'a>> {
+        let wanted = StanzaRef {
+            name: id.name.as_str(),
+            version: id.version.as_str(),
+            architecture: id.architecture.as_str(),
+            bytes: &[],
+        };
+        let found = self
+            .stanzas
+            .binary_search_by(|stanza| stanza.order(&wanted));
+        self.stanzas.get(found.ok()?)
+    }
+
+    /// The packages for all architectures, which every architecture's index has.
+    #[must_use]
+    pub fn for_all_architectures(mut self) -> Self {
+        self.stanzas.retain(|stanza| stanza.architecture == "all");
+        self
+    }
+
+    /// This index with further packages, each replacing the one of the same identity where there is one.
+    #[must_use]
+    pub fn with(&self, new: impl IntoIterator<Item = &'a Stanza>) -> Self {
+        // The sort is stable, so the new ones come before those that they replace.
+        let mut stanzas: Vec<_> = new.into_iter().map(Stanza::borrowed).collect();
+        stanzas.extend_from_slice(&self.stanzas);
+        let mut index = Self::sorted(stanzas);
+        index
+            .stanzas
+            .dedup_by(|later, earlier| later.order(earlier) == Ordering::Equal);
+        index
+    }
+
+    /// The bytes of the index.
+    #[must_use]
+    pub fn render(&self) -> Vec<u8> {
+        let lengths = self.stanzas.iter().map(|stanza| stanza.bytes.len() + 2);
+        let mut plain = Vec::with_capacity(lengths.sum());
+        for stanza in &self.stanzas {
+            plain.extend_from_slice(stanza.bytes);
+            if !stanza.bytes.ends_with(b"\n") {
+                plain.push(b'\n');
+            }
+            plain.push(b'\n');
+        }
+        plain
+    }
+}

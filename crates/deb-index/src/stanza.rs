@@ -1,0 +1,221 @@
+//! A package as an index has it: its identity, where its file is, and the bytes of its stanza.
+//!
+//! A stanza is the control paragraph of the `.deb`, byte for byte, followed by the fields that apt needs to fetch the file
+//! ([repository format](https://wiki.debian.org/DebianRepository/Format#A.22Packages.22_Indices)): `Filename`, `Size`, `MD5sum`,
+//! `SHA1` and `SHA256`. [`Stanza`] owns its bytes and comes from a `.deb` or from an index; [`StanzaRef`] borrows them from an
+//! index, of which a large one has tens of thousands.
+
+use std::{cmp::Ordering, fmt, io::Write as _};
+
+use bytes::Bytes;
+
+use crate::{
+    deb::Deb,
+    digest::{Algorithm, Sha256},
+    name::{Architecture, Component, PackageName},
+    paragraph,
+    suite::layout,
+    version::Version,
+};
+
+/// What tells one package of a suite from another. Displayed as dpkg names its files: `hello_1.0-1_amd64`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct PackageId {
+    pub component: Component,
+    pub name: PackageName,
+    pub version: Version,
+    /// A single architecture, or `all`.
+    pub architecture: Architecture,
+}
+
+impl fmt::Display for PackageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}_{}_{}", self.name, self.version, self.architecture)
+    }
+}
+
+/// A package of an index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stanza {
+    pub id: PackageId,
+    /// The stanza, ending in one newline, without the empty line that ends it in an index.
+    pub bytes: Bytes,
+    /// Digest of the `.deb`.
+    pub sha256: Sha256,
+    /// Length of the `.deb` in bytes.
+    pub size: u64,
+    /// Key of the `.deb` relative to the repository: the value of `Filename`.
+    pub key: String,
+}
+
+impl Stanza {
+    /// The stanza of a package file, under the key that [`layout::package_key`] gives it.
+    #[must_use]
+    pub fn of_deb(component: Component, deb: &Deb) -> Self {
+        let id = PackageId {
+            component,
+            name: deb.package.clone(),
+            version: deb.version.clone(),
+            architecture: deb.architecture.clone(),
+        };
+        let key = layout::package_key(&id, &deb.source.name);
+        let digests = &deb.digests;
+        let mut bytes = Vec::with_capacity(deb.control.len() + key.len() + 256);
+        bytes.extend_from_slice(&deb.control);
+        // Writing to memory does not fail.
+        let _ = writeln!(bytes, "Filename: {key}\nSize: {}", digests.size);
+        for (field, algorithm) in [
+            ("MD5sum", Algorithm::Md5),
+            ("SHA1", Algorithm::Sha1),
+            ("SHA256", Algorithm::Sha256),
+        ] {
+            if let Some(digest) = digests.get(algorithm) {
+                let _ = writeln!(bytes, "{field}: {digest}");
+            }
+        }
+        bytes.shrink_to_fit();
+        Self {
+            id,
+            bytes: bytes.into(),
+            sha256: digests.sha256(),
+            size: digests.size,
+            key,
+        }
+    }
+
+    /// The stanza as it is found in an index.
+    #[must_use]
+    pub fn borrowed(&self) -> StanzaRef<'_> {
+        StanzaRef {
+            name: self.id.name.as_str(),
+            version: self.id.version.as_str(),
+            architecture: self.id.architecture.as_str(),
+            bytes: &self.bytes,
+        }
+    }
+
+    /// The same package with its file at another key.
+    #[must_use]
+    pub fn at_key(&self, key: String) -> Self {
+        let mut bytes = Vec::with_capacity(self.bytes.len() + key.len());
+        for line in self.bytes.split_inclusive(|&byte| byte == b'\n') {
+            match line.split_at_checked(FILENAME.len()) {
+                Some((name, _)) if name.eq_ignore_ascii_case(FILENAME) => {
+                    let _ = writeln!(bytes, "Filename: {key}");
+                }
+                _ => bytes.extend_from_slice(line),
+            }
+        }
+        Self {
+            bytes: bytes.into(),
+            key,
+            ..self.clone()
+        }
+    }
+}
+
+const FILENAME: &[u8] = b"Filename:";
+
+/// A stanza within the bytes of an index, and the fields that identify it.
+#[derive(Debug, Clone, Copy)]
+pub struct StanzaRef<'a> {
+    pub name: &'a str,
+    pub version: &'a str,
+    pub architecture: &'a str,
+    /// All its bytes, without the empty line that ends it.
+    pub bytes: &'a [u8],
+}
+
+/// A stanza lacks a field that identifies it or its file, or has an invalid value there.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("stanza {number} has no valid {field}")]
+pub struct StanzaError {
+    /// Position within the index, from 1.
+    pub number: usize,
+    pub field: &'static str,
+}
+
+impl<'a> StanzaRef<'a> {
+    /// Reads stanza `number` of an index (counted from 1).
+    pub(crate) fn parse(bytes: &'a [u8], number: usize) -> Result<Self, StanzaError> {
+        let text = |field| {
+            let value = paragraph::field(bytes, field).and_then(|value| str::from_utf8(value).ok());
+            value
+                .filter(|value| !value.is_empty())
+                .ok_or(StanzaError { number, field })
+        };
+        Ok(Self {
+            name: text("Package")?,
+            version: text("Version")?,
+            architecture: text("Architecture")?,
+            bytes,
+        })
+    }
+
+    /// The first line of a field's value, if it is UTF-8.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<&'a str> {
+        paragraph::field(self.bytes, name).and_then(|value| str::from_utf8(value).ok())
+    }
+
+    /// The digest of the package's file.
+    #[must_use]
+    pub fn sha256(&self) -> Option<Sha256> {
+        self.field("SHA256")?.parse().ok()
+    }
+
+    /// Name first, then version as dpkg orders it, then architecture. Versions that dpkg considers equal are told apart by
+    /// their text.
+    #[must_use]
+    pub fn order(&self, other: &Self) -> Ordering {
+        let by_version = || {
+            if self.version == other.version {
+                return Ordering::Equal;
+            }
+            let (one, two) = (self.version.parse(), other.version.parse());
+            let ordered = match (&one, &two) {
+                (Ok(one), Ok(two)) => Version::compare(one, two),
+                _ => Ordering::Equal,
+            };
+            ordered.then_with(|| self.version.cmp(other.version))
+        };
+        self.name
+            .cmp(other.name)
+            .then_with(by_version)
+            .then_with(|| self.architecture.cmp(other.architecture))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stanza() -> Stanza {
+        let id = PackageId {
+            component: Component::main(),
+            name: "hello".parse().unwrap(),
+            version: "1.0".parse().unwrap(),
+            architecture: Architecture::all(),
+        };
+        Stanza {
+            id,
+            bytes: Bytes::from_static(
+                b"Package: hello\nDescription: x\n Filename: of a file\nFilename: pool/a.deb\nSize: 1\n",
+            ),
+            sha256: Sha256::of(b""),
+            size: 1,
+            key: "pool/a.deb".to_owned(),
+        }
+    }
+
+    #[test]
+    fn another_key_changes_one_line() {
+        let moved = stanza().at_key("pool/b.deb".to_owned());
+        assert_eq!(
+            moved.bytes,
+            "Package: hello\nDescription: x\n Filename: of a file\nFilename: pool/b.deb\nSize: 1\n"
+        );
+        assert_eq!((moved.key.as_str(), moved.size), ("pool/b.deb", 1));
+        assert_eq!(moved.id.to_string(), "hello_1.0_all");
+    }
+}

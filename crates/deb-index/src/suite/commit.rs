@@ -1,0 +1,318 @@
+//! The commit: one step in the history of a suite, stored as `dists/<suite>/commits/<sha256>.json`.
+//!
+//! A commit is named by the digest of its bytes and names its parent; the signed head names the newest one. A reader who has
+//! verified the head can trust the whole chain. A commit holds all that a publisher must know to build on it, so publishers
+//! agree without a shared configuration.
+//!
+//! The format can grow. What a program does not know it keeps, so that an older publisher never undoes the work of a newer one:
+//!
+//! - The identity of an index is its [path](IndexPath). Indexes of unknown kinds are carried over, into the next `Release` too.
+//! - Compressed forms are named by their extension, so that forms that this program cannot make are carried over as well.
+//! - Unknown fields are kept wherever their object is kept. A new commit inherits those of its parent, except in `authorship`,
+//!   which describes one commit alone.
+//! - The actions in `changes` are words for people. Nothing is planned on them.
+//! - `requires` names features that a program must know to *build on* the commit. Reading never needs them.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::{digest::Sha256, index::IndexPath, name::SuiteName, stanza::Stanza, suite::settings::Settings};
+
+/// A step in the history of a suite.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Commit {
+    /// Version of this format.
+    pub format: u32,
+    /// The suite whose history this is. A head copied to another suite is noticed by it.
+    pub suite: SuiteName,
+    /// The commit that this one was built on; none for the first.
+    pub parent: Option<Sha256>,
+    /// The `Date` of its `Release`, by the store's clock.
+    pub time: Timestamp,
+    pub authorship: Authorship,
+    /// Features that a program must know to build on this commit.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requires: Vec<String>,
+    pub settings: Settings,
+    /// What this commit changed, for the history.
+    pub changes: Vec<Change>,
+    /// All indexes of the suite.
+    pub indexes: BTreeMap<IndexPath, Index>,
+    #[serde(flatten)]
+    pub rest: Map<String, Value>,
+}
+
+/// Who made a commit, and why. Not inherited by the next commit.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Authorship {
+    /// `user@host`, or the CI job.
+    #[serde(default)]
+    pub author: String,
+    /// The program that made it: `debucket 0.1.0`.
+    #[serde(default)]
+    pub tool: String,
+    /// The author's message; may be empty.
+    #[serde(default)]
+    pub message: String,
+    #[serde(flatten)]
+    pub rest: Map<String, Value>,
+}
+
+/// What happened to one package. All but the action may be missing from a change that a later program recorded.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Change {
+    /// [`Change::ADD`], [`Change::REPLACE`], or another program's word.
+    pub action: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub component: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub package: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub architecture: Option<String>,
+    /// Digest of the `.deb`, in hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// Key of the `.deb`, relative to the repository.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filename: Option<String>,
+    #[serde(flatten)]
+    pub rest: Map<String, Value>,
+}
+
+impl Change {
+    /// A package that was not in the suite.
+    pub const ADD: &'static str = "add";
+    /// Other bytes for a package that was in the suite.
+    pub const REPLACE: &'static str = "replace";
+
+    #[must_use]
+    pub fn new(action: &str, stanza: &Stanza) -> Self {
+        let id = &stanza.id;
+        Self {
+            action: action.to_owned(),
+            component: Some(id.component.to_string()),
+            package: Some(id.name.to_string()),
+            version: Some(id.version.to_string()),
+            architecture: Some(id.architecture.to_string()),
+            sha256: Some(stanza.sha256.to_string()),
+            filename: Some(stanza.key.clone()),
+            rest: Map::new(),
+        }
+    }
+}
+
+/// An index: its plain form, which is not stored, and its stored forms.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Index {
+    /// Number of its entries, where they are counted: the stanzas of `Packages`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entries: Option<u64>,
+    /// Length of the plain index in bytes.
+    pub size: u64,
+    /// Digest of the plain index.
+    pub sha256: Sha256,
+    /// By extension: `gz`, `zst`, `xz`, or one that this program does not know.
+    pub files: BTreeMap<String, Stored>,
+    #[serde(flatten)]
+    pub rest: Map<String, Value>,
+}
+
+/// A stored object: its length in bytes and its digest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Stored {
+    pub size: u64,
+    pub sha256: Sha256,
+    #[serde(flatten)]
+    pub rest: Map<String, Value>,
+}
+
+impl Stored {
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        Self {
+            size: bytes.len() as u64,
+            sha256: Sha256::of(bytes),
+            rest: Map::new(),
+        }
+    }
+}
+
+/// Why a commit cannot be read or built on.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    /// Its bytes are not those that its name promises.
+    #[error("it has other content than its name says: the repository is damaged or was tampered with")]
+    Tampered,
+    #[error("it is not a commit")]
+    Malformed(#[source] serde_json::Error),
+    /// It was written by a later version of the program, in a form that this one cannot read or must not build on.
+    #[error("it needs {0}, which this version of debucket does not know")]
+    TooNew(String),
+}
+
+impl Commit {
+    /// The format that is written.
+    pub const FORMAT: u32 = 1;
+    /// Features that this program knows.
+    const FEATURES: [&'static str; 0] = [];
+
+    /// Its bytes as they are stored, and their digest: its name.
+    #[must_use]
+    pub fn to_bytes(&self) -> (Vec<u8>, Sha256) {
+        // Strings, numbers, and maps keyed by strings: nothing that JSON could refuse.
+        let mut bytes = serde_json::to_vec_pretty(self).unwrap_or_default();
+        bytes.push(b'\n');
+        let id = Sha256::of(&bytes);
+        (bytes, id)
+    }
+
+    /// Reads the commit `id`.
+    ///
+    /// # Errors
+    /// [`CommitError`]. A format that is newer than this program's is an error only if it cannot be read.
+    pub fn parse(id: &Sha256, bytes: &[u8]) -> Result<Self, CommitError> {
+        #[derive(Deserialize)]
+        struct Head {
+            format: u32,
+        }
+        if Sha256::of(bytes) != *id {
+            return Err(CommitError::Tampered);
+        }
+        let malformed = match serde_json::from_slice(bytes) {
+            Ok(commit) => return Ok(commit),
+            Err(error) => error,
+        };
+        match serde_json::from_slice(bytes) {
+            Ok(Head { format }) if format > Self::FORMAT => {
+                Err(CommitError::TooNew(format!("commit format {format}")))
+            }
+            _ => Err(CommitError::Malformed(malformed)),
+        }
+    }
+
+    /// Whether this program may build on the commit.
+    ///
+    /// # Errors
+    /// [`CommitError::TooNew`], with the requirements that are not known.
+    pub fn check_requirements(&self) -> Result<(), CommitError> {
+        let unknown = self
+            .requires
+            .iter()
+            .filter(|name| !Self::FEATURES.contains(&name.as_str()))
+            .map(|name| format!("the feature “{}”", name.escape_debug()));
+        let format = (self.format > Self::FORMAT).then(|| format!("commit format {}", self.format));
+        let missing: Vec<String> = unknown.chain(format).collect();
+        if missing.is_empty() {
+            Ok(())
+        } else {
+            Err(CommitError::TooNew(missing.join(", ")))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn first() -> Commit {
+        Commit {
+            format: Commit::FORMAT,
+            suite: "stable".parse().unwrap(),
+            parent: None,
+            time: Timestamp::from_second(1_764_000_000).unwrap(),
+            authorship: Authorship {
+                author: "ci@build".into(),
+                tool: "debucket 0.1.0".into(),
+                ..Authorship::default()
+            },
+            requires: Vec::new(),
+            settings: Settings {
+                components: vec!["main".parse().unwrap()],
+                ..Settings::default()
+            },
+            changes: vec![Change {
+                action: Change::ADD.to_owned(),
+                package: Some("hello".to_owned()),
+                ..Change::default()
+            }],
+            indexes: BTreeMap::from([(
+                "main/binary-amd64/Packages".parse().unwrap(),
+                Index {
+                    entries: Some(0),
+                    size: 0,
+                    sha256: Sha256::of(b""),
+                    files: BTreeMap::from([("gz".to_owned(), Stored::of(b"gz"))]),
+                    rest: Map::new(),
+                },
+            )]),
+            rest: Map::new(),
+        }
+    }
+
+    fn parse(text: &str) -> Result<Commit, CommitError> {
+        Commit::parse(&Sha256::of(text.as_bytes()), text.as_bytes())
+    }
+
+    #[test]
+    fn is_read_as_it_was_written() {
+        let (bytes, id) = first().to_bytes();
+        assert_eq!(Commit::parse(&id, &bytes).unwrap(), first());
+    }
+
+    #[test]
+    fn other_bytes_are_tampering() {
+        let (mut bytes, id) = first().to_bytes();
+        bytes.push(b' ');
+        assert!(matches!(
+            Commit::parse(&id, &bytes),
+            Err(CommitError::Tampered)
+        ));
+    }
+
+    #[test]
+    fn what_a_later_program_added_is_read_and_written_back() {
+        let (bytes, _) = first().to_bytes();
+        let mut value: Value = serde_json::from_slice(&bytes).unwrap();
+        value["changes"] = serde_json::json!([{"action": "phase", "package": "hello", "percent": 10}]);
+        value["settings"]["retention"] = serde_json::json!({"keep": 3});
+        value["settings"]["formats"] = serde_json::json!(["gz", "br"]);
+        value["indexes"]["main/source/Sources"] = serde_json::json!({
+            "entries": 1, "size": 5, "sha256": Sha256::of(b"plain"), "segments": [1, 2],
+            "files": {"br": {"size": 2, "sha256": Sha256::of(b"br"), "midstate": "00"}},
+        });
+        value["authorship"]["run"] = serde_json::json!(7);
+        value["later"] = serde_json::json!({"any": ["thing"]});
+        let read = parse(&value.to_string()).unwrap();
+        read.check_requirements().unwrap();
+        let written: Value = serde_json::from_slice(&read.to_bytes().0).unwrap();
+        assert_eq!(written, value);
+    }
+
+    #[test]
+    fn an_unknown_requirement_stops_building_but_not_reading() {
+        let commit = Commit {
+            requires: vec!["segments".to_owned()],
+            ..first()
+        };
+        let (bytes, id) = commit.to_bytes();
+        let read = Commit::parse(&id, &bytes).unwrap();
+        let error = read.check_requirements().unwrap_err();
+        assert!(error.to_string().contains("“segments”"), "{error}");
+        let later = parse(
+            &String::from_utf8(first().to_bytes().0)
+                .unwrap()
+                .replacen("\"format\": 1", "\"format\": 2", 1),
+        );
+        assert!(later.unwrap().check_requirements().is_err());
+        assert!(matches!(
+            parse("{\"format\": 2, \"all\": \"new\"}"),
+            Err(CommitError::TooNew(_))
+        ));
+        assert!(matches!(parse("{}"), Err(CommitError::Malformed(_))));
+    }
+}

@@ -1,0 +1,170 @@
+//! How a suite is set up. The settings are part of its commits, so every publisher agrees on them.
+
+use std::{collections::BTreeMap, fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::{
+    fingerprint::Fingerprint,
+    index::compression::Format,
+    name::{Architecture, Component},
+};
+
+/// The settings of a suite.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// `Origin` in `Release`: who made the packages. apt pins by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Line>,
+    /// `Label` in `Release`. apt pins by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<Line>,
+    /// `Description` in `Release`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<Line>,
+    /// Further fields of `Release`, such as `NotAutomatic: yes`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub fields: BTreeMap<FieldName, Line>,
+    /// In the order in which they were first published into.
+    pub components: Vec<Component>,
+    /// Without `all`.
+    pub architectures: Vec<Architecture>,
+    /// Extensions of the forms in which indexes are stored; may hold some that this program does not know.
+    pub formats: Vec<String>,
+    /// Keys that may sign the suite; empty for an unsigned suite.
+    pub signing_keys: Vec<AcceptedKey>,
+    /// Whether the store was never found to support conditional writes, because a publisher promised to be the only one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub single_writer: bool,
+    #[serde(flatten)]
+    pub rest: Map<String, Value>,
+}
+
+/// A certificate whose signatures devices accept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AcceptedKey {
+    /// Fingerprint of the primary key.
+    pub fingerprint: Fingerprint,
+    /// The keys of the certificate that can sign, as devices have it. A signature by any other key is unknown to them.
+    pub keys: Vec<Fingerprint>,
+    /// The armored certificate.
+    pub certificate: String,
+    #[serde(flatten)]
+    pub rest: Map<String, Value>,
+}
+
+impl Settings {
+    /// The forms of an index that this program makes.
+    pub fn known_formats(&self) -> impl Iterator<Item = Format> {
+        self.formats.iter().filter_map(|format| format.parse().ok())
+    }
+
+    /// Whether a certificate with this primary key may sign.
+    #[must_use]
+    pub fn accepts(&self, primary: &Fingerprint) -> bool {
+        self.signing_keys
+            .iter()
+            .any(|key| key.fingerprint == *primary)
+    }
+}
+
+/// The name of a control field: printable ASCII without `:`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct FieldName(String);
+
+/// The text is not a [`FieldName`].
+#[derive(Debug, thiserror::Error)]
+#[error("a field name has only printable ASCII characters other than “:” and does not begin with “-” or “#”")]
+pub struct InvalidFieldName;
+
+impl TryFrom<String> for FieldName {
+    type Error = InvalidFieldName;
+
+    fn try_from(text: String) -> Result<Self, InvalidFieldName> {
+        let is_valid = |c: char| c.is_ascii_graphic() && c != ':';
+        if text.is_empty() || text.starts_with(['-', '#']) || !text.chars().all(is_valid) {
+            return Err(InvalidFieldName);
+        }
+        Ok(Self(text))
+    }
+}
+
+impl From<FieldName> for String {
+    fn from(name: FieldName) -> Self {
+        name.0
+    }
+}
+
+impl fmt::Display for FieldName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A value on one line of a control file: not empty, no control characters, no white space at its ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Line(String);
+
+/// The text is not a [`Line`].
+#[derive(Debug, thiserror::Error)]
+#[error("must be one line of text, without white space at its ends")]
+pub struct NotALine;
+
+impl FromStr for Line {
+    type Err = NotALine;
+
+    fn from_str(text: &str) -> Result<Self, NotALine> {
+        text.to_owned().try_into()
+    }
+}
+
+impl TryFrom<String> for Line {
+    type Error = NotALine;
+
+    fn try_from(text: String) -> Result<Self, NotALine> {
+        if text.is_empty() || text.trim() != text || text.contains(char::is_control) {
+            return Err(NotALine);
+        }
+        Ok(Self(text))
+    }
+}
+
+impl From<Line> for String {
+    fn from(line: Line) -> Self {
+        line.0
+    }
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_cannot_smuggle_a_field_in() {
+        assert!("ACME Robots".parse::<Line>().is_ok());
+        for bad in ["", " a", "a ", "a\nDate: x", "a\u{85}b", "a\tb"] {
+            assert!(bad.parse::<Line>().is_err(), "{bad:?}");
+            assert!(
+                serde_json::from_value::<Line>(bad.into()).is_err(),
+                "{bad:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_field_name_cannot_either() {
+        assert!(FieldName::try_from("NotAutomatic".to_owned()).is_ok());
+        for bad in ["", "a b", "a:", "-a", "#a", "a\n", "é"] {
+            assert!(FieldName::try_from(bad.to_owned()).is_err(), "{bad:?}");
+        }
+    }
+}
