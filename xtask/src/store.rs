@@ -13,6 +13,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use dev_s3::DevS3;
+use futures::TryStreamExt as _;
 use s3_storage::{
     Credentials, ErrorKind, Payload, Proxy, PutMode, PutOptions, S3, S3Config, Storage,
     create_bucket, put_bucket_policy,
@@ -310,16 +311,9 @@ impl Bucket {
     /// All keys that start with `prefix`, in order.
     pub(crate) fn keys(&self, prefix: &str) -> Result<Vec<String>> {
         self.runtime.block_on(async {
-            let mut keys = Vec::new();
-            let mut next = None;
-            loop {
-                let page = self.storage.list(prefix, None, next).await?;
-                keys.extend(page.objects.into_iter().map(|object| object.key));
-                next = page.next;
-                if next.is_none() {
-                    return Ok(keys);
-                }
-            }
+            let listed = self.storage.list(prefix, None);
+            let keys = listed.map_ok(|entry| entry.key().to_owned());
+            Ok(keys.try_collect().await?)
         })
     }
 

@@ -1,7 +1,8 @@
 //! The suites of a repository: the folders below `dists/` that hold a head.
 
 use deb_index::name::SuiteName;
-use s3_storage::{ListPage, Storage};
+use futures::TryStreamExt as _;
+use s3_storage::{Listed, Storage};
 
 use crate::error::Error;
 
@@ -13,12 +14,18 @@ pub async fn suites(storage: &dyn Storage) -> Result<Vec<SuiteName>, Error> {
     let mut found = Vec::new();
     let mut folders = vec!["dists/".to_owned()];
     while let Some(folder) = folders.pop() {
-        let ListPage {
-            objects, prefixes, ..
-        } = list_folder(storage, &folder).await?;
-        let is_head =
-            |key: &str| matches!(key.strip_prefix(&folder), Some("InRelease" | "Release"));
-        let is_suite = objects.iter().any(|object| is_head(&object.key));
+        let mut is_suite = false;
+        let mut inside = Vec::new();
+        let mut listed = storage.list(&folder, Some("/"));
+        while let Some(entry) = listed.try_next().await? {
+            match entry {
+                Listed::Object(object) => {
+                    let name = object.key.strip_prefix(&folder);
+                    is_suite |= matches!(name, Some("InRelease" | "Release"));
+                }
+                Listed::Folder(folder) => inside.push(folder),
+            }
+        }
         let name = folder
             .strip_prefix("dists/")
             .and_then(|name| name.strip_suffix('/'));
@@ -27,23 +34,11 @@ pub async fn suites(storage: &dyn Storage) -> Result<Vec<SuiteName>, Error> {
         }
         // What is inside an index's folder, or a history, is no suite.
         folders.extend(
-            prefixes
+            inside
                 .into_iter()
                 .filter(|prefix| !prefix.contains("/binary-") && !prefix.ends_with("/commits/")),
         );
     }
     found.sort();
     Ok(found)
-}
-
-/// All pages of a folder as one.
-async fn list_folder(storage: &dyn Storage, folder: &str) -> Result<ListPage, Error> {
-    let mut all = storage.list(folder, Some("/"), None).await?;
-    while let Some(next) = all.next.take() {
-        let page = storage.list(folder, Some("/"), Some(next)).await?;
-        all.objects.extend(page.objects);
-        all.prefixes.extend(page.prefixes);
-        all.next = page.next;
-    }
-    Ok(all)
 }

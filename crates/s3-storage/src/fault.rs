@@ -8,12 +8,12 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::{StreamExt as _, stream};
+use futures::{StreamExt as _, TryStreamExt as _, stream, stream::BoxStream};
 use tokio::sync::Semaphore;
 
 use crate::{
-    Body, Error, ErrorKind, GetOptions, GetReply, ListPage, ObjectMeta, Payload, PutMode,
-    PutOptions, PutReply, Storage,
+    Body, Error, ErrorKind, GetOptions, GetReply, Listed, ObjectMeta, Payload, PutOptions,
+    PutReply, Storage,
 };
 
 /// An operation of [`Storage`].
@@ -25,9 +25,7 @@ pub enum Operation {
     Head,
     /// [`Storage::put`].
     Put,
-    /// [`Storage::copy`].
-    Copy,
-    /// [`Storage::list`].
+    /// [`Storage::list`]; all pages of a listing are one request here.
     List,
     /// [`Storage::delete`].
     Delete,
@@ -36,7 +34,7 @@ pub enum Operation {
 impl Operation {
     /// Whether it changes the bucket.
     pub fn is_write(self) -> bool {
-        matches!(self, Self::Put | Self::Copy | Self::Delete)
+        matches!(self, Self::Put | Self::Delete)
     }
 }
 
@@ -49,7 +47,7 @@ pub enum On {
     Writes,
     /// Those of an operation.
     Operation(Operation),
-    /// Those of an operation whose key (for a copy: the target's) contains this.
+    /// Those of an operation whose key contains this.
     Key(Operation, String),
 }
 
@@ -338,25 +336,17 @@ impl<S: Storage> Storage for Faulty<S> {
             .map(|(reply, _)| reply)
     }
 
-    async fn copy(&self, from: &str, to: &str, mode: PutMode) -> Result<PutReply, Error> {
-        self.run(Operation::Copy, to, self.inner.copy(from, to, mode))
-            .await
-            .map(|(reply, _)| reply)
-    }
-
-    async fn list(
-        &self,
-        prefix: &str,
-        delimiter: Option<&str>,
-        next: Option<String>,
-    ) -> Result<ListPage, Error> {
-        self.run(
-            Operation::List,
-            prefix,
-            self.inner.list(prefix, delimiter, next),
-        )
-        .await
-        .map(|(page, _)| page)
+    fn list(&self, prefix: &str, delimiter: Option<&str>) -> BoxStream<'_, Result<Listed, Error>> {
+        let listed = self.inner.list(prefix, delimiter);
+        let prefix = prefix.to_owned();
+        let whole = async move {
+            self.run(Operation::List, &prefix, listed.try_collect::<Vec<_>>())
+                .await
+        };
+        stream::once(whole)
+            .map_ok(|(listed, _)| stream::iter(listed).map(Ok))
+            .try_flatten()
+            .boxed()
     }
 
     async fn delete(&self, keys: &[String]) -> Result<(), Error> {
@@ -364,6 +354,10 @@ impl<S: Storage> Storage for Faulty<S> {
         self.run(Operation::Delete, first, self.inner.delete(keys))
             .await
             .map(|_| ())
+    }
+
+    async fn abort_uploads(&self) {
+        self.inner.abort_uploads().await;
     }
 }
 
@@ -400,7 +394,11 @@ mod tests {
 
     async fn put(store: &impl Storage, key: &str) -> Result<PutReply, Error> {
         store
-            .put(key, bytes("content"), PutOptions::new(PutMode::Create))
+            .put(
+                key,
+                bytes("content"),
+                PutOptions::new(crate::PutMode::Create),
+            )
             .await
     }
 

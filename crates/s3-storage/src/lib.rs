@@ -34,6 +34,6 @@ pub use s3::{LocalClock, S3};
 #[cfg(feature = "test-util")]
 pub use s3::{create_bucket, delete_bucket, delete_bucket_policy, open_uploads, put_bucket_policy};
 pub use storage::{
-    Body, ByteRange, ETag, GetOptions, GetReply, ListPage, Listed, Object, ObjectMeta, Payload,
+    Body, ByteRange, ETag, GetOptions, GetReply, Listed, ListedObject, Object, ObjectMeta, Payload,
     Progress, PutMode, PutOptions, PutReply, Storage, collect,
 };

@@ -8,20 +8,19 @@
 //! when the read began.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    ops::Bound,
+    collections::BTreeMap,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::{StreamExt as _, stream};
+use futures::{StreamExt as _, stream, stream::BoxStream};
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    ByteRange, ETag, Error, ErrorKind, GetOptions, GetReply, ListPage, Listed, ManualClock, Object,
-    ObjectMeta, Payload, PutMode, PutOptions, PutReply, Storage,
+    ByteRange, ETag, Error, ErrorKind, GetOptions, GetReply, Listed, ListedObject, ManualClock,
+    Object, ObjectMeta, Payload, PutMode, PutOptions, PutReply, Storage,
 };
 
 /// A file longer than this is kept as an object of parts: no SHA-256 of the whole, a composite
@@ -36,7 +35,6 @@ const PIECE: usize = 64 << 10;
 pub struct Memory {
     objects: Mutex<BTreeMap<String, Stored>>,
     clock: ManualClock,
-    page_size: usize,
     lists_missing: bool,
 }
 
@@ -63,16 +61,8 @@ impl Memory {
         Self {
             objects: Mutex::default(),
             clock,
-            page_size: 1000,
             lists_missing: true,
         }
-    }
-
-    /// Lists by pages of `entries` (default 1,000, as S3 does).
-    #[must_use]
-    pub fn with_page_size(mut self, entries: usize) -> Self {
-        self.page_size = entries.max(1);
-        self
     }
 
     /// Answers a read of a missing key with 403, as S3 does to a caller without `s3:ListBucket`.
@@ -339,67 +329,29 @@ impl Storage for Memory {
         Ok(reply)
     }
 
-    async fn copy(&self, from: &str, to: &str, mode: PutMode) -> Result<PutReply, Error> {
-        let found = self.lock().get(from).cloned();
-        let mut stored = found.ok_or_else(|| self.missing("CopyObject", from))?;
-        stored.meta.last_modified = Some(self.date());
-        tokio::task::yield_now().await;
-        self.write_if("CopyObject", to, &mode, || stored)
-    }
-
-    async fn list(
-        &self,
-        prefix: &str,
-        delimiter: Option<&str>,
-        next: Option<String>,
-    ) -> Result<ListPage, Error> {
+    /// The listing is that of the moment of the call.
+    fn list(&self, prefix: &str, delimiter: Option<&str>) -> BoxStream<'_, Result<Listed, Error>> {
         let objects = self.lock();
-        let mut page = ListPage::default();
-        let mut seen = BTreeSet::new();
-        // The token is the last entry of the page before: a key, or a common prefix, whose keys are
-        // all behind us.
-        let from = next
-            .as_deref()
-            .map_or(Bound::Included(prefix), Bound::Excluded);
-        let passed = next
-            .as_deref()
-            .filter(|last| delimiter.is_some_and(|delimiter| last.ends_with(delimiter)));
-        let mut last = None;
-        for (key, stored) in objects.range::<str, _>((from, Bound::Unbounded)) {
+        let mut listed: Vec<Listed> = Vec::new();
+        for (key, stored) in objects.range(prefix.to_owned()..) {
             let Some(rest) = key.strip_prefix(prefix) else {
-                if key.as_str() > prefix {
-                    break;
-                }
-                continue;
+                break;
             };
-            let group = delimiter.and_then(|delimiter| {
-                rest.split_once(delimiter)
-                    .map(|(head, _)| format!("{prefix}{head}{delimiter}"))
-            });
-            if let Some(group) = &group
-                && (seen.contains(group) || passed == Some(group.as_str()))
-            {
-                continue;
-            }
-            if page.objects.len() + page.prefixes.len() == self.page_size {
-                page.next = last;
-                return Ok(page);
-            }
-            last = Some(group.clone().unwrap_or_else(|| key.clone()));
-            match group {
-                Some(group) => {
-                    seen.insert(group.clone());
-                    page.prefixes.push(group);
-                }
-                None => page.objects.push(Listed {
+            let folder = delimiter
+                .and_then(|delimiter| rest.find(delimiter).map(|at| at + delimiter.len()))
+                .and_then(|end| key.get(..prefix.len() + end));
+            match folder {
+                Some(folder) if listed.last().is_some_and(|last| last.key() == folder) => {}
+                Some(folder) => listed.push(Listed::Folder(folder.to_owned())),
+                None => listed.push(Listed::Object(ListedObject {
                     key: key.clone(),
                     size: stored.meta.size,
                     etag: stored.meta.etag.clone(),
                     last_modified: stored.meta.last_modified,
-                }),
+                })),
             }
         }
-        Ok(page)
+        stream::iter(listed).map(Ok).boxed()
     }
 
     async fn delete(&self, keys: &[String]) -> Result<(), Error> {

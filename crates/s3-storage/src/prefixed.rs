@@ -1,9 +1,10 @@
 //! A bucket's keys below a prefix, as if they were a bucket of their own: `s3://bucket/prefix`.
 
 use async_trait::async_trait;
+use futures::{StreamExt as _, stream::BoxStream};
 
 use crate::{
-    Error, GetOptions, GetReply, ListPage, Listed, ObjectMeta, Payload, PutMode, PutOptions,
+    Error, ErrorKind, GetOptions, GetReply, Listed, ListedObject, ObjectMeta, Payload, PutOptions,
     PutReply, Storage,
 };
 
@@ -29,13 +30,24 @@ impl<S> Prefixed<S> {
         Self { inner, prefix }
     }
 
-    /// The prefix: empty, or with a slash at its end.
-    pub fn prefix(&self) -> &str {
-        &self.prefix
-    }
-
     fn whole(&self, key: &str) -> String {
         format!("{}{key}", self.prefix)
+    }
+
+    /// A key of `inner` without the prefix.
+    fn strip(&self, key: &str) -> Result<String, Error> {
+        let stripped = key.strip_prefix(&self.prefix).map(str::to_owned);
+        stripped.ok_or_else(|| {
+            Error::new(
+                ErrorKind::Unexpected,
+                "ListObjectsV2",
+                key,
+                format!(
+                    "a key that does not start with \"{}\" was listed",
+                    self.prefix
+                ),
+            )
+        })
     }
 }
 
@@ -58,39 +70,27 @@ impl<S: Storage> Storage for Prefixed<S> {
         self.inner.put(&self.whole(key), payload, options).await
     }
 
-    async fn copy(&self, from: &str, to: &str, mode: PutMode) -> Result<PutReply, Error> {
+    fn list(&self, prefix: &str, delimiter: Option<&str>) -> BoxStream<'_, Result<Listed, Error>> {
         self.inner
-            .copy(&self.whole(from), &self.whole(to), mode)
-            .await
-    }
-
-    async fn list(
-        &self,
-        prefix: &str,
-        delimiter: Option<&str>,
-        next: Option<String>,
-    ) -> Result<ListPage, Error> {
-        let page = self
-            .inner
-            .list(&self.whole(prefix), delimiter, next)
-            .await?;
-        let strip = |object: Listed| {
-            let key = object.key.strip_prefix(&self.prefix)?.to_owned();
-            Some(Listed { key, ..object })
-        };
-        Ok(ListPage {
-            objects: page.objects.into_iter().filter_map(strip).collect(),
-            prefixes: page
-                .prefixes
-                .into_iter()
-                .filter_map(|prefix| prefix.strip_prefix(&self.prefix).map(str::to_owned))
-                .collect(),
-            next: page.next,
-        })
+            .list(&self.whole(prefix), delimiter)
+            .map(|listed| {
+                Ok(match listed? {
+                    Listed::Object(object) => Listed::Object(ListedObject {
+                        key: self.strip(&object.key)?,
+                        ..object
+                    }),
+                    Listed::Folder(folder) => Listed::Folder(self.strip(&folder)?),
+                })
+            })
+            .boxed()
     }
 
     async fn delete(&self, keys: &[String]) -> Result<(), Error> {
         let keys: Vec<_> = keys.iter().map(|key| self.whole(key)).collect();
         self.inner.delete(&keys).await
+    }
+
+    async fn abort_uploads(&self) {
+        self.inner.abort_uploads().await;
     }
 }

@@ -207,9 +207,10 @@ async fn one_winner(
 #[cfg(all(test, feature = "test-util"))]
 mod tests {
     use async_trait::async_trait;
+    use futures::stream::BoxStream;
 
     use super::*;
-    use crate::{GetOptions, GetReply, ListPage, Memory, ObjectMeta};
+    use crate::{GetOptions, GetReply, Listed, Memory, ObjectMeta};
 
     /// A store that ignores some preconditions.
     #[derive(Debug)]
@@ -251,16 +252,12 @@ mod tests {
             }
             self.memory.put(key, payload, options).await
         }
-        async fn copy(&self, from: &str, to: &str, mode: PutMode) -> Result<PutReply, Error> {
-            self.memory.copy(from, to, mode).await
-        }
-        async fn list(
+        fn list(
             &self,
             prefix: &str,
             delimiter: Option<&str>,
-            next: Option<String>,
-        ) -> Result<ListPage, Error> {
-            self.memory.list(prefix, delimiter, next).await
+        ) -> BoxStream<'_, Result<Listed, Error>> {
+            self.memory.list(prefix, delimiter)
         }
         async fn delete(&self, keys: &[String]) -> Result<(), Error> {
             self.memory.delete(keys).await

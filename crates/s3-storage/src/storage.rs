@@ -192,9 +192,9 @@ pub enum GetReply {
     },
 }
 
-/// An entry of a listing.
+/// An object in a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listed {
+pub struct ListedObject {
     /// The key.
     pub key: String,
     /// Length in bytes.
@@ -205,15 +205,24 @@ pub struct Listed {
     pub last_modified: Option<Timestamp>,
 }
 
-/// A page of a listing, ordered by key.
-#[derive(Debug, Clone, Default)]
-pub struct ListPage {
-    /// The objects.
-    pub objects: Vec<Listed>,
-    /// The "folders": common prefixes up to the delimiter, where one was given.
-    pub prefixes: Vec<String>,
-    /// Asks for the next page; `None` on the last.
-    pub next: Option<String>,
+/// An entry of a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Listed {
+    /// An object.
+    Object(ListedObject),
+    /// All keys that have this in common: the listing's prefix and what follows it, up to and
+    /// including the first delimiter.
+    Folder(String),
+}
+
+impl Listed {
+    /// The object's key, or the folder: what a listing is ordered by.
+    pub fn key(&self) -> &str {
+        match self {
+            Self::Object(object) => &object.key,
+            Self::Folder(folder) => folder,
+        }
+    }
 }
 
 /// A bucket.
@@ -233,22 +242,19 @@ pub trait Storage: Send + Sync + fmt::Debug {
         options: PutOptions,
     ) -> Result<PutReply, Error>;
 
-    /// Copies an object within the bucket, of any size, with its metadata. Fails with `NotFound`
-    /// where `from` is missing. The precondition is about `to`; few stores check one on
-    /// `CopyObject` itself, so a conditional copy is made of operations on which they do.
-    async fn copy(&self, from: &str, to: &str, mode: PutMode) -> Result<PutReply, Error>;
-
-    /// One page of the keys that start with `prefix`; `delimiter` groups what lies below it; `next`
-    /// is the last page's.
-    async fn list(
-        &self,
-        prefix: &str,
-        delimiter: Option<&str>,
-        next: Option<String>,
-    ) -> Result<ListPage, Error>;
+    /// The keys that start with `prefix`, in order of their bytes; keys with `delimiter` after the
+    /// prefix are grouped into folders, each listed once. Pages are requested as the stream is
+    /// read, and the stream ends after its first error.
+    fn list(&self, prefix: &str, delimiter: Option<&str>) -> BoxStream<'_, Result<Listed, Error>>;
 
     /// Deletes keys; one that does not exist is no error.
     async fn delete(&self, keys: &[String]) -> Result<(), Error>;
+
+    /// Aborts the uploads in parts that were begun through this handle or its clones and neither
+    /// completed nor aborted: those whose [`Storage::put`] was dropped before its end. To be called
+    /// before the process exits, when no `put` is running any more. A failure is logged only: the
+    /// bucket's lifecycle rule removes what is left.
+    async fn abort_uploads(&self) {}
 }
 
 #[async_trait]
@@ -270,21 +276,16 @@ impl<S: Storage + ?Sized> Storage for Arc<S> {
         (**self).put(key, payload, options).await
     }
 
-    async fn copy(&self, from: &str, to: &str, mode: PutMode) -> Result<PutReply, Error> {
-        (**self).copy(from, to, mode).await
-    }
-
-    async fn list(
-        &self,
-        prefix: &str,
-        delimiter: Option<&str>,
-        next: Option<String>,
-    ) -> Result<ListPage, Error> {
-        (**self).list(prefix, delimiter, next).await
+    fn list(&self, prefix: &str, delimiter: Option<&str>) -> BoxStream<'_, Result<Listed, Error>> {
+        (**self).list(prefix, delimiter)
     }
 
     async fn delete(&self, keys: &[String]) -> Result<(), Error> {
         (**self).delete(keys).await
+    }
+
+    async fn abort_uploads(&self) {
+        (**self).abort_uploads().await;
     }
 }
 

@@ -11,11 +11,6 @@ async fn memory_conforms() {
 }
 
 #[tokio::test]
-async fn memory_conforms_with_small_pages() {
-    conformance(Arc::new(Memory::new().with_page_size(7))).await;
-}
-
-#[tokio::test]
 async fn a_prefix_of_a_bucket_conforms_and_stays_below_it() {
     let memory = Arc::new(Memory::new());
     memory.write("beside", "untouched");

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use anyhow::{Result, ensure};
+use futures::TryStreamExt as _;
 use s3_storage::{
     Credentials, ETag, Error, ErrorKind, Payload, Proxy, PutMode, PutOptions, S3, S3Config,
     Storage, create_bucket, delete_bucket, put_bucket_policy,
@@ -107,7 +108,10 @@ impl Intruder<'_> {
             let create = PutOptions::new(PutMode::Create);
             let new = format!("{key}.new");
             Ok::<_, anyhow::Error>([
-                ("listing", s3.list("", None, None).await.map(drop)),
+                (
+                    "listing",
+                    s3.list("", None).try_collect::<Vec<_>>().await.map(drop),
+                ),
                 (
                     "moving the head",
                     s3.put(&key, payload(), update).await.map(drop),

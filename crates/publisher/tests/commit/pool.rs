@@ -5,8 +5,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use deb_index::plan::Intent;
 use debucket::{commit::Signing, error::Error};
+use futures::stream::BoxStream;
 use s3_storage::{
-    GetOptions, GetReply, ListPage, Memory, ObjectMeta, Payload, PutMode, PutOptions, PutReply,
+    GetOptions, GetReply, Listed, Memory, ObjectMeta, Payload, PutMode, PutOptions, PutReply,
     Storage,
 };
 
@@ -174,16 +175,12 @@ impl Storage for Careless {
             )
             .await
     }
-    async fn copy(&self, from: &str, to: &str, _: PutMode) -> Result<PutReply, s3_storage::Error> {
-        self.0.copy(from, to, PutMode::Overwrite).await
-    }
-    async fn list(
+    fn list(
         &self,
         prefix: &str,
         delimiter: Option<&str>,
-        next: Option<String>,
-    ) -> Result<ListPage, s3_storage::Error> {
-        self.0.list(prefix, delimiter, next).await
+    ) -> BoxStream<'_, Result<Listed, s3_storage::Error>> {
+        self.0.list(prefix, delimiter)
     }
     async fn delete(&self, keys: &[String]) -> Result<(), s3_storage::Error> {
         self.0.delete(keys).await

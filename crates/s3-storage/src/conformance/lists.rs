@@ -1,56 +1,36 @@
 //! Listing and deleting.
 
-use futures::{StreamExt as _, stream};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::{Holds as _, put, refused};
-use crate::{ErrorKind, ListPage, PutMode, Storage};
+use crate::{ErrorKind, Listed, PutMode, Storage};
 
-/// All pages of a listing.
-async fn all(s: &dyn Storage, prefix: &str, delimiter: Option<&str>) -> (ListPage, usize) {
-    let mut whole = ListPage::default();
-    let mut pages = 0;
-    let mut next = None;
-    loop {
-        let page = s
-            .list(prefix, delimiter, next)
-            .await
-            .holds("a page can be listed");
-        pages += 1;
-        let more = page.next.is_some();
-        assert!(
-            !more || !page.objects.is_empty() || !page.prefixes.is_empty(),
-            "a page that is not the last is not empty"
-        );
-        whole.objects.extend(page.objects);
-        whole.prefixes.extend(page.prefixes);
-        next = page.next;
-        assert!(pages < 5000, "a listing ends");
-        if !more {
-            return (whole, pages);
-        }
-    }
+/// A whole listing.
+async fn all(s: &dyn Storage, prefix: &str, delimiter: Option<&str>) -> Vec<Listed> {
+    let listed = s.list(prefix, delimiter).try_collect().await;
+    listed.holds("a bucket can be listed")
+}
+
+fn names(listed: &[Listed]) -> Vec<&str> {
+    listed.iter().map(Listed::key).collect()
 }
 
 /// All keys below a prefix.
 pub(super) async fn keys(s: &dyn Storage, prefix: &str) -> Vec<String> {
-    all(s, prefix, None)
-        .await
-        .0
-        .objects
+    let listed = all(s, prefix, None).await;
+    listed
         .into_iter()
-        .map(|object| object.key)
+        .map(|entry| match entry {
+            Listed::Object(object) => object.key,
+            Listed::Folder(folder) => panic!("{folder}: a folder without a delimiter"),
+        })
         .collect()
 }
 
 pub(super) async fn an_empty_bucket_lists_nothing(s: &dyn Storage) {
-    let page = s
-        .list("", None, None)
-        .await
-        .holds("an empty bucket can be listed");
-    assert!(
-        page.objects.is_empty() && page.prefixes.is_empty() && page.next.is_none(),
-        "the bucket is empty, not {page:?}"
-    );
+    for delimiter in [None, Some("/")] {
+        assert_eq!(all(s, "", delimiter).await, [], "the bucket is empty");
+    }
 }
 
 pub(super) async fn folders(s: &dyn Storage) {
@@ -87,29 +67,25 @@ pub(super) async fn folders(s: &dyn Storage) {
         [""; 0],
         "nothing below a prefix of nothing"
     );
-    let (page, _) = all(s, "list/", Some("/")).await;
-    let objects: Vec<_> = page
-        .objects
-        .iter()
-        .map(|object| object.key.as_str())
-        .collect();
+    let listed = all(s, "list/", Some("/")).await;
     assert_eq!(
-        objects,
-        ["list/a", "list/b!", "list/e"],
-        "the keys before the delimiter"
+        names(&listed),
+        ["list/a", "list/b!", "list/b/", "list/c/", "list/e"],
+        "the keys without the delimiter, and once each what is grouped by it, in one order"
     );
+    for entry in &listed {
+        let is_folder = matches!(entry, Listed::Folder(_));
+        assert_eq!(is_folder, entry.key().ends_with('/'), "{entry:?}");
+    }
+    let listed = all(s, "list", Some("/")).await;
     assert_eq!(
-        page.prefixes,
-        ["list/b/", "list/c/"],
-        "and what is grouped by it, once each"
-    );
-    let (page, _) = all(s, "list", Some("/")).await;
-    assert_eq!(
-        (page.objects.len(), page.prefixes),
-        (1, vec!["list/".to_owned()]),
+        names(&listed),
+        ["list/", "listing"],
         "the delimiter counts after the prefix"
     );
-    let object = &page.objects[0];
+    let Listed::Object(object) = &listed[1] else {
+        panic!("{listed:?}: the last entry is an object")
+    };
     let head = s.head("listing").await.holds("HEAD");
     assert_eq!(
         (object.size, &object.etag),
@@ -157,24 +133,21 @@ pub(super) async fn pages(s: &dyn Storage) {
     while let Some(result) = written.next().await {
         result.holds("write");
     }
-    let (page, pages) = all(s, "many/", None).await;
-    let listed: Vec<_> = page.objects.into_iter().map(|object| object.key).collect();
+    let listed = all(s, "many/", None).await;
     assert!(
-        listed == expected,
+        names(&listed) == expected,
         "all pages together have each key once, in order: {} of {MANY}",
         listed.len()
     );
-    assert!(pages > 1, "a listing of {MANY} keys has pages");
-    let (page, pages) = all(s, "many/", Some("/")).await;
+    let listed = all(s, "many/", Some("/")).await;
     let folders: Vec<_> = (0..MANY)
-        .map(|number| format!("many/{number:04}/"))
+        .map(|number| Listed::Folder(format!("many/{number:04}/")))
         .collect();
     assert!(
-        page.prefixes == folders && page.objects.is_empty(),
-        "the groups have pages, too: {} of {MANY}",
-        page.prefixes.len()
+        listed == folders,
+        "the folders have pages, too: {} of {MANY}",
+        listed.len()
     );
-    assert!(pages > 1, "a listing of {MANY} groups has pages");
     s.delete(&expected)
         .await
         .holds("more than 1,000 keys can be deleted at once");

@@ -35,8 +35,6 @@ pub async fn conformance(store: Arc<dyn Storage>) {
     writes::keys(s).await;
     writes::files(s).await;
     writes::large_files(s).await;
-    writes::copies(s).await;
-    writes::large_copies(s).await;
     races::creates(&store).await;
     races::updates(&store).await;
     races::large_creates(&store).await;

@@ -1,4 +1,4 @@
-//! Writing: preconditions, checksums, keys, files, copies.
+//! Writing: preconditions, checksums, keys, files.
 
 use std::sync::{
     Arc,
@@ -179,19 +179,13 @@ pub(super) async fn keys(s: &dyn Storage) {
         assert_eq!(s.head(key).await.holds(key).size, key.len() as u64, "{key}");
         refused(put(s, key, "x", PutMode::Create).await, &LOST, key);
     }
-    let mut listed = lists::keys(s, "key/").await;
+    let listed = lists::keys(s, "key/").await;
     let mut expected: Vec<_> = keys.map(str::to_owned).to_vec();
     expected.sort();
     assert_eq!(
         listed, expected,
         "they are listed as they were written, by their bytes' order"
     );
-    for key in keys {
-        let copy = format!("{key}.copy");
-        s.copy(key, &copy, PutMode::Overwrite).await.holds(&copy);
-        assert_eq!(content(s, &copy).await, key, "{copy}");
-        listed.push(copy);
-    }
     s.delete(&listed)
         .await
         .holds("they can be deleted together");
@@ -365,124 +359,4 @@ pub(super) async fn large_files(s: &dyn Storage) {
         &[ErrorKind::NotFound],
         "neither made an object",
     );
-}
-
-pub(super) async fn copies(s: &dyn Storage) {
-    let mut options = PutOptions::new(PutMode::Overwrite);
-    options.metadata.insert("origin".into(), "copy".into());
-    let expected = options.metadata.clone();
-    s.put("copy/from", Payload::Bytes("content".into()), options)
-        .await
-        .holds("write");
-    let copied = s
-        .copy("copy/from", "copy/to", PutMode::Overwrite)
-        .await
-        .holds("an object can be copied");
-    assert_eq!(
-        content(s, "copy/to").await,
-        "content",
-        "the copy has its content"
-    );
-    let head = s.head("copy/to").await.holds("HEAD");
-    assert_eq!(
-        (&head.metadata, &head.etag),
-        (&expected, &copied.etag),
-        "its metadata, and the ETag that was told"
-    );
-    refused(
-        s.copy("copy/none", "copy/other", PutMode::Overwrite).await,
-        &[ErrorKind::NotFound],
-        "a copy of a missing object",
-    );
-    refused(
-        s.copy("copy/none", "copy/other", PutMode::Create).await,
-        &[ErrorKind::NotFound],
-        "a conditional copy of a missing object",
-    );
-
-    put(s, "copy/to", "replaced", PutMode::Overwrite)
-        .await
-        .holds("write");
-    refused(
-        s.copy("copy/from", "copy/to", PutMode::Create).await,
-        &LOST,
-        "Create by copy of an existing object",
-    );
-    refused(
-        s.copy(
-            "copy/from",
-            "copy/to",
-            PutMode::Update(ETag("\"00\"".into())),
-        )
-        .await,
-        &LOST,
-        "Update by copy with a wrong ETag",
-    );
-    refused(
-        s.copy("copy/from", "copy/new", PutMode::Update(copied.etag))
-            .await,
-        &LOST,
-        "Update by copy of a missing object",
-    );
-    assert_eq!(
-        content(s, "copy/to").await,
-        "replaced",
-        "a refused copy changes nothing"
-    );
-    let etag = s.head("copy/to").await.holds("HEAD").etag;
-    s.copy("copy/from", "copy/to", PutMode::Update(etag))
-        .await
-        .holds("Update by copy with the right ETag");
-    assert_eq!(content(s, "copy/to").await, "content", "it took effect");
-    s.copy("copy/from", "copy/new", PutMode::Create)
-        .await
-        .holds("Create by copy");
-    assert_eq!(
-        s.head("copy/new").await.holds("HEAD").metadata,
-        expected,
-        "a conditional copy has the metadata"
-    );
-    put(s, "copy/empty", "", PutMode::Overwrite)
-        .await
-        .holds("write");
-    s.copy("copy/empty", "copy/empty-too", PutMode::Create)
-        .await
-        .holds("Create by copy of an empty object");
-    assert_eq!(content(s, "copy/empty-too").await, "", "it is empty");
-}
-
-pub(super) async fn large_copies(s: &dyn Storage) {
-    let bytes = Bytes::from(noise(9_000_000));
-    let mut options = PutOptions::new(PutMode::Overwrite);
-    options.metadata.insert("origin".into(), "copy".into());
-    let expected = options.metadata.clone();
-    s.put("copy/large", Payload::Bytes(bytes.clone()), options)
-        .await
-        .holds("write");
-    let copied = s
-        .copy("copy/large", "copy/large-too", PutMode::Create)
-        .await
-        .holds("Create by copy of a large object");
-    assert!(
-        content(s, "copy/large-too").await == bytes,
-        "the copy has its content"
-    );
-    let head = s.head("copy/large-too").await.holds("HEAD");
-    assert_eq!(
-        (&head.metadata, &head.etag),
-        (&expected, &copied.etag),
-        "its metadata, and the ETag that was told"
-    );
-    refused(
-        s.copy("copy/large", "copy/large-too", PutMode::Create)
-            .await,
-        &LOST,
-        "Create by copy of a large object over another",
-    );
-    s.copy("copy/large", "copy/large-too", PutMode::Update(copied.etag))
-        .await
-        .holds("Update by copy of a large object");
-    s.copy("copy/large", "copy/large-too", PutMode::Overwrite)
-        .await
-        .holds("Overwrite by copy of a large object");
 }

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_s3::{
-    operation::head_object::HeadObjectOutput,
     primitives::{ByteStream, DateTime},
     types::ChecksumMode,
 };
@@ -94,11 +93,7 @@ impl S3 {
         }))
     }
 
-    /// What is known of an object; and all that the store said, for a copy.
-    pub(super) async fn head_object(
-        &self,
-        key: &str,
-    ) -> Result<(ObjectMeta, HeadObjectOutput), Error> {
+    pub(super) async fn head_object(&self, key: &str) -> Result<ObjectMeta, Error> {
         const HEAD: &str = "HeadObject";
         let (output, exchange) = self
             .call(HEAD, key, |client, exchange| {
@@ -110,15 +105,14 @@ impl S3 {
                 request.customize().interceptor(exchange.watch(None)).send()
             })
             .await?;
-        let meta = ObjectMeta {
+        Ok(ObjectMeta {
             size: length(HEAD, key, output.content_length)?,
-            etag: etag(HEAD, key, output.e_tag.clone())?,
+            etag: etag(HEAD, key, output.e_tag)?,
             last_modified: timestamp(output.last_modified),
             sha256: output.checksum_sha256.as_deref().and_then(sha256),
-            metadata: metadata(output.metadata.clone()),
+            metadata: metadata(output.metadata),
             date: exchange.date(),
-        };
-        Ok((meta, output))
+        })
     }
 }
 

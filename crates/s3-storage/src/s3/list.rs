@@ -1,13 +1,13 @@
 //! Listing and deleting: `ListObjectsV2`, `DeleteObjects`.
 
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+use futures::{StreamExt as _, TryStreamExt as _, stream, stream::BoxStream};
 
 use super::{
     S3,
     get::{etag, timestamp},
 };
-use crate::{Error, ErrorKind, ListPage, Listed};
+use crate::{Error, ErrorKind, Listed, ListedObject};
 
 const LIST: &str = "ListObjectsV2";
 const DELETE: &str = "DeleteObjects";
@@ -19,51 +19,75 @@ const DELETE_BATCH: usize = 1000;
 const CONCURRENT: usize = 8;
 
 impl S3 {
-    pub(super) async fn list_objects(
+    pub(super) fn list_objects(
+        &self,
+        prefix: String,
+        delimiter: Option<String>,
+    ) -> BoxStream<'_, Result<Listed, Error>> {
+        let first: Option<Option<String>> = Some(None);
+        stream::try_unfold(first, move |token| {
+            let (prefix, delimiter) = (prefix.clone(), delimiter.clone());
+            async move {
+                let Some(token) = token else {
+                    return Ok::<_, Error>(None);
+                };
+                let (entries, next) = self.page(&prefix, delimiter, token).await?;
+                Ok(Some((stream::iter(entries).map(Ok), next.map(Some))))
+            }
+        })
+        .try_flatten()
+        .boxed()
+    }
+
+    /// One page, in key order, and the token of the next.
+    async fn page(
         &self,
         prefix: &str,
-        delimiter: Option<&str>,
-        next: Option<String>,
-    ) -> Result<ListPage, Error> {
+        delimiter: Option<String>,
+        token: Option<String>,
+    ) -> Result<(Vec<Listed>, Option<String>), Error> {
+        let unexpected = |key: &str, message| Error::new(ErrorKind::Unexpected, LIST, key, message);
         let (output, _) = self
             .call(LIST, prefix, |client, exchange| {
                 let request = client
                     .list_objects_v2()
                     .bucket(self.bucket())
                     .prefix(prefix)
-                    .set_delimiter(delimiter.map(str::to_owned))
-                    .set_continuation_token(next.clone());
+                    .set_delimiter(delimiter.clone())
+                    .set_continuation_token(token.clone());
                 request.customize().interceptor(exchange.watch(None)).send()
             })
             .await
             .map_err(|failed| about_bucket(failed.error))?;
-        let mut page = ListPage::default();
+        let mut entries = Vec::new();
         for object in output.contents.unwrap_or_default() {
-            let key = object.key.ok_or_else(|| {
-                Error::new(ErrorKind::Unexpected, LIST, prefix, "an entry has no key")
-            })?;
+            let key = object
+                .key
+                .ok_or_else(|| unexpected(prefix, "an entry has no key"))?;
             let size = object.size.and_then(|size| u64::try_from(size).ok());
-            let size = size.ok_or_else(|| {
-                Error::new(ErrorKind::Unexpected, LIST, &key, "an entry has no size")
-            })?;
-            let etag = etag(LIST, &key, object.e_tag)?;
-            page.objects.push(Listed {
+            let size = size.ok_or_else(|| unexpected(&key, "an entry has no size"))?;
+            entries.push(Listed::Object(ListedObject {
+                etag: etag(LIST, &key, object.e_tag)?,
                 key,
                 size,
-                etag,
                 last_modified: timestamp(object.last_modified),
-            });
+            }));
         }
-        page.prefixes = output
-            .common_prefixes
-            .unwrap_or_default()
-            .into_iter()
-            .filter_map(|common| common.prefix)
-            .collect();
-        page.next = output
+        let folders = output.common_prefixes.unwrap_or_default();
+        entries.extend(
+            folders
+                .into_iter()
+                .filter_map(|common| common.prefix)
+                .map(Listed::Folder),
+        );
+        entries.sort_by(|one, two| one.key().cmp(two.key()));
+        let next = output
             .next_continuation_token
-            .filter(|token| output.is_truncated == Some(true) && !token.is_empty());
-        Ok(page)
+            .filter(|next| output.is_truncated == Some(true) && !next.is_empty());
+        if next.is_some() && next == token {
+            return Err(unexpected(prefix, "the listing does not advance"));
+        }
+        Ok((entries, next))
     }
 
     pub(super) async fn delete_objects(&self, keys: &[String]) -> Result<(), Error> {

@@ -5,7 +5,7 @@
 //! - every written payload is signed and sent with its SHA-256 (`x-amz-content-sha256`,
 //!   `x-amz-checksum-sha256`), known or computed beforehand, so that no store needs to know the
 //!   SDK's checksum trailers and none stores other bytes than were meant;
-//! - a precondition holds on every way of writing: single, in parts, by copy;
+//! - a precondition holds on both ways of writing: in one request and in parts;
 //! - a wrong region is corrected by the store's answer, a wrong local clock by its `Date`;
 //! - a request ends when nothing moves, not when it takes long.
 
@@ -16,7 +16,6 @@ mod body;
 mod call;
 mod clock;
 mod connector;
-mod copy;
 mod credentials;
 mod environment;
 mod exchange;
@@ -39,6 +38,7 @@ use aws_sdk_s3::{
     types::{ObjectCannedAcl, ServerSideEncryption},
 };
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use futures::stream::BoxStream;
 use tokio::sync::Mutex;
 
 #[cfg(feature = "test-util")]
@@ -46,10 +46,10 @@ pub use self::admin::{
     create_bucket, delete_bucket, delete_bucket_policy, open_uploads, put_bucket_policy,
 };
 pub use self::clock::LocalClock;
-use self::{clock::StoreClock, connector::Http};
+use self::{clock::StoreClock, connector::Http, multipart::OpenUploads};
 use crate::{
-    Acl, Credentials, Error, GetOptions, GetReply, ListPage, ObjectMeta, Payload, PutMode,
-    PutOptions, PutReply, S3Config, Sse, Storage,
+    Acl, Credentials, Error, GetOptions, GetReply, Listed, ObjectMeta, Payload, PutOptions,
+    PutReply, S3Config, Sse, Storage,
 };
 
 /// Where a bucket is looked for if nothing says otherwise: the region that redirects to all others.
@@ -72,6 +72,7 @@ struct Inner {
     client: Mutex<Option<(String, Client)>>,
     /// The region that the configuration names.
     region: Option<String>,
+    uploads: OpenUploads,
 }
 
 impl S3 {
@@ -183,6 +184,7 @@ impl S3 {
             metadata,
             client: Mutex::new(None),
             region,
+            uploads: OpenUploads::default(),
         };
         Ok(Self {
             inner: Arc::new(inner),
@@ -237,7 +239,7 @@ impl Storage for S3 {
     }
 
     async fn head(&self, key: &str) -> Result<ObjectMeta, Error> {
-        self.head_object(key).await.map(|(meta, _)| meta)
+        self.head_object(key).await
     }
 
     async fn put(
@@ -249,20 +251,15 @@ impl Storage for S3 {
         self.put_payload(key, payload, options).await
     }
 
-    async fn copy(&self, from: &str, to: &str, mode: PutMode) -> Result<PutReply, Error> {
-        self.copy_object(from, to, mode).await
-    }
-
-    async fn list(
-        &self,
-        prefix: &str,
-        delimiter: Option<&str>,
-        next: Option<String>,
-    ) -> Result<ListPage, Error> {
-        self.list_objects(prefix, delimiter, next).await
+    fn list(&self, prefix: &str, delimiter: Option<&str>) -> BoxStream<'_, Result<Listed, Error>> {
+        self.list_objects(prefix.to_owned(), delimiter.map(str::to_owned))
     }
 
     async fn delete(&self, keys: &[String]) -> Result<(), Error> {
         self.delete_objects(keys).await
+    }
+
+    async fn abort_uploads(&self) {
+        self.abort_open_uploads().await;
     }
 }

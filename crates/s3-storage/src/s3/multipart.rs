@@ -10,13 +10,15 @@
 //! Memory: the parts in flight.
 
 use std::{
+    collections::BTreeSet,
     io::Read as _,
     path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
-use futures::{StreamExt as _, TryStreamExt as _, stream, stream::BoxStream};
+use futures::{StreamExt as _, TryStreamExt as _, future::join_all, stream, stream::BoxStream};
 use sha2::{Digest as _, Sha256};
 
 use super::{
@@ -156,23 +158,15 @@ impl S3 {
         options: &PutOptions,
     ) -> Result<PutReply, Error> {
         let parts = Parts::open(path, size).map_err(|error| bad_file(key, error))?;
-        let upload = self
-            .begin_upload(key, &Headers::from(options), true)
-            .await?;
+        let upload = self.begin_upload(key, &Headers::from(options)).await?;
         let parts = upload
             .send(parts, options.sha256, options.progress.clone())
             .await;
         upload.end(parts, &options.mode).await
     }
 
-    /// Begins an upload that is aborted unless it is completed. With `checksums` each part is sent
-    /// with its SHA-256.
-    pub(super) async fn begin_upload(
-        &self,
-        key: &str,
-        headers: &Headers,
-        checksums: bool,
-    ) -> Result<Upload, Error> {
+    /// Begins an upload that is aborted unless it is completed.
+    async fn begin_upload(&self, key: &str, headers: &Headers) -> Result<Upload, Error> {
         const CREATE: &str = "CreateMultipartUpload";
         let (sse, sse_key) = self.config().sse.headers();
         let (output, _) = self
@@ -181,10 +175,9 @@ impl S3 {
                     .create_multipart_upload()
                     .bucket(self.bucket())
                     .key(key)
-                    .set_checksum_algorithm(checksums.then_some(ChecksumAlgorithm::Sha256))
+                    .checksum_algorithm(ChecksumAlgorithm::Sha256)
                     .set_content_type(headers.content_type.clone())
                     .set_cache_control(headers.cache_control.clone())
-                    .set_content_encoding(headers.content_encoding.clone())
                     .set_acl(self.config().acl.map(Into::into))
                     .set_server_side_encryption(sse.clone())
                     .set_ssekms_key_id(sse_key.clone());
@@ -203,29 +196,75 @@ impl S3 {
                 "the answer has no upload id",
             )
         })?;
-        Ok(Upload {
-            s3: self.clone(),
+        let upload = UploadId {
             key: key.to_owned(),
             id,
+        };
+        self.inner.uploads.lock().insert(upload.clone());
+        Ok(Upload {
+            s3: self.clone(),
+            id: upload,
             over: false,
         })
+    }
+
+    pub(super) async fn abort_open_uploads(&self) {
+        let open: Vec<UploadId> = self.inner.uploads.lock().iter().cloned().collect();
+        join_all(open.into_iter().map(|upload| self.abort(upload))).await;
+    }
+
+    /// Throws the parts away. A failure changes nothing for the caller: the bucket's lifecycle rule
+    /// is the last resort.
+    async fn abort(&self, upload: UploadId) {
+        let aborted = self
+            .call("AbortMultipartUpload", &upload.key, |client, exchange| {
+                let request = client
+                    .abort_multipart_upload()
+                    .bucket(self.bucket())
+                    .key(&upload.key)
+                    .upload_id(&upload.id);
+                request.customize().interceptor(exchange.watch(None)).send()
+            })
+            .await;
+        match aborted {
+            Err(failed) if failed.error.code() != Some("NoSuchUpload") => {
+                tracing::info!(key = upload.key, error = %failed.error, "the upload could not be aborted");
+            }
+            _ => self.inner.uploads.close(&upload),
+        }
+    }
+}
+
+/// An upload in parts, as the store names it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct UploadId {
+    key: String,
+    id: String,
+}
+
+/// The uploads that were begun and are not known to be over.
+#[derive(Debug, Default)]
+pub(super) struct OpenUploads(Mutex<BTreeSet<UploadId>>);
+
+impl OpenUploads {
+    fn lock(&self) -> MutexGuard<'_, BTreeSet<UploadId>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn close(&self, upload: &UploadId) {
+        self.lock().remove(upload);
     }
 }
 
 /// An upload that has begun. Dropped before its end (the caller gave up), it is aborted in the
 /// background.
-pub(super) struct Upload {
+struct Upload {
     s3: S3,
-    key: String,
-    id: String,
+    id: UploadId,
     over: bool,
 }
 
 impl Upload {
-    pub(super) fn id(&self) -> &str {
-        &self.id
-    }
-
     /// Sends all parts of a file; refuses one whose content is not what was announced.
     async fn send(
         &self,
@@ -233,7 +272,7 @@ impl Upload {
         sha256: Option<[u8; 32]>,
         progress: Option<Progress>,
     ) -> Result<Vec<CompletedPart>, Error> {
-        read(self.key.clone(), parts, sha256)
+        read(self.id.key.clone(), parts, sha256)
             .map_ok(|part| self.send_part(part, Meter::new(progress.clone())))
             .try_buffered(IN_FLIGHT)
             .try_collect()
@@ -246,12 +285,12 @@ impl Upload {
         let length = i64::try_from(part.bytes.len()).unwrap_or(i64::MAX);
         let (output, _) = self
             .s3
-            .call(UPLOAD, &self.key, |client, exchange| {
+            .call(UPLOAD, &self.id.key, |client, exchange| {
                 client
                     .upload_part()
                     .bucket(self.s3.bucket())
-                    .key(&self.key)
-                    .upload_id(&self.id)
+                    .key(&self.id.key)
+                    .upload_id(&self.id.id)
                     .part_number(part.number)
                     .body(body::of_bytes(part.bytes.clone(), meter.clone()))
                     .content_length(length)
@@ -261,7 +300,7 @@ impl Upload {
                     .send()
             })
             .await?;
-        let etag = etag(UPLOAD, &self.key, output.e_tag)?;
+        let etag = etag(UPLOAD, &self.id.key, output.e_tag)?;
         Ok(CompletedPart::builder()
             .part_number(part.number)
             .e_tag(etag.0)
@@ -270,7 +309,7 @@ impl Upload {
     }
 
     /// Makes the parts an object if the precondition holds; aborts the upload otherwise.
-    pub(super) async fn end(
+    async fn end(
         mut self,
         parts: Result<Vec<CompletedPart>, Error>,
         mode: &PutMode,
@@ -279,10 +318,11 @@ impl Upload {
             Ok(parts) => self.complete(parts, mode).await,
             Err(error) => Err(error),
         };
-        self.over = true;
         if result.is_err() {
-            abort(self.s3.clone(), self.key.clone(), self.id.clone()).await;
+            self.s3.abort(self.id.clone()).await;
         }
+        self.s3.inner.uploads.close(&self.id);
+        self.over = true;
         result
     }
 
@@ -294,12 +334,12 @@ impl Upload {
             .build();
         let (output, exchange) = self
             .s3
-            .call(COMPLETE, &self.key, |client, exchange| {
+            .call(COMPLETE, &self.id.key, |client, exchange| {
                 client
                     .complete_multipart_upload()
                     .bucket(self.s3.bucket())
-                    .key(&self.key)
-                    .upload_id(&self.id)
+                    .key(&self.id.key)
+                    .upload_id(&self.id.id)
                     .multipart_upload(parts.clone())
                     .set_if_match(if_match.clone())
                     .set_if_none_match(if_none_match.clone())
@@ -313,13 +353,13 @@ impl Upload {
                 // somebody aborted it.
                 if failed.error.code() == Some("NoSuchUpload") {
                     let message = "the upload is over, and its outcome is not known";
-                    return Error::new(ErrorKind::Unavailable, COMPLETE, &self.key, message)
+                    return Error::new(ErrorKind::Unavailable, COMPLETE, &self.id.key, message)
                         .with_answer(Some(404), Some("NoSuchUpload"));
                 }
                 conditional(failed.error, mode)
             })?;
         Ok(PutReply {
-            etag: etag(COMPLETE, &self.key, output.e_tag)?,
+            etag: etag(COMPLETE, &self.id.key, output.e_tag)?,
             date: exchange.date(),
         })
     }
@@ -330,26 +370,9 @@ impl Drop for Upload {
         if !self.over
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
-            runtime.spawn(abort(self.s3.clone(), self.key.clone(), self.id.clone()));
+            let (s3, id) = (self.s3.clone(), self.id.clone());
+            runtime.spawn(async move { s3.abort(id).await });
         }
-    }
-}
-
-/// Throws the parts away. A failure changes nothing for the caller: the bucket's lifecycle rule is
-/// the last resort.
-async fn abort(s3: S3, key: String, id: String) {
-    let aborted = s3
-        .call("AbortMultipartUpload", &key, |client, exchange| {
-            let request = client
-                .abort_multipart_upload()
-                .bucket(s3.bucket())
-                .key(&key)
-                .upload_id(&id);
-            request.customize().interceptor(exchange.watch(None)).send()
-        })
-        .await;
-    if let Err(failed) = aborted {
-        tracing::info!(key, error = %failed.error, "the upload could not be aborted");
     }
 }
 

@@ -56,7 +56,6 @@ pub(super) fn conditional(error: Error, mode: &PutMode) -> Error {
 pub(super) struct Headers {
     pub(super) content_type: Option<String>,
     pub(super) cache_control: Option<String>,
-    pub(super) content_encoding: Option<String>,
     pub(super) metadata: BTreeMap<String, String>,
 }
 
@@ -65,7 +64,6 @@ impl From<&PutOptions> for Headers {
         Self {
             content_type: options.content_type.map(str::to_owned),
             cache_control: options.cache_control.map(str::to_owned),
-            content_encoding: None,
             metadata: options.metadata.clone(),
         }
     }
@@ -142,7 +140,6 @@ impl S3 {
                     .set_if_none_match(if_none_match.clone())
                     .set_content_type(headers.content_type.clone())
                     .set_cache_control(headers.cache_control.clone())
-                    .set_content_encoding(headers.content_encoding.clone())
                     .set_acl(self.config().acl.map(Into::into))
                     .set_server_side_encryption(sse.clone())
                     .set_ssekms_key_id(sse_key.clone());
