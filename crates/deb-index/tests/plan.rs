@@ -98,7 +98,7 @@ impl Suite {
         if plan.is_empty(self.commit.as_ref()) {
             return Ok(false);
         }
-        let new = NewIndexes::build(&plan, self.commit.as_ref(), 2);
+        let new = NewIndexes::build(&plan.indexes, self.commit.as_ref(), &plan.settings.known_formats().collect::<Vec<_>>(), 2);
         let files: BTreeMap<Sha256, Bytes> =
             new.files.iter().map(|file| (file.sha256, file.bytes.clone())).collect();
         for (path, index) in &new.indexes {

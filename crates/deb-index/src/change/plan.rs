@@ -33,7 +33,7 @@ pub struct Plan {
 }
 
 /// What becomes of an index.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IndexPlan {
     /// It stays as the base has it.
     Keep,
@@ -59,6 +59,9 @@ pub enum PlanError {
     /// `all` has no index of its own.
     #[error("“all” cannot be one of a suite's architectures: packages for it are in the index of each")]
     ArchitectureAll,
+    /// The suite's indexes are stored in none of the formats that this program can make.
+    #[error("this version of debucket can make none of the suite's index formats: {}", .0.join(", "))]
+    NoKnownFormat(Vec<String>),
     /// An index of the base was not given to the plan.
     #[error("the index {0} was not read")]
     NotRead(IndexPath),
@@ -161,6 +164,9 @@ fn settings(
         }
     }
     extend(&mut settings.components, ids.map(|id| &id.component));
+    if settings.known_formats().next().is_none() {
+        return Err(PlanError::NoKnownFormat(settings.formats));
+    }
     Ok(settings)
 }
 

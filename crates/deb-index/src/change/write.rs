@@ -5,10 +5,13 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use serde_json::Map;
 
-use super::plan::{IndexPlan, Plan};
+use super::plan::IndexPlan;
 use crate::{
     digest::Sha256,
-    index::{IndexPath, compression},
+    index::{
+        IndexPath,
+        compression::{self, Format},
+    },
     paragraph,
     suite::commit::{Commit, Index, Stored},
 };
@@ -30,24 +33,27 @@ pub struct IndexFile {
 }
 
 impl NewIndexes {
-    /// Compresses what the plan writes, on up to `threads` threads, and takes the rest over from `base` as it is.
+    /// Compresses the indexes that are written, in these formats and on up to `threads` threads, and takes the others over from
+    /// `base` as they are.
     #[must_use]
-    pub fn build(plan: &Plan, base: Option<&Commit>, threads: usize) -> Self {
+    pub fn build(
+        planned: &BTreeMap<IndexPath, IndexPlan>,
+        base: Option<&Commit>,
+        formats: &[Format],
+        threads: usize,
+    ) -> Self {
         let mut new = Self::default();
-        for (path, index) in &plan.indexes {
-            match index {
-                IndexPlan::Write(plain) => new.compress(plan, path, plain, threads),
-                IndexPlan::Keep => {
-                    if let Some(index) = base.and_then(|base| base.indexes.get(path)) {
-                        new.indexes.insert(path.clone(), index.clone());
-                    }
-                }
-            }
+        for (path, index) in planned {
+            let index = match index {
+                IndexPlan::Write(plain) => Some(new.compress(path, plain, formats, threads)),
+                IndexPlan::Keep => base.and_then(|base| base.indexes.get(path)).cloned(),
+            };
+            new.indexes.extend(index.map(|index| (path.clone(), index)));
         }
         new
     }
 
-    fn compress(&mut self, plan: &Plan, path: &IndexPath, plain: &[u8], threads: usize) {
+    fn compress(&mut self, path: &IndexPath, plain: &[u8], formats: &[Format], threads: usize) -> Index {
         let mut index = Index {
             entries: Some(paragraph::stanzas(plain).count() as u64),
             size: plain.len() as u64,
@@ -55,7 +61,7 @@ impl NewIndexes {
             files: BTreeMap::new(),
             rest: Map::new(),
         };
-        for format in plan.settings.known_formats() {
+        for &format in formats {
             let bytes = compression::compress(format, plain, threads);
             let stored = Stored::of(&bytes);
             self.files.push(IndexFile {
@@ -65,6 +71,6 @@ impl NewIndexes {
             });
             index.files.insert(format.extension().to_owned(), stored);
         }
-        self.indexes.insert(path.clone(), index);
+        index
     }
 }

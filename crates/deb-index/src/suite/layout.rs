@@ -65,6 +65,16 @@ pub fn commit_key(suite: &SuiteName, commit: &Sha256) -> String {
     format!("{}{commit}.json", commits(suite))
 }
 
+/// Key of the record that names the commit that took the place of another as head: `dists/<suite>/commits/<sha256>.next`, or
+/// `first.next` for the first commit.
+#[must_use]
+pub fn successor_key(suite: &SuiteName, commit: Option<&Sha256>) -> String {
+    match commit {
+        Some(commit) => format!("{}{commit}.next", commits(suite)),
+        None => format!("{}first.next", commits(suite)),
+    }
+}
+
 /// The commit at a key; the inverse of [`commit_key`].
 #[must_use]
 pub fn commit_at(suite: &SuiteName, key: &str) -> Option<Sha256> {

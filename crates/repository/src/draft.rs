@@ -1,0 +1,238 @@
+//! A change that is planned, and not carried out yet.
+
+use std::sync::Arc;
+
+use deb_index::{
+    change::{
+        Edit, Intent, Plan, SettingsPatch,
+        client_view::{ClientView, ViewChange},
+        plan,
+    },
+    suite::{commit::Commit, settings::Settings},
+};
+use jiff::Timestamp;
+use repo_signing::KeyState;
+
+use crate::{
+    Error, Head, Suite, Warning, indexes::IndexCache, keys::signature_time, succession::Beside,
+    warning::key_expiry,
+};
+
+/// What a change may do only if its caller has said so.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Allow {
+    /// Change what devices have to accept, such as `Label` in `Release`.
+    pub release_info_change: bool,
+    /// Sign with the newest key of the signer's certificate, although devices may not have it yet.
+    pub new_signing_key: bool,
+    /// Build on a head that was put back to an older commit.
+    pub put_back: bool,
+    /// Believe a store whose clock is days ahead of this machine's.
+    pub store_clock: bool,
+    /// Let `Date` fall to the store's time. For a suite that was dated by a store whose clock was ahead.
+    pub reset_date: bool,
+}
+
+/// A change as it would be carried out now.
+#[derive(Debug)]
+pub struct Draft<'a> {
+    pub(crate) suite: &'a Suite<'a>,
+    pub(crate) allow: Allow,
+    pub(crate) intent: Arc<Intent>,
+    pub(crate) base: Option<Head>,
+    pub(crate) planned: Planned,
+    pub(crate) cache: IndexCache,
+    pub(crate) beside: Beside,
+    /// The store's clock, as far as it has been seen.
+    pub(crate) store_time: Option<Timestamp>,
+}
+
+/// What an intent means on one base.
+#[derive(Debug)]
+pub(crate) struct Planned {
+    pub(crate) plan: Plan,
+    /// The key of each signer that signs.
+    pub(crate) chosen: Vec<KeyState>,
+    /// What devices have to accept.
+    pub(crate) view_changes: Vec<ViewChange>,
+}
+
+impl Draft<'_> {
+    /// The head that the change is planned on; none if the suite would be created.
+    #[must_use]
+    pub fn base(&self) -> Option<&Head> {
+        self.base.as_ref()
+    }
+
+    #[must_use]
+    pub fn plan(&self) -> &Plan {
+        &self.planned.plan
+    }
+
+    /// Whether there is nothing to do.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.planned.plan.is_empty(commit_of(self.base.as_ref()))
+    }
+
+    /// What devices have to accept of the change. Not empty only if that was allowed.
+    #[must_use]
+    pub fn view_changes(&self) -> &[ViewChange] {
+        &self.planned.view_changes
+    }
+
+    /// What will hurt later: keys that expire, a date in the future.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<Warning> {
+        let head = self.base.as_ref();
+        let mut warnings = head.map_or_else(Vec::new, |head| self.suite.warnings(head));
+        let now = self.suite.time_of(head);
+        let keys = self.planned.chosen.iter();
+        let expiring = keys.filter_map(|state| {
+            let certificate = self.suite.keys.certificate_of(state.key)?;
+            key_expiry(&certificate, state.key, now)
+        });
+        for warning in expiring.collect::<Vec<_>>() {
+            if !warnings.contains(&warning) {
+                warnings.push(warning);
+            }
+        }
+        if self.allow.reset_date {
+            warnings.retain(|warning| !matches!(warning, Warning::FutureDate { .. }));
+        }
+        warnings
+    }
+}
+
+impl Suite<'_> {
+    /// Plans an intent on what the suite is now. Writes nothing; all that can be known before sending anything is known then.
+    ///
+    /// # Errors
+    /// Conflicts; keys that may not sign; what the caller has not [allowed](Allow); those of reading.
+    pub async fn draft(&self, mut intent: Intent, allow: Allow) -> Result<Draft<'_>, Error> {
+        if allow.new_signing_key {
+            intent.0.push(Edit::Set(SettingsPatch {
+                accept_keys: self.keys.certificates(),
+                ..SettingsPatch::default()
+            }));
+        }
+        let intent = Arc::new(intent);
+        let mut cache = IndexCache::default();
+        let mut beside = Beside::default();
+        let base = match self.signed_head().await? {
+            None => {
+                self.check_is_new().await?;
+                None
+            }
+            Some(signed) => {
+                let id = signed.release.commit;
+                let view = &signed.release.view;
+                let components: Vec<_> = view.components.iter().flat_map(|name| name.parse()).collect();
+                let architectures: Vec<_> = view.architectures.iter().flat_map(|name| name.parse()).collect();
+                let paths = intent.reads(&components, &architectures);
+                let (commit, (), seen, successor) = futures::try_join!(
+                    self.read_commit(&id),
+                    cache.prefetch(self, &signed.release, &paths),
+                    self.beside(),
+                    self.successor(id),
+                )?;
+                if !allow.put_back {
+                    self.check_not_put_back(&signed, &seen, successor).await?;
+                }
+                beside = seen;
+                Some(self.head_of(signed, commit)?)
+            }
+        };
+        let store_time = base.as_ref().and_then(|head| head.store_time);
+        if let (Some(time), false) = (store_time, allow.store_clock) {
+            self.repository.clock.check(time)?;
+        }
+        let planned = self.plan_on(&intent, base.as_ref(), &mut cache, allow).await?;
+        Ok(Draft {
+            suite: self,
+            allow,
+            intent,
+            base,
+            planned,
+            cache,
+            beside,
+            store_time,
+        })
+    }
+
+    /// What an intent means on a head.
+    pub(crate) async fn plan_on(
+        &self,
+        intent: &Arc<Intent>,
+        head: Option<&Head>,
+        cache: &mut IndexCache,
+        allow: Allow,
+    ) -> Result<Planned, Error> {
+        self.keys.check(&self.name, head)?;
+        let indexes = match head {
+            Some(head) => {
+                let base = &head.commit;
+                base.check_requirements().map_err(|source| Error::Commit {
+                    suite: self.name.clone(),
+                    id: head.id(),
+                    source,
+                })?;
+                let settings = &base.settings;
+                let paths = intent.reads(&settings.components, &settings.architectures);
+                cache.load(self, base, paths).await?
+            }
+            None => Default::default(),
+        };
+        let time = signature_time(self.time_of(head))?;
+        let chosen = self.keys.choose(&self.name, head, time, allow.new_signing_key)?;
+        let plan = {
+            let (base, intent) = (head.map(|head| head.commit.clone()), intent.clone());
+            blocking(move || plan(base.as_deref(), &indexes, &intent)).await?
+        };
+        let view_changes = head.map_or_else(Vec::new, |head| self.view_changes(head, &plan.settings, &chosen));
+        let is_release_info = |change: &ViewChange| !matches!(change, ViewChange::SigningKey { .. });
+        if !allow.release_info_change && view_changes.iter().any(is_release_info) {
+            return Err(Error::ReleaseInfo {
+                suite: self.name.clone(),
+                changes: view_changes,
+            });
+        }
+        Ok(Planned {
+            plan,
+            chosen,
+            view_changes,
+        })
+    }
+
+    fn view_changes(&self, head: &Head, settings: &Settings, chosen: &[KeyState]) -> Vec<ViewChange> {
+        let next = ClientView::of_settings(&self.name, settings);
+        let mut changes = head.release.view.changes_to(&next);
+        let known = |key| {
+            let accepted = &head.commit.settings.signing_keys;
+            accepted.iter().any(|accepted| accepted.keys.contains(key))
+        };
+        let new = chosen.iter().filter(|state| !known(&state.key));
+        changes.extend(new.map(|state| ViewChange::SigningKey { key: state.key }));
+        changes
+    }
+
+    /// The time that a head written now would have: the store's, as far as it is known. (A suite that does not exist yet has
+    /// shown none.)
+    pub(crate) fn time_of(&self, head: Option<&Head>) -> Timestamp {
+        let shown = head.and_then(|head| head.store_time.max(Some(head.release.date)));
+        shown.unwrap_or_else(|| self.repository.clock.now())
+    }
+}
+
+/// Runs what takes processor time on a thread that may block.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(value) => value,
+        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+    }
+}
+
+/// The commit of a head, where there is one.
+pub(crate) fn commit_of(head: Option<&Head>) -> Option<&Commit> {
+    head.map(|head| head.commit.as_ref())
+}

@@ -1,0 +1,144 @@
+//! What can go wrong, sorted by what the caller can do about it. What to do is for the caller to say, who knows the words of its
+//! users.
+
+use deb_index::{
+    change::{PlanError, client_view::ViewChange},
+    digest::Sha256,
+    fingerprint::Fingerprint,
+    name::SuiteName,
+    stanza::StanzaError,
+    suite::{commit::CommitError, release::ReleaseError},
+};
+use jiff::Timestamp;
+use repo_signing::{ChooseError, SignError, VerifyError};
+
+/// A failed operation.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    #[error(transparent)]
+    Storage(#[from] s3_storage::Error),
+    /// Conflicts, and wishes that cannot be met.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// What was asked for does not exist.
+    #[error(transparent)]
+    Missing(#[from] Missing),
+    #[error("the InRelease of suite {suite} cannot be trusted")]
+    Untrusted {
+        suite: SuiteName,
+        source: VerifyError,
+    },
+    /// The key that signed, or is about to, is not one that the suite accepts.
+    #[error("suite {suite} is signed by {key}, but accepts only {}", list(.accepted))]
+    NotAccepted {
+        suite: SuiteName,
+        key: Fingerprint,
+        accepted: Vec<Fingerprint>,
+    },
+    #[error("suite {suite} is signed, but its InRelease is missing")]
+    SignatureMissing { suite: SuiteName },
+    /// No signer was given for a suite that has to be signed, or to one that does not exist yet.
+    #[error("no signing key was given for suite {suite}")]
+    NoSigner { suite: SuiteName, is_signed: bool },
+    #[error("suite {suite} is unsigned, but a signing key was given")]
+    SuiteIsUnsigned { suite: SuiteName },
+    /// The first publish of the suite, which may still run or was killed, decided otherwise about signing.
+    #[error(
+        "suite {suite} was begun as {} suite by another publish", if *.is_signed { "a signed" } else { "an unsigned" }
+    )]
+    FoundedOtherwise { suite: SuiteName, is_signed: bool },
+    #[error("the Release file of suite {suite} cannot be used")]
+    Release {
+        suite: SuiteName,
+        source: ReleaseError,
+    },
+    #[error("commit {id} of suite {suite} cannot be used")]
+    Commit {
+        suite: SuiteName,
+        id: Sha256,
+        source: CommitError,
+    },
+    /// The files of one suite were copied over those of another.
+    #[error("the head of suite {suite} is that of suite {found}")]
+    OtherSuite { suite: SuiteName, found: SuiteName },
+    /// There is no head, but there are commits that had one.
+    #[error("suite {suite} has a history, but its head is missing: InRelease or Release was deleted")]
+    HeadVanished { suite: SuiteName },
+    /// The head is an older commit than the suite has already had.
+    #[error("suite {suite} was put back: its head is commit {head}, but {newer} already took its place")]
+    PutBack {
+        suite: SuiteName,
+        head: Sha256,
+        newer: Sha256,
+    },
+    /// An object that the head names is missing or has other content.
+    #[error("suite {suite} is damaged: {key} {problem}")]
+    Damaged {
+        suite: SuiteName,
+        key: String,
+        problem: &'static str,
+    },
+    #[error("suite {suite} is damaged: its index {path} is malformed")]
+    MalformedIndex {
+        suite: SuiteName,
+        path: String,
+        source: StanzaError,
+    },
+    #[error("signing failed")]
+    Sign(#[from] SignError),
+    /// No key can sign, or only one that devices do not know.
+    #[error("suite {suite} cannot be signed")]
+    Key {
+        suite: SuiteName,
+        source: ChooseError,
+    },
+    /// Devices would refuse the suite until their users accept the change.
+    #[error("devices that use suite {suite} would refuse it after this change: {}", list(.changes))]
+    ReleaseInfo {
+        suite: SuiteName,
+        changes: Vec<ViewChange>,
+    },
+    #[error("the store's clock is far ahead: the store says {store}, this machine {own}")]
+    StoreClock { store: Timestamp, own: Timestamp },
+    #[error("the store does not support conditional writes: {0}")]
+    NoConditionalWrites(s3_storage::Gap),
+    #[error("the store sends no Date header, so the repository cannot be dated")]
+    NoStoreTime,
+    /// The store refuses the version tag that it gave for the same object.
+    #[error(
+        "the store refuses to replace the head of suite {suite}, although it is unchanged since it was read: a cache or proxy may alter ETags or serve old objects"
+    )]
+    TagRefused { suite: SuiteName },
+    #[error("other publishers won the race for suite {suite} {attempts} times; nothing was changed")]
+    Contention { suite: SuiteName, attempts: u32 },
+    /// The head was written, but the answer is not known.
+    #[error("it is not known whether the change of suite {suite} took effect")]
+    Unknown {
+        suite: SuiteName,
+        source: Box<Error>,
+    },
+}
+
+/// What does not exist.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Missing {
+    #[error("there is no suite {suite} in {repository}")]
+    Suite {
+        suite: SuiteName,
+        repository: String,
+    },
+    #[error("suite {suite} has no {what} {name}; it has {}", .there.join(", "))]
+    Part {
+        suite: SuiteName,
+        /// `component` or `architecture`.
+        what: &'static str,
+        name: String,
+        there: Vec<String>,
+    },
+}
+
+fn list<T: ToString>(items: &[T]) -> String {
+    let items: Vec<_> = items.iter().map(ToString::to_string).collect();
+    items.join(", ")
+}

@@ -1,0 +1,321 @@
+//! The followers of a head: what clients without `InRelease`, or without fetching by hash, read under a fixed name.
+//!
+//! `Packages.<format>` and its like for every index; in a signed suite also `Release` and `Release.gpg`; and the record of
+//! succession. A follower says in its metadata what it follows. `Release.gpg` is written last, so where it follows the head, all do.
+//! Otherwise a publisher was killed, and the next one looks at each.
+//!
+//! An older publisher must not undo what a newer one wrote. Each follower is written on the condition that it is still as it was,
+//! and after the writes the head is looked at again: if it has moved on meanwhile, the followers are brought up to that head.
+
+use std::collections::{BTreeMap, HashMap};
+
+use bytes::Bytes;
+use deb_index::{
+    change::{IndexPlan, Plan},
+    digest::Sha256,
+    suite::{commit::Commit, layout},
+};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use s3_storage::{ETag, ErrorKind, Listed, Payload, PutMode, PutOptions};
+
+use crate::{
+    Error, Head, Suite,
+    keys::signature_time,
+    prepare::Prepared,
+    succession::{Beside, COMMIT, FOLLOWS},
+};
+
+/// Followers that are looked at or written at once.
+const CONCURRENT: usize = 16;
+/// Rounds before the rest is left to the next publisher.
+const ROUNDS: usize = 8;
+
+/// Version tags of the followers that exist and are about to change. All others follow the head.
+#[derive(Debug)]
+pub(crate) struct Tags(BTreeMap<String, ETag>);
+
+/// A head whose followers are brought up.
+#[derive(Debug)]
+pub(crate) struct Leader {
+    etag: ETag,
+    id: Sha256,
+    commit: Commit,
+    /// The bytes of `Release`.
+    text: Bytes,
+    /// The content of `Release.gpg`; none in an unsigned suite.
+    detached: Option<Bytes>,
+    /// Index files that need not be read.
+    files: HashMap<Sha256, Bytes>,
+}
+
+struct Follower {
+    key: String,
+    follows: Sha256,
+    content: Content,
+    turn: Turn,
+}
+
+enum Content {
+    Here(Bytes),
+    /// An index file of an earlier commit, at the key under its digest.
+    Stored(String),
+}
+
+/// When, and on what condition, a follower is written.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Turn {
+    /// Under a name that no other commit uses, so without a condition.
+    Record,
+    Index,
+    /// Says that all others are up.
+    Release,
+}
+
+/// The tags of the followers that a plan changes, if all followers of `head` are up.
+pub(crate) async fn tags(
+    suite: &Suite<'_>,
+    head: Option<&Head>,
+    plan: &Plan,
+    beside: &Beside,
+) -> Result<Option<Tags>, Error> {
+    let Some(head) = head else {
+        return Ok(Some(Tags(BTreeMap::new())));
+    };
+    if !is_up(head, beside) {
+        return Ok(None);
+    }
+    let changed = plan.indexes.iter().filter(|(_, plan)| **plan != IndexPlan::Keep);
+    let listings = changed.map(|(path, _)| async move {
+        let prefix = layout::in_suite(&suite.name, path.as_str());
+        let entries = suite.repository.storage.list(&prefix, Some("/"));
+        let objects = entries.try_filter_map(async |entry| {
+            Ok(match entry {
+                Listed::Object(object) => Some((object.key, object.etag)),
+                Listed::Folder(_) => None,
+            })
+        });
+        objects.try_collect::<Vec<_>>().await
+    });
+    let listed: Vec<_> = stream::iter(listings.collect::<Vec<_>>())
+        .buffer_unordered(CONCURRENT)
+        .try_collect()
+        .await?;
+    let mut tags: BTreeMap<_, _> = listed.into_iter().flatten().collect();
+    for (name, seen) in [("Release", &beside.release), ("Release.gpg", &beside.signature)] {
+        if let Some(seen) = seen {
+            tags.insert(layout::in_suite(&suite.name, name), seen.etag.clone());
+        }
+    }
+    Ok(Some(Tags(tags)))
+}
+
+/// Whether all followers of a head are known to be up.
+fn is_up(head: &Head, beside: &Beside) -> bool {
+    let follows = beside.signature.as_ref().and_then(|signature| signature.follows);
+    follows == Some(Sha256::of(&head.text))
+}
+
+/// Brings up the followers of a head that was there already, unless they are. Its publisher may have been killed before.
+pub(crate) async fn check(suite: &Suite<'_>, head: &Head, beside: &Beside) -> Result<(), Error> {
+    if is_up(head, beside) {
+        return Ok(());
+    }
+    bring_up(suite, Leader::of_head(suite, head).await?, None).await
+}
+
+/// Brings up the followers of `leader`; those that change, if their tags are known.
+///
+/// # Errors
+/// Those of the store. The suite is whole all the same; the next publisher brings the followers up.
+pub(crate) async fn bring_up(
+    suite: &Suite<'_>,
+    mut leader: Leader,
+    tags: Option<Tags>,
+) -> Result<(), Error> {
+    let mut stale = match tags {
+        Some(Tags(tags)) => leader.changed(suite, &tags),
+        None => examine(suite, leader.followers(suite)).await?,
+    };
+    for _ in 0..ROUNDS {
+        if stale.is_empty() {
+            return Ok(());
+        }
+        let refused = write_all(suite, &leader, stale).await?;
+        let now = suite.repository.storage.head(&leader.head_key(suite)).await?;
+        stale = if now.etag == leader.etag {
+            examine(suite, refused).await?
+        } else {
+            let Some(head) = suite.head().await? else {
+                return Ok(());
+            };
+            leader = Leader::of_head(suite, &head).await?;
+            examine(suite, leader.followers(suite)).await?
+        };
+    }
+    Ok(())
+}
+
+/// The followers that do not follow yet, and the condition on which each is written.
+async fn examine(
+    suite: &Suite<'_>,
+    followers: Vec<Follower>,
+) -> Result<Vec<(Follower, PutMode)>, Error> {
+    let looks = followers.into_iter().map(|follower| async move {
+        let mode = match suite.seen(&follower.key).await? {
+            Some(seen) if seen.follows == Some(follower.follows) => return Ok(None),
+            Some(seen) => PutMode::Update(seen.etag),
+            None => PutMode::Create,
+        };
+        Ok::<_, Error>(Some((follower, mode)))
+    });
+    at_once(looks).await
+}
+
+/// Writes followers in their turns. Returns those that another publisher wrote first.
+async fn write_all(
+    suite: &Suite<'_>,
+    leader: &Leader,
+    followers: Vec<(Follower, PutMode)>,
+) -> Result<Vec<Follower>, Error> {
+    let (last, first): (Vec<_>, Vec<_>) =
+        followers.into_iter().partition(|(follower, _)| follower.turn == Turn::Release);
+    let mut refused = Vec::new();
+    for turn in [first, last] {
+        if !refused.is_empty() {
+            refused.extend(turn.into_iter().map(|(follower, _)| follower));
+            continue;
+        }
+        let writes = turn.into_iter().map(|(follower, mode)| write(suite, leader, follower, mode));
+        refused = at_once(writes).await?;
+    }
+    Ok(refused)
+}
+
+/// Runs several pieces of work at once; returns what they give.
+async fn at_once<T>(
+    work: impl Iterator<Item = impl Future<Output = Result<Option<T>, Error>>>,
+) -> Result<Vec<T>, Error> {
+    let results: Vec<Option<T>> = stream::iter(work)
+        .buffer_unordered(CONCURRENT)
+        .try_collect()
+        .await?;
+    Ok(results.into_iter().flatten().collect())
+}
+
+/// Writes a follower; returns it if another publisher wrote first.
+async fn write(
+    suite: &Suite<'_>,
+    leader: &Leader,
+    follower: Follower,
+    mode: PutMode,
+) -> Result<Option<Follower>, Error> {
+    let bytes = match &follower.content {
+        Content::Here(bytes) => bytes.clone(),
+        Content::Stored(key) => {
+            let bytes = suite.read_by_digest(key).await?;
+            if Sha256::of(&bytes) != follower.follows {
+                return Err(suite.damaged(key.clone(), "has other content than its name says"));
+            }
+            bytes
+        }
+    };
+    let mut options = PutOptions::new(match follower.turn {
+        Turn::Record => PutMode::Overwrite,
+        Turn::Index | Turn::Release => suite.repository.writes.mode(mode),
+    });
+    options.sha256 = Some(Sha256::of(&bytes).0);
+    options.cache_control = Some("no-cache");
+    options.metadata.insert(FOLLOWS.to_owned(), follower.follows.to_string());
+    if follower.turn == Turn::Release {
+        options.metadata.insert(COMMIT.to_owned(), leader.id.to_string());
+    }
+    let payload = Payload::Bytes(bytes);
+    match suite.repository.storage.put(&follower.key, payload, options).await {
+        Ok(_) => Ok(None),
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::PreconditionFailed | ErrorKind::Conflict
+            ) =>
+        {
+            Ok(Some(follower))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+impl Leader {
+    pub(crate) fn of_prepared(prepared: Prepared, etag: ETag) -> Self {
+        Self {
+            etag,
+            id: prepared.id,
+            commit: prepared.commit,
+            text: prepared.text,
+            detached: prepared.signed.map(|signed| signed.detached),
+            files: prepared.files.into_iter().collect(),
+        }
+    }
+
+    /// A head that was read. `Release.gpg` is signed anew: its signature is not kept anywhere else.
+    pub(crate) async fn of_head(suite: &Suite<'_>, head: &Head) -> Result<Self, Error> {
+        let time = signature_time(head.release.date)?;
+        let chosen = suite.keys.choose(&suite.name, Some(head), time, false)?;
+        let signed = suite.keys.sign(&head.text, time, &chosen).await?;
+        Ok(Self {
+            etag: head.etag.clone(),
+            id: head.id(),
+            commit: head.commit.as_ref().clone(),
+            text: head.text.clone(),
+            detached: signed.map(|signed| signed.detached),
+            files: HashMap::new(),
+        })
+    }
+
+    fn head_key(&self, suite: &Suite<'_>) -> String {
+        layout::head_key(&suite.name, self.detached.is_some())
+    }
+
+    fn followers(&self, suite: &Suite<'_>) -> Vec<Follower> {
+        let key = |path: &str| layout::in_suite(&suite.name, path);
+        let here = |key, follows, bytes: &Bytes, turn| Follower {
+            key,
+            follows,
+            content: Content::Here(bytes.clone()),
+            turn,
+        };
+        let mut followers = Vec::new();
+        for (path, index) in &self.commit.indexes {
+            for (extension, stored) in &index.files {
+                let content = match self.files.get(&stored.sha256) {
+                    Some(bytes) => Content::Here(bytes.clone()),
+                    None => Content::Stored(key(&path.by_hash(&stored.sha256))),
+                };
+                followers.push(Follower {
+                    key: key(&path.with_extension(extension)),
+                    follows: stored.sha256,
+                    content,
+                    turn: Turn::Index,
+                });
+            }
+        }
+        let record = layout::successor_key(&suite.name, self.commit.parent.as_ref());
+        followers.push(here(record, self.id, &format!("{}\n", self.id).into(), Turn::Record));
+        if let Some(detached) = &self.detached {
+            let follows = Sha256::of(&self.text);
+            followers.push(here(key("Release"), follows, &self.text, Turn::Release));
+            followers.push(here(key("Release.gpg"), follows, detached, Turn::Release));
+        }
+        followers
+    }
+
+    /// The followers that change with this head, if all those of its parent were up and have these tags.
+    fn changed(&self, suite: &Suite<'_>, tags: &BTreeMap<String, ETag>) -> Vec<(Follower, PutMode)> {
+        let mut followers = self.followers(suite);
+        followers.retain(|follower| matches!(follower.content, Content::Here(_)));
+        let mode = |follower: &Follower| match tags.get(&follower.key) {
+            Some(etag) => PutMode::Update(etag.clone()),
+            None => PutMode::Create,
+        };
+        followers.into_iter().map(|follower| { let mode = mode(&follower); (follower, mode) }).collect()
+    }
+}

@@ -1,0 +1,182 @@
+//! Reading the head of a suite and the commit that it names.
+//!
+//! Trust runs along digests. The head is verified first, with the keys that the caller accepts; the commit must have the digest
+//! that the head names, each index file the one that the commit names. In a signed suite `InRelease` is the head. In an unsigned
+//! one there is no `InRelease`, and `Release` is.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use deb_index::{
+    digest::Sha256,
+    suite::{commit::Commit, layout, release::Release},
+};
+use jiff::Timestamp;
+use repo_signing::GoodSignature;
+use s3_storage::{ETag, ErrorKind, ObjectMeta};
+
+use crate::{Error, Suite};
+
+/// The most bytes of a `Release` or a commit that are read: far above what the largest suite has.
+const METADATA_LIMIT: u64 = 64 << 20;
+
+/// The head of a suite, and the commit that it names.
+#[derive(Debug, Clone)]
+pub struct Head {
+    /// Its version tag in the store.
+    pub etag: ETag,
+    pub signatures: HeadSignatures,
+    /// The bytes of `Release`, as they were signed.
+    pub text: Bytes,
+    pub release: Release,
+    pub commit: Arc<Commit>,
+    /// The store's clock when the head was read.
+    pub store_time: Option<Timestamp>,
+}
+
+/// Who signed a head.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HeadSignatures {
+    /// It is the `Release` of an unsigned suite.
+    Unsigned,
+    /// It is signed, but no key was given to check it with.
+    Unchecked,
+    /// It has these good signatures.
+    By(Vec<GoodSignature>),
+}
+
+/// A head whose signature was checked, but whose commit was not read yet.
+#[derive(Debug)]
+pub(crate) struct SignedHead {
+    etag: ETag,
+    signatures: HeadSignatures,
+    text: Bytes,
+    pub(crate) release: Release,
+    store_time: Option<Timestamp>,
+}
+
+impl Head {
+    /// The name of its commit.
+    #[must_use]
+    pub fn id(&self) -> Sha256 {
+        self.release.commit
+    }
+}
+
+impl Suite<'_> {
+    /// Reads the head; none if the suite does not exist.
+    ///
+    /// # Errors
+    /// Those of the store; a head, or a commit, that cannot be trusted or understood.
+    pub async fn head(&self) -> Result<Option<Head>, Error> {
+        let Some(signed) = self.signed_head().await? else {
+            return Ok(None);
+        };
+        let commit = self.read_commit(&signed.release.commit).await?;
+        self.head_of(signed, commit).map(Some)
+    }
+
+    /// Reads the head without its commit.
+    pub(crate) async fn signed_head(&self) -> Result<Option<SignedHead>, Error> {
+        let untrusted = |source| Error::Untrusted {
+            suite: self.name.clone(),
+            source,
+        };
+        let (object, text, signatures) = match self.find(&layout::head_key(&self.name, true)).await? {
+            Some((object, bytes)) => match self.keys.accepted() {
+                Some(keyring) => {
+                    let verified = keyring.verify_inrelease(&bytes).map_err(untrusted)?;
+                    (object, verified.release, HeadSignatures::By(verified.signatures))
+                }
+                None => (
+                    object,
+                    repo_signing::unverified_text(&bytes).map_err(untrusted)?,
+                    HeadSignatures::Unchecked,
+                ),
+            },
+            None => match self.find(&layout::head_key(&self.name, false)).await? {
+                Some((object, bytes)) => (object, bytes.to_vec(), HeadSignatures::Unsigned),
+                None => return Ok(None),
+            },
+        };
+        let release = Release::parse(&text).map_err(|source| Error::Release {
+            suite: self.name.clone(),
+            source,
+        })?;
+        Ok(Some(SignedHead {
+            etag: object.etag,
+            signatures,
+            text: text.into(),
+            release,
+            store_time: object.date,
+        }))
+    }
+
+    /// A head and its commit, which must belong together.
+    pub(crate) fn head_of(&self, signed: SignedHead, commit: Commit) -> Result<Head, Error> {
+        let suite = || self.name.clone();
+        if commit.suite != self.name {
+            return Err(Error::OtherSuite {
+                suite: suite(),
+                found: commit.suite,
+            });
+        }
+        let settings = &commit.settings;
+        match &signed.signatures {
+            HeadSignatures::Unsigned if !settings.signing_keys.is_empty() => {
+                return Err(Error::SignatureMissing { suite: suite() });
+            }
+            HeadSignatures::By(by) if !by.iter().any(|by| settings.accepts(&by.certificate)) => {
+                let keys = settings.signing_keys.iter();
+                return Err(Error::NotAccepted {
+                    suite: suite(),
+                    key: by[0].certificate,
+                    accepted: keys.map(|key| key.fingerprint).collect(),
+                });
+            }
+            _ => {}
+        }
+        Ok(Head {
+            etag: signed.etag,
+            signatures: signed.signatures,
+            text: signed.text,
+            release: signed.release,
+            commit: Arc::new(commit),
+            store_time: signed.store_time,
+        })
+    }
+
+    /// Reads an object that may be missing.
+    pub(crate) async fn find(&self, key: &str) -> Result<Option<(ObjectMeta, Bytes)>, Error> {
+        match self.repository.storage.get_bytes(key, METADATA_LIMIT).await {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Reads a commit.
+    ///
+    /// # Errors
+    /// Those of the store; [`Error::Commit`] if its content is not what its name says.
+    pub async fn read_commit(&self, id: &Sha256) -> Result<Commit, Error> {
+        let key = layout::commit_key(&self.name, id);
+        let (_, bytes) = self
+            .find(&key)
+            .await?
+            .ok_or_else(|| self.damaged(key, "is missing"))?;
+        Commit::parse(id, &bytes).map_err(|source| Error::Commit {
+            suite: self.name.clone(),
+            id: *id,
+            source,
+        })
+    }
+
+    pub(crate) fn damaged(&self, key: String, problem: &'static str) -> Error {
+        Error::Damaged {
+            suite: self.name.clone(),
+            key,
+            problem,
+        }
+    }
+}

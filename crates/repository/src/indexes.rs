@@ -1,0 +1,157 @@
+//! Reading the indexes of a suite, each once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use deb_index::{
+    change::PlainIndexes,
+    digest::Sha256,
+    index::{
+        IndexPath,
+        compression::{self, Format},
+    },
+    suite::{
+        commit::{Commit, Index},
+        layout,
+        release::Release,
+    },
+};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use s3_storage::ErrorKind;
+
+use crate::{Error, Suite};
+
+/// The most bytes of an index that are read, stored or plain. The largest of Debian has 60 MB.
+const INDEX_LIMIT: u64 = 1 << 30;
+/// Index files that are read at once.
+const CONCURRENT_READS: usize = 8;
+/// Formats, the quickest to unpack first.
+const QUICKEST: [Format; 3] = [Format::Zst, Format::Gz, Format::Xz];
+
+/// Indexes by the digest of their plain form, and files of them by the digest of the file. An index that did not change when a
+/// race was lost is not read again.
+#[derive(Debug, Default)]
+pub(crate) struct IndexCache {
+    plain: BTreeMap<Sha256, Bytes>,
+    files: BTreeMap<Sha256, Bytes>,
+}
+
+impl IndexCache {
+    /// Fetches the files of indexes as `Release` lists them, before the commit that describes them is known. What is missing is
+    /// left for [`IndexCache::load`] to complain about.
+    pub(crate) async fn prefetch(
+        &mut self,
+        suite: &Suite<'_>,
+        release: &Release,
+        paths: &BTreeSet<IndexPath>,
+    ) -> Result<(), Error> {
+        let listed = |path: &IndexPath| {
+            let file = |format: &Format| release.files.get(&path.with_extension(format.extension()));
+            Some((path.clone(), *QUICKEST.iter().find_map(file)?))
+        };
+        let wanted: Vec<_> = paths.iter().filter_map(listed).collect();
+        let reads = wanted.into_iter().map(|(path, sha256)| async move {
+            let key = layout::in_suite(&suite.name, &path.by_hash(&sha256));
+            match suite.repository.storage.get_bytes(&key, INDEX_LIMIT).await {
+                Ok((_, bytes)) => Ok(Some((sha256, bytes))),
+                Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+                Err(error) => Err(Error::from(error)),
+            }
+        });
+        let files: Vec<_> = stream::iter(reads)
+            .buffer_unordered(CONCURRENT_READS)
+            .try_collect()
+            .await?;
+        self.files = files.into_iter().flatten().collect();
+        Ok(())
+    }
+
+    /// The plain indexes at those of `paths` that the commit has. What is cached and not among them is dropped.
+    ///
+    /// # Errors
+    /// Those of the store; [`Error::Damaged`] for an index that is missing or has other content than the commit says.
+    pub(crate) async fn load(
+        &mut self,
+        suite: &Suite<'_>,
+        commit: &Commit,
+        paths: impl IntoIterator<Item = IndexPath>,
+    ) -> Result<PlainIndexes, Error> {
+        let Self { plain, files } = &*self;
+        let wanted = paths.into_iter().filter_map(|path| {
+            let index = commit.indexes.get(&path)?;
+            Some((path, index))
+        });
+        let reads = wanted.map(|(path, index)| async move {
+            let bytes = match plain.get(&index.sha256) {
+                Some(plain) => plain.clone(),
+                None => read(suite, &path, index, files).await?,
+            };
+            Ok::<_, Error>((path, index.sha256, bytes))
+        });
+        // Collected first: a stream of closures over borrowed maps is not general enough for the compiler.
+        let loaded: Vec<_> = stream::iter(reads.collect::<Vec<_>>())
+            .buffered(CONCURRENT_READS)
+            .try_collect()
+            .await?;
+        self.files.clear();
+        self.plain = loaded
+            .iter()
+            .map(|(_, sha256, plain)| (*sha256, plain.clone()))
+            .collect();
+        let indexes = loaded.into_iter().map(|(path, _, plain)| (path, plain));
+        Ok(indexes.collect())
+    }
+}
+
+/// Reads an index in the format that is quickest to unpack.
+async fn read(
+    suite: &Suite<'_>,
+    path: &IndexPath,
+    index: &Index,
+    files: &BTreeMap<Sha256, Bytes>,
+) -> Result<Bytes, Error> {
+    let stored = |format: &Format| Some((*format, index.files.get(format.extension())?));
+    let Some((format, stored)) = QUICKEST.iter().find_map(stored) else {
+        let key = layout::in_suite(&suite.name, path.as_str());
+        return Err(suite.damaged(key, "is stored in no known format"));
+    };
+    let key = layout::in_suite(&suite.name, &path.by_hash(&stored.sha256));
+    if index.size > INDEX_LIMIT {
+        return Err(suite.damaged(key, "is said to be larger than any index"));
+    }
+    let bytes = match files.get(&stored.sha256) {
+        Some(bytes) => bytes.clone(),
+        None => suite.read_by_digest(&key).await?,
+    };
+    let (size, sha256, expected) = (index.size, index.sha256, stored.sha256);
+    let unpacked = tokio::task::spawn_blocking(move || {
+        if Sha256::of(&bytes) != expected {
+            return Err("has other content than its name says");
+        }
+        let plain = compression::decompress(format, &bytes, size)
+            .map_err(|_| "cannot be unpacked to what its commit says")?;
+        if Sha256::of(&plain) == sha256 {
+            Ok(plain)
+        } else {
+            Err("has other plain content than its commit says")
+        }
+    });
+    let unpacked = unpacked.await.unwrap_or(Err("could not be unpacked"));
+    match unpacked {
+        Ok(plain) => Ok(plain.into()),
+        Err(problem) => Err(suite.damaged(key, problem)),
+    }
+}
+
+impl Suite<'_> {
+    /// Reads an object that is named by its digest; the caller checks its content.
+    pub(crate) async fn read_by_digest(&self, key: &str) -> Result<Bytes, Error> {
+        match self.repository.storage.get_bytes(key, INDEX_LIMIT).await {
+            Ok((_, bytes)) => Ok(bytes),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                Err(self.damaged(key.to_owned(), "is missing"))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}

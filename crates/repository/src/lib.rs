@@ -1,0 +1,40 @@
+//! An APT repository in an S3 bucket, as a library: what the command line program is made of, and what another Rust program
+//! would use.
+//!
+//! A [`Repository`] is a bucket, or a folder of one. A [`Suite`] of it is read ([`Suite::head`], [`Suite::packages`],
+//! [`Suite::history`]) or changed: [`Suite::draft`] plans an intent on what the suite is now, without writing anything, and
+//! [`Draft::commit`] carries it out, atomically and together with any number of other publishers.
+//!
+//! Nothing here reads a command line or prints.
+
+mod clock;
+mod commit;
+mod draft;
+mod error;
+mod followers;
+mod founding;
+mod head;
+mod indexes;
+mod keys;
+mod observer;
+mod packages;
+mod prepare;
+mod repository;
+mod succession;
+mod suite;
+mod upload;
+mod url;
+mod warning;
+
+pub use commit::{Committed, Outcome, Published};
+pub use draft::{Allow, Draft};
+pub use error::{Error, Missing};
+pub use head::{Head, HeadSignatures};
+pub use keys::{Keys, accepted_key};
+pub use observer::{Observer, Silent};
+pub use packages::{Listed, PackageList, Selection};
+pub use repository::{Repository, Writes};
+pub use suite::Suite;
+pub use upload::PackageFile;
+pub use url::{InvalidUrl, RepositoryUrl};
+pub use warning::{Warning, key_expiry};

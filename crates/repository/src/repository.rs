@@ -1,0 +1,107 @@
+//! A repository: a bucket, or a folder of one, and the suites in it.
+
+use std::sync::Arc;
+
+use deb_index::{name::SuiteName, suite::layout};
+use futures::TryStreamExt as _;
+use jiff::Timestamp;
+use s3_storage::{Listed, PutMode, Storage};
+
+use crate::{Error, Keys, RepositoryUrl, Suite, clock::Clock};
+
+/// An open repository.
+#[derive(Debug, Clone)]
+pub struct Repository {
+    pub(crate) storage: Arc<dyn Storage>,
+    pub(crate) url: RepositoryUrl,
+    pub(crate) writes: Writes,
+    pub(crate) clock: Clock,
+}
+
+/// What keeps two publishers from undoing each other's work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Writes {
+    /// The store refuses a write whose precondition does not hold.
+    #[default]
+    Conditional,
+    /// The caller promises that no other publisher runs. For stores without conditional writes.
+    SingleWriter,
+}
+
+impl Writes {
+    /// The mode of a write that replaces what was read under this tag, or creates what was missing.
+    pub(crate) fn mode(self, conditional: PutMode) -> PutMode {
+        match self {
+            Self::Conditional => conditional,
+            Self::SingleWriter => PutMode::Overwrite,
+        }
+    }
+}
+
+impl Repository {
+    /// A repository whose root is that of `storage`. `url` is how it is named in messages.
+    #[must_use]
+    pub fn new(storage: Arc<dyn Storage>, url: RepositoryUrl, writes: Writes) -> Self {
+        Self {
+            storage,
+            url,
+            writes,
+            clock: Clock::default(),
+        }
+    }
+
+    /// The same repository, judged by another clock than this machine's.
+    #[must_use]
+    pub fn with_clock(mut self, now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        self.clock = Clock(Arc::new(now));
+        self
+    }
+
+    #[must_use]
+    pub fn url(&self) -> &RepositoryUrl {
+        &self.url
+    }
+
+    /// A suite, which need not exist.
+    #[must_use]
+    pub fn suite(&self, name: SuiteName, keys: Keys) -> Suite<'_> {
+        Suite {
+            repository: self,
+            name,
+            keys,
+        }
+    }
+
+    /// Names of all suites, in order: the folders below `dists/` that hold a head. A name may have several segments
+    /// (`bookworm/updates`).
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub async fn suites(&self) -> Result<Vec<SuiteName>, Error> {
+        let mut found = Vec::new();
+        let mut folders = vec![layout::SUITES.to_owned()];
+        while let Some(folder) = folders.pop() {
+            let mut is_suite = false;
+            let mut entries = self.storage.list(&folder, Some("/"));
+            while let Some(entry) = entries.try_next().await? {
+                match entry {
+                    Listed::Object(object) => {
+                        let name = object.key.strip_prefix(&folder);
+                        is_suite |= matches!(name, Some("InRelease" | "Release"));
+                    }
+                    // What is inside the folder of an index, or of a history, is no suite.
+                    Listed::Folder(inner)
+                        if inner.contains("/binary-") || inner.ends_with("/commits/") => {}
+                    Listed::Folder(inner) => folders.push(inner),
+                }
+            }
+            let name = folder.strip_prefix(layout::SUITES);
+            let name = name.and_then(|name| name.strip_suffix('/'));
+            if let (true, Some(Ok(name))) = (is_suite, name.map(str::parse)) {
+                found.push(name);
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+}

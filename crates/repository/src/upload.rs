@@ -1,0 +1,191 @@
+//! Package files into the pool. A pool object is never overwritten.
+//!
+//! A package goes to the key that is its own. Where other bytes are at that key (another suite's build of the same version, or
+//! what a killed publish left), it goes to a key with its digest in the name. An object that is there already is compared by the
+//! store's checksum or by reading it, never trusted by what its writer noted.
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+};
+
+use deb_index::{
+    digest::{Hasher, Sha256},
+    stanza::{PackageId, Stanza},
+    suite::layout,
+};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use jiff::Timestamp;
+use s3_storage::{
+    ErrorKind, GetOptions, GetReply, ObjectMeta, Payload, Progress, PutMode, PutOptions, Storage,
+};
+
+use crate::{Error, Observer, Repository, Writes};
+
+/// Packages that are uploaded at once.
+const CONCURRENT: usize = 32;
+/// Bytes from which a file is looked for before it is sent: below, sending it costs less than asking.
+const LARGE: u64 = 1 << 20;
+/// Tries to create one object, between which others delete or create it.
+const TRIES: usize = 5;
+
+/// A package and the file that it is in.
+#[derive(Debug, Clone)]
+pub struct PackageFile {
+    pub path: PathBuf,
+    pub stanza: Stanza,
+}
+
+/// What came of some uploads.
+#[derive(Debug, Default)]
+pub(crate) struct Uploaded {
+    /// Keys of the packages that are not at the key that is their own.
+    pub(crate) moved: HashMap<PackageId, String>,
+    /// The store's clock, if anything was sent.
+    pub(crate) store_time: Option<Timestamp>,
+}
+
+/// Makes sure that each package is in the pool.
+pub(crate) async fn upload_all(
+    repository: &Repository,
+    files: &[PackageFile],
+    observer: &dyn Observer,
+) -> Result<Uploaded, Error> {
+    let uploads = stream::iter(files).map(|file| async move {
+        let place = upload(repository, file, observer).await?;
+        Ok::<_, Error>((file, place))
+    });
+    uploads
+        .buffer_unordered(CONCURRENT)
+        .try_fold(Uploaded::default(), |mut all, (file, place)| async move {
+            if place.key != file.stanza.key {
+                all.moved.insert(file.stanza.id.clone(), place.key);
+            }
+            all.store_time = all.store_time.max(place.store_time);
+            Ok(all)
+        })
+        .await
+}
+
+struct Place {
+    key: String,
+    store_time: Option<Timestamp>,
+}
+
+async fn upload(
+    repository: &Repository,
+    file: &PackageFile,
+    observer: &dyn Observer,
+) -> Result<Place, Error> {
+    let stanza = &file.stanza;
+    let own = stanza.key.clone();
+    let other = layout::key_with_digest(&own, &stanza.sha256);
+    for key in [own, other.clone()] {
+        let object = NewObject {
+            key: &key,
+            path: &file.path,
+            size: stanza.size,
+            sha256: stanza.sha256,
+        };
+        if let Some(store_time) = object.create(repository, observer.upload(stanza)).await? {
+            return Ok(Place {
+                key,
+                store_time: store_time.0,
+            });
+        }
+    }
+    Err(s3_storage::Error::new(
+        ErrorKind::ChecksumMismatch,
+        "PutObject",
+        other,
+        "the key has the digest of the package, but other content",
+    )
+    .into())
+}
+
+/// An object to be created.
+struct NewObject<'a> {
+    key: &'a str,
+    path: &'a Path,
+    size: u64,
+    sha256: Sha256,
+}
+
+/// The object is there. Holds the store's clock if it was sent just now.
+struct There(Option<Timestamp>);
+
+impl NewObject<'_> {
+    /// Creates the object; none if there is other content at its key.
+    async fn create(
+        &self,
+        repository: &Repository,
+        progress: Option<Progress>,
+    ) -> Result<Option<There>, Error> {
+        let storage = repository.storage.as_ref();
+        let mut options = PutOptions::new(repository.writes.mode(PutMode::Create));
+        options.sha256 = Some(self.sha256.0);
+        options.content_type = Some("application/vnd.debian.binary-package");
+        options.cache_control = Some("public, max-age=31536000, immutable");
+        options.progress = progress;
+        // The condition of an upload in parts is checked when it is complete, and a single writer's has none.
+        let mut look = self.size >= LARGE || repository.writes == Writes::SingleWriter;
+        let mut failure = None;
+        for _ in 0..TRIES {
+            if look {
+                match storage.head(self.key).await {
+                    Ok(there) => return self.compare(storage, &there).await,
+                    Err(error) if error.kind() == ErrorKind::NotFound => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            let payload = Payload::File {
+                path: self.path.to_owned(),
+                size: self.size,
+            };
+            match storage.put(self.key, payload, options.clone()).await {
+                Ok(reply) => return Ok(Some(There(reply.date))),
+                // Another publisher was first, or the reply to this request was lost: look at what is there.
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        ErrorKind::PreconditionFailed | ErrorKind::Conflict
+                    ) || error.is_ambiguous() =>
+                {
+                    failure = Some(error);
+                    look = true;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        match failure {
+            Some(error) => Err(error.into()),
+            None => Ok(None),
+        }
+    }
+
+    async fn compare(
+        &self,
+        storage: &dyn Storage,
+        there: &ObjectMeta,
+    ) -> Result<Option<There>, Error> {
+        if there.size != self.size {
+            return Ok(None);
+        }
+        let sha256 = match there.sha256 {
+            Some(sha256) => Sha256(sha256),
+            None => digest(storage, self.key).await?,
+        };
+        Ok((sha256 == self.sha256).then_some(There(there.date)))
+    }
+}
+
+/// The digest of an object whose checksum the store has not kept, as of one that was sent in parts.
+async fn digest(storage: &dyn Storage, key: &str) -> Result<Sha256, Error> {
+    let mut hasher = Hasher::new(&[]);
+    if let GetReply::Found(mut object) = storage.get(key, GetOptions::default()).await? {
+        while let Some(piece) = object.body.next().await {
+            hasher.update(&piece?);
+        }
+    }
+    Ok(hasher.finish().sha256())
+}

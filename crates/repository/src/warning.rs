@@ -1,0 +1,39 @@
+//! What does not stop an operation, but will hurt later.
+
+use deb_index::fingerprint::Fingerprint;
+use jiff::{SignedDuration, Timestamp};
+use repo_signing::{Certificate, KeyProblem, SignatureTime};
+
+/// How long before a key expires it is warned of.
+const NOTICE: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+/// Something to be told about.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Warning {
+    #[error("the signing key {key} expires at {at}; devices refuse the suite from then on")]
+    KeyExpires { key: Fingerprint, at: Timestamp },
+    #[error("the signing key {key} expired at {at}; devices refuse the suite")]
+    KeyExpired { key: Fingerprint, at: Timestamp },
+    /// apt refuses a `Release` from the future.
+    #[error("suite {suite} is dated {date}, which is in the future: devices refuse it until then")]
+    FutureDate { suite: String, date: Timestamp },
+}
+
+/// Whether the key of a certificate expires soon, or has expired.
+#[must_use]
+pub fn key_expiry(certificate: &Certificate, key: Fingerprint, now: Timestamp) -> Option<Warning> {
+    let time = SignatureTime::try_from(now.as_second()).ok()?;
+    let timestamp = |time: SignatureTime| Timestamp::from_second(time.seconds().into()).ok();
+    match certificate.check(key, time) {
+        Ok(state) => {
+            let at = timestamp(state.expires?)?;
+            (at.duration_since(now) < NOTICE).then_some(Warning::KeyExpires { key, at })
+        }
+        Err(KeyProblem::Expired { at, .. }) => Some(Warning::KeyExpired {
+            key,
+            at: timestamp(at)?,
+        }),
+        Err(_) => None,
+    }
+}
