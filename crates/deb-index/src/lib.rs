@@ -8,6 +8,7 @@ pub mod commit;
 pub mod compression;
 pub mod deb;
 pub mod digest;
+pub mod fingerprint;
 pub mod indexes;
 pub mod name;
 pub mod packages;
