@@ -24,6 +24,12 @@ impl Fingerprint {
     pub const fn from_bytes(bytes: [u8; 20]) -> Self {
         Self(bytes)
     }
+
+    /// Its bytes.
+    #[must_use]
+    pub const fn to_bytes(self) -> [u8; 20] {
+        self.0
+    }
 }
 
 impl FromStr for Fingerprint {

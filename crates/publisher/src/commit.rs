@@ -20,7 +20,9 @@ use deb_index::{
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
-use repo_signing::{Keyring, SignatureTime, SignedRelease, Signer};
+use repo_signing::{
+    Keyring, SignWith, SignatureTime, SignedRelease, Signer, choose_key, keys_at, sign_release,
+};
 use s3_storage::{ETag, ErrorKind, Payload, PutMode, PutOptions, PutReply, Storage};
 
 use crate::{
@@ -438,7 +440,9 @@ pub async fn render(
         Signing::Key { signer, .. } => {
             let time =
                 SignatureTime::try_from(commit.time.as_second()).map_err(|_| Error::NoStoreTime)?;
-            Some(signer.sign(&release, time).await?)
+            let signer = signer.as_ref();
+            let key = choose_key(&keys_at(signer, time), &[], &[], true)?.key;
+            Some(sign_release(&release, time, &[SignWith { signer, key }]).await?)
         }
     };
     Ok(Rendered { release, signed })

@@ -4,7 +4,9 @@ use deb_index::{
     commit::CommitError, deb::DebError, digest::Sha256, name::SuiteName, plan::PlanError,
     release::ReleaseError,
 };
-use repo_signing::{CertificateError, GenerateError, KeyFileError, SignError, VerifyError};
+use repo_signing::{
+    CertificateError, ChooseError, GenerateError, KeyFileError, SignError, VerifyError,
+};
 use s3_storage::ErrorKind;
 
 /// A failed command.
@@ -119,6 +121,9 @@ pub enum Error {
         /// How.
         reason: String,
     },
+    /// No key of the signer can sign.
+    #[error(transparent)]
+    Choose(#[from] ChooseError),
     /// Signing failed.
     #[error(transparent)]
     Sign(#[from] SignError),

@@ -127,7 +127,7 @@ fn followers(leader: &Leader<'_>) -> Vec<Follower> {
         followers.push(Follower {
             key: key("Release.gpg"),
             follows,
-            content: Content::Here(Bytes::copy_from_slice(&signed.detached)),
+            content: Content::Here(signed.detached.clone()),
         });
     }
     followers

@@ -76,16 +76,17 @@ pub async fn read_head(
         suite: suite.clone(),
         source,
     };
-    let (object, release, signer) = match find(storage, &head_key(suite, true)).await? {
+    let (object, release, signers) = match find(storage, &head_key(suite, true)).await? {
         Some((object, bytes)) => match trust {
             Trust::Keyring(keyring) => {
                 let verified = keyring.verify_inrelease(&bytes).map_err(untrusted)?;
-                (object, verified.release, Some(Some(verified.signer)))
+                let signers = verified.signatures.iter().map(|good| good.certificate);
+                (object, verified.release, Some(signers.collect()))
             }
             Trust::Unchecked => (
                 object,
                 repo_signing::unverified_text(&bytes).map_err(untrusted)?,
-                Some(None),
+                Some(Vec::new()),
             ),
         },
         None => match find(storage, &head_key(suite, false)).await? {
@@ -99,11 +100,11 @@ pub async fn read_head(
             source,
         })?;
     let commit = read_commit(storage, suite, &id).await?;
-    check_signer(suite, &commit, signer.as_ref())?;
+    check_signers(suite, &commit, signers.as_deref())?;
     let (etag, store_time) = (object.etag, object.date);
     Ok(Some(Head {
         etag,
-        is_signed: signer.is_some(),
+        is_signed: signers.is_some(),
         release,
         date,
         id,
@@ -112,22 +113,25 @@ pub async fn read_head(
     }))
 }
 
-/// A head must be signed as its commit says. `signer`: none for an unsigned head, `Some(None)` for one that was not verified.
-fn check_signer(
+/// A head must be signed as its commit says. `signers`: none for an unsigned head, empty for one that was not verified.
+fn check_signers(
     suite: &SuiteName,
     commit: &Commit,
-    signer: Option<&Option<Fingerprint>>,
+    signers: Option<&[Fingerprint]>,
 ) -> Result<(), Error> {
     let accepted = &commit.settings.signing_keys;
-    match signer {
+    let is_accepted = |signer: &Fingerprint| accepted.contains(&signer.to_string());
+    match signers {
         None if !accepted.is_empty() => Err(Error::SignatureMissing {
             suite: suite.clone(),
         }),
-        Some(Some(signer)) if !accepted.contains(&signer.to_string()) => Err(Error::NotAccepted {
-            suite: suite.clone(),
-            key: signer.to_string(),
-            accepted: accepted.clone(),
-        }),
+        Some(signers @ [signer, ..]) if !signers.iter().any(is_accepted) => {
+            Err(Error::NotAccepted {
+                suite: suite.clone(),
+                key: signer.to_string(),
+                accepted: accepted.clone(),
+            })
+        }
         _ => Ok(()),
     }
 }

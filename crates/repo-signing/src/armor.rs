@@ -1,33 +1,34 @@
 //! ASCII armor around OpenPGP packets
 //! ([RFC 9580, section 6](https://www.rfc-editor.org/rfc/rfc9580.html#name-forming-ascii-armor)).
 //!
-//! Key files come armored or binary, one block or several behind one another, with text around the
-//! blocks: [`packets`] takes them all. A signature's armor is framed by its caller first.
+//! A file may be armored or binary, have one block or several, and text around the blocks: [`packets`]
+//! accepts them all. Forms that are not armor any more, because something took the newlines away, are
+//! for [`one_line`](crate::one_line).
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use pgp::{
-    composed::{ArmorOptions, DetachedSignature},
-    packet::Signature,
-};
+use pgp::{armor::BlockType, composed::DetachedSignature};
 use zeroize::Zeroizing;
 
-/// What a file of keys holds.
-pub(crate) struct Packets {
-    /// The packets, one block behind the other. They may be secret: wiped when dropped.
-    pub(crate) bytes: Zeroizing<Vec<u8>>,
-}
+use crate::Signature;
 
-/// Why there are no packets.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum ArmorError {
+/// Why a file has no packets. Carries nothing of the file, which may be a secret key. Continues a
+/// sentence about the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ArmorError {
+    /// There is nothing in it.
     #[error("it is empty")]
     Empty,
+    /// It is a key in another format, by the format's name.
     #[error("it is {0}, not an OpenPGP key")]
     OtherFormat(&'static str),
+    /// It is nothing that is known.
     #[error("it is neither ASCII armor (-----BEGIN PGP …) nor binary OpenPGP data")]
     NotOpenPgp,
-    #[error("its armor has no end line (“{0}”): it was cut short")]
-    Unfinished(String),
+    /// A block of armor begins and does not end.
+    #[error("its armor has no end line (-----END PGP …-----), so it was cut short")]
+    Unfinished,
+    /// The armor has something in it that does not belong there.
     #[error("its armor is damaged")]
     Damaged,
 }
@@ -42,8 +43,8 @@ const OTHER_FORMATS: [(&str, &str); 6] = [
     ("ssh-", "an SSH public key"),
 ];
 
-/// The packets of a file of keys, armored or binary.
-pub(crate) fn packets(file: &[u8]) -> Result<Packets, ArmorError> {
+/// The packets of a file, armored or binary, one block after the other.
+pub(crate) fn packets(file: &[u8]) -> Result<Zeroizing<Vec<u8>>, ArmorError> {
     let Some(&first) = file.first() else {
         return Err(ArmorError::Empty);
     };
@@ -55,13 +56,12 @@ pub(crate) fn packets(file: &[u8]) -> Result<Packets, ArmorError> {
     }
     // Every packet begins with a byte whose highest bit is set; no armor does.
     if first & 0x80 != 0 && !file.starts_with(b"\xef\xbb\xbf") {
-        return Ok(Packets {
-            bytes: Zeroizing::new(file.to_vec()),
-        });
+        return Ok(Zeroizing::new(file.to_vec()));
     }
-    let mut bytes = Zeroizing::new(Vec::new());
+    // Reserved in full, so that a growing vector leaves no copies of a secret behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(file.len()));
     let mut offset = 0;
-    let mut block: Option<(usize, Vec<u8>)> = None;
+    let mut block: Option<(usize, Zeroizing<Vec<u8>>)> = None;
     let mut found = false;
     for line in file.split_inclusive(|&byte| byte == b'\n') {
         let start = offset;
@@ -70,12 +70,10 @@ pub(crate) fn packets(file: &[u8]) -> Result<Packets, ArmorError> {
         match &block {
             None => {
                 if let Some(label) = text.strip_prefix(b"-----BEGIN PGP ") {
-                    let mut end = b"-----END PGP ".to_vec();
-                    end.extend_from_slice(label);
-                    block = Some((start, end));
+                    block = Some((start, Zeroizing::new([b"-----END PGP ", label].concat())));
                 }
             }
-            Some((begin, end)) if text == end => {
+            Some((begin, end)) if text == end.as_slice() => {
                 bytes.extend_from_slice(&decode(&file[*begin..offset])?);
                 block = None;
                 found = true;
@@ -83,13 +81,11 @@ pub(crate) fn packets(file: &[u8]) -> Result<Packets, ArmorError> {
             Some(_) => {}
         }
     }
-    if let Some((_, end)) = block {
-        return Err(ArmorError::Unfinished(
-            String::from_utf8_lossy(&end).into_owned(),
-        ));
+    if block.is_some() {
+        return Err(ArmorError::Unfinished);
     }
     if found {
-        return Ok(Packets { bytes });
+        return Ok(bytes);
     }
     if file.trim_ascii().is_empty() {
         return Err(ArmorError::Empty);
@@ -104,8 +100,11 @@ pub(crate) fn packets(file: &[u8]) -> Result<Packets, ArmorError> {
 }
 
 /// The bytes inside one armored block, which begins and ends with its `-----` lines. The armor's
-/// checksum is left aside, as RFC 9580 (section 6.1) asks: what is inside has better ones.
-pub(crate) fn decode(block: &[u8]) -> Result<Zeroizing<Vec<u8>>, ArmorError> {
+/// checksum is ignored, as RFC 9580 (section 6.1) asks: what is inside has better ones.
+///
+/// Not rPGP's `Dearmor`: it reads on after a damaged line, takes text after the padding for data, and
+/// leaves unwiped copies of a secret in its buffers.
+fn decode(block: &[u8]) -> Result<Zeroizing<Vec<u8>>, ArmorError> {
     // Reserved in full, so that a growing vector leaves no copies of a secret behind.
     let mut text = Zeroizing::new(Vec::with_capacity(block.len()));
     let mut bytes = Zeroizing::new(Vec::with_capacity(block.len()));
@@ -127,9 +126,22 @@ pub(crate) fn decode(block: &[u8]) -> Result<Zeroizing<Vec<u8>>, ArmorError> {
     Ok(bytes)
 }
 
-/// A signature in armor, with a final newline.
-pub(crate) fn encode_signature(signature: Signature) -> Result<Vec<u8>, pgp::errors::Error> {
-    DetachedSignature::new(signature).to_armored_bytes(ArmorOptions::default())
+/// Signatures in one armored block, with a final newline.
+pub(crate) fn encode_signatures(signatures: &[Signature]) -> Result<Vec<u8>, pgp::errors::Error> {
+    let packets: Vec<_> = signatures
+        .iter()
+        .map(|signature| DetachedSignature::new(signature.packet().clone()))
+        .collect();
+    let mut armored = Vec::new();
+    let checksum = true;
+    pgp::armor::write(
+        &packets.as_slice(),
+        BlockType::Signature,
+        &mut armored,
+        None,
+        checksum,
+    )?;
+    Ok(armored)
 }
 
 #[cfg(test)]
@@ -148,17 +160,14 @@ mod tests {
             block.replace('\n', "\r\n")
         );
         assert_eq!(
-            packets(file.as_bytes()).unwrap().bytes.as_slice(),
+            packets(file.as_bytes()).unwrap().as_slice(),
             [0, 1, 2, 3, 0, 1, 2, 3]
         );
     }
 
     #[test]
     fn binary_data_is_taken_as_it_is() {
-        assert_eq!(
-            packets(b"\x99\x01x").unwrap().bytes.as_slice(),
-            b"\x99\x01x"
-        );
+        assert_eq!(packets(b"\x99\x01x").unwrap().as_slice(), b"\x99\x01x");
     }
 
     #[test]
@@ -175,10 +184,7 @@ mod tests {
             ArmorError::OtherFormat("an OpenSSH key")
         );
         let cut = problem(b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nAAEC\n");
-        assert_eq!(
-            cut,
-            ArmorError::Unfinished("-----END PGP PUBLIC KEY BLOCK-----".into())
-        );
+        assert_eq!(cut, ArmorError::Unfinished);
         for inside in [
             "AAE\n",
             "\nAAE",

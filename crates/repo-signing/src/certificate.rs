@@ -5,15 +5,15 @@ use std::fmt;
 use pgp::{
     composed::{ArmorOptions, PublicOrSecret, SignedPublicKey},
     ser::Serialize as _,
-    types::KeyDetails as _,
 };
 use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::{
-    Fingerprint,
-    armor::{self, ArmorError},
-    validity::{KeyProblem, check_version},
+    ArmorError, Fingerprint, KeyProblem, KeyState, SignatureTime, armor,
+    fingerprint::{self, list},
+    one_line, packets,
+    validity::{Purpose, Query},
 };
 
 /// The public half of a key: primary key, subkeys, user IDs, and the signatures that hold them
@@ -33,22 +33,22 @@ pub struct Keyring {
     pub certificates: Vec<Certificate>,
 }
 
-/// Why a file gave no certificate. Reads on after the file's name.
+/// Why a file gave no certificate. Continues a sentence about the file.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum CertificateError {
-    /// The file is something else, or its armor is damaged. The text says what.
+    /// The file is something else, or its armor is damaged.
     #[error("no public key could be read: {0}")]
-    Format(String),
-    /// The packets inside do not form keys. The text is the parser's.
-    #[error("no public key could be read: the OpenPGP data is damaged ({0})")]
-    Packets(String),
+    Format(ArmorError),
+    /// The packets inside do not form keys.
+    #[error("no public key could be read: the OpenPGP data is damaged")]
+    Packets,
     /// It holds a secret key, which must not be handed out.
     #[error("it holds the secret key {0}; only the public one belongs here")]
     Secret(Fingerprint),
-    /// The key is of a version that clients cannot read.
+    /// Clients do not support the key.
     #[error("the key cannot be used: {0}")]
-    Version(#[source] KeyProblem),
+    Key(KeyProblem),
     /// One key was asked for.
     #[error("it holds {} keys ({}) where one is needed", .0.len(), list(.0))]
     Several(Vec<Fingerprint>),
@@ -60,30 +60,21 @@ impl Certificate {
     /// # Errors
     /// If there is not exactly one public key of version 4.
     pub fn from_bytes(file: &[u8]) -> Result<Self, CertificateError> {
-        let mut certificates = Keyring::from_bytes(file)?.certificates;
-        match certificates.pop() {
-            Some(certificate) if certificates.is_empty() => Ok(certificate),
-            Some(last) => {
-                certificates.push(last);
-                Err(CertificateError::Several(
-                    certificates.iter().map(Self::fingerprint).collect(),
-                ))
-            }
-            None => Err(CertificateError::Format("it is empty".into())),
+        let certificates = Keyring::from_bytes(file)?.certificates;
+        match <[Self; 1]>::try_from(certificates) {
+            Ok([certificate]) => Ok(certificate),
+            Err(several) => Err(CertificateError::Several(
+                several.iter().map(Self::fingerprint).collect(),
+            )),
         }
     }
 
-    pub(crate) fn from_key(key: SignedPublicKey) -> Result<Self, CertificateError> {
-        check_version(key.version()).map_err(CertificateError::Version)?;
-        let fingerprint = Fingerprint::of(&key.fingerprint()).ok_or_else(|| {
-            CertificateError::Packets("the fingerprint is not of version 4".into())
-        })?;
-        let damaged = |error: pgp::errors::Error| CertificateError::Packets(error.to_string());
-        let armored = key
-            .to_armored_string(ArmorOptions::default())
-            .map_err(damaged)?;
-        let binary = key.to_bytes().map_err(damaged)?;
-        Ok(Self {
+    /// `None` if the key is not of version 4 or cannot be written.
+    pub(crate) fn from_key(key: SignedPublicKey) -> Option<Self> {
+        let fingerprint = fingerprint::of_key(&key.primary_key)?;
+        let armored = key.to_armored_string(ArmorOptions::default()).ok()?;
+        let binary = key.to_bytes().ok()?;
+        Some(Self {
             key,
             fingerprint,
             armored,
@@ -116,6 +107,26 @@ impl Certificate {
         &self.binary
     }
 
+    /// Whether a key of the certificate (the primary key or a subkey) may sign at a time, and until
+    /// when.
+    ///
+    /// # Errors
+    /// If it may not, or if clients would not accept its signatures.
+    pub fn check(&self, key: Fingerprint, time: SignatureTime) -> Result<KeyState, KeyProblem> {
+        let purpose = Purpose::Sign;
+        self.component(key)?.check(Query { time, purpose })
+    }
+
+    /// The keys whose signatures someone with this certificate can verify: those that are meant for
+    /// signing, expired and revoked ones included. For the settings of a suite, as the keys that devices
+    /// know.
+    pub fn signing_keys(&self) -> Vec<Fingerprint> {
+        self.components()
+            .filter(|component| component.is_for_signing())
+            .map(|component| component.fingerprint())
+            .collect()
+    }
+
     pub(crate) fn key(&self) -> &SignedPublicKey {
         &self.key
     }
@@ -137,29 +148,22 @@ impl Keyring {
     /// If there is none, or one that is secret, damaged or not of version 4.
     pub fn from_bytes(file: &[u8]) -> Result<Self, CertificateError> {
         let keys = read_keys(file).map_err(|error| match error {
-            ReadError::Armor(error) => CertificateError::Format(error.to_string()),
-            ReadError::Packets(text) => CertificateError::Packets(text),
+            ReadError::Armor(error) => CertificateError::Format(error),
+            ReadError::Packets => CertificateError::Packets,
+            ReadError::Key(problem) => CertificateError::Key(problem),
         })?;
         let certificate = |key| match key {
-            PublicOrSecret::Public(key) => Certificate::from_key(key),
-            PublicOrSecret::Secret(key) => Err(match Fingerprint::of(&key.fingerprint()) {
-                Some(fingerprint) => CertificateError::Secret(fingerprint),
-                None => CertificateError::Format("it holds a secret key".into()),
-            }),
+            PublicOrSecret::Public(key) => {
+                Certificate::from_key(key).ok_or(CertificateError::Packets)
+            }
+            PublicOrSecret::Secret(key) => Err(fingerprint::of_key(&key.primary_key)
+                .map_or(CertificateError::Packets, CertificateError::Secret)),
         };
-        Ok(Self {
-            certificates: keys
-                .into_iter()
-                .map(certificate)
-                .collect::<Result<_, _>>()?,
-        })
-    }
-
-    /// The certificate whose primary key has this fingerprint.
-    pub fn get(&self, fingerprint: Fingerprint) -> Option<&Certificate> {
-        self.certificates
-            .iter()
-            .find(|certificate| certificate.fingerprint == fingerprint)
+        let certificates = keys
+            .into_iter()
+            .map(certificate)
+            .collect::<Result<_, _>>()?;
+        Ok(Self { certificates })
     }
 }
 
@@ -182,21 +186,28 @@ impl FromIterator<Certificate> for Keyring {
 /// Why a file has no keys.
 pub(crate) enum ReadError {
     Armor(ArmorError),
-    Packets(String),
+    Packets,
+    Key(KeyProblem),
 }
 
-/// The keys of a file, at least one, public or secret.
+/// The keys of a file, at least one, public or secret, all of version 4.
 pub(crate) fn read_keys(file: &[u8]) -> Result<Vec<PublicOrSecret>, ReadError> {
-    let mut packets = armor::packets(file).map_err(ReadError::Armor)?.bytes;
-    plain_stubs(&mut packets);
-    let damaged = |error: pgp::errors::Error| ReadError::Packets(error.to_string());
-    let keys: Vec<_> = PublicOrSecret::from_bytes_many(packets.as_slice())
-        .and_then(Iterator::collect)
-        .map_err(damaged)?;
-    if keys.is_empty() {
-        return Err(ReadError::Packets("there is no key in it".into()));
+    let mut packets = armor::packets(file)
+        .or_else(|error| match one_line::restore(file) {
+            Some(restored) => armor::packets(&restored),
+            None => Err(error),
+        })
+        .map_err(ReadError::Armor)?;
+    if let Some(problem) = packets::foreign_version(&packets) {
+        return Err(ReadError::Key(problem));
     }
-    Ok(keys)
+    plain_stubs(&mut packets);
+    // The parser's error is not kept: it may quote what it read.
+    PublicOrSecret::from_bytes_many(packets.as_slice())
+        .and_then(Iterator::collect)
+        .ok()
+        .filter(|keys: &Vec<_>| !keys.is_empty())
+        .ok_or_else(|| packets::unsupported(&packets).map_or(ReadError::Packets, ReadError::Key))
 }
 
 /// Names no cipher in GnuPG's stubs of secret keys.
@@ -212,12 +223,4 @@ fn plain_stubs(packets: &mut Zeroizing<Vec<u8>>) {
             *cipher = 0;
         }
     }
-}
-
-fn list(fingerprints: &[Fingerprint]) -> String {
-    fingerprints
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(", ")
 }

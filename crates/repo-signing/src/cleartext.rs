@@ -18,11 +18,13 @@
 //! at its end from one without: [`check`] refuses to sign such a line, and [`parse`] gives the text
 //! without what the signature does not cover.
 //!
-//! [`parse`] is stricter than the specification. Nothing may stand before or behind the framework, no
-//! header but `Hash` may stand in it, and a line with CR is an error: all of these are ways to show
-//! one reader another text than the next.
+//! [`parse`] is stricter than the specification. Nothing may precede or follow the framework, `Hash`
+//! is the only header, and a line with CR is an error: all of these are ways to show one reader another
+//! text than the next.
 
 use thiserror::Error;
+
+use crate::Signature;
 
 const BEGIN_MESSAGE: &[u8] = b"-----BEGIN PGP SIGNED MESSAGE-----";
 const BEGIN_SIGNATURE: &[u8] = b"-----BEGIN PGP SIGNATURE-----";
@@ -108,12 +110,23 @@ pub(crate) fn canonical(text: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// The framework around `text` and its armored signature. `hash` is the digest's name.
-pub(crate) fn render(text: &[u8], hash: &str, armored_signature: &[u8]) -> Vec<u8> {
+/// The framework around `text` and its armored signatures.
+pub(crate) fn render(text: &[u8], signatures: &[Signature], armored: &[u8]) -> Vec<u8> {
+    let mut hashes = Vec::new();
+    for name in signatures.iter().filter_map(Signature::hash_name) {
+        if !hashes.contains(&name) {
+            hashes.push(name);
+        }
+    }
+    frame(text, &hashes.join(","), armored)
+}
+
+/// The framework with the digests' names, separated by commas, as `gpg` writes them.
+fn frame(text: &[u8], hashes: &str, armored_signature: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len() + armored_signature.len() + 128);
     bytes.extend_from_slice(BEGIN_MESSAGE);
     bytes.extend_from_slice(b"\nHash: ");
-    bytes.extend_from_slice(hash.as_bytes());
+    bytes.extend_from_slice(hashes.as_bytes());
     bytes.extend_from_slice(b"\n\n");
     for line in text.split_inclusive(|&byte| byte == b'\n') {
         if line.starts_with(b"-") {
@@ -136,10 +149,10 @@ pub(crate) struct Message<'a> {
     pub(crate) armored_signature: &'a [u8],
 }
 
-/// Why a file is no message in the framework.
+/// Why a file is not a message in the framework.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FrameProblem {
-    /// The framework's first line is nowhere.
+    /// The framework's first line is missing.
     NotClearsigned,
     /// There is something before the framework or behind it; the line, from 1.
     Outside(usize),
@@ -159,7 +172,7 @@ pub(crate) fn parse(file: &[u8]) -> Result<Message<'_>, FrameProblem> {
         return Err(match file.split(|&byte| byte == b'\n').position(begins) {
             Some(0) => FrameProblem::Line(
                 1,
-                "there is more than “-----BEGIN PGP SIGNED MESSAGE-----” in it",
+                "it has more than “-----BEGIN PGP SIGNED MESSAGE-----” on it",
             ),
             Some(_) => FrameProblem::Outside(1),
             None => FrameProblem::NotClearsigned,
@@ -172,14 +185,14 @@ pub(crate) fn parse(file: &[u8]) -> Result<Message<'_>, FrameProblem> {
         match lines.next() {
             Some(END_SIGNATURE) => break,
             Some(line) if line.starts_with(b"-----") => {
-                return Err(lines.problem("it does not belong into a signature"));
+                return Err(lines.problem("it does not belong in a signature"));
             }
             Some(line)
                 if !line
                     .iter()
                     .all(|byte| byte.is_ascii_graphic() || *byte == b' ') =>
             {
-                return Err(lines.problem("it does not belong into a signature"));
+                return Err(lines.problem("it does not belong in a signature"));
             }
             Some(_) => {}
             None => {
@@ -212,7 +225,7 @@ fn headers<'a>(lines: &mut Lines<'a>) -> Result<Vec<&'a str>, FrameProblem> {
                     .and_then(|names| std::str::from_utf8(names).ok());
                 let Some(names) = names else {
                     return Err(
-                        lines.problem("only “Hash: …” and an empty line may stand before the text")
+                        lines.problem("only “Hash: …” and an empty line may precede the text")
                     );
                 };
                 hashes.extend(names.split(',').map(str::trim));
@@ -291,7 +304,7 @@ mod tests {
     const SIGNATURE: &str = "-----BEGIN PGP SIGNATURE-----\n\nAAAA\n-----END PGP SIGNATURE-----\n";
 
     fn framed(text: &str) -> String {
-        String::from_utf8(render(text.as_bytes(), "SHA512", SIGNATURE.as_bytes())).unwrap()
+        String::from_utf8(frame(text.as_bytes(), "SHA512", SIGNATURE.as_bytes())).unwrap()
     }
 
     #[test]

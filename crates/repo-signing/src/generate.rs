@@ -17,7 +17,7 @@ use rand::rngs::OsRng;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::{Certificate, CertificateError, Passphrase, SignatureTime};
+use crate::{Certificate, Passphrase, SignatureTime};
 
 /// What kind of key is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -45,15 +45,12 @@ pub enum GenerateError {
     /// The user ID is empty or has a control character.
     #[error("“{}” cannot be a user ID: it needs some text and no control characters", .0.escape_debug())]
     UserId(String),
-    /// The passphrase is empty: a key would seem to be locked and not be.
+    /// The passphrase is empty: the key would only seem to be locked.
     #[error("the passphrase is empty")]
     EmptyPassphrase,
     /// The computation failed.
     #[error("the key could not be made")]
     Computation(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// What was made is not readable.
-    #[error("the key could not be made")]
-    Certificate(#[from] CertificateError),
 }
 
 impl From<pgp::errors::Error> for GenerateError {
@@ -112,9 +109,11 @@ pub fn generate(
         Vec::new(),
     );
     let key = SignedSecretKey::new(primary_key, details, Vec::new(), Vec::new());
+    let certificate = Certificate::from_key(key.to_public_key())
+        .ok_or_else(|| GenerateError::Computation("the key cannot be written".into()))?;
     Ok(GeneratedKey {
         secret: Zeroizing::new(key.to_armored_string(ArmorOptions::default())?),
-        certificate: Certificate::from_key(key.to_public_key())?,
+        certificate,
     })
 }
 

@@ -5,9 +5,7 @@
 //! --export-secret-subkeys`): then the machine that publishes holds a signing subkey only, and the key
 //! that says who the publisher is stays elsewhere.
 //!
-//! The newest signing subkey that is valid at the time of the signature signs; without one, the
-//! primary key, if its flags allow it. rPGP wipes secret parameters when they are dropped; only keys
-//! that can sign are unlocked at all.
+//! Only keys that can sign are unlocked. rPGP wipes secret parameters when they are dropped.
 //!
 //! rPGP reports the packets that it parses, secret ones included, to the `log` crate at level
 //! `debug`: a program that uses this module must not print those records.
@@ -18,68 +16,58 @@ use std::fmt;
 
 use async_trait::async_trait;
 use pgp::{
-    composed::{PublicOrSecret, SignedPublicSubKey, SignedSecretKey},
+    composed::{PublicOrSecret, SignedSecretKey},
     packet::{SecretKey, SecretSubkey},
-    types::{KeyDetails as _, Password, SecretParams, StringToKey},
+    types::{KeyDetails, Password, SecretParams, SigningKey, StringToKey},
 };
 use thiserror::Error;
 
 use crate::{
-    Certificate, CertificateError, Fingerprint, Passphrase, SignError, SignatureTime,
-    SignedRelease, Signer, algorithm,
-    armor::ArmorError,
+    ArmorError, Certificate, Fingerprint, KeyProblem, Passphrase, SignError, Signature, Signer,
+    ToSign, algorithm,
     certificate::{ReadError, read_keys},
-    signer::sign_with,
-    validity::{self, KeyProblem, Purpose, Query},
+    fingerprint::{self, list},
+    validity,
 };
 
 /// A secret key in memory, unlocked.
 pub struct KeyFile {
     certificate: Certificate,
+    /// Those of the keys below, in the order of [`Signer::keys`].
+    keys: Vec<Fingerprint>,
     primary: Option<SecretKey>,
-    /// Those whose secret is there, the newest first.
-    subkeys: Vec<(SignedPublicSubKey, SecretSubkey)>,
+    subkeys: Vec<SecretSubkey>,
 }
 
-/// Why a file is no usable secret key. Reads on after the file's name.
+/// Why a file is no usable secret key. Continues a sentence about the file.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum KeyFileError {
-    /// The file is something else, or its armor is damaged. The text says what.
+    /// The file is something else, or its armor is damaged.
     #[error("no secret key could be read: {0}")]
-    Format(String),
+    Format(ArmorError),
     /// The packets inside do not form a key.
-    #[error("no secret key could be read: the OpenPGP data is damaged or of an unknown version")]
+    #[error("no secret key could be read: the OpenPGP data is damaged")]
     Packets,
     /// It is the public half.
-    #[error(
-        "it holds the public key {0} only; signing needs the secret one (`gpg --export-secret-keys --armor {0}`)"
-    )]
+    #[error("it holds only the public key {0}, and signing needs the secret one")]
     Public(Fingerprint),
     /// There are several secret keys, and nothing says which is meant.
-    #[error(
-        "it holds {} secret keys ({}); export the one that shall sign into a file of its own \
-         (`gpg --export-secret-keys --armor FINGERPRINT`)",
-        .0.len(), list(.0)
-    )]
+    #[error("it holds {} secret keys ({}) where one is needed", .0.len(), list(.0))]
     Several(Vec<Fingerprint>),
-    /// The key is of a version that clients cannot read.
+    /// Clients do not support the key.
     #[error("the key cannot be used: {0}")]
-    Version(#[source] KeyProblem),
+    Key(KeyProblem),
     /// Neither the primary key nor a subkey that may sign has its secret in the file.
     #[error(
         "the key {0} has no secret part that may sign in the file: it was exported without it, or it is kept on a card"
     )]
     NoSecret(Fingerprint),
     /// The secret is locked, and no passphrase was given.
-    #[error(
-        "the key {0} is locked with a passphrase: give it with --sign-key-passphrase-file or in DEBUCKET_SIGN_KEY_PASSPHRASE"
-    )]
+    #[error("the key {0} is locked with a passphrase, and none was given")]
     PassphraseMissing(Fingerprint),
     /// The secret is locked with another passphrase.
-    #[error(
-        "the passphrase of the key {0} is wrong (it came from --sign-key-passphrase-file or DEBUCKET_SIGN_KEY_PASSPHRASE)"
-    )]
+    #[error("the passphrase of the key {0} is wrong")]
     PassphraseWrong(Fingerprint),
     /// The secret is locked in a way that cannot be opened.
     #[error(
@@ -94,113 +82,64 @@ impl KeyFile {
     /// The passphrase of a key that is not locked is not used.
     ///
     /// # Errors
-    /// If there is not exactly one secret key of version 4 that can sign and be unlocked. Whether it
-    /// may sign at a certain time is asked by [`Signer::sign`].
+    /// If there is not exactly one secret key of version 4 that is meant for signing and can be
+    /// unlocked. Whether it may sign at a certain time is for [`keys_at`](crate::keys_at) to say.
     pub fn from_bytes(file: &[u8], passphrase: Option<&Passphrase>) -> Result<Self, KeyFileError> {
         let keys = read_keys(file).map_err(|error| match error {
-            ReadError::Armor(ArmorError::OtherFormat(what)) => {
-                KeyFileError::Format(format!("it is {what}"))
-            }
-            ReadError::Armor(error) => KeyFileError::Format(error.to_string()),
-            ReadError::Packets(_) => KeyFileError::Packets,
+            ReadError::Armor(error) => KeyFileError::Format(error),
+            ReadError::Packets => KeyFileError::Packets,
+            ReadError::Key(problem) => KeyFileError::Key(problem),
         })?;
         Self::from_key(only_secret(keys)?, passphrase)
     }
 
-    pub(crate) fn from_key(
+    fn from_key(
         key: SignedSecretKey,
         passphrase: Option<&Passphrase>,
     ) -> Result<Self, KeyFileError> {
         let certificate =
-            Certificate::from_key(key.to_public_key()).map_err(|error| match error {
-                CertificateError::Version(problem) => KeyFileError::Version(problem),
-                _ => KeyFileError::Packets,
-            })?;
-        let details = &key.details;
-        let of_primary = details
-            .direct_signatures
-            .iter()
-            .chain(details.users.iter().flat_map(|user| &user.signatures));
+            Certificate::from_key(key.to_public_key()).ok_or(KeyFileError::Packets)?;
         let name = certificate.fingerprint();
+        let mut subkeys = Vec::new();
+        for subkey in key.secret_subkeys {
+            let mut secret = subkey.key;
+            if is_present(secret.secret_params())
+                && validity::is_meant_for_signing(&subkey.signatures)
+                && fingerprint::of_key(&secret).is_some()
+            {
+                if is_to_unlock(&secret, secret.secret_params()) {
+                    unlock(name, passphrase, |password| {
+                        secret.remove_password(password)
+                    })?;
+                }
+                subkeys.push(secret);
+            }
+        }
+        subkeys.sort_by_key(|subkey| std::cmp::Reverse(subkey.created_at()));
+
         let mut primary = None;
-        if is_present(key.primary_key.secret_params()) && validity::is_meant_for_signing(of_primary)
+        let mut secret = key.primary_key;
+        if is_present(secret.secret_params())
+            && validity::is_meant_for_signing(validity::signatures_of_primary(certificate.key()))
         {
-            let mut secret = key.primary_key.clone();
-            unlock(
-                secret.secret_params().is_encrypted(),
-                name,
-                passphrase,
-                |password| secret.remove_password(password),
-            )?;
+            if is_to_unlock(&secret, secret.secret_params()) {
+                unlock(name, passphrase, |password| {
+                    secret.remove_password(password)
+                })?;
+            }
             primary = Some(secret);
         }
-        let mut subkeys = Vec::new();
-        for subkey in &key.secret_subkeys {
-            if is_present(subkey.key.secret_params())
-                && validity::is_meant_for_signing(&subkey.signatures)
-            {
-                let mut secret = subkey.key.clone();
-                unlock(
-                    secret.secret_params().is_encrypted(),
-                    name,
-                    passphrase,
-                    |password| secret.remove_password(password),
-                )?;
-                subkeys.push((subkey.signed_public_key(), secret));
-            }
-        }
-        if primary.is_none() && subkeys.is_empty() {
+
+        let mut keys: Vec<_> = subkeys.iter().filter_map(fingerprint::of_key).collect();
+        keys.extend(primary.as_ref().and_then(fingerprint::of_key));
+        if keys.is_empty() {
             return Err(KeyFileError::NoSecret(name));
         }
-        subkeys.sort_by_key(|(public, _)| std::cmp::Reverse(public.key.created_at()));
         Ok(Self {
             certificate,
+            keys,
             primary,
             subkeys,
-        })
-    }
-
-    fn sign_now(&self, release: &[u8], time: SignatureTime) -> Result<SignedRelease, SignError> {
-        let public = self.certificate.key();
-        let query = Query {
-            time,
-            purpose: Purpose::Sign,
-        };
-        let preferred = validity::preferred_hashes(public, query);
-        let mut problems = Vec::new();
-        for (subkey, secret) in &self.subkeys {
-            let Some(fingerprint) = Fingerprint::of(&subkey.key.fingerprint()) else {
-                continue;
-            };
-            match validity::check_subkey(public, subkey, query) {
-                Ok(()) => {
-                    let hash = algorithm::signing_hash(subkey.key.public_params(), &preferred);
-                    return sign_with(secret, fingerprint, &subkey.key, hash, release, time);
-                }
-                Err(problem) => problems.push((fingerprint, problem)),
-            }
-        }
-        let fingerprint = self.certificate.fingerprint();
-        match (&self.primary, validity::check_primary(public, query)) {
-            (Some(secret), Ok(())) => {
-                let hash = algorithm::signing_hash(public.primary_key.public_params(), &preferred);
-                return sign_with(
-                    secret,
-                    fingerprint,
-                    &public.primary_key,
-                    hash,
-                    release,
-                    time,
-                );
-            }
-            (None, Ok(())) => problems.push((fingerprint, KeyProblem::NoSecret)),
-            // That a primary key is not for signing is no news where there are subkeys for it.
-            (_, Err(KeyProblem::NotForSigning)) if !problems.is_empty() => {}
-            (_, Err(problem)) => problems.push((fingerprint, problem)),
-        }
-        Err(SignError::NoUsableKey {
-            certificate: fingerprint,
-            problems,
         })
     }
 }
@@ -211,8 +150,29 @@ impl Signer for KeyFile {
         &self.certificate
     }
 
-    async fn sign(&self, release: &[u8], time: SignatureTime) -> Result<SignedRelease, SignError> {
-        self.sign_now(release, time)
+    fn keys(&self) -> &[Fingerprint] {
+        &self.keys
+    }
+
+    async fn sign(&self, data: &ToSign<'_>) -> Result<Signature, SignError> {
+        let unsigned = data.prepare(&self.certificate)?;
+        let (hash, digest) = (unsigned.hash(), unsigned.digest());
+        let (none, key) = (Password::empty(), Some(data.key));
+        let subkey = |subkey: &&SecretSubkey| fingerprint::of_key(*subkey) == key;
+        let value = if let Some(subkey) = self.subkeys.iter().find(subkey) {
+            SigningKey::sign(subkey, &none, hash, digest)
+        } else if let Some(primary) = &self.primary
+            && fingerprint::of_key(primary) == key
+        {
+            SigningKey::sign(primary, &none, hash, digest)
+        } else {
+            return Err(SignError::Key {
+                key: data.key,
+                problem: KeyProblem::NoSecret,
+            });
+        };
+        let value = value.map_err(|error| SignError::computation(data.key, error))?;
+        unsigned.assemble_bytes(value)
     }
 }
 
@@ -234,24 +194,20 @@ fn only_secret(keys: Vec<PublicOrSecret>) -> Result<SignedSecretKey, KeyFileErro
             PublicOrSecret::Public(key) => publics.push(key),
         }
     }
-    if let [key, _, ..] = secrets.as_slice() {
-        validity::check_version(key.version()).map_err(KeyFileError::Version)?;
+    if secrets.len() > 1 {
         return Err(KeyFileError::Several(
             secrets
                 .iter()
-                .filter_map(|key| Fingerprint::of(&key.fingerprint()))
+                .filter_map(|key| fingerprint::of_key(&key.primary_key))
                 .collect(),
         ));
     }
-    match (secrets.pop(), publics.first()) {
-        (Some(key), _) => Ok(key),
-        (None, Some(key)) => {
-            validity::check_version(key.version()).map_err(KeyFileError::Version)?;
-            Err(Fingerprint::of(&key.fingerprint())
-                .map_or(KeyFileError::Packets, KeyFileError::Public))
-        }
-        (None, None) => Err(KeyFileError::Packets),
-    }
+    let public = publics
+        .first()
+        .and_then(|key| fingerprint::of_key(&key.primary_key));
+    secrets
+        .pop()
+        .ok_or(public.map_or(KeyFileError::Packets, KeyFileError::Public))
 }
 
 /// Whether there is a secret behind the parameters, and not one of GnuPG's stubs.
@@ -268,17 +224,19 @@ fn is_present(params: &SecretParams) -> bool {
     }
 }
 
-/// Opens one locked secret. Which step of the decryption failed is not told apart: a wrong passphrase
-/// shows in different ways.
+/// Whether the secret is locked and of use. What cannot sign stays locked: [`Certificate::check`] says
+/// why it cannot.
+fn is_to_unlock(key: &impl KeyDetails, params: &SecretParams) -> bool {
+    params.is_encrypted() && algorithm::check_key(key).is_ok()
+}
+
+/// Opens one locked secret. A wrong passphrase makes different steps of the decryption fail, so they
+/// all count as one.
 fn unlock(
-    is_locked: bool,
     key: Fingerprint,
     passphrase: Option<&Passphrase>,
     open: impl FnOnce(&Password) -> Result<(), pgp::errors::Error>,
 ) -> Result<(), KeyFileError> {
-    if !is_locked {
-        return Ok(());
-    }
     let passphrase = passphrase.ok_or(KeyFileError::PassphraseMissing(key))?;
     open(&passphrase.password()).map_err(|error| match error {
         pgp::errors::Error::Unsupported { .. } | pgp::errors::Error::Unimplemented { .. } => {
@@ -286,12 +244,4 @@ fn unlock(
         }
         _ => KeyFileError::PassphraseWrong(key),
     })
-}
-
-fn list(fingerprints: &[Fingerprint]) -> String {
-    fingerprints
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(", ")
 }

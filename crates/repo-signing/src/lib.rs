@@ -4,19 +4,21 @@
 //! detached signature `Release.gpg`, and `InRelease`, which holds both in the cleartext signature
 //! framework of [RFC 9580, section 7][csf].
 //!
-//! - [`Signer`] makes all three from the bytes of `Release` and a time that the caller gives;
-//!   [`KeyFile`] is the signer whose secret key is at hand. A signer elsewhere (a key management
-//!   service, an agent) implements the same trait.
+//! - A [`Signer`] makes one signature; [`KeyFile`] is the one that has its secret key in memory.
+//! - [`sign_release`] frames the signatures of one signer or several.
+//! - [`choose_key`] says which of a signer's keys signs, [`Certificate::check`] whether and until when
+//!   it may.
 //! - [`Keyring`] verifies: strictly, because a publisher builds on what it read.
 //! - [`generate`] makes a key pair; [`Certificate`] is its public half.
 //!
 //! What is accepted is what every client in use accepts: OpenPGP version 4 keys (`gpgv` of Debian 12
-//! reads no later version) of RSA with 2048 bits or more (3072 are recommended), Ed25519 in its
+//! supports no later version) of RSA with 2048 bits or more (3072 are recommended), Ed25519 in its
 //! first form (`EdDSALegacy`), and ECDSA on NIST curves; signatures with SHA-256, SHA-384 or
 //! SHA-512. SHA-1 is refused everywhere, in the signatures that hold a key together too, as `sqv`
 //! does.
 //!
-//! The crate reads no clock, no file and no environment: every time is a parameter.
+//! The crate reads no clock, no file and no environment: every time is a parameter. No error carries
+//! anything of what was read but fingerprints, because that may be a secret key.
 //!
 //! Signatures inside packages (`_gpgorigin`) are not made here.
 //!
@@ -26,23 +28,34 @@
 mod algorithm;
 mod armor;
 mod certificate;
+mod choose;
 mod cleartext;
+mod component;
 mod fingerprint;
 mod generate;
 mod key_file;
+mod one_line;
+mod packets;
 mod passphrase;
+mod problem;
+mod release;
+mod signature;
 mod signer;
 mod time;
 mod validity;
 mod verify;
 
+pub use armor::ArmorError;
 pub use certificate::{Certificate, CertificateError, Keyring};
+pub use choose::{ChooseError, choose_key};
 pub use cleartext::TextProblem;
-pub use fingerprint::{Fingerprint, ParseFingerprintError};
+pub use deb_index::fingerprint::{Fingerprint, ParseFingerprintError};
 pub use generate::{GenerateError, GeneratedKey, KeyAlgorithm, generate};
 pub use key_file::{KeyFile, KeyFileError};
 pub use passphrase::Passphrase;
-pub use signer::{SignError, SignedRelease, Signer};
+pub use problem::{KeyProblem, KeyState};
+pub use release::{SignWith, SignedRelease, sign_release};
+pub use signature::{DigestAlgorithm, RawSignature, Signature, SignatureKind, ToSign, Unsigned};
+pub use signer::{KeyAt, SignError, Signer, keys_at};
 pub use time::{SignatureTime, TimeOutOfRange};
-pub use validity::KeyProblem;
-pub use verify::{Issuer, SignatureProblem, Verified, VerifyError, unverified_text};
+pub use verify::{GoodSignature, Issuer, SignatureProblem, Verified, VerifyError, unverified_text};

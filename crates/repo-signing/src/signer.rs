@@ -1,61 +1,71 @@
-//! Making the three files of a signed suite from the bytes of its `Release`.
+//! A key that signs, wherever it is kept.
 
 use std::fmt;
 
 use async_trait::async_trait;
-use pgp::{
-    crypto::hash::HashAlgorithm,
-    packet::{Signature, SignatureConfig, SignatureType, Subpacket, SubpacketData},
-    types::{Password, SigningKey, VerifyingKey},
-};
 use thiserror::Error;
 
 use crate::{
-    Certificate, Fingerprint, SignatureTime, algorithm::hash_name, armor, cleartext,
-    cleartext::TextProblem, validity::KeyProblem,
+    Certificate, Fingerprint, KeyProblem, KeyState, Signature, SignatureTime, TextProblem, ToSign,
 };
 
-/// A key that signs, wherever it is kept.
+/// Makes signatures with the secret keys of one certificate.
+///
+/// [`KeyFile`](crate::KeyFile) has them in memory. A signer that reaches them elsewhere (a key
+/// management service, an HSM) calls [`ToSign::prepare`], sends the digest, and gives what comes back
+/// to [`Unsigned::assemble`](crate::Unsigned::assemble).
 #[async_trait]
 pub trait Signer: Send + Sync + fmt::Debug {
-    /// The public half of the key.
+    /// The public half of the keys.
     fn certificate(&self) -> &Certificate;
 
-    /// Signs the bytes of a `Release` file, once as a cleartext signature and once detached.
-    ///
-    /// `time` is what the signatures say about when they were made. It comes from the store's clock,
-    /// as `Date` in the file does; this machine's clock is not asked.
+    /// The keys of the certificate that the signer holds and that are meant for signing: the subkeys,
+    /// newest first, then the primary key. Whether one may sign at some time is for
+    /// [`keys_at`] to say.
+    fn keys(&self) -> &[Fingerprint];
+
+    /// Makes one signature.
     ///
     /// # Errors
-    /// If the key may not sign at that time, or if the text cannot be signed such that every client
-    /// reads the same (it must end with one newline, and no line with white space).
-    async fn sign(&self, release: &[u8], time: SignatureTime) -> Result<SignedRelease, SignError>;
+    /// If the signer does not hold the key, if the key may not sign at that time, or if the
+    /// computation fails.
+    async fn sign(&self, data: &ToSign<'_>) -> Result<Signature, SignError>;
 }
 
-/// The three files of a signed suite.
+/// A key of a signer at one time.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SignedRelease {
-    /// `InRelease`: the text in the cleartext signature framework.
-    pub inrelease: Vec<u8>,
-    /// `Release`: the very bytes that were given.
-    pub release: Vec<u8>,
-    /// `Release.gpg`: the armored detached signature of `release`.
-    pub detached: Vec<u8>,
+pub struct KeyAt {
+    /// The key.
+    pub key: Fingerprint,
+    /// Whether it may sign.
+    pub state: Result<KeyState, KeyProblem>,
+}
+
+/// What each of the signer's keys could do at a time, in the order of [`Signer::keys`].
+pub fn keys_at(signer: &dyn Signer, time: SignatureTime) -> Vec<KeyAt> {
+    signer
+        .keys()
+        .iter()
+        .map(|&key| KeyAt {
+            key,
+            state: signer.certificate().check(key, time),
+        })
+        .collect()
 }
 
 /// Why nothing was signed.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum SignError {
-    /// No key of the certificate may sign at that time.
-    #[error("the key {certificate} cannot sign: {}", list(.problems))]
-    NoUsableKey {
-        /// The primary key.
-        certificate: Fingerprint,
-        /// Each key that was considered, and what is wrong with it.
-        problems: Vec<(Fingerprint, KeyProblem)>,
+    /// The key may not sign at that time, or the signer does not hold it.
+    #[error("the key {key} cannot sign: {problem}")]
+    Key {
+        /// The key that was asked for.
+        key: Fingerprint,
+        /// What is wrong with it.
+        problem: KeyProblem,
     },
-    /// The text is not fit for a signature that every client reads alike.
+    /// Clients would read the text differently.
     #[error("the Release file cannot be signed: line {line} {problem}")]
     Text {
         /// The line, from 1.
@@ -63,7 +73,10 @@ pub enum SignError {
         /// What is wrong with it.
         problem: TextProblem,
     },
-    /// The computation failed.
+    /// No signer was given.
+    #[error("no key to sign with was given")]
+    NoSigner,
+    /// The computation failed, or the service that does it.
     #[error("the signature by {key} could not be made")]
     Computation {
         /// The key that was used.
@@ -71,90 +84,24 @@ pub enum SignError {
         /// The cause.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The signature that came out does not verify: the secret and the public half do not belong
-    /// together, or the machine computes wrongly.
-    #[error("the signature by {key} does not match its public key: the key file is damaged")]
+    /// The signature does not verify with the certificate, or is not the one that was asked for: the
+    /// secret and the public half do not belong together, or the signer computes wrongly.
+    #[error("the signature by {key} does not match its certificate: the key is damaged")]
     Mismatch {
         /// The key that was used.
         key: Fingerprint,
     },
 }
 
-/// Makes the files with a key that was found fit, and checks what came out.
-pub(crate) fn sign_with<K: SigningKey>(
-    key: &K,
-    fingerprint: Fingerprint,
-    public: &impl VerifyingKey,
-    hash: HashAlgorithm,
-    release: &[u8],
-    time: SignatureTime,
-) -> Result<SignedRelease, SignError> {
-    cleartext::check(release).map_err(|(line, problem)| SignError::Text { line, problem })?;
-    let text = signature(
-        key,
-        fingerprint,
-        public,
-        SignatureType::Text,
-        hash,
-        &cleartext::canonical(release),
-        time,
-    )?;
-    let detached = signature(
-        key,
-        fingerprint,
-        public,
-        SignatureType::Binary,
-        hash,
-        release,
-        time,
-    )?;
-    Ok(SignedRelease {
-        inrelease: cleartext::render(release, &hash_name(hash), &text),
-        release: release.to_vec(),
-        detached,
-    })
-}
-
-/// One armored signature.
-fn signature<K: SigningKey>(
-    key: &K,
-    fingerprint: Fingerprint,
-    public: &impl VerifyingKey,
-    kind: SignatureType,
-    hash: HashAlgorithm,
-    data: &[u8],
-    time: SignatureTime,
-) -> Result<Vec<u8>, SignError> {
-    let failed = |error: pgp::errors::Error| SignError::Computation {
-        key: fingerprint,
-        source: Box::new(error),
-    };
-    let make = || -> Result<Signature, pgp::errors::Error> {
-        let mut config = SignatureConfig::v4(kind, key.algorithm(), hash);
-        config.hashed_subpackets = vec![
-            Subpacket::regular(SubpacketData::IssuerFingerprint(key.fingerprint()))?,
-            Subpacket::regular(SubpacketData::SignatureCreationTime(time.into()))?,
-        ];
-        config.unhashed_subpackets = vec![Subpacket::regular(SubpacketData::IssuerKeyId(
-            key.legacy_key_id(),
-        ))?];
-        config.sign(key, &Password::empty(), data)
-    };
-    let signature = make().map_err(failed)?;
-    signature
-        .verify(public, data)
-        .map_err(|_| SignError::Mismatch { key: fingerprint })?;
-    armor::encode_signature(signature).map_err(failed)
-}
-
-fn list(problems: &[(Fingerprint, KeyProblem)]) -> String {
-    match problems {
-        [] => "it has no key for signing".to_owned(),
-        [(_, problem)] => problem.to_string(),
-        several => several
-            .iter()
-            .map(|(key, problem)| format!("{key}: {problem}"))
-            .collect::<Vec<_>>()
-            .join("; "),
+impl SignError {
+    /// A failed computation.
+    pub fn computation(
+        key: Fingerprint,
+        cause: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self::Computation {
+            key,
+            source: cause.into(),
+        }
     }
 }

@@ -9,10 +9,10 @@
 //!   retired from its own date on.
 //!
 //! The newest self-signature that is not younger than the asked time counts. `gpg` replaces a
-//! self-signature when a key's expiry is extended; so in [`Purpose::Verify`], where there is none so
-//! old, the oldest one counts, lest all earlier signatures of that key be refused.
+//! self-signature when a key's expiry is extended; so in [`Purpose::Verify`], where there is none that
+//! old, the oldest one counts: otherwise all earlier signatures of that key would be refused.
 //!
-//! Revocations by other keys (designated revokers) are not looked at.
+//! Revocations by other keys (designated revokers) are ignored.
 
 use pgp::{
     composed::{SignedPublicKey, SignedPublicSubKey},
@@ -23,71 +23,13 @@ use pgp::{
     },
     types::{KeyDetails, KeyVersion, Tag},
 };
-use thiserror::Error;
 
-use crate::{SignatureTime, algorithm};
-
-/// Why a key may not sign at a time. Reads on after the key's name: “0123…: it expired at …”.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum KeyProblem {
-    /// The key, or the signature that gives it its rights, is younger than the signature's time.
-    #[error(
-        "it was made at {created}, after the time of the signature ({time}): clients would refuse that. \
-         Signatures carry the time of the store's clock, so either the key was made with a clock ahead of it, or it is too new"
-    )]
-    NotYetCreated {
-        /// When the key or its self-signature was made.
-        created: SignatureTime,
-        /// The time of the signature.
-        time: SignatureTime,
-    },
-    /// The key had expired.
-    #[error("it expired at {at}, before the time of the signature ({time})")]
-    Expired {
-        /// When it expired.
-        at: SignatureTime,
-        /// The time of the signature.
-        time: SignatureTime,
-    },
-    /// The key is revoked, and the revocation counts at the time of the signature.
-    #[error("it was revoked at {at}")]
-    Revoked {
-        /// When the revocation was made.
-        at: SignatureTime,
-    },
-    /// The key's flags do not allow it to sign data.
-    #[error("it is not meant for signing (its key flags say so)")]
-    NotForSigning,
-    /// No valid signature binds the key to its certificate.
-    #[error("no valid self-signature holds it")]
-    NotBound,
-    /// The signatures that hold the key use a digest that is broken.
-    #[error(
-        "its self-signatures use SHA-1 or another broken digest, which sqv refuses (renew them, for example by setting the key's expiry again)"
-    )]
-    WeakSelfSignature,
-    /// A signing subkey does not say itself that it belongs to the primary key.
-    #[error("the subkey lacks its back-signature, so it may have been taken from another key")]
-    NoBackSignature,
-    /// The key's algorithm or size is not accepted.
-    #[error("it is {0}")]
-    Algorithm(String),
-    /// The key is not of version 4.
-    #[error("it is a version {0} key; gpgv of Debian 12 and older reads version 4 only")]
-    Version(u8),
-    /// Only the public half is in the file, or a stub of the secret one.
-    #[error("its secret part is not in the file")]
-    NoSecret,
-    /// The primary key of a subkey has a problem.
-    #[error("its primary key cannot be used: {0}")]
-    Primary(#[source] Box<KeyProblem>),
-}
+use crate::{KeyProblem, SignatureTime, algorithm};
 
 /// What the key is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    /// To make a signature, which every client shall accept.
+    /// To make a signature, which every client must accept.
     Sign,
     /// To check one that is there.
     Verify,
@@ -108,45 +50,83 @@ pub(crate) fn check_version(version: KeyVersion) -> Result<(), KeyProblem> {
     }
 }
 
-/// Whether the primary key may sign data.
-pub(crate) fn check_primary(certificate: &SignedPublicKey, query: Query) -> Result<(), KeyProblem> {
+/// Whether the primary key may sign data, and until when.
+pub(crate) fn check_primary(
+    certificate: &SignedPublicKey,
+    query: Query,
+) -> Result<Option<SignatureTime>, KeyProblem> {
     let rights = primary_rights(certificate, query)?;
     if rights.flags.is_some_and(|flags| !flags.sign()) {
         return Err(KeyProblem::NotForSigning);
     }
-    algorithm::check_key(certificate.primary_key.public_params()).map_err(KeyProblem::Algorithm)
+    Ok(rights.ends)
 }
 
-/// Whether a subkey may sign data.
+/// Whether a subkey may sign data, and until when.
 pub(crate) fn check_subkey(
     certificate: &SignedPublicKey,
     subkey: &SignedPublicSubKey,
     query: Query,
-) -> Result<(), KeyProblem> {
+) -> Result<Option<SignatureTime>, KeyProblem> {
     let primary = &certificate.primary_key;
     check_version(subkey.key.version())?;
-    let of_type = |typ| {
-        subkey
-            .signatures
-            .iter()
-            .filter(move |signature| signature.typ() == Some(typ))
-    };
+    algorithm::check_key(&subkey.key)?;
+    // First, because it also decides whether the binding can be checked at all.
+    let of_primary = primary_rights(certificate, query)
+        .map_err(|problem| KeyProblem::Primary(Box::new(problem)));
     let binds = |signature: &Signature| {
         signature
             .verify_subkey_binding(primary, &subkey.key)
             .is_ok()
     };
-    let binding = newest(
-        primary,
-        of_type(SignatureType::SubkeyBinding).collect(),
-        query,
-        binds,
-    )?;
+    if algorithm::check_key(primary).is_err() {
+        return of_primary.map(|rights| rights.ends);
+    }
+    let bindings = of_type(subkey, SignatureType::SubkeyBinding).collect();
+    let binding = newest(primary, bindings, query, binds)?;
     if !binding.key_flags().sign() {
         return Err(KeyProblem::NotForSigning);
     }
-    algorithm::check_key(subkey.key.public_params()).map_err(KeyProblem::Algorithm)?;
-    let is_back_signature = |signature: &Signature| {
+    if !has_back_signature(binding, subkey, primary) {
+        return Err(KeyProblem::NoBackSignature);
+    }
+    let revocations = of_type(subkey, SignatureType::SubkeyRevocation);
+    check_not_revoked(revocations, query, binds)?;
+    let ends = check_lifetime(
+        subkey.key.created_at().into(),
+        key_lifetime(binding),
+        query.time,
+    )?;
+    Ok(earliest([ends, lapses(binding), of_primary?.ends]))
+}
+
+/// Whether a subkey was ever bound to the certificate as one that signs, whatever the time.
+pub(crate) fn is_signing_subkey(
+    certificate: &SignedPublicKey,
+    subkey: &SignedPublicSubKey,
+) -> bool {
+    let primary = &certificate.primary_key;
+    of_type(subkey, SignatureType::SubkeyBinding).any(|binding| {
+        binding.key_flags().sign()
+            && has_back_signature(binding, subkey, primary)
+            && binding.verify_subkey_binding(primary, &subkey.key).is_ok()
+    })
+}
+
+fn of_type(subkey: &SignedPublicSubKey, kind: SignatureType) -> impl Iterator<Item = &Signature> {
+    subkey
+        .signatures
+        .iter()
+        .filter(move |signature| signature.typ() == Some(kind))
+}
+
+/// Whether the subkey itself says that it belongs to the primary key.
+fn has_back_signature(
+    binding: &Signature,
+    subkey: &SignedPublicSubKey,
+    primary: &PublicKey,
+) -> bool {
+    binding.embedded_signature().is_some_and(|signature| {
         is_well_formed(signature)
             && signature
                 .hash_alg()
@@ -154,19 +134,13 @@ pub(crate) fn check_subkey(
             && signature
                 .verify_primary_key_binding(&subkey.key, primary)
                 .is_ok()
-    };
-    if !binding.embedded_signature().is_some_and(is_back_signature) {
-        return Err(KeyProblem::NoBackSignature);
-    }
-    check_not_revoked(of_type(SignatureType::SubkeyRevocation), query, binds)?;
-    check_lifetime(
-        subkey.key.created_at().into(),
-        key_lifetime(binding),
-        query.time,
-    )?;
-    primary_rights(certificate, query)
-        .map(|_| ())
-        .map_err(|problem| KeyProblem::Primary(Box::new(problem)))
+    })
+}
+
+/// The signatures that may say what the primary key is for.
+pub(crate) fn signatures_of_primary(key: &SignedPublicKey) -> impl Iterator<Item = &Signature> {
+    let users = key.details.users.iter().flat_map(|user| &user.signatures);
+    key.details.direct_signatures.iter().chain(users)
 }
 
 /// Whether a key's flags ever said that it may sign: with it a locked key is worth unlocking.
@@ -190,12 +164,15 @@ struct Rights {
     /// `None` where nothing is said: then the key may do all that its algorithm can.
     flags: Option<KeyFlags>,
     hashes: Vec<HashAlgorithm>,
+    /// When the key, or what gives it its rights, expires.
+    ends: Option<SignatureTime>,
 }
 
 fn primary_rights(certificate: &SignedPublicKey, query: Query) -> Result<Rights, KeyProblem> {
     let key = &certificate.primary_key;
     let details = &certificate.details;
     check_version(key.version())?;
+    algorithm::check_key(key)?;
     check_not_revoked(&details.revocation_signatures, query, |signature| {
         signature.verify_key(key).is_ok()
     })?;
@@ -234,8 +211,9 @@ fn primary_rights(certificate: &SignedPublicKey, query: Query) -> Result<Rights,
         (None, Err(found)) => return Err(worse(problem, found).unwrap_or(KeyProblem::NotBound)),
     };
     let lifetime = key_lifetime(main).or_else(|| other.and_then(key_lifetime));
-    check_lifetime(key.created_at().into(), lifetime, query.time)?;
+    let ends = check_lifetime(key.created_at().into(), lifetime, query.time)?;
     Ok(Rights {
+        ends: earliest([ends, lapses(main)]),
         flags: declared_flags(main).or_else(|| other.and_then(declared_flags)),
         hashes: main.preferred_hash_algs().to_vec(),
     })
@@ -269,7 +247,7 @@ fn newest<'a>(
             .is_some_and(algorithm::is_accepted_hash)
         {
             weak = true;
-        } else if has_lapsed(signature, created, query.time) {
+        } else if lapses(signature).is_some_and(|end| end <= query.time) {
         } else if is_valid(signature) {
             if created <= query.time {
                 return Ok(signature);
@@ -288,29 +266,31 @@ fn newest<'a>(
     }
 }
 
-/// Whether a self-signature itself (not the key) has expired.
-fn has_lapsed(signature: &Signature, created: SignatureTime, time: SignatureTime) -> bool {
-    let lifetime = signature
-        .signature_expiration_time()
-        .map(|lifetime| lifetime.as_secs())
-        .filter(|&s| s > 0);
-    lifetime
-        .and_then(|seconds| created.after(seconds))
-        .is_some_and(|end| end <= time)
+/// When a self-signature itself (not the key) expires.
+fn lapses(signature: &Signature) -> Option<SignatureTime> {
+    let created = SignatureTime::from(signature.created()?);
+    let lifetime = signature.signature_expiration_time()?.as_secs();
+    (lifetime > 0).then(|| created.after(lifetime)).flatten()
 }
 
+/// The end of a key that was made at `created` and lives for so many seconds, once it is known to be
+/// valid at `time`.
 fn check_lifetime(
     created: SignatureTime,
     seconds: Option<u32>,
     time: SignatureTime,
-) -> Result<(), KeyProblem> {
+) -> Result<Option<SignatureTime>, KeyProblem> {
     if created > time {
         return Err(KeyProblem::NotYetCreated { created, time });
     }
     match seconds.and_then(|seconds| created.after(seconds)) {
         Some(at) if at <= time => Err(KeyProblem::Expired { at, time }),
-        _ => Ok(()),
+        ends => Ok(ends),
     }
+}
+
+fn earliest<const N: usize>(times: [Option<SignatureTime>; N]) -> Option<SignatureTime> {
+    times.into_iter().flatten().min()
 }
 
 fn check_not_revoked<'a>(
@@ -355,7 +335,7 @@ fn declared_flags(signature: &Signature) -> Option<KeyFlags> {
     })
 }
 
-/// Whether a signature says that it was made by this key. One that says nothing is by nobody.
+/// Whether a signature says that it was made by this key. One that does not say is by no key.
 pub(crate) fn is_by(signature: &Signature, key: &impl KeyDetails) -> bool {
     let fingerprints = signature.issuer_fingerprint();
     if !fingerprints.is_empty() {

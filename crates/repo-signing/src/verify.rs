@@ -2,7 +2,7 @@
 //!
 //! A file counts if one of its signatures is good and comes from an accepted key that was valid when
 //! it was made, which is what `gpgv`, `sqv` and apt ask for. Signatures by keys that are not in the keyring
-//! are left aside (a repository may be signed by a second, newer key). One by an accepted key that does not
+//! are ignored (a repository may be signed by a second, newer key). One by an accepted key that does not
 //! match the text makes the file bad, whatever else is on it, as it does for `gpgv`.
 //!
 //! No clock is read: a key is judged at the time that the signature gives, and how old a signature may
@@ -10,31 +10,37 @@
 
 use std::{fmt, str};
 
-use pgp::{
-    packet::{Packet, PacketParser, Signature, SignatureType, SignatureVersion},
-    types::KeyDetails as _,
-};
+use pgp::packet::{Packet, PacketParser, Signature, SignatureType, SignatureVersion};
 use thiserror::Error;
 
 use crate::{
-    Fingerprint, Keyring, SignatureTime, algorithm, armor,
+    Fingerprint, KeyProblem, Keyring, SignatureKind, SignatureTime, algorithm, armor,
     cleartext::{self, FrameProblem},
-    validity::{self, KeyProblem, Purpose, Query},
+    component::ComponentKey,
+    fingerprint,
+    validity::{self, Purpose, Query},
 };
 
 /// More signatures than this on one file are an attack on time, not a repository.
 const MAX_SIGNATURES: usize = 32;
 
-/// A text with a good signature.
+/// A text with at least one good signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified {
     /// The signed bytes. Of an `InRelease`: the text without the framework, with a final newline,
     /// which are the bytes of the `Release` that was signed.
     pub release: Vec<u8>,
+    /// The good signatures by accepted keys, at least one, in the file's order.
+    pub signatures: Vec<GoodSignature>,
+}
+
+/// A signature that matches, by a key that was valid when it was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GoodSignature {
     /// The primary key of the certificate.
-    pub signer: Fingerprint,
+    pub certificate: Fingerprint,
     /// The key that made the signature: the same, or a subkey.
-    pub signing_key: Fingerprint,
+    pub key: Fingerprint,
     /// When the signature says it was made.
     pub created: SignatureTime,
 }
@@ -67,9 +73,9 @@ pub enum SignatureProblem {
     /// It is not of version 4, lacks its time, or has a critical part that is not understood.
     #[error("it is not of version 4, has no time, or has critical parts that are not known")]
     Form,
-    /// The key that made it might not sign at that time.
+    /// The key that made it was not valid at that time.
     #[error("its key cannot be used: {0}")]
-    Key(#[source] KeyProblem),
+    Key(KeyProblem),
 }
 
 /// Why a file is not accepted.
@@ -79,8 +85,8 @@ pub enum VerifyError {
     /// There is no cleartext signature.
     #[error("it is not a clearsigned file (“-----BEGIN PGP SIGNED MESSAGE-----” is missing)")]
     NotClearsigned,
-    /// There is text that no signature covers, before the signed message or behind it.
-    #[error("line {line} lies outside of the signed message")]
+    /// There is text that no signature covers, before the signed message or after it.
+    #[error("line {line} is outside of the signed message")]
     TextOutside {
         /// The first such line, from 1.
         line: usize,
@@ -122,8 +128,8 @@ impl From<FrameProblem> for VerifyError {
     }
 }
 
-/// The text of an `InRelease`, without a look at its signatures: for showing it where no key is at hand. Nothing
-/// may be built on it.
+/// The text of an `InRelease`, whose signatures are not verified: for showing it where there is no key.
+/// Nothing may be built on it.
 ///
 /// # Errors
 /// If it is not a signed message.
@@ -134,7 +140,7 @@ pub fn unverified_text(inrelease: &[u8]) -> Result<Vec<u8>, VerifyError> {
 impl Keyring {
     /// Verifies an `InRelease` and gives the text that is signed.
     ///
-    /// Nothing may stand around the signed message, and lines must have no CR. White space at the ends of
+    /// Nothing may precede or follow the signed message, and lines must have no CR. White space at the ends of
     /// lines, which no signature covers, is left out of the text.
     ///
     /// # Errors
@@ -145,12 +151,9 @@ impl Keyring {
         let data = cleartext::canonical(&message.text);
         let kinds = [SignatureType::Text, SignatureType::Binary];
         let signatures = read_signatures(message.armored_signature)?;
-        let found = self.judge(&signatures, &kinds, &message.hashes, &data)?;
         Ok(Verified {
+            signatures: self.judge(&signatures, &kinds, &message.hashes, &data)?,
             release: message.text,
-            signer: found.signer,
-            signing_key: found.key,
-            created: found.created,
         })
     }
 
@@ -164,134 +167,114 @@ impl Keyring {
         signature: &[u8],
     ) -> Result<Verified, VerifyError> {
         let signatures = read_signatures(signature)?;
-        let found = self.judge(&signatures, &[SignatureType::Binary], &[], release)?;
         Ok(Verified {
+            signatures: self.judge(&signatures, &[SignatureType::Binary], &[], release)?,
             release: release.to_vec(),
-            signer: found.signer,
-            signing_key: found.key,
-            created: found.created,
         })
     }
 
-    /// The first good signature, once none is bad.
+    /// The good signatures, once none is bad.
     fn judge(
         &self,
         signatures: &[Signature],
         kinds: &[SignatureType],
         announced: &[&str],
         data: &[u8],
-    ) -> Result<Good, VerifyError> {
-        let mut good = None;
+    ) -> Result<Vec<GoodSignature>, VerifyError> {
+        let mut good = Vec::new();
         let mut unusable = None;
         let mut unknown = Vec::new();
         for signature in signatures {
-            let issuer = issuer(signature);
-            let candidates = self.candidates(signature);
-            if candidates.is_empty() {
-                unknown.push(issuer);
-                continue;
-            }
-            for candidate in candidates {
-                match candidate.check(signature, kinds, announced, data) {
-                    Ok(found) => good = good.or(Some(found)),
+            let mut is_known = false;
+            for key in self.authors(signature) {
+                is_known = true;
+                match check(key, signature, kinds, announced, data) {
+                    Ok(found) if good.contains(&found) => {}
+                    Ok(found) => good.push(found),
                     Err(error @ VerifyError::BadSignature(_)) => return Err(error),
                     Err(error) => unusable = unusable.or(Some(error)),
                 }
             }
-        }
-        good.ok_or_else(|| unusable.unwrap_or(VerifyError::UnknownKey(unknown)))
-    }
-
-    /// The keys that a signature names.
-    fn candidates(&self, signature: &Signature) -> Vec<Candidate<'_>> {
-        let mut candidates = Vec::new();
-        for certificate in &self.certificates {
-            let key = certificate.key();
-            if validity::is_by(signature, &key.primary_key) {
-                candidates.push(Candidate {
-                    certificate,
-                    subkey: None,
-                });
-            }
-            for subkey in &key.public_subkeys {
-                if validity::is_by(signature, &subkey.key) {
-                    candidates.push(Candidate {
-                        certificate,
-                        subkey: Some(subkey),
-                    });
-                }
+            if !is_known {
+                unknown.push(issuer(signature));
             }
         }
-        candidates
-    }
-}
-
-/// A good signature's origin.
-struct Good {
-    signer: Fingerprint,
-    key: Fingerprint,
-    created: SignatureTime,
-}
-
-/// A key in the keyring that may have made a signature.
-struct Candidate<'a> {
-    certificate: &'a crate::Certificate,
-    subkey: Option<&'a pgp::composed::SignedPublicSubKey>,
-}
-
-impl Candidate<'_> {
-    fn check(
-        &self,
-        signature: &Signature,
-        kinds: &[SignatureType],
-        announced: &[&str],
-        data: &[u8],
-    ) -> Result<Good, VerifyError> {
-        let signer = self.certificate.fingerprint();
-        let primary = &self.certificate.key().primary_key;
-        let key = match self.subkey {
-            Some(subkey) => Fingerprint::of(&subkey.key.fingerprint()).unwrap_or(signer),
-            None => signer,
-        };
-        let unusable = |problem| VerifyError::Unusable { key, problem };
-        let params = self
-            .subkey
-            .map_or(primary.public_params(), |subkey| subkey.key.public_params());
-        check_form(signature, kinds, announced).map_err(unusable)?;
-        algorithm::check_key(params)
-            .map_err(|what| unusable(SignatureProblem::Key(KeyProblem::Algorithm(what))))?;
-        let computed = match self.subkey {
-            Some(subkey) => signature.verify(&subkey.key, data),
-            None => signature.verify(primary, data),
-        };
-        computed.map_err(|_| VerifyError::BadSignature(key))?;
-        let time = signature
-            .created()
-            .map(SignatureTime::from)
-            .ok_or(unusable(SignatureProblem::Form))?;
-        let query = Query {
-            time,
-            purpose: Purpose::Verify,
-        };
-        match self.subkey {
-            Some(subkey) => validity::check_subkey(self.certificate.key(), subkey, query),
-            None => validity::check_primary(self.certificate.key(), query),
+        if good.is_empty() {
+            return Err(unusable.unwrap_or(VerifyError::UnknownKey(unknown)));
         }
-        .map_err(|problem| unusable(SignatureProblem::Key(problem)))?;
-        Ok(Good {
-            signer,
-            key,
-            created: time,
-        })
+        Ok(good)
+    }
+
+    /// The keys that a signature names as its author.
+    fn authors<'a>(
+        &'a self,
+        signature: &'a Signature,
+    ) -> impl Iterator<Item = ComponentKey<'a>> + 'a {
+        self.certificates
+            .iter()
+            .flat_map(|certificate| certificate.components())
+            .filter(|key| key.is_author_of(signature))
     }
 }
 
-/// What is asked of a signature before anything is computed.
+fn check(
+    key: ComponentKey<'_>,
+    signature: &Signature,
+    kinds: &[SignatureType],
+    announced: &[&str],
+    data: &[u8],
+) -> Result<GoodSignature, VerifyError> {
+    let unusable = |problem| VerifyError::Unusable {
+        key: key.fingerprint(),
+        problem,
+    };
+    let created = check_form(signature, kinds, announced).map_err(unusable)?;
+    let key_problem = |problem| unusable(SignatureProblem::Key(problem));
+    key.check_algorithm().map_err(key_problem)?;
+    if !key.verifies(signature, data) {
+        return Err(VerifyError::BadSignature(key.fingerprint()));
+    }
+    let query = Query {
+        time: created,
+        purpose: Purpose::Verify,
+    };
+    key.check(query).map_err(key_problem)?;
+    Ok(GoodSignature {
+        certificate: key.certificate().fingerprint(),
+        key: key.fingerprint(),
+        created,
+    })
+}
+
+/// What a new signature must be.
+pub(crate) struct Expected<'a> {
+    pub(crate) kind: SignatureKind,
+    pub(crate) time: SignatureTime,
+    pub(crate) data: &'a [u8],
+}
+
+/// Whether a new signature by `key` is good, and the one that was asked for.
+pub(crate) fn is_as_expected(
+    key: ComponentKey<'_>,
+    signature: &Signature,
+    expected: &Expected<'_>,
+) -> bool {
+    let kind = match expected.kind {
+        SignatureKind::Text => SignatureType::Text,
+        SignatureKind::Binary => SignatureType::Binary,
+    };
+    key.is_author_of(signature)
+        && check(key, signature, &[kind], &[], expected.data)
+            .is_ok_and(|good| good.created == expected.time)
+}
+
+/// Checks what can be checked without computing, and gives the signature's time.
 fn check_form(
     signature: &Signature,
     kinds: &[SignatureType],
     announced: &[&str],
-) -> Result<(), SignatureProblem> {
+) -> Result<SignatureTime, SignatureProblem> {
+    let created = signature.created().ok_or(SignatureProblem::Form)?;
     if !validity::is_well_formed(signature) {
         return Err(SignatureProblem::Form);
     }
@@ -299,22 +282,20 @@ fn check_form(
         return Err(SignatureProblem::Kind);
     }
     let hash = signature.hash_alg().ok_or(SignatureProblem::Form)?;
-    let name = algorithm::hash_name(hash);
+    let name = hash.to_string();
     if !algorithm::is_accepted_hash(hash) {
         return Err(SignatureProblem::Hash(name));
     }
     if !announced.is_empty() && !announced.contains(&name.as_str()) {
         return Err(SignatureProblem::HashNotAnnounced(name));
     }
-    Ok(())
+    Ok(created.into())
 }
 
 fn issuer(signature: &Signature) -> Issuer {
-    if let Some(fingerprint) = signature.issuer_fingerprint().first() {
-        return Fingerprint::of(fingerprint).map_or_else(
-            || Issuer::KeyId(format!("{fingerprint:X}")),
-            Issuer::Fingerprint,
-        );
+    if let Some(issuer) = signature.issuer_fingerprint().first() {
+        return fingerprint::convert(issuer)
+            .map_or_else(|| Issuer::KeyId(format!("{issuer:X}")), Issuer::Fingerprint);
     }
     match signature.issuer_key_id().first() {
         Some(id) => Issuer::KeyId(hex::encode_upper(id)),
@@ -324,9 +305,7 @@ fn issuer(signature: &Signature) -> Issuer {
 
 /// The signatures in `file`, armored or binary, and nothing else.
 fn read_signatures(file: &[u8]) -> Result<Vec<Signature>, VerifyError> {
-    let bytes = armor::packets(file)
-        .map_err(|_| VerifyError::Unreadable)?
-        .bytes;
+    let bytes = armor::packets(file).map_err(|_| VerifyError::Unreadable)?;
     let mut signatures = Vec::new();
     for packet in PacketParser::new(bytes.as_slice()) {
         match packet {
@@ -337,7 +316,7 @@ fn read_signatures(file: &[u8]) -> Result<Vec<Signature>, VerifyError> {
             return Err(VerifyError::Unreadable);
         }
     }
-    // A version that is not known has no issuer to look up: it is left aside, as clients do.
+    // A version that is not known has no issuer to look up: it is ignored, as clients do.
     signatures.retain(|signature| {
         signature.version() == SignatureVersion::V4 || signature.config().is_some()
     });

@@ -9,7 +9,7 @@ use futures::TryStreamExt as _;
 use jiff::Timestamp;
 use s3_storage::{ConditionalWrites, ErrorKind, Listed, Payload, PutMode, PutOptions};
 
-use crate::{Error, Suite, Writes};
+use crate::{Error, Head, Suite, Writes};
 
 /// Commits that are read to find out whether one of them had a parent.
 const SEARCHED: usize = 200;
@@ -97,6 +97,24 @@ impl Suite<'_> {
             ConditionalWrites::Supported => Ok(()),
             ConditionalWrites::Unsupported(gap) => Err(Error::NoConditionalWrites(gap)),
         }
+    }
+
+    /// Before every later head: the store must still refuse what it must, whatever stands between it and us by now. `suite.json`
+    /// serves as an object that exists; its content does not change even if the store takes the writes.
+    pub(crate) async fn prove_conditional_writes(&self, head: Option<&Head>) -> Result<(), Error> {
+        let Some(head) = head.filter(|_| self.repository.writes == Writes::Conditional) else {
+            return Ok(());
+        };
+        if !head.commit.settings.single_writer {
+            let key = layout::founding_key(&self.name);
+            let storage = self.repository.storage.as_ref();
+            let content = content(self.keys.is_signed());
+            if s3_storage::still_refuses(storage, &key, content).await? {
+                return Ok(());
+            }
+        }
+        // The object may also have been missing: the whole test decides.
+        self.require_conditional_writes().await
     }
 
     /// Whether the suite was founded as a signed one; none if it was not founded.

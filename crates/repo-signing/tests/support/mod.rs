@@ -1,7 +1,7 @@
 //! Keys, times and the verifiers of other projects, shared by the tests.
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
-#![allow(clippy::unwrap_used, reason = "a failed step of a test shall end it")]
+#![allow(clippy::unwrap_used, reason = "a failed step must end the test")]
 
 use std::{
     io::Write as _,
@@ -10,7 +10,8 @@ use std::{
 };
 
 use repo_signing::{
-    Certificate, KeyFile, Keyring, Passphrase, SignError, SignatureTime, SignedRelease, Signer,
+    Certificate, ChooseError, KeyFile, Keyring, Passphrase, SignError, SignWith, SignatureTime,
+    SignedRelease, Signer, choose_key, keys_at, sign_release,
 };
 
 /// 2024-02-01T00:00:00Z: a month after most of the keys were made.
@@ -43,15 +44,56 @@ pub(crate) fn key(name: &str) -> KeyFile {
         .unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
+/// Why nothing was signed.
+#[derive(Debug)]
+pub(crate) enum Failed {
+    Choose(ChooseError),
+    Sign(SignError),
+}
+
+impl std::fmt::Display for Failed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Choose(error) => error.fmt(f),
+            Self::Sign(error) => error.fmt(f),
+        }
+    }
+}
+
+/// Signs with the newest valid key.
 pub(crate) fn sign(
     key: &dyn Signer,
     release: &[u8],
     seconds: u32,
-) -> Result<SignedRelease, SignError> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
+) -> Result<SignedRelease, Failed> {
+    sign_by(&[key], release, seconds)
+}
+
+/// Signs with the newest valid key of each signer.
+pub(crate) fn sign_by(
+    signers: &[&dyn Signer],
+    release: &[u8],
+    seconds: u32,
+) -> Result<SignedRelease, Failed> {
+    let by: Vec<_> = signers
+        .iter()
+        .map(|&signer| {
+            let state = choose_key(&keys_at(signer, time(seconds)), &[], &[], false)?;
+            Ok(SignWith {
+                signer,
+                key: state.key,
+            })
+        })
+        .collect::<Result<_, _>>()
+        .map_err(Failed::Choose)?;
+    block_on(sign_release(release, time(seconds), &by)).map_err(Failed::Sign)
+}
+
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread()
         .build()
-        .unwrap();
-    runtime.block_on(key.sign(release, time(seconds)))
+        .unwrap()
+        .block_on(future)
 }
 
 pub(crate) fn keyring(key: &dyn Signer) -> Keyring {
@@ -79,7 +121,11 @@ pub(crate) fn left_out(program: &str) {
 }
 
 /// Asserts that `gpgv` and `sqv` accept what was signed, and that `gpgv` reads the same text.
-pub(crate) fn assert_accepted_by_others(signed: &SignedRelease, certificate: &Certificate) {
+pub(crate) fn assert_accepted_by_others(
+    text_signed: &[u8],
+    signed: &SignedRelease,
+    certificate: &Certificate,
+) {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, bytes: &[u8]| {
         let path = folder.path().join(name);
@@ -89,7 +135,7 @@ pub(crate) fn assert_accepted_by_others(signed: &SignedRelease, certificate: &Ce
     let ring = write("ring.gpg", certificate.binary());
     let armored = write("ring.asc", certificate.armored().as_bytes());
     let inrelease = write("InRelease", &signed.inrelease);
-    let release = write("Release", &signed.release);
+    let release = write("Release", text_signed);
     let detached = write("Release.gpg", &signed.detached);
     let text = folder.path().join("text");
     let accepted = |program: &str, output: Option<Output>| {
@@ -105,7 +151,7 @@ pub(crate) fn assert_accepted_by_others(signed: &SignedRelease, certificate: &Ce
         accepted("gpgv InRelease", Some(result));
         assert_eq!(
             std::fs::read(&text).unwrap(),
-            signed.release,
+            text_signed,
             "gpgv reads another text"
         );
     }

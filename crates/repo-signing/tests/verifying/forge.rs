@@ -1,4 +1,4 @@
-//! Signed files as nobody's tool writes them.
+//! Signed files that no tool writes.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use pgp::composed::{ArmorOptions, Deserializable as _, DetachedSignature, SignedSecretKey};
@@ -12,7 +12,10 @@ use crate::support::{DAY, FEBRUARY, RELEASE, fixture, key, sign};
 pub(crate) const MARCH: u32 = FEBRUARY + 29 * DAY;
 
 pub(crate) fn inrelease(name: &str, seconds: u32) -> Vec<u8> {
-    sign(&key(name), RELEASE, seconds).unwrap().inrelease
+    sign(&key(name), RELEASE, seconds)
+        .unwrap()
+        .inrelease
+        .to_vec()
 }
 
 pub(crate) fn replaced(file: &[u8], from: &str, to: &str) -> Vec<u8> {

@@ -10,7 +10,7 @@ fn no_change_of_a_byte_gives_another_text() {
     let key = key("ed25519");
     let ring = keyring(&key);
     let release = b"Origin: x\n-a: b\nSHA256:\n 00 1 P\n";
-    let file = sign(&key, release, FEBRUARY).unwrap().inrelease;
+    let file = sign(&key, release, FEBRUARY).unwrap().inrelease.to_vec();
     let find = |needle: &[u8]| {
         file.windows(needle.len())
             .rposition(|window| window == needle)

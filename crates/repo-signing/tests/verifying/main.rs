@@ -1,6 +1,6 @@
 //! What is accepted as a base to build on, and what is not.
 
-#![allow(clippy::unwrap_used, reason = "a failed step of a test shall end it")]
+#![allow(clippy::unwrap_used, reason = "a failed step must end the test")]
 
 mod forge;
 mod frame;

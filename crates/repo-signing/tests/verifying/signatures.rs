@@ -48,7 +48,7 @@ fn one_good_signature_is_enough_and_a_bad_one_is_too_much() {
             .verify_inrelease(&framed("SHA512", text, &signatures))
             .unwrap();
         assert_eq!(
-            (verified.release, verified.signer),
+            (verified.release, verified.signatures[0].certificate),
             (text.into(), key("ed25519").certificate().fingerprint())
         );
     }
