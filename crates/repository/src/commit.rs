@@ -28,7 +28,7 @@ use s3_storage::{ETag, ErrorKind, Payload, PutMode, PutOptions, PutReply};
 use tokio::time::Instant;
 
 use crate::{
-    Allow, Draft, Error, Head, Observer, PackageFile, Suite,
+    Allow, Draft, Error, Head, Observer, PackageFile, Stage, Suite,
     followers::{self, Leader},
     prepare::Prepared,
     upload::upload_all,
@@ -199,6 +199,7 @@ impl Run<'_> {
             if let Some(head) = &head
                 && self.has(head, &pending.prepared).await.map_err(unknown)?
             {
+                self.observer.stage(Stage::Committed(pending.prepared.id));
                 let etag = (head.id() == pending.prepared.id).then(|| head.etag.clone());
                 return Ok(committed(pending.prepared, pending.view_changes, etag));
             }
@@ -260,14 +261,21 @@ impl Run<'_> {
         options.content_type = Some("text/plain; charset=utf-8");
         options.cache_control = Some("no-cache");
         let key = layout::head_key(&self.suite.name, new.signed.is_some());
+        self.observer.stage(Stage::MovingHead);
         let written = self.suite.repository.storage.put(&key, Payload::Bytes(bytes), options).await;
         match written {
-            Ok(reply) => Ok(Ok(reply)),
+            Ok(reply) => {
+                self.observer.stage(Stage::Committed(new.id));
+                Ok(Ok(reply))
+            }
             Err(error) if error.is_ambiguous() => Ok(Err(Some(error))),
-            Err(error) => match error.kind() {
-                ErrorKind::PreconditionFailed | ErrorKind::Conflict => Ok(Err(None)),
-                _ => Err(error.into()),
-            },
+            Err(error) => {
+                self.observer.stage(Stage::Preparing);
+                match error.kind() {
+                    ErrorKind::PreconditionFailed | ErrorKind::Conflict => Ok(Err(None)),
+                    _ => Err(error.into()),
+                }
+            }
         }
     }
 

@@ -31,7 +31,7 @@ pub use draft::{Allow, Draft};
 pub use error::{Error, Missing};
 pub use head::{Head, HeadSignatures};
 pub use keys::{Keys, accepted_key};
-pub use observer::{Observer, Silent};
+pub use observer::{Observer, Silent, Stage};
 pub use packages::{Listed, PackageList, Selection};
 pub use repository::{Repository, Writes};
 pub use suite::Suite;

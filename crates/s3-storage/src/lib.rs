@@ -29,7 +29,7 @@ pub use fault::{Fault, Faulty, Gate, On, Operation};
 #[cfg(feature = "test-util")]
 pub use memory::Memory;
 pub use prefixed::Prefixed;
-pub use probe::{ConditionalWrites, Gap, probe};
+pub use probe::{ConditionalWrites, Gap, probe, still_refuses};
 pub use s3::{LocalClock, S3};
 #[cfg(feature = "test-util")]
 pub use s3::{create_bucket, delete_bucket, delete_bucket_policy, open_uploads, put_bucket_policy};

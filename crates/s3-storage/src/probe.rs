@@ -77,6 +77,22 @@ pub async fn probe(storage: &dyn Storage) -> Result<ConditionalWrites, Error> {
     }
 }
 
+/// Temporary.
+pub async fn still_refuses(storage: &dyn Storage, key: &str, bytes: Bytes) -> Result<bool, Error> {
+    let put = |mode| storage.put(key, Payload::Bytes(bytes.clone()), PutOptions::new(mode));
+    let other = ETag("\"00000000000000000000000000000000\"".to_owned());
+    let (create, update) = futures::join!(put(PutMode::Create), put(PutMode::Update(other)));
+    let mut refused = true;
+    for result in [create, update] {
+        match result {
+            Ok(_) => refused = false,
+            Err(error) if matches!(error.kind(), ErrorKind::PreconditionFailed | ErrorKind::Conflict) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(refused)
+}
+
 enum Finding {
     Gap(Gap),
     Error(Error),

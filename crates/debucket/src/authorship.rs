@@ -2,13 +2,15 @@
 
 use std::env;
 
-use crate::commit::Authorship;
+use deb_index::suite::commit::Authorship;
 
 /// The authorship of a commit with this message.
-pub fn by(message: String) -> Authorship {
+pub(crate) fn authorship(message: String) -> Authorship {
     Authorship {
         author: author(|name| env::var(name).ok().filter(|value| !value.is_empty())),
+        tool: concat!("debucket ", env!("CARGO_PKG_VERSION")).to_owned(),
         message,
+        ..Authorship::default()
     }
 }
 

@@ -1,17 +1,17 @@
-//! Options about keys: the one that signs, and those whose signatures are believed.
+//! Options about keys: the one that signs, and those whose signatures are accepted.
 //!
-//! The signing key comes from a file (`--sign-key`, armored or binary) or from `DEBUCKET_SIGN_KEY`,
-//! which holds either the armored key itself, as the secrets of CI systems do, or the path of a
-//! file. The variables with secrets are read here and not by the parser of the command line, so
-//! that no help text, no usage error and no `Debug` can show them.
+//! The signing key comes from a file (`--sign-key`, armored or binary) or from `DEBUCKET_SIGN_KEY`, which holds either the key
+//! itself, as the secrets of CI systems do, or the path of a file. The variables with secrets are read here and not by the parser
+//! of the command line, so that no help text, no usage error and no `Debug` can show them.
 
 use std::{env, ffi::OsString, fs, path::PathBuf};
 
 use clap::Args;
 use deb_index::name::SuiteName;
-use repo_signing::{Certificate, KeyFile, Keyring, Passphrase, Signer as _};
+use repo_signing::{Certificate, KeyFile, KeyFileError, Keyring, Passphrase, Signer as _};
+use repository::Keys;
 
-use crate::{cli::OutputOptions, commit::Signing, error::Error, snapshot::Trust};
+use crate::error::Error;
 
 /// Variable with the signing key, or its path.
 const SIGN_KEY: &str = "DEBUCKET_SIGN_KEY";
@@ -22,21 +22,19 @@ const PASSPHRASE: &str = "DEBUCKET_SIGN_KEY_PASSPHRASE";
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Signing")]
 pub struct KeyOptions {
-    /// OpenPGP secret key, armored or binary [env: DEBUCKET_SIGN_KEY, the armored key itself or the
-    /// path of a file]
+    /// OpenPGP secret key that signs the suite, armored or binary [env: DEBUCKET_SIGN_KEY, the key itself or the path of its file]
     #[arg(long, value_name = "FILE")]
     pub sign_key: Option<PathBuf>,
-    /// File whose first line is the key's passphrase [env: DEBUCKET_SIGN_KEY_PASSPHRASE, the
-    /// passphrase itself]
+    /// File whose first line is the key's passphrase [env: DEBUCKET_SIGN_KEY_PASSPHRASE, the passphrase itself]
     #[arg(long, value_name = "FILE")]
     pub sign_key_passphrase_file: Option<PathBuf>,
 }
 
-/// Keys that are believed.
+/// Keys whose signatures are accepted.
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Signing")]
 pub struct TrustOptions {
-    /// Public keys whose signatures are believed, armored or binary; can be repeated
+    /// Accept signatures by the public keys in this file, armored or binary; can be repeated
     #[arg(long, value_name = "FILE", env = "DEBUCKET_KEYRING")]
     pub keyring: Vec<PathBuf>,
 }
@@ -49,7 +47,7 @@ pub struct SigningOptions {
     key: KeyOptions,
     #[command(flatten)]
     trust: TrustOptions,
-    /// Publish without a signature; devices must be told to trust the suite
+    /// Publish without a signature; devices must be configured to trust the suite
     #[arg(long, conflicts_with = "sign_key")]
     unsigned: bool,
 }
@@ -62,37 +60,31 @@ fn environment(name: &str) -> Option<OsString> {
 }
 
 impl SigningOptions {
-    /// How `suite` shall be signed. `--unsigned` wins over a key that only the environment has.
-    ///
-    /// # Errors
-    /// [`Error::NoKey`] where nothing was said; files that hold no keys.
-    pub fn signing(&self, suite: &SuiteName) -> Result<Signing, Error> {
-        self.signing_with(suite, &environment)
+    /// The keys for changing `suite`. `--unsigned` wins over a key that only the environment has.
+    pub(crate) fn keys(&self, suite: &SuiteName) -> Result<Keys, Error> {
+        self.keys_with(suite, &environment)
     }
 
-    fn signing_with(&self, suite: &SuiteName, variables: Variables<'_>) -> Result<Signing, Error> {
+    fn keys_with(&self, suite: &SuiteName, variables: Variables<'_>) -> Result<Keys, Error> {
         if self.unsigned {
-            return Ok(Signing::Unsigned);
+            return Ok(Keys::Unsigned);
         }
         let Some(key) = self.key.read(variables)? else {
-            return Err(Error::NoKey {
+            return Err(Error::Repository(repository::Error::NoSigner {
                 suite: suite.clone(),
                 is_signed: false,
-            });
+            }));
         };
-        Ok(Signing::Key {
-            signer: Box::new(key),
-            keyring: self.trust.keyring()?,
+        Ok(Keys::Sign {
+            signers: vec![Box::new(key)],
+            further: self.trust.keyring()?,
         })
     }
 }
 
 impl KeyOptions {
     /// The key, if one was given.
-    ///
-    /// # Errors
-    /// [`Error::Key`] and [`Error::File`]: a key that cannot be used or read.
-    pub fn key(&self) -> Result<Option<KeyFile>, Error> {
+    pub(crate) fn key(&self) -> Result<Option<KeyFile>, Error> {
         self.read(&environment)
     }
 
@@ -109,10 +101,7 @@ impl KeyOptions {
 }
 
 /// The passphrase: the first line of `file`, otherwise the environment's.
-///
-/// # Errors
-/// [`Error::File`].
-pub fn passphrase_of(file: Option<&PathBuf>) -> Result<Option<Passphrase>, Error> {
+pub(crate) fn passphrase_of(file: Option<&PathBuf>) -> Result<Option<Passphrase>, Error> {
     passphrase(file, &environment)
 }
 
@@ -140,53 +129,36 @@ impl TrustOptions {
         Ok(certificates.into_iter().collect())
     }
 
-    /// Whose signatures are believed by a command that only reads: the keyring's and the signing
-    /// key's. Where there is neither, signatures are not checked, and unless `output` wants silence
-    /// that is said once.
-    ///
-    /// # Errors
-    /// Files that hold no keys.
-    pub fn trust(&self, output: &OutputOptions) -> Result<Trust, Error> {
-        let trust = self.trust_with(&environment)?;
-        if matches!(trust, Trust::Unchecked) && output.is_talkative() {
-            eprintln!("note: no key was given (--keyring), so signatures are not checked");
-        }
-        Ok(trust)
+    /// The keys for reading: those of the keyring and the signing key. Without any, signatures are not checked.
+    pub(crate) fn keys(&self) -> Result<Keys, Error> {
+        self.keys_with(&environment)
     }
 
-    fn trust_with(&self, variables: Variables<'_>) -> Result<Trust, Error> {
+    fn keys_with(&self, variables: Variables<'_>) -> Result<Keys, Error> {
         let own = KeyOptions::default().read(variables)?;
         if own.is_none() && self.keyring.is_empty() {
-            return Ok(Trust::Unchecked);
+            return Ok(Keys::Unchecked);
         }
         let own = own.map(|key| key.certificate().clone());
-        Ok(Trust::Keyring(
-            self.keyring()?
-                .certificates
-                .into_iter()
-                .chain(own)
-                .collect(),
-        ))
+        let further = self.keyring()?.certificates;
+        Ok(Keys::Verify(further.into_iter().chain(own).collect()))
     }
 }
 
-/// The key in the variable, or in the file that it names. The value may be a secret in a form that
-/// we do not know, so no error shows it.
+/// The key in the variable, or in the file that it names. The value may be a secret in a form that is not known, so no error
+/// shows it.
 fn key_in_variable(value: OsString) -> Result<Vec<u8>, Error> {
-    let bytes = value.as_encoded_bytes();
-    if bytes.trim_ascii_start().starts_with(b"-----BEGIN ") {
-        return Ok(value.into_encoded_bytes());
-    }
-    fs::read(&value).map_err(|error| {
-        let reason = format!(
-            "it is neither an armored key nor the path of a file that can be read ({})",
-            error.kind()
-        );
-        Error::File {
-            path: SIGN_KEY.to_owned(),
-            source: std::io::Error::new(error.kind(), reason),
+    match fs::read(&value) {
+        Ok(bytes) => Ok(bytes),
+        // A path that does not exist may be the key itself. What it is, if it is none, is for the reader of keys to say.
+        Err(error) => {
+            let bytes = value.into_encoded_bytes();
+            match KeyFile::from_bytes(&bytes, None) {
+                Err(KeyFileError::Format(_)) => Err(Error::KeyVariable(error.kind())),
+                _ => Ok(bytes),
+            }
         }
-    })
+    }
 }
 
 fn read(path: &PathBuf) -> Result<Vec<u8>, Error> {
@@ -225,24 +197,27 @@ mod tests {
         fs::write(&path, key.secret.as_bytes()).unwrap();
         for value in [OsString::from(key.secret.as_str()), path.into_os_string()] {
             let variables = |name: &str| (name == SIGN_KEY).then(|| value.clone());
-            let signing = SigningOptions::default()
-                .signing_with(&suite(), &variables)
+            let keys = SigningOptions::default()
+                .keys_with(&suite(), &variables)
                 .unwrap();
+            let Keys::Sign { signers, .. } = keys else {
+                panic!("{keys:?}")
+            };
             assert_eq!(
-                signing.fingerprints(),
-                [key.certificate.fingerprint().to_string()]
+                signers[0].certificate().fingerprint(),
+                key.certificate.fingerprint()
             );
             assert!(matches!(
-                TrustOptions::default().trust_with(&variables),
-                Ok(Trust::Keyring(_))
+                TrustOptions::default().keys_with(&variables),
+                Ok(Keys::Verify(_))
             ));
             let unsigned = SigningOptions {
                 unsigned: true,
                 ..SigningOptions::default()
             };
             assert!(matches!(
-                unsigned.signing_with(&suite(), &variables),
-                Ok(Signing::Unsigned)
+                unsigned.keys_with(&suite(), &variables),
+                Ok(Keys::Unsigned)
             ));
         }
     }
@@ -252,7 +227,7 @@ mod tests {
         let variables =
             |name: &str| (name == SIGN_KEY).then(|| OsString::from("bGl0dGxlIHNlY3JldA=="));
         let error = SigningOptions::default()
-            .signing_with(&suite(), &variables)
+            .keys_with(&suite(), &variables)
             .err()
             .unwrap();
         assert!(
@@ -292,17 +267,17 @@ mod tests {
     #[test]
     fn without_a_word_there_is_no_signing_and_no_check() {
         let nothing = |_: &str| None;
-        let signing = SigningOptions::default().signing_with(&suite(), &nothing);
+        let signing = SigningOptions::default().keys_with(&suite(), &nothing);
         assert!(matches!(
             signing,
-            Err(Error::NoKey {
+            Err(Error::Repository(repository::Error::NoSigner {
                 is_signed: false,
                 ..
-            })
+            }))
         ));
         assert!(matches!(
-            TrustOptions::default().trust_with(&nothing),
-            Ok(Trust::Unchecked)
+            TrustOptions::default().keys_with(&nothing),
+            Ok(Keys::Unchecked)
         ));
     }
 }

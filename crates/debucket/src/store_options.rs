@@ -1,24 +1,25 @@
-//! Options that several commands share. They are spelled as the AWS CLI spells them.
+//! Options about the store, shared by the commands. They are spelled as the AWS CLI spells them.
 
 use std::path::PathBuf;
 
 use clap::Args;
 use deb_index::name::SuiteName;
-use s3_storage::{Acl, S3Config, Sse, Storage};
+use repository::{RepositoryUrl, Writes};
+use s3_storage::{Acl, S3Config, Sse};
 
-use crate::{error::Error, repository::RepositoryUrl};
+use crate::error::Error;
 
 /// Where the repository is and how to reach it.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Repository")]
 pub struct StoreOptions {
-    /// The repository: s3://BUCKET[/PREFIX]
+    /// Address of the repository, s3://BUCKET[/PREFIX]
     #[arg(long, value_name = "URL", env = "DEBUCKET_REPO", global = true)]
     repo: Option<RepositoryUrl>,
-    /// The bucket, where --repo is not given
+    /// Bucket of the repository, instead of --repo
     #[arg(long, conflicts_with = "repo", global = true)]
     bucket: Option<String>,
-    /// The folder within --bucket
+    /// Folder within --bucket
     #[arg(long, requires = "bucket", global = true)]
     prefix: Option<String>,
     /// AWS profile [default: AWS_PROFILE]
@@ -30,7 +31,7 @@ pub struct StoreOptions {
     /// URL of an S3-compatible store [default: AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL]
     #[arg(long, value_name = "URL", global = true)]
     endpoint_url: Option<String>,
-    /// Put the bucket into the path; the default with --endpoint-url
+    /// Put the bucket into the path of URLs; the default with --endpoint-url
     #[arg(long, conflicts_with = "virtual_hosted", global = true)]
     path_style: bool,
     /// Put the bucket into the host name; the default for AWS
@@ -54,13 +55,16 @@ pub struct WriteOptions {
     /// KMS key for --sse aws:kms [default: the account's aws/s3 key]
     #[arg(long, value_name = "KEY")]
     sse_kms_key_id: Option<String>,
+    /// Publish into a store without conditional writes; you promise that no other publisher runs meanwhile
+    #[arg(long)]
+    single_writer: bool,
 }
 
 /// Which suite.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Repository")]
 pub struct SuiteOption {
-    /// The suite
+    /// Suite to read or change
     #[arg(
         long,
         default_value = "stable",
@@ -71,30 +75,41 @@ pub struct SuiteOption {
 }
 
 impl WriteOptions {
-    fn sse(&self) -> Result<Sse, Error> {
-        match (self.sse.as_deref(), &self.sse_kms_key_id) {
-            (Some("AES256"), Some(_)) => Err(Error::Usage(
-                "--sse-kms-key-id goes with --sse aws:kms".into(),
-            )),
-            (Some("AES256"), None) => Ok(Sse::S3),
-            (None, None) => Ok(Sse::BucketDefault),
-            (_, key_id) => Ok(Sse::Kms {
-                key_id: key_id.clone(),
-            }),
+    pub(crate) fn writes(&self) -> Writes {
+        if self.single_writer {
+            Writes::SingleWriter
+        } else {
+            Writes::Conditional
         }
+    }
+
+    pub(crate) fn config(&self, config: S3Config) -> Result<S3Config, Error> {
+        let sse = match (self.sse.as_deref(), &self.sse_kms_key_id) {
+            (Some("AES256"), Some(_)) => {
+                return Err(Error::Usage(
+                    "--sse-kms-key-id goes with --sse aws:kms".into(),
+                ));
+            }
+            (Some("AES256"), None) => Sse::S3,
+            (None, None) => Sse::BucketDefault,
+            (_, key_id) => Sse::Kms {
+                key_id: key_id.clone(),
+            },
+        };
+        Ok(S3Config {
+            acl: self.acl,
+            sse,
+            ..config
+        })
     }
 }
 
 impl StoreOptions {
-    /// The repository.
-    ///
-    /// # Errors
-    /// [`Error::Usage`] where none is given, or not a valid one.
-    pub fn url(&self) -> Result<RepositoryUrl, Error> {
+    pub(crate) fn url(&self) -> Result<RepositoryUrl, Error> {
         match (&self.repo, &self.bucket) {
             (_, Some(bucket)) => {
-                RepositoryUrl::new(bucket, self.prefix.as_deref().unwrap_or_default())
-                    .map_err(Error::Usage)
+                let prefix = self.prefix.as_deref().unwrap_or_default();
+                RepositoryUrl::new(bucket, prefix).map_err(|error| Error::Usage(error.to_string()))
             }
             (Some(url), None) => Ok(url.clone()),
             (None, None) => Err(Error::Usage(
@@ -104,33 +119,17 @@ impl StoreOptions {
     }
 
     /// The URL of an S3-compatible store, as the options or the environment have it; none for AWS.
-    pub fn endpoint(&self) -> Option<String> {
-        let variable = |name| {
-            std::env::var(name)
-                .ok()
-                .filter(|value: &String| !value.is_empty())
-        };
-        self.endpoint_url
-            .clone()
-            .or_else(|| variable("AWS_ENDPOINT_URL_S3"))
-            .or_else(|| variable("AWS_ENDPOINT_URL"))
+    pub(crate) fn endpoint(&self) -> Option<String> {
+        first(&self.endpoint_url, &["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"])
     }
 
     /// The region, as the options or the environment have it.
-    pub fn region(&self) -> Option<String> {
-        let variable = |name| {
-            std::env::var(name)
-                .ok()
-                .filter(|value: &String| !value.is_empty())
-        };
-        self.region
-            .clone()
-            .or_else(|| variable("AWS_REGION"))
-            .or_else(|| variable("AWS_DEFAULT_REGION"))
+    pub(crate) fn region(&self) -> Option<String> {
+        first(&self.region, &["AWS_REGION", "AWS_DEFAULT_REGION"])
     }
 
     /// Whether the bucket goes into the path, where the options say so.
-    pub fn path_style(&self) -> Option<bool> {
+    pub(crate) fn path_style(&self) -> Option<bool> {
         match (self.path_style, self.virtual_hosted) {
             (true, _) => Some(true),
             (_, true) => Some(false),
@@ -138,32 +137,7 @@ impl StoreOptions {
         }
     }
 
-    /// Opens the repository for reading.
-    ///
-    /// # Errors
-    /// A configuration that makes no sense.
-    pub async fn open(&self) -> Result<std::sync::Arc<dyn Storage>, Error> {
-        self.url()?.open(self.config()).await
-    }
-
-    /// Opens the repository for writing.
-    ///
-    /// # Errors
-    /// A configuration that makes no sense.
-    pub async fn open_for_writing(
-        &self,
-        write: &WriteOptions,
-    ) -> Result<std::sync::Arc<dyn Storage>, Error> {
-        self.url()?
-            .open(S3Config {
-                acl: write.acl,
-                sse: write.sse()?,
-                ..self.config()
-            })
-            .await
-    }
-
-    fn config(&self) -> S3Config {
+    pub(crate) fn config(&self) -> S3Config {
         S3Config {
             region: self.region.clone(),
             endpoint: self.endpoint_url.clone(),
@@ -174,4 +148,12 @@ impl StoreOptions {
             ..S3Config::new("")
         }
     }
+}
+
+/// An option, otherwise the first of these environment variables that is set.
+fn first(option: &Option<String>, variables: &[&str]) -> Option<String> {
+    let variable = |name: &&str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    option
+        .clone()
+        .or_else(|| variables.iter().find_map(variable))
 }

@@ -25,7 +25,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::repository::RepositoryUrl;
+use repository::RepositoryUrl;
 
 /// Package files.
 const POOL: &str = "pool/";

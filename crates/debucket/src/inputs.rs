@@ -16,21 +16,18 @@ use std::{
 use deb_index::{
     deb::{self, DebError},
     name::Component,
-    plan::Addition,
+    stanza::Stanza,
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
+use repository::PackageFile;
 
-use crate::{error::Error, upload::PackageFile};
+use crate::error::Error;
 
 /// Files that are read at once: reading is bound by digests, one core for each.
 const CONCURRENT_READS: usize = 2;
 
 /// Finds the packages that `paths` stand for and reads them, in the order in which they were given.
-///
-/// # Errors
-/// [`Error::NoFile`] for a path that stands for nothing; [`Error::File`] and [`Error::Deb`] for
-/// files that cannot be read or are no packages.
-pub async fn describe_all(
+pub(crate) async fn describe_all(
     paths: &[PathBuf],
     component: &Component,
 ) -> Result<Vec<PackageFile>, Error> {
@@ -68,7 +65,7 @@ fn describe(path: PathBuf, component: Component) -> Result<PackageFile, Error> {
         )?;
     Ok(PackageFile {
         path,
-        addition: Addition::new(component, deb),
+        stanza: Stanza::of_deb(component, &deb),
     })
 }
 
@@ -243,10 +240,11 @@ mod tests {
         let device = describe_all(&["/dev/null".into()], &Component::main())
             .await
             .unwrap_err();
-        assert!(
-            device.to_string().starts_with("/dev/null: ")
-                && device.to_string().contains("not a regular file")
-        );
+        let Error::File { path, source } = &device else {
+            panic!("{device}")
+        };
+        assert_eq!(path, "/dev/null");
+        assert!(source.to_string().contains("not a regular file"));
         let folder = folder(&["a.deb"]);
         let error = describe_all(&[folder.path().to_owned()], &Component::main())
             .await

@@ -1,0 +1,182 @@
+//! `debucket list`: the packages of a suite, or the suites.
+
+use clap::Args;
+use deb_index::{
+    digest::Sha256,
+    name::{Architecture, Component, SuiteName},
+    stanza::StanzaRef,
+};
+use glob::Pattern;
+use jiff::Timestamp;
+use repository::{Listed, Selection};
+use serde::Serialize;
+
+use crate::{
+    context::Context,
+    error::Error,
+    key_options::TrustOptions,
+    printer::{Report, Table, bytes},
+    store_options::SuiteOption,
+};
+
+/// List the packages of a suite
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Exit codes: 0 done, also where nothing matches; 1 failed; 2 usage; 4 no such suite, component or architecture.
+
+Examples:
+  debucket list --repo s3://acme-apt
+  debucket list 'ros-*' --repo s3://acme-apt --arch arm64 --output json")]
+pub struct List {
+    /// Only packages whose name matches one of these globs
+    #[arg(value_name = "PACKAGE")]
+    names: Vec<Pattern>,
+    /// Add size and key of each package's file
+    #[arg(long, short)]
+    long: bool,
+    /// List the suites of the repository instead
+    #[arg(long, conflicts_with_all = ["names", "long", "component", "arch"])]
+    suites: bool,
+    #[command(flatten)]
+    suite: SuiteOption,
+    #[command(flatten)]
+    selection: SelectionOptions,
+    #[command(flatten)]
+    trust: TrustOptions,
+}
+
+/// Which part of a suite.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Selection")]
+pub struct SelectionOptions {
+    /// Only this component
+    #[arg(long)]
+    component: Option<Component>,
+    /// Only what a device of this architecture sees: its own packages and those for all; with “all”, only these
+    #[arg(long, visible_alias = "architecture")]
+    arch: Option<Architecture>,
+}
+
+impl From<SelectionOptions> for Selection {
+    fn from(options: SelectionOptions) -> Self {
+        Self {
+            component: options.component,
+            architecture: options.arch,
+        }
+    }
+}
+
+/// The JSON document of `debucket list`.
+#[derive(Debug, Serialize)]
+struct Packages<'a> {
+    /// The repository, `s3://BUCKET[/PREFIX]`.
+    repo: String,
+    suite: &'a SuiteName,
+    /// The commit that was read.
+    commit: Sha256,
+    /// The `Date` of the suite's `Release`.
+    date: Timestamp,
+    /// Ordered by name, version and architecture.
+    packages: Vec<Package<'a>>,
+    #[serde(skip)]
+    long: bool,
+}
+
+/// A package; a value that its stanza lacks is null.
+#[derive(Debug, Serialize)]
+struct Package<'a> {
+    component: &'a Component,
+    package: &'a str,
+    version: &'a str,
+    architecture: &'a str,
+    /// Length of its file in bytes.
+    size: Option<u64>,
+    /// Digest of its file.
+    sha256: Option<&'a str>,
+    /// Its key, relative to the repository.
+    filename: Option<&'a str>,
+}
+
+/// The JSON document of `debucket list --suites`.
+#[derive(Debug, Serialize)]
+struct Suites {
+    /// The repository, `s3://BUCKET[/PREFIX]`.
+    repo: String,
+    /// In alphabetical order.
+    suites: Vec<SuiteName>,
+}
+
+impl List {
+    pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
+        let repo = context.url()?.to_string();
+        if self.suites {
+            let repository = context.repository().await?;
+            let suites = repository.suites().await?;
+            return context.printer.result(&Suites { repo, suites });
+        }
+        let repository = context.repository().await?;
+        let suite = context.readable_suite(&repository, &self.suite.suite, &self.trust)?;
+        let list = suite.packages(&self.selection.into()).await?;
+        context.warn_of(&suite, &list.head);
+        let mut packages = suite.sorted(&list)?;
+        let is_wanted = |package: &Listed<'_>| {
+            let name = package.stanza.name;
+            self.names.is_empty() || self.names.iter().any(|pattern| pattern.matches(name))
+        };
+        packages.retain(is_wanted);
+        context.printer.result(&Packages {
+            repo,
+            suite: suite.name(),
+            commit: list.head.id(),
+            date: list.head.release.date,
+            packages: packages.iter().map(Package::new).collect(),
+            long: self.long,
+        })
+    }
+}
+
+impl<'a> Package<'a> {
+    fn new(Listed { component, stanza }: &'a Listed<'a>) -> Self {
+        let StanzaRef {
+            name,
+            version,
+            architecture,
+            ..
+        } = *stanza;
+        Self {
+            component,
+            package: name,
+            version,
+            architecture,
+            size: stanza.field("Size").and_then(|size| size.parse().ok()),
+            sha256: stanza.field("SHA256"),
+            filename: stanza.field("Filename"),
+        }
+    }
+}
+
+impl Report for Packages<'_> {
+    fn text(&self) -> String {
+        let mut table = Table::default();
+        for package in &self.packages {
+            let mut cells = vec![
+                package.package.to_owned(),
+                package.version.to_owned(),
+                package.architecture.to_owned(),
+                package.component.to_string(),
+            ];
+            if self.long {
+                cells.push(package.size.map(bytes).unwrap_or_default());
+                cells.push(package.filename.unwrap_or_default().to_owned());
+            }
+            table.line(cells);
+        }
+        table.render()
+    }
+}
+
+impl Report for Suites {
+    fn text(&self) -> String {
+        self.suites.iter().map(|suite| format!("{suite}\n")).collect()
+    }
+}

@@ -1,0 +1,43 @@
+//! The commands, a file each: its arguments, `run`, the words and the JSON that it prints.
+//!
+//! A new command is a file, its `mod` line, and a line in `enum Command`. Its help is the documentation of its type.
+
+use clap::Subcommand;
+
+use crate::{context::Context, error::Error};
+
+mod client_config;
+mod key;
+mod list;
+mod log;
+mod publish;
+mod show;
+
+macro_rules! commands {
+    (pub enum Command { $($name:ident($arguments:path),)* }) => {
+        /// A command and its arguments.
+        #[derive(Debug, Subcommand)]
+        pub enum Command {
+            $($name($arguments),)*
+        }
+
+        impl Command {
+            pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
+                match self {
+                    $(Self::$name(command) => command.run(context).await,)*
+                }
+            }
+        }
+    };
+}
+
+commands! {
+    pub enum Command {
+        Publish(publish::Publish),
+        List(list::List),
+        Show(show::Show),
+        Log(log::Log),
+        ClientConfig(client_config::ClientConfig),
+        Key(key::Key),
+    }
+}

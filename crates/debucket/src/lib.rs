@@ -1,0 +1,16 @@
+//! `debucket`, the publisher: the command line around the crate `repository`.
+//!
+//! Each command is a file in `commands`: its arguments, what it does, the words and the JSON that it prints. Everything that
+//! several of them need is in a [`context::Context`].
+
+pub mod authorship;
+pub mod cli;
+pub mod commands;
+pub mod context;
+pub mod error;
+pub mod iam;
+pub mod inputs;
+pub mod key_options;
+pub mod printer;
+pub mod progress;
+pub mod store_options;
