@@ -4,6 +4,7 @@
 //! [`compression`], [`release`] files, [`commit`]s, and [`pool`], which says where each of them lies. What happens: a
 //! [`plan`] turns a suite and an intent into the suite as it shall be, [`indexes`] turns the plan into files.
 
+mod architecture;
 pub mod commit;
 pub mod compression;
 pub mod deb;
@@ -14,6 +15,8 @@ pub mod packages;
 pub mod paragraph;
 pub mod plan;
 pub mod pool;
+mod quote;
+pub mod relation;
 pub mod release;
 pub mod settings;
 pub mod version;

@@ -38,7 +38,7 @@ impl Addition {
     pub fn new(component: Component, deb: Deb) -> Self {
         let filename = pool::package_key(
             &component,
-            &deb.source.name,
+            deb.source(),
             &deb.package,
             &deb.version,
             &deb.architecture,

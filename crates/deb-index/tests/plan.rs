@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use deb_index::{
     commit::{Action, Commit},
     compression,
-    deb::{Deb, Source},
+    deb::Deb,
     digest::{Algorithm, Digests},
     indexes::Indexes,
     name::Architecture,
@@ -27,10 +27,8 @@ fn addition(package: &str, version: &str, architecture: &str, build: &str) -> Ad
         package: package.parse().unwrap(),
         version: version.parse().unwrap(),
         architecture: architecture.parse().unwrap(),
-        source: Source {
-            name: package.parse().unwrap(),
-            version: version.parse().unwrap(),
-        },
+        source: None,
+        warnings: Vec::new(),
         digests: Digests::of(
             &[Algorithm::Md5, Algorithm::Sha1, Algorithm::Sha256],
             build.as_bytes(),
