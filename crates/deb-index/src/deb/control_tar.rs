@@ -164,7 +164,7 @@ fn read_bounded<R: Read>(entry: &mut tar::Entry<'_, R>, limit: u64) -> Option<Ve
     if size > limit {
         return None;
     }
-    let mut content = Vec::new();
+    let mut content = Vec::with_capacity(usize::try_from(size).ok()?);
     entry.take(limit).read_to_end(&mut content).ok()?;
     (content.len() as u64 == size).then_some(content)
 }

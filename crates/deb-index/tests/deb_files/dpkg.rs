@@ -1,10 +1,11 @@
 //! The same answers as `dpkg-deb`, on packages that it built and on such as it refuses.
 
-use std::{path::Path, process::Command};
+use std::{fs::Permissions, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
 
 use deb_index::{
     deb::{Deb, describe},
     digest::{Algorithm, Digests},
+    name::Architecture,
 };
 
 use crate::pack::CONTROL;
@@ -46,6 +47,8 @@ fn the_same_as_dpkg_deb() {
     let folder = tempfile::tempdir().unwrap();
     let package = folder.path().join("package");
     std::fs::create_dir_all(package.join("DEBIAN")).unwrap();
+    // dpkg-deb wants this mode, whatever the umask.
+    std::fs::set_permissions(package.join("DEBIAN"), Permissions::from_mode(0o755)).unwrap();
     std::fs::create_dir_all(package.join("usr/share/doc/hello")).unwrap();
     let control = format!("Source: greetings (1.9)\n{CONTROL}X-Sp\u{e9}cial: no\n")
         .replace("X-Sp\u{e9}cial", "X-Special");
@@ -87,4 +90,26 @@ fn field(file: &Path, names: &[&str]) -> Vec<u8> {
         .unwrap();
     assert!(output.status.success());
     output.stdout
+}
+
+/// Our table has every architecture that this dpkg knows.
+#[test]
+fn all_architectures_of_dpkg_are_known() {
+    let listed = match Command::new("dpkg-architecture")
+        .arg("--list-known")
+        .output()
+    {
+        Ok(output) => String::from_utf8(output.stdout).unwrap(),
+        Err(error) => {
+            eprintln!("SKIPPED: no dpkg-architecture on this machine: {error}");
+            return;
+        }
+    };
+    assert!(listed.lines().any(|name| name == "amd64"), "{listed}");
+    for name in listed.lines() {
+        assert!(
+            Architecture::new(name).unwrap().is_known_to_dpkg(),
+            "{name}"
+        );
+    }
 }

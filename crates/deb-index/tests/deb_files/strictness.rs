@@ -5,7 +5,7 @@ use deb_index::deb::{Deb, DebError, Warning, describe};
 
 use crate::{
     corpus::{Case, cases},
-    pack::{ar, entry, tar},
+    pack::{CONTROL, ar, entry, gz, tar, xz, zst},
     readers::{Readers, Verdict},
 };
 
@@ -119,4 +119,136 @@ fn stanza(case: &Case, deb: &Result<Deb, DebError>) -> Vec<u8> {
     let mut stanza = control.clone();
     stanza.extend_from_slice(b"Filename: pool/x.deb\nSize: 1\nSHA256: 00\n\n");
     stanza
+}
+
+/// The archive around the control file, as dpkg reads it.
+#[test]
+fn containers_as_dpkg_reads_them() {
+    let Some(readers) = Readers::new() else {
+        return;
+    };
+    let plain = tar(&[
+        entry(b'5', "./", b""),
+        entry(b'0', "./control", CONTROL.as_bytes()),
+    ]);
+    let (packed, xz, zst) = (gz(&plain), xz(&plain), zst(&plain));
+    let (format, control): (_, (&str, &[u8])) = (
+        ("debian-binary", &b"2.0\n"[..]),
+        ("control.tar.gz", &packed),
+    );
+    let data: (&str, &[u8]) = ("data.tar", b"");
+    // Whether it is accepted, or why by dpkg alone.
+    let mut containers: Vec<(Vec<(&str, &[u8])>, Result<bool, &str>)> = vec![
+        (vec![format, control, data], Ok(true)),
+        (vec![format, ("control.tar", &plain), data], Ok(true)),
+        (vec![format, ("control.tar.xz", &xz), data], Ok(true)),
+        (vec![format, ("control.tar/", &plain), data], Ok(true)),
+        (vec![("debian-binary/", b"2.0\n"), control, data], Ok(true)),
+        (vec![format, ("control.tar.bz2", &plain), data], Ok(false)),
+        (vec![format, ("control.tar.lzma", &plain), data], Ok(false)),
+        (vec![format, ("control.tar.br", &plain), data], Ok(false)),
+        (vec![format, ("control.tar.GZ", &packed), data], Ok(false)),
+        (vec![format, ("control.tgz", &packed), data], Ok(false)),
+        (vec![format, ("control", &plain), data], Ok(false)),
+        (
+            vec![format, ("control.tar.gz", &plain), data],
+            Err("zlib takes what is not compressed as it is"),
+        ),
+        (vec![format, ("control.tar.xz", &packed), data], Ok(false)),
+        (
+            vec![format, ("_gpgorigin", b"123"), control, data],
+            Ok(true),
+        ),
+        (
+            vec![format, control, ("_gpgorigin", b"123"), data],
+            Ok(true),
+        ),
+        (
+            vec![format, control, data, ("_gpgorigin", b"123")],
+            Ok(true),
+        ),
+        (vec![format, control, data, ("later", b"123")], Ok(true)),
+        (vec![format, ("later", b"123"), control, data], Ok(false)),
+        (
+            vec![("_gpgorigin", b"123"), format, control, data],
+            Ok(false),
+        ),
+        (vec![control, format, data], Ok(false)),
+        (vec![format, data, control], Ok(false)),
+        (vec![format], Ok(false)),
+        (
+            vec![format, control],
+            Err("dpkg-deb looks for the files when it unpacks"),
+        ),
+        (
+            vec![format, control, control, data],
+            Err("a reader may take the second"),
+        ),
+        (
+            vec![format, control, data, data],
+            Err("a reader may take the second"),
+        ),
+        (
+            vec![format, control, data, control],
+            Err("a reader may take the second"),
+        ),
+        (
+            vec![format, control, ("data.tar.rar", b"")],
+            Err("dpkg-deb looks for the files when it unpacks"),
+        ),
+    ];
+    if dpkg_reads_zstd(&readers, &ar(&[format, ("control.tar.zst", &zst), data])) {
+        containers.push((vec![format, ("control.tar.zst", &zst), data], Ok(true)));
+    }
+    for (version, verdict) in [
+        ("2.1\n", Ok(true)),
+        ("2.0\nmore\n", Ok(true)),
+        ("2.0\n\n", Ok(true)),
+        ("2.10\n", Ok(true)),
+        ("02.0\n", Err("no program writes it so")),
+        ("", Ok(false)),
+        ("\n", Ok(false)),
+        ("2\n", Ok(false)),
+        ("2.\n", Ok(false)),
+        ("2.0", Ok(false)),
+        ("2.0 \n", Ok(false)),
+        ("2.0\r\n", Ok(false)),
+        (" 2.0\n", Ok(false)),
+        ("2.x\n", Ok(false)),
+        ("3.0\n", Ok(false)),
+        ("1.0\n", Ok(false)),
+        ("0.939000\n", Ok(false)),
+    ] {
+        let format = ("debian-binary", version.as_bytes());
+        containers.push((vec![format, control, data], verdict));
+    }
+    for (members, verdict) in containers {
+        let file = ar(&members);
+        let names: Vec<_> = members
+            .iter()
+            .map(|(name, content)| {
+                (
+                    name,
+                    String::from_utf8_lossy(&content[..content.len().min(9)]),
+                )
+            })
+            .collect();
+        let ours = describe(&file[..]).map(|_| ());
+        assert_eq!(ours.is_ok(), verdict == Ok(true), "{names:?}: {ours:?}");
+        let dpkg = readers.dpkg(&file);
+        assert_eq!(
+            dpkg.accepted,
+            verdict.unwrap_or(true),
+            "{names:?}: {dpkg:?}"
+        );
+    }
+}
+
+/// dpkg before 1.21.18 (Debian 11) does not.
+fn dpkg_reads_zstd(readers: &Readers, file: &[u8]) -> bool {
+    let reads = readers.dpkg(file).accepted;
+    if !reads {
+        eprintln!("SKIPPED: this dpkg-deb has no zstd");
+    }
+    reads
 }
