@@ -1,6 +1,6 @@
 //! The model of an APT repository, pure: no network, no clock, no files beyond `Read` and `Write`.
 //!
-//! What exists: control [`paragraph`]s, [`name`]s and [`version`]s, [`deb`] files, [`packages`] indexes and their
+//! What exists: control [`paragraph`]s, [`name`]s, [`version`]s and [`relation`]s, [`deb`] files, [`packages`] indexes and their
 //! [`compression`], [`release`] files, [`commit`]s, and [`pool`], which says where each of them lies. What happens: a
 //! [`plan`] turns a suite and an intent into the suite as it shall be, [`indexes`] turns the plan into files.
 

@@ -296,22 +296,23 @@ fn check_kind(kind: Kind, relation: &Relation) -> Result<(), &'static str> {
 
 /// Refuses what apt refuses of a relation that dpkg accepts.
 fn check_for_apt(text: &str, relation: &Relation) -> Result<(), &'static str> {
-    let name = relation.name.len() + relation.architecture.as_ref().map_or(0, |text| text.len());
-    let version = relation
-        .versions
-        .as_ref()
-        .map_or(0, |range| range.version.as_str().len());
-    if name.max(version) > MAX_APT_STRING {
-        return Err("apt aborts at a name or version of 64 KiB or more");
+    let too_long = Err("apt aborts at a name or version of 64 KiB or more");
+    let architecture = relation.architecture.as_deref().unwrap_or_default();
+    if relation.name.len() + architecture.len() > MAX_APT_STRING {
+        return too_long;
+    }
+    let Some(range) = &relation.versions else {
+        return Ok(());
+    };
+    if range.version.as_str().len() > MAX_APT_STRING {
+        return too_long;
     }
     // From the operator to the end of the field it wants at least four bytes: not `=1)`, but `= 1)`.
-    let inside = text
-        .split_once('(')
-        .map_or("", |(_, inside)| inside.trim_start_matches(is_space));
-    if relation.versions.is_some() && inside.len() < 4 {
-        Err("apt refuses a version this short at the end of a field: put a space before it")
-    } else {
-        Ok(())
+    match text.split_once('(') {
+        Some((_, inside)) if inside.trim_start_matches(is_space).len() < 4 => {
+            Err("apt refuses a version this short at the end of a field: put a space before it")
+        }
+        _ => Ok(()),
     }
 }
 

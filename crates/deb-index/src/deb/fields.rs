@@ -88,7 +88,11 @@ pub(super) fn check(
         check_field(field, architecture)
             .map_err(|rule| FieldError::new(field.name, field.value, rule))?;
         check_relations(field)?;
-        warnings.extend(warning(field));
+        if let Some(warning) = warning(field)
+            && !warnings.contains(&warning)
+        {
+            warnings.push(warning);
+        }
     }
     Ok(warnings)
 }
@@ -208,7 +212,7 @@ fn warning(field: &Field<'_>) -> Option<Warning> {
         field,
         value: printable(&String::from_utf8_lossy(value)),
     };
-    if is("Package-Type") && field.value == b"udeb" {
+    if is_of_the_installer(field) {
         return Some(Warning::Udeb);
     }
     // dpkg takes the value in any case, apt does not.
@@ -223,6 +227,15 @@ fn warning(field: &Field<'_>) -> Option<Warning> {
     }
     let field_name = REVISION_FIELDS.into_iter().find(|name| is(name))?;
     (!field.value.is_empty()).then_some(Warning::AppendedToVersion { field: field_name })
+}
+
+/// Whether only a udeb has such a field. `Package-Type` rarely tells: dpkg-gencontrol leaves it out.
+fn is_of_the_installer(field: &Field<'_>) -> bool {
+    let is = |name: &str| field.name.eq_ignore_ascii_case(name);
+    let section = || field.value.rsplit(|&b| b == b'/').next();
+    (is("Package-Type") && field.value == b"udeb")
+        || (is("Section") && section() == Some(b"debian-installer"))
+        || is("Installer-Menu-Item")
 }
 
 fn is_flag(value: &[u8]) -> bool {

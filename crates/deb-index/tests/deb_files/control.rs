@@ -169,7 +169,15 @@ fn warnings() {
     ] {
         assert_eq!(warnings("all", architecture), "");
     }
-    assert!(with("Package-Type: udeb").starts_with("a udeb"));
+    let udeb = Warning::Udeb.to_string();
+    for fields in [
+        "Package-Type: udeb",
+        "Section: debian-installer",
+        "Section: non-free/debian-installer\nInstaller-Menu-Item: 1000",
+    ] {
+        assert_eq!(with(fields), udeb);
+    }
+    assert_eq!(with("Section: debian-installer-utils"), "");
     assert_eq!(with("Package-Type: deb"), "");
     assert_eq!(
         with("Important: perhaps"),
