@@ -5,23 +5,31 @@
 //! the control file byte for byte, and the size and digests of the whole file. The files inside
 //! `data.tar` are not looked at.
 //!
-//! This is where input enters that nobody has vouched for, so the reader is strict: it refuses what
-//! dpkg refuses, and also what two readers could understand differently (a second control file,
-//! bytes after the last member) and what would forge an index entry (a `Filename` or `SHA256` field).
+//! This is where untrusted input enters, so the reader is strict: it refuses what dpkg or apt refuses (one
+//! malformed relation stops apt on every device), what two readers could understand differently (a second
+//! control file, bytes after the last member) and what would forge an index entry (a `Filename` or
+//! `SHA256` field). What they accept and is probably a mistake is a [`Warning`].
 
 use std::io::{self, Read};
 
 use crate::digest::{Algorithm, Digests, Hasher};
-use crate::name::{Architecture, NameError, PackageName};
+use crate::name::{Architecture, PackageName};
 use crate::paragraph::{Paragraph, ParagraphError};
-use crate::version::{Version, VersionError};
+use crate::quote::printable;
+use crate::version::Version;
 
 mod ar;
 mod control_tar;
+mod fields;
+mod warning;
 
 use ar::Archive;
+pub use fields::FieldError;
+pub use warning::Warning;
 
 /// What an index needs to know of a binary package.
+///
+/// A publisher keeps one for each package, so it has no spare capacity and nothing twice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deb {
     /// The control file as the package has it: one paragraph, ending in exactly one newline, with no
@@ -33,10 +41,13 @@ pub struct Deb {
     pub version: Version,
     /// `Architecture`; `all` or a single one.
     pub architecture: Architecture,
-    /// `Source`, or the package itself where there is no such field.
-    pub source: Source,
+    /// The name in `Source`; `None` where there is no such field, it names the package itself, or it is not
+    /// the name of a package, which neither apt nor dpkg minds.
+    pub source: Option<PackageName>,
     /// Size in bytes, MD5, SHA-1 and SHA-256 of the file.
     pub digests: Digests,
+    /// What is odd about the package.
+    pub warnings: Vec<Warning>,
 }
 
 impl Deb {
@@ -45,15 +56,12 @@ impl Deb {
     pub fn size(&self) -> u64 {
         self.digests.size
     }
-}
 
-/// The source package that a binary package was built from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Source {
-    /// Its name, under which the pool keeps the package.
-    pub name: PackageName,
-    /// Its version, which differs from the binary's after a binary-only rebuild.
-    pub version: Version,
+    /// Name of the source package, under which the pool keeps the package.
+    #[must_use]
+    pub fn source(&self) -> &PackageName {
+        self.source.as_ref().unwrap_or(&self.package)
+    }
 }
 
 /// Why a file is refused.
@@ -78,36 +86,13 @@ pub enum DebError {
     /// The control file ends within a line. dpkg refuses to install such a package.
     #[error("malformed control file: no newline at its end")]
     NoFinalNewline,
-    /// The last field of the control file is empty and nothing follows, in which dpkg sees a file
-    /// that was cut off.
-    #[error("malformed control file: the last field, {0:?}, is empty, which dpkg refuses")]
-    EmptyLastField(String),
-    /// The control file lacks a field.
-    #[error("malformed control file: there is no {0} field")]
+    /// The control file lacks a field, or has it without a value.
+    #[error("malformed control file: no “{0}” field")]
     MissingField(&'static str),
-    /// The value of a field is none that the field can have.
-    #[error("malformed control file: {field}: {reason}")]
-    MalformedField {
-        /// The field.
-        field: &'static str,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The control file has a field that belongs to an index only, and would forge its entry.
-    #[error("malformed control file: the field {0:?} belongs into an index, not into a package")]
-    IndexField(String),
+    /// A field is one that apt or dpkg would refuse.
+    #[error("malformed control file: {0}")]
+    Field(#[from] FieldError),
 }
-
-/// Fields that an index adds to the control file of a package.
-const INDEX_FIELDS: [&str; 7] = [
-    "Filename",
-    "MSDOS-Filename",
-    "Size",
-    "MD5sum",
-    "SHA1",
-    "SHA256",
-    "SHA512",
-];
 
 /// The compressions of `data.tar` that dpkg reads.
 const DATA_SUFFIXES: [&str; 6] = ["", ".gz", ".xz", ".zst", ".bz2", ".lzma"];
@@ -184,7 +169,7 @@ fn read_members<R: Read>(archive: &mut Archive<R>) -> Result<Vec<u8>, DebError> 
         "control.tar.zst" => control_tar::Compression::Zst,
         name => {
             return Err(DebError::NotADeb(format!(
-                "a member {name:?} where control.tar (.gz, .xz, .zst) is expected"
+                "a member “{name}” where control.tar (.gz, .xz, .zst) is expected"
             )));
         }
     };
@@ -197,7 +182,7 @@ fn read_members<R: Read>(archive: &mut Archive<R>) -> Result<Vec<u8>, DebError> 
         .is_some_and(|suffix| DATA_SUFFIXES.contains(&suffix))
     {
         return Err(DebError::NotADeb(format!(
-            "a member {data_name:?} where data.tar (.gz, .xz, .zst, .bz2, .lzma) is expected"
+            "a member “{data_name}” where data.tar (.gz, .xz, .zst, .bz2, .lzma) is expected"
         )));
     }
 
@@ -219,7 +204,7 @@ fn check_format<R: Read>(archive: &mut Archive<R>) -> Result<(), DebError> {
         Some(name) if name == "debian-binary" => {}
         Some(name) => {
             return Err(DebError::NotADeb(format!(
-                "the first member is {name:?}, not debian-binary"
+                "the first member is “{name}”, not debian-binary"
             )));
         }
         None => return Err(DebError::NotADeb("an empty archive".to_owned())),
@@ -239,8 +224,8 @@ fn check_format<R: Read>(archive: &mut Archive<R>) -> Result<(), DebError> {
         _ => {
             let line: Vec<u8> = format.into_iter().take(20).collect();
             Err(DebError::NotADeb(format!(
-                "format version {:?}, not 2.0",
-                String::from_utf8_lossy(&line).trim_end()
+                "format version “{}”, not 2.0",
+                printable(String::from_utf8_lossy(&line).trim_end())
             )))
         }
     }
@@ -269,44 +254,34 @@ fn from_control(mut control: Vec<u8>, digests: Digests) -> Result<Deb, DebError>
         Some(last) => control.truncate(last + 2),
         None => return Err(ParagraphError::Empty.into()),
     }
+    control.shrink_to_fit();
 
     let paragraph = Paragraph::parse(&control)?;
     if let Some(last) = paragraph.fields().last()
         && last.value.is_empty()
         && !blank_line_at_end
     {
-        return Err(DebError::EmptyLastField(last.name.to_owned()));
+        let rule = "the last field is empty, in which dpkg sees a file that was cut off";
+        return Err(FieldError::new(last.name, b"", rule).into());
     }
-    for field in paragraph.fields() {
-        if INDEX_FIELDS
-            .iter()
-            .any(|name| name.eq_ignore_ascii_case(field.name))
-        {
-            return Err(DebError::IndexField(field.name.to_owned()));
+    let package = identity(&paragraph, "Package", |text| {
+        PackageName::new(text).map_err(|error| error.reason)
+    })?;
+    let version = identity(&paragraph, "Version", |text| {
+        text.parse::<Version>().map_err(|error| error.reason)
+    })?;
+    let architecture = identity(&paragraph, "Architecture", |text| {
+        let architecture = Architecture::new(text).map_err(|error| error.reason)?;
+        if architecture.is_wildcard() {
+            return Err("is not an architecture that a package can be built for");
         }
-    }
-    let package: PackageName = required(&paragraph, "Package")?
-        .parse()
-        .map_err(|error: NameError| malformed("Package", error))?;
-    let version: Version = required(&paragraph, "Version")?
-        .parse()
-        .map_err(|error: VersionError| malformed("Version", error))?;
-    let architecture: Architecture = required(&paragraph, "Architecture")?
-        .parse()
-        .map_err(|error: NameError| malformed("Architecture", error))?;
-    if architecture.is_wildcard() {
-        return Err(malformed(
-            "Architecture",
-            format!("{architecture:?} is not an architecture that a package can be built for"),
-        ));
-    }
-    let source = match text(&paragraph, "Source")? {
-        Some(source) => parse_source(source, &version)?,
-        None => Source {
-            name: package.clone(),
-            version: version.clone(),
-        },
-    };
+        Ok(architecture)
+    })?;
+    let warnings = fields::check(&paragraph, &architecture)?;
+    let source = paragraph
+        .get("Source")
+        .and_then(source_name)
+        .filter(|source| *source != package);
     Ok(Deb {
         control,
         package,
@@ -314,47 +289,29 @@ fn from_control(mut control: Vec<u8>, digests: Digests) -> Result<Deb, DebError>
         architecture,
         source,
         digests,
+        warnings,
     })
 }
 
-/// Parses `name` or `name (version)`.
-fn parse_source(text: &str, binary: &Version) -> Result<Source, DebError> {
-    let (name, version) = match text.split_once('(') {
-        None => (text, binary.clone()),
-        Some((name, rest)) => {
-            let version = rest
-                .strip_suffix(')')
-                .ok_or_else(|| malformed("Source", "no ')' at the end"))?;
-            let version = version
-                .trim_ascii()
-                .parse()
-                .map_err(|error| malformed("Source", error))?;
-            (name.trim_ascii_end(), version)
-        }
-    };
-    let name = name.parse().map_err(|error| malformed("Source", error))?;
-    Ok(Source { name, version })
+/// A field that identifies the package.
+fn identity<T>(
+    paragraph: &Paragraph<'_>,
+    field: &'static str,
+    parse: impl Fn(&str) -> Result<T, &'static str>,
+) -> Result<T, DebError> {
+    let value = paragraph.get(field).unwrap_or_default();
+    if value.is_empty() {
+        return Err(DebError::MissingField(field));
+    }
+    std::str::from_utf8(value)
+        .map_err(|_| "is not UTF-8")
+        .and_then(parse)
+        .map_err(|rule| FieldError::new(field, value, rule).into())
 }
 
-fn required<'a>(paragraph: &Paragraph<'a>, field: &'static str) -> Result<&'a str, DebError> {
-    match text(paragraph, field)? {
-        None | Some("") => Err(DebError::MissingField(field)),
-        Some(value) => Ok(value),
-    }
-}
-
-/// A field on which the index relies, so it must be text.
-fn text<'a>(paragraph: &Paragraph<'a>, field: &'static str) -> Result<Option<&'a str>, DebError> {
-    match paragraph.get(field).map(std::str::from_utf8) {
-        None => Ok(None),
-        Some(Ok(value)) => Ok(Some(value)),
-        Some(Err(_)) => Err(malformed(field, "is not UTF-8")),
-    }
-}
-
-fn malformed(field: &'static str, reason: impl ToString) -> DebError {
-    DebError::MalformedField {
-        field,
-        reason: reason.to_string(),
-    }
+/// The name in `name` or `name (version)`, if it is one.
+fn source_name(value: &[u8]) -> Option<PackageName> {
+    let text = std::str::from_utf8(value).ok()?;
+    let name = text.split([' ', '\t', '(']).next()?;
+    name.parse().ok()
 }

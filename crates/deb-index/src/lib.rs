@@ -3,6 +3,7 @@
 //!
 //! Everything here is pure: no clock, no network, no async, no files beyond [`std::io::Read`] and [`std::io::Write`].
 
+mod architecture;
 pub mod change;
 pub mod deb;
 pub mod digest;
@@ -10,6 +11,8 @@ pub mod fingerprint;
 pub mod index;
 pub mod name;
 pub mod paragraph;
+mod quote;
+pub mod relation;
 pub mod stanza;
 pub mod suite;
 pub mod version;

@@ -4,7 +4,7 @@
 //! it enters, and is a type of its own from there on. The rules are those of the Debian Policy,
 //! [5.6.1](https://www.debian.org/doc/debian-policy/ch-controlfields.html#package) for packages and
 //! [5.6.8](https://www.debian.org/doc/debian-policy/ch-controlfields.html#architecture) for
-//! architectures; where dpkg is wider, the type says what is taken.
+//! architectures; where dpkg is wider, the type says what is accepted.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,13 +12,15 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::quote::printable;
+
 /// A name that is refused, and why.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{kind} {name:?} {reason}")]
+#[error("{kind} “{name}” {reason}")]
 pub struct NameError {
     /// What the name was to be, as `package name`.
     pub kind: &'static str,
-    /// The name, cut off where it is very long.
+    /// The name, shortened and printable.
     pub name: String,
     /// What is wrong with it.
     pub reason: &'static str,
@@ -32,7 +34,7 @@ macro_rules! name {
     ($(#[$doc:meta])* $type:ident, $kind:literal, $check:path) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $type(String);
+        pub struct $type(Box<str>);
 
         impl $type {
             /// Checks a name.
@@ -42,10 +44,10 @@ macro_rules! name {
             pub fn new(name: impl Into<String>) -> Result<Self, NameError> {
                 let name = name.into();
                 match $check(&name) {
-                    Ok(()) => Ok(Self(name)),
+                    Ok(()) => Ok(Self(name.into_boxed_str())),
                     Err(reason) => Err(NameError {
                         kind: $kind,
-                        name: name.chars().take(MAX_NAME).collect(),
+                        name: printable(&name),
                         reason,
                     }),
                 }
@@ -136,20 +138,20 @@ impl Architecture {
     /// The architecture of packages that run everywhere, listed in every architecture's index.
     #[must_use]
     pub fn all() -> Self {
-        Self("all".to_owned())
+        Self("all".into())
     }
 
     /// True for `all`.
     #[must_use]
     pub fn is_all(&self) -> bool {
-        self.0 == "all"
+        &*self.0 == "all"
     }
 
     /// True where the name is one that a `.deb` can never have: `source`, and wildcards such as
     /// `any` and `linux-any`.
     #[must_use]
     pub fn is_wildcard(&self) -> bool {
-        self.0 == "source" || self.0.split('-').any(|part| part == "any")
+        &*self.0 == "source" || self.0.split('-').any(|part| part == "any")
     }
 }
 
@@ -157,7 +159,7 @@ impl Component {
     /// `main`, the component of a suite that has only one.
     #[must_use]
     pub fn main() -> Self {
-        Self("main".to_owned())
+        Self("main".into())
     }
 }
 
@@ -168,7 +170,7 @@ fn check_package(name: &str) -> Result<(), &'static str> {
     } else if name.len() > MAX_NAME {
         Err("is longer than 200 bytes")
     } else if !name.bytes().all(taken) {
-        Err("may hold only lowercase letters, digits, '+', '-' and '.'")
+        Err("has more than lowercase letters, digits, “+”, “-” and “.”")
     } else if !begins_with_alphanumeric(name) {
         Err("does not begin with a letter or digit")
     } else {
@@ -183,7 +185,7 @@ fn check_architecture(name: &str) -> Result<(), &'static str> {
     } else if name.len() > MAX_NAME {
         Err("is longer than 200 bytes")
     } else if !name.bytes().all(taken) {
-        Err("may hold only lowercase letters, digits and '-'")
+        Err("has more than lowercase letters, digits and “-”")
     } else if !begins_with_alphanumeric(name) {
         Err("does not begin with a letter or digit")
     } else {
@@ -193,7 +195,7 @@ fn check_architecture(name: &str) -> Result<(), &'static str> {
 
 fn check_component(name: &str) -> Result<(), &'static str> {
     if name.contains('/') {
-        Err("may not hold '/'")
+        Err("has a “/”")
     } else {
         check_segment(name)
     }
@@ -216,7 +218,7 @@ fn check_segment(name: &str) -> Result<(), &'static str> {
     } else if name.len() > MAX_NAME {
         Err("is longer than 200 bytes")
     } else if !name.bytes().all(taken) {
-        Err("may hold only letters, digits, '+', '-', '.', '_' and '~'")
+        Err("has more than letters, digits, “+”, “-”, “.”, “_” and “~”")
     } else if !begins_with_alphanumeric(name) {
         Err("has a part that does not begin with a letter or digit")
     } else if name == "by-hash" || name == "commits" {
@@ -302,7 +304,7 @@ mod tests {
         let error = "Foo".parse::<PackageName>().unwrap_err();
         assert_eq!(
             error.to_string(),
-            "package name \"Foo\" may hold only lowercase letters, digits, '+', '-' and '.'"
+            "package name “Foo” has more than lowercase letters, digits, “+”, “-” and “.”"
         );
     }
 

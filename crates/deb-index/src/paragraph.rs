@@ -14,6 +14,8 @@
 
 use memchr::{memchr, memrchr};
 
+use crate::quote::printable;
+
 /// The longest paragraph taken, in bytes. The largest in Debian have some 100 KiB (`Provides` of
 /// bundled modules).
 pub const MAX_PARAGRAPH: usize = 1024 * 1024;
@@ -45,7 +47,7 @@ pub enum ParagraphError {
     #[error("no fields")]
     Empty,
     /// There are more bytes than [`MAX_PARAGRAPH`].
-    #[error("{size} bytes, more than the {MAX_PARAGRAPH} that are taken")]
+    #[error("{size} bytes, more than the {MAX_PARAGRAPH} that are accepted")]
     TooLong {
         /// How many there are.
         size: usize,
@@ -57,7 +59,7 @@ pub enum ParagraphError {
         line: usize,
     },
     /// A line of nothing but white space. Readers disagree on whether it ends the paragraph.
-    #[error("line {line}: blank line (write ' .' for an empty line of text)")]
+    #[error("line {line}: blank line (write “ .” for an empty line of text)")]
     BlankLine {
         /// Where it is.
         line: usize,
@@ -69,13 +71,13 @@ pub enum ParagraphError {
         line: usize,
     },
     /// A line without a colon.
-    #[error("line {line}: no ':' after the field's name")]
+    #[error("line {line}: no “:” after the field's name")]
     NoColon {
         /// Where it is.
         line: usize,
     },
     /// A field name with characters that it cannot have.
-    #[error("line {line}: malformed field name {name:?}")]
+    #[error("line {line}: malformed field name “{name}”")]
     MalformedName {
         /// Where it is.
         line: usize,
@@ -83,7 +85,7 @@ pub enum ParagraphError {
         name: String,
     },
     /// A field that is there twice. Readers disagree on which one counts.
-    #[error("line {line}: field {name:?} was there before, on line {first}")]
+    #[error("line {line}: field “{name}” was there before, on line {first}")]
     DuplicateField {
         /// Where it is.
         line: usize,
@@ -208,7 +210,7 @@ fn split_field(line: usize, text: &[u8]) -> Result<(&str, &[u8]), ParagraphError
         }
         _ => Err(ParagraphError::MalformedName {
             line,
-            name: String::from_utf8_lossy(name).chars().take(80).collect(),
+            name: printable(&String::from_utf8_lossy(name)),
         }),
     }
 }
@@ -226,7 +228,7 @@ fn refuse_duplicates(fields: &[Field<'_>]) -> Result<(), ParagraphError> {
             return Err(ParagraphError::DuplicateField {
                 line: *line,
                 first: *first,
-                name: b.clone(),
+                name: printable(b),
             });
         }
     }

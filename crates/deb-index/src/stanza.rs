@@ -58,7 +58,7 @@ impl Stanza {
             version: deb.version.clone(),
             architecture: deb.architecture.clone(),
         };
-        let key = layout::package_key(&id, &deb.source.name);
+        let key = layout::package_key(&id, deb.source());
         let digests = &deb.digests;
         let mut bytes = Vec::with_capacity(deb.control.len() + key.len() + 256);
         bytes.extend_from_slice(&deb.control);

@@ -2,7 +2,7 @@
 //!
 //! A version is `[epoch:]upstream[-revision]`; its parts and its order are set by the Debian Policy,
 //! [5.6.12](https://www.debian.org/doc/debian-policy/ch-controlfields.html#version), and what is
-//! taken here is what dpkg takes in a package that it installs.
+//! accepted here is what dpkg accepts in a package that it installs.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -11,6 +11,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::quote::printable;
+
 /// The version of a package, its text kept as it was written.
 ///
 /// Two versions are `==` when their texts are. They may still be the same version to dpkg, as `1.0`
@@ -18,25 +20,25 @@ use serde::{Deserialize, Serialize};
 /// is no `Ord`.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Version {
-    text: String,
+    text: Box<str>,
     epoch: u32,
     /// Where the upstream part begins in `text`.
-    upstream: usize,
+    upstream: u32,
     /// Where the upstream part ends: at the `-` of the revision, or at the end of `text`.
-    upstream_end: usize,
+    upstream_end: u32,
 }
 
 /// A text that is not a version.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("version {version:?}: {reason}")]
+#[error("version “{version}” {reason}")]
 pub struct VersionError {
-    /// The text, cut off where it is very long.
+    /// The text, shortened and printable.
     pub version: String,
     /// What is wrong with it.
     pub reason: &'static str,
 }
 
-/// The longest version taken, in bytes: it becomes a part of a file name.
+/// The longest version accepted in a package, in bytes: it becomes a part of a file name.
 const MAX_VERSION: usize = 200;
 
 /// The largest epoch that dpkg takes.
@@ -52,19 +54,20 @@ impl Version {
     /// The version without its epoch, as file names in a pool carry it.
     #[must_use]
     pub fn without_epoch(&self) -> &str {
-        self.part(self.upstream, self.text.len())
+        self.text.get(self.upstream as usize..).unwrap_or_default()
     }
 
     /// The upstream part.
     #[must_use]
     pub fn upstream(&self) -> &str {
-        self.part(self.upstream, self.upstream_end)
+        let part = self.upstream as usize..self.upstream_end as usize;
+        self.text.get(part).unwrap_or_default()
     }
 
     /// The Debian revision, after the last `-`; `None` in a native package.
     #[must_use]
     pub fn revision(&self) -> Option<&str> {
-        self.text.get(self.upstream_end + 1..)
+        self.text.get(self.upstream_end as usize + 1..)
     }
 
     /// The whole text.
@@ -87,9 +90,9 @@ impl Version {
             })
     }
 
-    /// A slice of the text. The offsets come from the parser, which took ASCII only.
-    fn part(&self, from: usize, to: usize) -> &str {
-        self.text.get(from..to).unwrap_or_default()
+    /// Parses a version of any length, as a relation may have it; the error is the rule that it breaks.
+    pub(crate) fn of_any_length(text: &str) -> Result<Self, &'static str> {
+        parse(text)
     }
 }
 
@@ -143,8 +146,13 @@ impl FromStr for Version {
     type Err = VersionError;
 
     fn from_str(text: &str) -> Result<Self, VersionError> {
-        parse(text).map_err(|reason| VersionError {
-            version: text.chars().take(MAX_VERSION).collect(),
+        let parsed = if text.len() > MAX_VERSION {
+            Err("is longer than 200 bytes")
+        } else {
+            parse(text)
+        };
+        parsed.map_err(|reason| VersionError {
+            version: printable(text),
             reason,
         })
     }
@@ -153,9 +161,6 @@ impl FromStr for Version {
 fn parse(text: &str) -> Result<Version, &'static str> {
     if text.is_empty() {
         return Err("is empty");
-    }
-    if text.len() > MAX_VERSION {
-        return Err("is longer than 200 bytes");
     }
     let (epoch, rest) = match text.split_once(':') {
         Some((epoch, rest)) => (parse_epoch(epoch)?, rest),
@@ -166,41 +171,42 @@ fn parse(text: &str) -> Result<Version, &'static str> {
         None => (rest, None),
     };
     if upstream.is_empty() {
-        return Err("the upstream part is empty");
+        return Err("has an empty upstream part");
     }
     if !upstream.starts_with(|c: char| c.is_ascii_digit()) {
-        return Err("does not begin with a digit");
+        return Err("has an upstream part that does not begin with a digit");
     }
     let taken = |b: u8, also: &[u8]| b.is_ascii_alphanumeric() || also.contains(&b);
     if !upstream.bytes().all(|b| taken(b, b"-+.~:")) {
-        return Err("may hold only letters, digits, '.', '+', '-' and '~', and ':' after an epoch");
+        return Err("has more than letters, digits, “.”, “+”, “-” and “~”, and “:” after an epoch");
     }
     match revision {
-        Some("") => return Err("the revision after '-' is empty"),
+        Some("") => return Err("has an empty revision after “-”"),
         Some(revision) if !revision.bytes().all(|b| taken(b, b"+.~")) => {
-            return Err("the revision may hold only letters, digits, '.', '+' and '~'");
+            return Err("has a revision with more than letters, digits, “.”, “+” and “~”");
         }
         _ => {}
     }
     let start = text.len() - rest.len();
+    let offset = |at: usize| u32::try_from(at).map_err(|_| "is longer than 4 GiB");
     Ok(Version {
-        text: text.to_owned(),
+        text: text.into(),
         epoch,
-        upstream: start,
-        upstream_end: start + upstream.len(),
+        upstream: offset(start)?,
+        upstream_end: offset(start + upstream.len())?,
     })
 }
 
 fn parse_epoch(epoch: &str) -> Result<u32, &'static str> {
     if epoch.is_empty() {
-        return Err("the epoch before ':' is empty");
+        return Err("has an empty epoch before “:”");
     }
     if !epoch.bytes().all(|b| b.is_ascii_digit()) {
-        return Err("the epoch before ':' is not a number");
+        return Err("has an epoch before “:” that is not a number");
     }
     match epoch.parse() {
         Ok(number) if number <= MAX_EPOCH => Ok(number),
-        _ => Err("the epoch before ':' is too big"),
+        _ => Err("has an epoch above 2147483647"),
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use deb_index::{
     change::{Edit, Intent, NewIndexes, Plan, PlanError, PlainIndexes, SettingsPatch, plan},
-    deb::{Deb, Source},
+    deb::Deb,
     digest::{Algorithm, Digests, Sha256},
     index::{
         IndexPath,
@@ -34,10 +34,8 @@ fn stanza(package: &str, version: &str, architecture: &str, build: &str) -> Stan
         package: package.parse().unwrap(),
         version: version.parse().unwrap(),
         architecture: architecture.parse().unwrap(),
-        source: Source {
-            name: package.parse().unwrap(),
-            version: version.parse().unwrap(),
-        },
+        source: None,
+        warnings: Vec::new(),
         digests: Digests::of(
             &[Algorithm::Md5, Algorithm::Sha1, Algorithm::Sha256],
             build.as_bytes(),

@@ -26,11 +26,12 @@ use crate::error::Error;
 /// Files that are read at once: reading is bound by digests, one core for each.
 const CONCURRENT_READS: usize = 2;
 
-/// Finds the packages that `paths` stand for and reads them, in the order in which they were given.
+/// Finds the packages that `paths` stand for and reads them, in the order in which they were given. Also returns what is odd about
+/// them.
 pub(crate) async fn describe_all(
     paths: &[PathBuf],
     component: &Component,
-) -> Result<Vec<PackageFile>, Error> {
+) -> Result<(Vec<PackageFile>, Vec<String>), Error> {
     let reads = expand(paths)?.into_iter().map(|path| async move {
         let component = component.clone();
         let reading = tokio::task::spawn_blocking(move || describe(path, component));
@@ -38,13 +39,15 @@ pub(crate) async fn describe_all(
             .await
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
     });
-    stream::iter(reads)
+    let described: Vec<_> = stream::iter(reads)
         .buffered(CONCURRENT_READS)
         .try_collect()
-        .await
+        .await?;
+    let (files, warnings): (Vec<_>, Vec<_>) = described.into_iter().unzip();
+    Ok((files, warnings.into_iter().flatten().collect()))
 }
 
-fn describe(path: PathBuf, component: Component) -> Result<PackageFile, Error> {
+fn describe(path: PathBuf, component: Component) -> Result<(PackageFile, Vec<String>), Error> {
     let name = path.display().to_string();
     let file = File::open(&path).map_err(|source| Error::File {
         path: name.clone(),
@@ -63,10 +66,10 @@ fn describe(path: PathBuf, component: Component) -> Result<PackageFile, Error> {
                 },
             },
         )?;
-    Ok(PackageFile {
-        path,
-        stanza: Stanza::of_deb(component, &deb),
-    })
+    let warnings = deb.warnings.iter().map(|warning| format!("{name}: {warning}"));
+    let warnings = warnings.collect();
+    let stanza = Stanza::of_deb(component, &deb);
+    Ok((PackageFile { path, stanza }, warnings))
 }
 
 /// The files that `paths` stand for, each once.

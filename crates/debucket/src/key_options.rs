@@ -9,9 +9,10 @@ use std::{env, ffi::OsString, fs, path::PathBuf};
 use clap::Args;
 use deb_index::name::SuiteName;
 use repo_signing::{Certificate, KeyFile, KeyFileError, Keyring, Passphrase, Signer as _};
-use repository::Keys;
+use jiff::Timestamp;
+use repository::{Keys, key_expiry};
 
-use crate::error::Error;
+use crate::{error::Error, printer::Printer};
 
 /// Variable with the signing key, or its path.
 const SIGN_KEY: &str = "DEBUCKET_SIGN_KEY";
@@ -142,6 +143,20 @@ impl TrustOptions {
         let own = own.map(|key| key.certificate().clone());
         let further = self.keyring()?.certificates;
         Ok(Keys::Verify(further.into_iter().chain(own).collect()))
+    }
+}
+
+/// Warns if a key of the certificate that can sign expires soon or has expired.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "no store is asked here: this machine's clock is the only one at hand"
+)]
+pub(crate) fn warn_of_expiry(printer: &Printer, certificate: &Certificate) {
+    let now = Timestamp::now();
+    for key in certificate.signing_keys() {
+        if let Some(warning) = key_expiry(certificate, key, now) {
+            printer.warn(warning);
+        }
     }
 }
 

@@ -106,7 +106,7 @@ impl Printer {
         }
     }
 
-    fn raw(&self, bytes: &[u8]) -> Result<ControlFlow<()>, Error> {
+    pub(crate) fn raw(&self, bytes: &[u8]) -> Result<ControlFlow<()>, Error> {
         let mut stdout = io::stdout().lock();
         match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
             Ok(()) => Ok(ControlFlow::Continue(())),

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 use deb_index::{
-    deb::{Deb, Source},
+    deb::Deb,
     digest::{Algorithm, Digests},
     paragraph,
     plan::Addition,
@@ -83,10 +83,8 @@ fn addition(
         &control,
     );
     let deb = Deb {
-        source: Source {
-            name: package.clone(),
-            version: version.clone(),
-        },
+        source: None,
+        warnings: Vec::new(),
         architecture: text("Architecture").unwrap_or("amd64".into()).parse()?,
         control,
         package,

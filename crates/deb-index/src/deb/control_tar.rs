@@ -72,7 +72,7 @@ fn find_control(decoded: impl Read) -> Result<Vec<u8>, String> {
         return Err(format!("more than {MAX_ARCHIVE} bytes when decompressed"));
     }
     walked?;
-    control.ok_or_else(|| "there is no control file in it".to_owned())
+    control.ok_or_else(|| "no control file in it".to_owned())
 }
 
 fn walk(decoded: &mut impl Read, control: &mut Option<Vec<u8>>) -> Result<(), String> {
@@ -105,8 +105,8 @@ fn walk(decoded: &mut impl Read, control: &mut Option<Vec<u8>>) -> Result<(), St
             | EntryType::Link => {}
             other => {
                 return Err(format!(
-                    "an entry of the type {:?}",
-                    char::from(other.as_byte())
+                    "an entry of the type “{}”",
+                    char::from(other.as_byte()).escape_default()
                 ));
             }
         }
@@ -149,7 +149,7 @@ fn is_control(name: &[u8]) -> Result<bool, String> {
         last = Some(part);
     }
     if name.split(|&b| b == b'/').any(|part| part == b"..") {
-        return Err("the name of an entry holds '..'".to_owned());
+        return Err("the name of an entry has “..”".to_owned());
     }
     match last {
         Some(b"control") if nested => Err("there is a control file in a folder of it".to_owned()),
@@ -164,7 +164,7 @@ fn read_bounded<R: Read>(entry: &mut tar::Entry<'_, R>, limit: u64) -> Option<Ve
     if size > limit {
         return None;
     }
-    let mut content = Vec::new();
+    let mut content = Vec::with_capacity(usize::try_from(size).ok()?);
     entry.take(limit).read_to_end(&mut content).ok()?;
     (content.len() as u64 == size).then_some(content)
 }

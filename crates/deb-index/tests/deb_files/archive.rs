@@ -72,21 +72,21 @@ fn files_that_are_no_packages() {
     refused_for(&ar(&[control, format, data]), "not debian-binary");
     refused_for(
         &ar(&[("debian-binary", b"3.0\n"), control, data]),
-        "version \"3.0\"",
+        "version “3.0”",
     );
     refused_for(
         &ar(&[("debian-binary", b"2.\n"), control, data]),
-        "version \"2.\"",
+        "version “2.”",
     );
     refused_for(
         &ar(&[("debian-binary", b"2.0"), control, data]),
-        "version \"2.0\"",
+        "version “2.0”",
     );
     refused_for(&ar(&[format]), "there is no control.tar");
     refused_for(&ar(&[format, control]), "there is no data.tar");
     refused_for(&ar(&[format, data, control]), "where control.tar");
     refused_for(&ar(&[format, control, control, data]), "where data.tar");
-    refused_for(&ar(&[format, ("new", b""), control, data]), "\"new\"");
+    refused_for(&ar(&[format, ("new", b""), control, data]), "“new”");
     refused_for(
         &ar(&[format, control, data, control]),
         "a second control.tar.gz",
@@ -139,7 +139,7 @@ fn a_control_tar_that_misleads() {
         ]),
         "in a folder",
     );
-    refused_for(&deb_of(&[entry(b'0', "x/../control", b"")]), "'..'");
+    refused_for(&deb_of(&[entry(b'0', "x/../control", b"")]), "“..”");
     for kind in *b"1256" {
         let file = deb_of(&[entry(kind, "./control", b"")]);
         assert!(matches!(
@@ -161,11 +161,11 @@ fn a_control_tar_that_misleads() {
     );
     refused_for(
         &deb_of(&[entry(b'S', "a", b""), control.clone()]),
-        "type 'S'",
+        "type “S”",
     );
     refused_for(
         &deb_of(&[entry(b'M', "a", b""), control.clone()]),
-        "type 'M'",
+        "type “M”",
     );
 
     // A long name that makes another file the control file, in both dialects.

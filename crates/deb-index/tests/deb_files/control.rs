@@ -1,11 +1,11 @@
 //! The control file: what an index needs of it, and what it must not say.
 
 use deb_index::{
-    deb::{DebError, describe},
+    deb::{DebError, Warning, describe},
     digest::{Algorithm, Digests},
 };
 
-use crate::pack::{CONTROL, deb_with, refused_for};
+use crate::pack::{CONTROL, deb_with, refusal, refused_for};
 
 #[test]
 fn everything_an_index_needs() {
@@ -15,8 +15,8 @@ fn everything_an_index_needs() {
     assert_eq!(deb.package.as_str(), "hello");
     assert_eq!(deb.version.as_str(), "1:2.0-3");
     assert!(deb.architecture.is_all());
-    assert_eq!(deb.source.name, deb.package);
-    assert_eq!(deb.source.version, deb.version);
+    assert_eq!(deb.source(), &deb.package);
+    assert_eq!(deb.warnings, []);
     assert_eq!(
         deb.digests,
         Digests::of(&[Algorithm::Md5, Algorithm::Sha1, Algorithm::Sha256], &file)
@@ -25,25 +25,28 @@ fn everything_an_index_needs() {
 }
 
 #[test]
-fn a_source_with_and_without_its_version() {
-    for (field, name, version) in [
-        ("glibc", "glibc", "1:2.0-3"),
-        ("glibc (2.36-9)", "glibc", "2.36-9"),
-        ("glibc(2.36)", "glibc", "2.36"),
+fn a_source_is_free_text_and_names_a_folder_only_where_it_is_a_name() {
+    for (field, folder) in [
+        ("glibc", "glibc"),
+        ("glibc (2.36-9)", "glibc"),
+        ("glibc(2.36)", "glibc"),
+        ("a b", "a"),
+        ("a (x", "a"),
+        ("", "hello"),
+        ("hello", "hello"),
+        ("../a", "hello"),
+        ("a/../..", "hello"),
+        ("A", "hello"),
+        ("https://git.example.org/a b.git", "hello"),
+        ("\n glibc", "hello"),
+        ("(1.0)", "hello"),
     ] {
         let deb = describe(&deb_with(format!("Source: {field}\n{CONTROL}").as_bytes())[..]);
-        let source = deb.unwrap().source;
-        assert_eq!(
-            (source.name.as_str(), source.version.as_str()),
-            (name, version)
-        );
+        assert_eq!(deb.unwrap().source().as_str(), folder, "{field:?}");
     }
-    for field in ["", "a b", "a (1", "a (x)", "../a", "A", "a (1) b"] {
-        refused_for(
-            &deb_with(format!("Source: {field}\n{CONTROL}").as_bytes()),
-            "Source",
-        );
-    }
+    let control = [b"Source: J\xf6rg\n", CONTROL.as_bytes()].concat();
+    let deb = describe(&deb_with(&control)[..]).unwrap();
+    assert_eq!(deb.source().as_str(), "hello");
 }
 
 #[test]
@@ -56,8 +59,9 @@ fn empty_lines_around_the_control_file_are_dropped() {
 fn bytes_in_other_fields_are_carried_over() {
     let control = [CONTROL.as_bytes(), b"X-Latin: J\xf6rg\n"].concat();
     assert_eq!(describe(&deb_with(&control)[..]).unwrap().control, control);
-    let control = [b"Source: J\xf6rg\n", CONTROL.as_bytes()].concat();
-    refused_for(&deb_with(&control), "Source: is not UTF-8");
+    let control = CONTROL.as_bytes().to_vec();
+    let control = [b"Depends: J\xf6rg\n", &control[..]].concat();
+    refused_for(&deb_with(&control), "“Depends”: “J\u{fffd}rg”: a relation");
 }
 
 #[test]
@@ -66,13 +70,13 @@ fn control_files_that_dpkg_refuses() {
     refused_for(&deb_with(b""), "no fields");
     refused_for(&deb_with(b"\n\n"), "no fields");
     refused_for(&deb_with(CONTROL.trim_end().as_bytes()), "no newline");
-    refused_for(&with("Package: hello\n", ""), "no Package field");
-    refused_for(&with("Version: 1:2.0-3\n", ""), "no Version field");
-    refused_for(&with("Architecture: all\n", ""), "no Architecture field");
-    refused_for(&with("hello", ""), "no Package field");
-    refused_for(&with("hello", "Hello"), "package name \"Hello\"");
-    refused_for(&with("hello", "../../x"), "package name");
-    refused_for(&with("hello", "hello\n world"), "package name");
+    refused_for(&with("Package: hello\n", ""), "no “Package” field");
+    refused_for(&with("Version: 1:2.0-3\n", ""), "no “Version” field");
+    refused_for(&with("Architecture: all\n", ""), "no “Architecture” field");
+    refused_for(&with("hello", ""), "no “Package” field");
+    refused_for(&with("hello", "Hello"), "“Package”: “Hello”: has more than");
+    refused_for(&with("hello", "../../x"), "“Package”");
+    refused_for(&with("hello", "hello\n world"), "“Package”");
     refused_for(&with("1:2.0-3", "v1"), "does not begin with a digit");
     refused_for(&with("1:2.0-3", "1/../2"), "Version");
     refused_for(
@@ -110,10 +114,11 @@ fn fields_that_would_forge_the_index() {
         "SHA256: 0",
         "SHA512: 0",
         "MSDOS-Filename: x",
+        "Checksum-FileSize: 1",
     ] {
         let file = deb_with(format!("{CONTROL}{field}\n").as_bytes());
         assert!(
-            matches!(describe(&file[..]), Err(DebError::IndexField(_))),
+            matches!(describe(&file[..]), Err(DebError::Field(error)) if error.rule.contains("in an index")),
             "{field}"
         );
     }
@@ -121,4 +126,78 @@ fn fields_that_would_forge_the_index() {
     for field in ["Installed-Size: 1", "X-Filename: a"] {
         describe(&deb_with(format!("{CONTROL}{field}\n").as_bytes())[..]).unwrap();
     }
+}
+
+#[test]
+fn a_refusal_names_the_field_the_value_and_the_rule() {
+    let refusal = |field: &str| refusal(&deb_with(format!("{field}\n{CONTROL}").as_bytes()));
+    assert_eq!(
+        refusal("depends: b, a (= ) | c"),
+        "malformed control file: “depends”: “a (= )”: no version after the operator"
+    );
+    assert_eq!(
+        refusal("Multi-Arch: none"),
+        "malformed control file: “Multi-Arch”: “none”: dpkg accepts only “no”, “same”, “foreign” and “allowed”"
+    );
+    let long = refusal(&format!("Essential: \u{1b}[2J{}", "x".repeat(10_000)));
+    assert!(long.len() < 300 && !long.contains('\u{1b}'), "{long}");
+}
+
+#[test]
+fn warnings() {
+    let warnings = |from: &str, to: &str| {
+        let deb = describe(&deb_with(CONTROL.replace(from, to).as_bytes())[..]).unwrap();
+        let texts = deb.warnings.iter().map(ToString::to_string);
+        texts.collect::<Vec<_>>().join("; ")
+    };
+    let with = |field: &str| warnings("Version:", &format!("{field}\nVersion:"));
+    for architecture in ["noarch", "aarch64", "386", "x86-64", "armv7", "linux-amd64"] {
+        assert_eq!(
+            warnings("all", architecture),
+            format!(
+                "“Architecture”: “{architecture}”: not known to dpkg, so no device sees the package"
+            )
+        );
+    }
+    for architecture in [
+        "amd64",
+        "armhf",
+        "loong64",
+        "kfreebsd-amd64",
+        "musl-linux-armhf",
+        "x32",
+    ] {
+        assert_eq!(warnings("all", architecture), "");
+    }
+    let udeb = Warning::Udeb.to_string();
+    for fields in [
+        "Package-Type: udeb",
+        "Section: debian-installer",
+        "Section: non-free/debian-installer\nInstaller-Menu-Item: 1000",
+    ] {
+        assert_eq!(with(fields), udeb);
+    }
+    assert_eq!(with("Section: debian-installer-utils"), "");
+    assert_eq!(with("Package-Type: deb"), "");
+    assert_eq!(
+        with("Important: perhaps"),
+        "“Important”: “perhaps”: not known to apt, which ignores the field"
+    );
+    assert!(with("Revision: 2").starts_with("“Revision”: obsolete"));
+    assert_eq!(with("Revision:"), "");
+    assert_eq!(Warning::of_file_name("x_1_amd64.udeb"), Some(Warning::Udeb));
+    assert_eq!(Warning::of_file_name("udeb.deb"), None);
+}
+
+/// A publisher keeps one `Deb` for each package, tens of thousands at a time.
+#[test]
+fn little_memory_for_a_package() {
+    let control = format!(
+        "\n\n{}\n\n",
+        CONTROL.replace("long text", &"long text ".repeat(100))
+    );
+    let deb = describe(&deb_with(control.as_bytes())[..]).unwrap();
+    assert_eq!(deb.control.capacity(), deb.control.len());
+    assert_eq!(deb.warnings.capacity(), 0);
+    assert!(size_of_val(&deb) <= 320, "{}", size_of_val(&deb));
 }

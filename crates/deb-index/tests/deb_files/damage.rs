@@ -77,6 +77,16 @@ proptest! {
     }
 
     #[test]
+    fn odd_fields_never_panic(
+        field in "Depends|Provides|Conffiles|Multi-Arch|Essential|Priority|Source|Section|Version|Description-md5",
+        value in "(/|\\./|x|no|yes|same|optional|obsolete|remove-on-upgrade|[ -~\u{e9}]|\n ){0,9}",
+    ) {
+        let control = CONTROL.replace("Version: 1:2.0-3\n", "");
+        check(&deb_with(format!("{field}: {value}\n{control}").as_bytes()));
+        check(&deb_with(format!("{field}: {value}\n{CONTROL}").as_bytes()));
+    }
+
+    #[test]
     fn garbage_never_panics(garbage in proptest::collection::vec(any::<u8>(), 0..400)) {
         check(&garbage);
         check(&[b"!<arch>\n", garbage.as_slice()].concat());

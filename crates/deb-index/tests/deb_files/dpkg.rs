@@ -1,13 +1,14 @@
 //! The same answers as `dpkg-deb`, on packages that it built and on such as it refuses.
 
-use std::{path::Path, process::Command};
+use std::{fs::Permissions, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
 
 use deb_index::{
     deb::{Deb, describe},
     digest::{Algorithm, Digests},
+    name::Architecture,
 };
 
-use crate::pack::{CONTROL, deb_with};
+use crate::pack::CONTROL;
 
 /// Builds a package with dpkg-deb, or says why not.
 fn build(folder: &Path, compression: &str) -> Option<std::path::PathBuf> {
@@ -46,6 +47,8 @@ fn the_same_as_dpkg_deb() {
     let folder = tempfile::tempdir().unwrap();
     let package = folder.path().join("package");
     std::fs::create_dir_all(package.join("DEBIAN")).unwrap();
+    // dpkg-deb wants this mode, whatever the umask.
+    std::fs::set_permissions(package.join("DEBIAN"), Permissions::from_mode(0o755)).unwrap();
     std::fs::create_dir_all(package.join("usr/share/doc/hello")).unwrap();
     let control = format!("Source: greetings (1.9)\n{CONTROL}X-Sp\u{e9}cial: no\n")
         .replace("X-Sp\u{e9}cial", "X-Special");
@@ -66,8 +69,7 @@ fn the_same_as_dpkg_deb() {
         ] {
             assert_eq!(field(&file, &[name]), format!("{ours}\n").as_bytes());
         }
-        assert_eq!(deb.source.name.as_str(), "greetings");
-        assert_eq!(deb.source.version.as_str(), "1.9");
+        assert_eq!(deb.source().as_str(), "greetings");
         let bytes = std::fs::read(&file).unwrap();
         let Deb { digests, .. } = deb;
         assert_eq!(
@@ -90,50 +92,24 @@ fn field(file: &Path, names: &[&str]) -> Vec<u8> {
     output.stdout
 }
 
-/// Where we refuse a control file for its syntax, so does dpkg, and the other way round.
+/// Our table has every architecture that this dpkg knows.
 #[test]
-fn as_strict_as_dpkg() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("x.deb");
-    for (control, taken) in [
-        (CONTROL.to_owned(), true),
-        (format!("\n\n{CONTROL}"), true),
-        (format!("{CONTROL}\n"), true),
-        (format!("Empty:\n{CONTROL}"), true),
-        (format!("{CONTROL}Empty:\n\n"), true),
-        (format!("{CONTROL}Empty:\n"), false),
-        (format!("{CONTROL}Empty: \n"), false),
-        (format!("{CONTROL}Space : x\n"), true),
-        (format!("{CONTROL}Line: x\r\n"), true),
-        (CONTROL.trim_end().to_owned(), false),
-        (format!("{CONTROL} \n"), false),
-        (format!("{CONTROL}\nMore: x\n"), false),
-        (format!("{CONTROL}package: x\n"), false),
-        (format!("{CONTROL}X: 1\nx: 2\n"), false),
-        (format!("{CONTROL}-X: 1\n"), false),
-        (format!("{CONTROL}no colon\n"), false),
-        (format!("{CONTROL}\r\n"), false),
-        (format!(" {CONTROL}"), false),
-        (CONTROL.replace("1:2.0-3", "1:2.0-"), false),
-        (CONTROL.replace("1:2.0-3", "x1"), false),
-        (CONTROL.replace("1:2.0-3", "1_0"), false),
-        (CONTROL.replace("1:2.0-3", "2147483648:1"), false),
-        (CONTROL.replace("hello", "+hello"), false),
-        (CONTROL.replace("hello", "hel lo"), false),
-    ] {
-        let bytes = deb_with(control.as_bytes());
-        let ours = describe(&bytes[..]);
-        assert_eq!(ours.is_ok(), taken, "{control:?}: {ours:?}");
-        std::fs::write(&file, &bytes).unwrap();
-        // Asking for a field makes dpkg-deb parse; asking for none only copies.
-        let dpkg = Command::new("dpkg-deb")
-            .arg("--field")
-            .arg(&file)
-            .arg("Version")
-            .output();
-        match dpkg {
-            Ok(output) => assert_eq!(output.status.success(), taken, "{control:?}: {output:?}"),
-            Err(error) => eprintln!("SKIPPED: no dpkg-deb on this machine: {error}"),
+fn all_architectures_of_dpkg_are_known() {
+    let listed = match Command::new("dpkg-architecture")
+        .arg("--list-known")
+        .output()
+    {
+        Ok(output) => String::from_utf8(output.stdout).unwrap(),
+        Err(error) => {
+            eprintln!("SKIPPED: no dpkg-architecture on this machine: {error}");
+            return;
         }
+    };
+    assert!(listed.lines().any(|name| name == "amd64"), "{listed}");
+    for name in listed.lines() {
+        assert!(
+            Architecture::new(name).unwrap().is_known_to_dpkg(),
+            "{name}"
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! Reading `.deb` files: against `dpkg-deb` on packages that it built, and on files that are cut
-//! off, damaged or made to mislead.
+//! Reading `.deb` files: against `dpkg-deb` on packages that it built, against apt and dpkg on fields of
+//! all kinds, and on files that are cut off, damaged or made to mislead.
 
 #![allow(
     clippy::unwrap_used,
@@ -8,6 +8,9 @@
 
 mod archive;
 mod control;
+mod corpus;
 mod damage;
 mod dpkg;
 mod pack;
+mod readers;
+mod strictness;

@@ -31,7 +31,8 @@ pub(crate) fn entry(kind: u8, name: &str, content: &[u8]) -> Vec<u8> {
     let mut header = tar::Header::new_gnu();
     header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
     header.set_entry_type(tar::EntryType::new(kind));
-    header.set_mode(0o644);
+    // A folder that its owner may enter: dpkg-deb unpacks it to read what is in it.
+    header.set_mode(if kind == b'5' { 0o755 } else { 0o644 });
     header.set_uid(0);
     header.set_gid(0);
     header.set_mtime(0);

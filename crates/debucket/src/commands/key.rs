@@ -13,10 +13,10 @@ use repo_signing::{KeyAlgorithm, KeyFile, SignatureTime, Signer as _, generate};
 use serde::Serialize;
 
 use crate::{
-    cli::{OutputFormat, OutputOptions},
+    context::Context,
     error::Error,
-    output,
-    signing_options::{KeyOptions, passphrase_of},
+    key_options::{KeyOptions, passphrase_of, warn_of_expiry},
+    printer::Report,
 };
 
 /// How far a new key is dated back, in seconds: signatures have the store's time, and one that is
@@ -27,7 +27,7 @@ const SECRET: u32 = 0o600;
 /// Mode of a file for everyone: apt reads keys as a user without rights.
 const PUBLIC: u32 = 0o644;
 
-/// Arguments of `debucket key`.
+/// Make and export signing keys
 #[derive(Debug, Args)]
 pub struct Key {
     #[command(subcommand)]
@@ -42,23 +42,22 @@ enum Action {
     Export(Export),
 }
 
-/// Arguments of `debucket key generate`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
   debucket key generate --user-id 'Acme <apt@acme.example>' --public-out acme.asc")]
 struct Generate {
-    /// Whose key it is: a name, perhaps with a mail address
+    /// Name of the key's owner, possibly with a mail address
     #[arg(long, visible_alias = "name", default_value = "APT repository")]
     user_id: String,
-    /// Kind of key
+    /// Algorithm of the key
     #[arg(long, value_enum, default_value_t)]
     algorithm: Algorithm,
     /// Lock the secret key with the first line of this file [env: DEBUCKET_SIGN_KEY_PASSPHRASE, the
     /// passphrase itself]
     #[arg(long, value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
-    /// Write the secret key here; a file that exists is never overwritten
+    /// Write the secret key here; an existing file is never overwritten
     #[arg(long, value_name = "FILE", default_value = "signing-key.asc")]
     out: PathBuf,
     /// Write the public key here as well
@@ -66,23 +65,21 @@ struct Generate {
     public_out: Option<PathBuf>,
 }
 
-/// Kinds of keys.
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
 enum Algorithm {
-    /// Small and fast; for all of today's Debian and Ubuntu
+    /// Small and fast; for all supported releases of Debian and Ubuntu
     #[default]
     Ed25519,
-    /// For where rules ask for it
+    /// For organisations whose rules require RSA
     Rsa4096,
 }
 
-/// Arguments of `debucket key export`.
 #[derive(Debug, Args)]
 struct Export {
     /// Write OpenPGP packets instead of armor
     #[arg(long)]
     binary: bool,
-    /// Write into this file instead of standard output; one that exists is never overwritten
+    /// Write to this file instead of standard output; an existing file is never overwritten
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     #[command(flatten)]
@@ -94,31 +91,29 @@ struct Export {
 struct Generated {
     /// The key's fingerprint: 40 hexadecimal digits in upper case.
     fingerprint: String,
-    /// The user ID.
+    /// User ID of the key.
     user_id: String,
     /// Path of the secret key.
     secret_key: String,
-    /// Path of the public key; null where none was written.
+    /// Path of the public key; null if none was written.
     public_key: Option<String>,
     /// The armored public key.
     armored: String,
+    #[serde(skip)]
+    is_locked: bool,
 }
 
 impl Key {
-    /// Runs the command.
-    ///
-    /// # Errors
-    /// [`Error`].
-    pub fn run(self, output: &OutputOptions) -> Result<(), Error> {
+    pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
         match self.action {
-            Action::Generate(generate) => generate.run(output),
-            Action::Export(export) => export.run(),
+            Action::Generate(generate) => generate.run(context),
+            Action::Export(export) => export.run(context),
         }
     }
 }
 
 impl Generate {
-    fn run(self, output: &OutputOptions) -> Result<(), Error> {
+    fn run(self, context: &Context) -> Result<(), Error> {
         let passphrase = passphrase_of(self.passphrase_file.as_ref())?;
         let algorithm = match self.algorithm {
             Algorithm::Ed25519 => KeyAlgorithm::Ed25519,
@@ -151,20 +146,16 @@ impl Generate {
             secret_key: self.out.display().to_string(),
             public_key: self.public_out.map(|path| path.display().to_string()),
             armored: key.certificate.armored().to_owned(),
+            is_locked: passphrase.is_some(),
         };
-        match output.output {
-            OutputFormat::Json => output::json(&generated),
-            OutputFormat::Human if output.quiet => Ok(()),
-            OutputFormat::Human => {
-                output::text(generated.explained(passphrase.is_some())).map(|_| ())
-            }
-        }
+        context.printer.outcome(&generated)
     }
 }
 
-impl Generated {
-    fn explained(&self, is_locked: bool) -> String {
+impl Report for Generated {
+    fn text(&self) -> String {
         let Self {
+            is_locked,
             fingerprint,
             user_id,
             secret_key,
@@ -173,10 +164,10 @@ impl Generated {
         } = self;
         let mut text =
             format!("made the key {fingerprint} ({user_id})\n  secret key: {secret_key}");
-        text.push_str(if is_locked {
+        text.push_str(if *is_locked {
             ", locked with the passphrase\n"
         } else {
-            ", not locked: whoever has the file can sign\n"
+            ", not locked: anyone who has the file can sign\n"
         });
         match public_key {
             Some(path) => text.push_str(&format!("  public key: {path}\n")),
@@ -195,7 +186,7 @@ impl Generated {
 }
 
 impl Export {
-    fn run(self) -> Result<(), Error> {
+    fn run(self, context: &Context) -> Result<(), Error> {
         let key = self.key.key()?.ok_or_else(|| {
             Error::Usage(
                 "which key? Give its file with --sign-key FILE, or set DEBUCKET_SIGN_KEY"
@@ -203,6 +194,7 @@ impl Export {
             )
         })?;
         let certificate = key.certificate();
+        warn_of_expiry(&context.printer, certificate);
         let bytes = if self.binary {
             certificate.binary()
         } else {
@@ -210,7 +202,8 @@ impl Export {
         };
         match &self.out {
             Some(path) => create(path, bytes, PUBLIC),
-            None => output::text(bytes).map(|_| ()),
+            None if self.binary => context.printer.raw(bytes).map(drop),
+            None => context.printer.text(certificate.armored()).map(drop),
         }
     }
 }
@@ -230,17 +223,10 @@ fn creation_time() -> SignatureTime {
     SignatureTime::try_from(seconds).unwrap_or(SignatureTime::from_seconds(0))
 }
 
-/// Before a key is made that would have no place to go. [`create`] is what keeps an existing file
-/// safe.
+/// Stops before a key is made that could not be written. [`create`] is what keeps an existing file safe.
 fn refuse_existing(path: &Path) -> Result<(), Error> {
     match fs::symlink_metadata(path) {
-        Ok(_) => Err(file_error(
-            path,
-            io::Error::new(
-                io::ErrorKind::AlreadyExists,
-                "the file exists, and keys are never overwritten",
-            ),
-        )),
+        Ok(_) => Err(Error::Exists(path.display().to_string())),
         Err(_) => Ok(()),
     }
 }
@@ -256,12 +242,11 @@ fn create(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
         file.write_all(bytes)?;
         file.sync_all()
     };
-    write().map_err(|source| file_error(path, source))
-}
-
-fn file_error(path: &Path, source: io::Error) -> Error {
-    Error::File {
-        path: path.display().to_string(),
-        source,
-    }
+    write().map_err(|source: io::Error| {
+        let path = path.display().to_string();
+        match source.kind() {
+            io::ErrorKind::AlreadyExists => Error::Exists(path),
+            _ => Error::File { path, source },
+        }
+    })
 }

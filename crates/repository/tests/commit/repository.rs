@@ -9,7 +9,7 @@ use std::{
 use deb_index::{
     commit::Commit,
     compression::{self, Format},
-    deb::{Deb, Source},
+    deb::Deb,
     digest::{Algorithm, Digests, Sha256},
     name::SuiteName,
     packages::Packages,
@@ -175,10 +175,8 @@ pub(crate) fn package_of(name: &str, version: &str, build: &str) -> Package {
         package: name.parse().unwrap(),
         version: version.parse().unwrap(),
         architecture: "all".parse().unwrap(),
-        source: Source {
-            name: name.parse().unwrap(),
-            version: version.parse().unwrap(),
-        },
+        source: None,
+        warnings: Vec::new(),
         digests: Digests::of(
             &[Algorithm::Md5, Algorithm::Sha1, Algorithm::Sha256],
             build.as_bytes(),
