@@ -29,7 +29,7 @@ pub use warning::Warning;
 
 /// What an index needs to know of a binary package.
 ///
-/// A publisher keeps one for each package, so it has no spare capacity and nothing twice.
+/// A publisher keeps one for each package, so it has no spare capacity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deb {
     /// The control file as the package has it: one paragraph, ending in exactly one newline, with no
@@ -41,12 +41,12 @@ pub struct Deb {
     pub version: Version,
     /// `Architecture`; `all` or a single one.
     pub architecture: Architecture,
-    /// The name in `Source`; `None` where there is no such field, it names the package itself, or it is not
-    /// the name of a package, which neither apt nor dpkg minds.
+    /// The name in `Source`; `None` where the field is missing, names the package itself, or has something
+    /// other than a name, which apt and dpkg accept.
     pub source: Option<PackageName>,
     /// Size in bytes, MD5, SHA-1 and SHA-256 of the file.
     pub digests: Digests,
-    /// What is odd about the package.
+    /// What the user should know; empty for nearly all packages.
     pub warnings: Vec<Warning>,
 }
 
@@ -82,7 +82,7 @@ pub enum DebError {
     ControlArchive(String),
     /// The control file is malformed.
     #[error("malformed control file: {0}")]
-    Control(#[from] ParagraphError),
+    Control(ParagraphError),
     /// The control file ends within a line. dpkg refuses to install such a package.
     #[error("malformed control file: no newline at its end")]
     NoFinalNewline,
@@ -91,7 +91,7 @@ pub enum DebError {
     MissingField(&'static str),
     /// A field is one that apt or dpkg would refuse.
     #[error("malformed control file: {0}")]
-    Field(#[from] FieldError),
+    Field(FieldError),
 }
 
 /// The compressions of `data.tar` that dpkg reads.
@@ -252,17 +252,17 @@ fn from_control(mut control: Vec<u8>, digests: Digests) -> Result<Deb, DebError>
     match control.iter().rposition(|&b| b != b'\n') {
         Some(last) if last + 1 == control.len() => return Err(DebError::NoFinalNewline),
         Some(last) => control.truncate(last + 2),
-        None => return Err(ParagraphError::Empty.into()),
+        None => return Err(DebError::Control(ParagraphError::Empty)),
     }
     control.shrink_to_fit();
 
-    let paragraph = Paragraph::parse(&control)?;
+    let paragraph = Paragraph::parse(&control).map_err(DebError::Control)?;
     if let Some(last) = paragraph.fields().last()
         && last.value.is_empty()
         && !blank_line_at_end
     {
         let rule = "the last field is empty, in which dpkg sees a file that was cut off";
-        return Err(FieldError::new(last.name, b"", rule).into());
+        return Err(DebError::Field(FieldError::new(last.name, b"", rule)));
     }
     let package = identity(&paragraph, "Package", |text| {
         PackageName::new(text).map_err(|error| error.reason)
@@ -277,7 +277,7 @@ fn from_control(mut control: Vec<u8>, digests: Digests) -> Result<Deb, DebError>
         }
         Ok(architecture)
     })?;
-    let warnings = fields::check(&paragraph, &architecture)?;
+    let warnings = fields::check(&paragraph, &architecture).map_err(DebError::Field)?;
     let source = paragraph
         .get("Source")
         .and_then(source_name)
@@ -306,7 +306,7 @@ fn identity<T>(
     std::str::from_utf8(value)
         .map_err(|_| "is not UTF-8")
         .and_then(parse)
-        .map_err(|rule| FieldError::new(field, value, rule).into())
+        .map_err(|rule| DebError::Field(FieldError::new(field, value, rule)))
 }
 
 /// The name in `name` or `name (version)`, if it is one.

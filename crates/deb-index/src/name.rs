@@ -170,7 +170,7 @@ fn check_package(name: &str) -> Result<(), &'static str> {
     } else if name.len() > MAX_NAME {
         Err("is longer than 200 bytes")
     } else if !name.bytes().all(taken) {
-        Err("has more than lowercase letters, digits, “+”, “-” and “.”")
+        Err("may have only lowercase letters, digits, “+”, “-” and “.”")
     } else if !begins_with_alphanumeric(name) {
         Err("does not begin with a letter or digit")
     } else {
@@ -185,7 +185,7 @@ fn check_architecture(name: &str) -> Result<(), &'static str> {
     } else if name.len() > MAX_NAME {
         Err("is longer than 200 bytes")
     } else if !name.bytes().all(taken) {
-        Err("has more than lowercase letters, digits and “-”")
+        Err("may have only lowercase letters, digits and “-”")
     } else if !begins_with_alphanumeric(name) {
         Err("does not begin with a letter or digit")
     } else {
@@ -218,7 +218,7 @@ fn check_segment(name: &str) -> Result<(), &'static str> {
     } else if name.len() > MAX_NAME {
         Err("is longer than 200 bytes")
     } else if !name.bytes().all(taken) {
-        Err("has more than letters, digits, “+”, “-”, “.”, “_” and “~”")
+        Err("may have only letters, digits, “+”, “-”, “.”, “_” and “~”")
     } else if !begins_with_alphanumeric(name) {
         Err("has a part that does not begin with a letter or digit")
     } else if name == "by-hash" || name == "commits" {
@@ -304,7 +304,7 @@ mod tests {
         let error = "Foo".parse::<PackageName>().unwrap_err();
         assert_eq!(
             error.to_string(),
-            "package name “Foo” has more than lowercase letters, digits, “+”, “-” and “.”"
+            "package name “Foo” may have only lowercase letters, digits, “+”, “-” and “.”"
         );
     }
 

@@ -178,12 +178,12 @@ fn parse(text: &str) -> Result<Version, &'static str> {
     }
     let taken = |b: u8, also: &[u8]| b.is_ascii_alphanumeric() || also.contains(&b);
     if !upstream.bytes().all(|b| taken(b, b"-+.~:")) {
-        return Err("has more than letters, digits, “.”, “+”, “-” and “~”, and “:” after an epoch");
+        return Err("may have only letters, digits, “.”, “+”, “-” and “~”, and “:” after an epoch");
     }
     match revision {
         Some("") => return Err("has an empty revision after “-”"),
         Some(revision) if !revision.bytes().all(|b| taken(b, b"+.~")) => {
-            return Err("has a revision with more than letters, digits, “.”, “+” and “~”");
+            return Err("may have only letters, digits, “.”, “+” and “~” in its revision");
         }
         _ => {}
     }

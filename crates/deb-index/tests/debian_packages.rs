@@ -1,5 +1,5 @@
-//! Every stanza of a real index survives reading, byte for byte, and all its versions and names are
-//! taken.
+//! Every stanza of a real index survives reading, byte for byte, and all its versions, names and relations
+//! are accepted.
 //!
 //! The indexes are those that APT has on this machine; a machine without any still tests the
 //! fixture, which has a stanza for each shape of field that Debian and Ubuntu use.
@@ -13,6 +13,7 @@ use std::process::Command;
 
 use deb_index::name::{Architecture, PackageName};
 use deb_index::paragraph::{Field, Paragraph, field, stanzas};
+use deb_index::relation::{Kind, Relations};
 use deb_index::version::Version;
 
 const FIXTURE: &[u8] = include_bytes!("fixtures/Packages");
@@ -64,7 +65,14 @@ fn check(index: &[u8]) -> usize {
         assert_eq!(version.to_string(), value("Version"));
         assert!(version.compare(&version).is_eq());
         value("Package").parse::<PackageName>().unwrap();
-        value("Architecture").parse::<Architecture>().unwrap();
+        let architecture: Architecture = value("Architecture").parse().unwrap();
+        assert!(architecture.is_known_to_dpkg(), "{architecture}");
+        for one in paragraph.fields() {
+            if let Some(kind) = Kind::of_field(one.name) {
+                let text = std::str::from_utf8(one.value).unwrap();
+                Relations::parse(kind, text).unwrap_or_else(|e| panic!("{}: {e}", one.name));
+            }
+        }
     }
     parts.len()
 }

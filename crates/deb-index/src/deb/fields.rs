@@ -249,5 +249,5 @@ fn is_percentage(value: &[u8]) -> bool {
     let number = std::str::from_utf8(value)
         .ok()
         .and_then(|text| text.parse().ok());
-    number.is_some_and(|number: u8| number <= 100)
+    value.is_empty() || number.is_some_and(|number: u8| number <= 100)
 }

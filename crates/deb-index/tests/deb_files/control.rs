@@ -74,7 +74,7 @@ fn control_files_that_dpkg_refuses() {
     refused_for(&with("Version: 1:2.0-3\n", ""), "no “Version” field");
     refused_for(&with("Architecture: all\n", ""), "no “Architecture” field");
     refused_for(&with("hello", ""), "no “Package” field");
-    refused_for(&with("hello", "Hello"), "“Package”: “Hello”: has more than");
+    refused_for(&with("hello", "Hello"), "“Package”: “Hello”: may have only");
     refused_for(&with("hello", "../../x"), "“Package”");
     refused_for(&with("hello", "hello\n world"), "“Package”");
     refused_for(&with("1:2.0-3", "v1"), "does not begin with a digit");
