@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use deb_index::{
-    change::{Edit, Intent, NewIndexes, Plan, PlanError, PlainIndexes, SettingsPatch, plan},
+    change::{Edit, Intent, NewIndexes, PlainIndexes, Plan, PlanError, SettingsPatch, plan},
     deb::Deb,
     digest::{Algorithm, Digests, Sha256},
     index::{
@@ -55,12 +55,22 @@ fn intent(stanzas: impl IntoIterator<Item = Stanza>) -> Intent {
         stanza,
         replace: false,
     });
-    Intent([Edit::Exist(settings)].into_iter().chain(additions).collect())
+    Intent(
+        [Edit::Exist(settings)]
+            .into_iter()
+            .chain(additions)
+            .collect(),
+    )
 }
 
 fn for_architectures(architectures: &[&str], mut intent: Intent) -> Intent {
     let patch = SettingsPatch {
-        architectures: Some(architectures.iter().map(|name| name.parse().unwrap()).collect()),
+        architectures: Some(
+            architectures
+                .iter()
+                .map(|name| name.parse().unwrap())
+                .collect(),
+        ),
         ..SettingsPatch::default()
     };
     intent.0.push(Edit::Set(patch));
@@ -96,9 +106,17 @@ impl Suite {
         if plan.is_empty(self.commit.as_ref()) {
             return Ok(false);
         }
-        let new = NewIndexes::build(&plan.indexes, self.commit.as_ref(), &plan.settings.known_formats().collect::<Vec<_>>(), 2);
-        let files: BTreeMap<Sha256, Bytes> =
-            new.files.iter().map(|file| (file.sha256, file.bytes.clone())).collect();
+        let new = NewIndexes::build(
+            &plan.indexes,
+            self.commit.as_ref(),
+            &plan.settings.known_formats().collect::<Vec<_>>(),
+            2,
+        );
+        let files: BTreeMap<Sha256, Bytes> = new
+            .files
+            .iter()
+            .map(|file| (file.sha256, file.bytes.clone()))
+            .collect();
         for (path, index) in &new.indexes {
             for (extension, stored) in &index.files {
                 if let Some(bytes) = files.get(&stored.sha256) {
@@ -205,7 +223,12 @@ fn other_content_of_a_version_is_a_conflict_unless_it_replaces() {
         .apply(&intent([stanza("hello", "1.0", "all", "a")]))
         .unwrap();
     let other = stanza("hello", "1.0", "all", "b");
-    assert!(suite.apply(&intent([other.clone()])).unwrap_err().is_conflict());
+    assert!(
+        suite
+            .apply(&intent([other.clone()]))
+            .unwrap_err()
+            .is_conflict()
+    );
     let replacing = Intent(vec![Edit::Add {
         stanza: other,
         replace: true,
@@ -221,8 +244,16 @@ fn other_content_of_a_version_is_a_conflict_unless_it_replaces() {
 #[test]
 fn files_that_clash_are_refused_and_equal_ones_are_one() {
     let mut suite = Suite::default();
-    let (one, two) = (stanza("hello", "1.0", "all", "a"), stanza("hello", "1.0", "all", "b"));
-    assert!(suite.apply(&intent([one.clone(), two])).unwrap_err().is_conflict());
+    let (one, two) = (
+        stanza("hello", "1.0", "all", "a"),
+        stanza("hello", "1.0", "all", "b"),
+    );
+    assert!(
+        suite
+            .apply(&intent([one.clone(), two]))
+            .unwrap_err()
+            .is_conflict()
+    );
     suite.apply(&intent([one.clone(), one])).unwrap();
     assert_eq!(suite.commit.unwrap().changes.len(), 1);
 }
@@ -271,7 +302,9 @@ fn a_new_component_has_an_index_for_each_architecture() {
 fn architectures_can_be_set_but_not_taken_away() {
     let mut suite = Suite::default();
     let hello = || intent([stanza("hello", "1.0", "all", "a")]);
-    suite.apply(&for_architectures(&["armhf"], hello())).unwrap();
+    suite
+        .apply(&for_architectures(&["armhf"], hello()))
+        .unwrap();
     assert_eq!(suite.packages("armhf").len(), 1);
     assert!(suite.packages("amd64").is_empty());
     assert!(matches!(

@@ -14,7 +14,7 @@ use crate::{
     commands::Command,
     error::{Error, Role},
     key_options::TrustOptions,
-    printer::{OutputOptions, Printer, eprint_line, printable},
+    printer::{OutputOptions, Printer, eprint_line},
     store_options::{StoreOptions, WriteOptions},
 };
 
@@ -67,15 +67,15 @@ impl Context {
 
     /// Prints an error, what caused it, and what to do next.
     pub fn report(&self, error: &Error) {
-        eprint_line("error", &error.to_string());
+        eprint_line(&format!("error: {error}"));
         let mut cause = std::error::Error::source(error);
         while let Some(error) = cause {
-            eprint_line("  caused by", &error.to_string());
+            eprint_line(&format!("  caused by: {error}"));
             cause = error.source();
         }
         let role = self.opened.get().map_or(Role::Publisher, |(_, role)| *role);
         if let Some(advice) = error.advice(role) {
-            eprint_line("  next", &printable(&advice));
+            eprint_line(&format!("  next: {advice}"));
         }
     }
 
@@ -98,7 +98,12 @@ impl Context {
         self.open(config, write.writes(), Role::Publisher).await
     }
 
-    async fn open(&self, mut config: S3Config, writes: Writes, role: Role) -> Result<Repository, Error> {
+    async fn open(
+        &self,
+        mut config: S3Config,
+        writes: Writes,
+        role: Role,
+    ) -> Result<Repository, Error> {
         let url = self.url()?;
         config.bucket.clone_from(&url.bucket);
         let store = S3::connect(config).await.map_err(repository::Error::from)?;

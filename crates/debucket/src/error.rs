@@ -29,10 +29,7 @@ pub enum Error {
     Exists(String),
     /// A signing key that cannot be used; the path is that of the file, or the variable's name.
     #[error("{path}")]
-    Key {
-        path: String,
-        source: KeyFileError,
-    },
+    Key { path: String, source: KeyFileError },
     /// A file that holds no public keys.
     #[error("{path}")]
     Keyring {
@@ -72,10 +69,14 @@ fn interrupted(stage: Stage) -> String {
     match stage {
         Stage::Preparing => "interrupted; nothing was changed".to_owned(),
         Stage::MovingHead => {
-            "interrupted while the change was taking effect, so it is not known whether it did".to_owned()
+            "interrupted while the change was taking effect, so it is not known whether it did"
+                .to_owned()
         }
         Stage::Committed(id) => {
-            format!("interrupted after the change took effect as commit {}", crate::printer::short(&id))
+            format!(
+                "interrupted after the change took effect as commit {}",
+                crate::printer::short(&id)
+            )
         }
     }
 }
@@ -99,7 +100,9 @@ impl Error {
                 | PlanError::ArchitectureAll,
             ))
             | Self::Usage(_) => 2,
-            Self::Repository(repository::Error::Missing(_)) | Self::NotFound(_) | Self::NoFile(_) => 4,
+            Self::Repository(repository::Error::Missing(_))
+            | Self::NotFound(_)
+            | Self::NoFile(_) => 4,
             Self::Interrupted { signal, .. } => u8::try_from(128 + signal).unwrap_or(1),
             _ => 1,
         }
@@ -125,9 +128,10 @@ impl Error {
             } => "`debucket key export --sign-key FILE` prints the public half",
             Self::NoFile(_) => "give .deb files, folders that hold some, or quoted globs",
             Self::NotFound(_) => "`debucket list` prints what a suite has",
-            Self::Interrupted { stage: Stage::MovingHead, .. } => {
-                "run the same command again: it changes nothing if the change is there"
-            }
+            Self::Interrupted {
+                stage: Stage::MovingHead,
+                ..
+            } => "run the same command again: it changes nothing if the change is there",
             _ => return None,
         };
         Some(advice.to_owned())
@@ -156,7 +160,9 @@ fn key_advice(error: &KeyFileError) -> Option<&'static str> {
         KeyFileError::Several(_) => Some(
             "export the one that signs into a file of its own (gpg --export-secret-keys --armor FINGERPRINT)",
         ),
-        _ => Some("give the secret key that `debucket key generate` or `gpg --export-secret-keys` writes"),
+        _ => Some(
+            "give the secret key that `debucket key generate` or `gpg --export-secret-keys` writes",
+        ),
     }
 }
 
@@ -178,18 +184,22 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
             "if another key signs this suite, give its public part with --keyring; otherwise find out who wrote to the \
              bucket before you publish"
         }
-        E::NotAccepted { .. } => "sign with a key that the suite accepts, or devices will refuse it",
+        E::NotAccepted { .. } => {
+            "sign with a key that the suite accepts, or devices will refuse it"
+        }
         E::SignatureMissing { suite } => {
             return Some(format!(
                 "restore dists/{suite}/InRelease from the bucket's version history, then run the command again"
             ));
         }
-        E::NoSigner { is_signed: false, .. } => {
+        E::NoSigner {
+            is_signed: false, ..
+        } => {
             "make a key with `debucket key generate` and pass --sign-key FILE (or set DEBUCKET_SIGN_KEY), or pass --unsigned"
         }
-        E::NoSigner { is_signed: true, .. } => {
-            "the suite is signed: pass its key with --sign-key FILE (or set DEBUCKET_SIGN_KEY)"
-        }
+        E::NoSigner {
+            is_signed: true, ..
+        } => "the suite is signed: pass its key with --sign-key FILE (or set DEBUCKET_SIGN_KEY)",
         E::SuiteIsUnsigned { .. } => {
             "pass --unsigned to go on like that, or publish signed into a new suite"
         }
@@ -263,8 +273,12 @@ fn storage_advice(error: &s3_storage::Error, role: Role) -> Option<&'static str>
             "check --repo (or DEBUCKET_REPO), --region and --endpoint-url; debucket does not create buckets",
         ),
         ErrorKind::PermissionDenied => Some(match role {
-            Role::Reader => "`debucket client-config --policy reader` prints the least IAM policy for reading; to tell a missing suite from a forbidden one, s3:ListBucket is needed too",
-            Role::Publisher => "`debucket client-config --policy publisher` prints the least IAM policy that is needed",
+            Role::Reader => {
+                "`debucket client-config --policy reader` prints the least IAM policy for reading; to tell a missing suite from a forbidden one, s3:ListBucket is needed too"
+            }
+            Role::Publisher => {
+                "`debucket client-config --policy publisher` prints the least IAM policy that is needed"
+            }
         }),
         ErrorKind::BadCredentials => Some(
             "check the credentials, a session token included: `aws sts get-caller-identity` shows whose they are",
@@ -273,9 +287,9 @@ fn storage_advice(error: &s3_storage::Error, role: Role) -> Option<&'static str>
             "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, choose a profile with --profile, or run where a role is attached",
         ),
         ErrorKind::ClockSkew => Some("set this machine's clock (timedatectl set-ntp true)"),
-        ErrorKind::Connect | ErrorKind::Timeout => Some(
-            "check --endpoint-url, the network and the proxy; then run the same command again",
-        ),
+        ErrorKind::Connect | ErrorKind::Timeout => {
+            Some("check --endpoint-url, the network and the proxy; then run the same command again")
+        }
         ErrorKind::Throttled | ErrorKind::Unavailable | ErrorKind::Truncated => {
             Some("run the same command again later")
         }

@@ -14,7 +14,7 @@ use std::{
 };
 
 use deb_index::{
-    deb::{self, DebError},
+    deb::{self, DebError, Warning},
     name::Component,
     stanza::Stanza,
 };
@@ -66,8 +66,11 @@ fn describe(path: PathBuf, component: Component) -> Result<(PackageFile, Vec<Str
                 },
             },
         )?;
-    let warnings = deb.warnings.iter().map(|warning| format!("{name}: {warning}"));
-    let warnings = warnings.collect();
+    let by_name = Warning::of_file_name(&name).filter(|warning| !deb.warnings.contains(warning));
+    let warnings = deb.warnings.iter().chain(&by_name);
+    let warnings = warnings
+        .map(|warning| format!("{name}: {warning}"))
+        .collect();
     let stanza = Stanza::of_deb(component, &deb);
     Ok((PackageFile { path, stanza }, warnings))
 }

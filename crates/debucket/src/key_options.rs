@@ -8,8 +8,8 @@ use std::{env, ffi::OsString, fs, path::PathBuf};
 
 use clap::Args;
 use deb_index::name::SuiteName;
-use repo_signing::{Certificate, KeyFile, KeyFileError, Keyring, Passphrase, Signer as _};
 use jiff::Timestamp;
+use repo_signing::{Certificate, KeyFile, KeyFileError, Keyring, Passphrase, Signer as _};
 use repository::{Keys, key_expiry};
 
 use crate::{error::Error, printer::Printer};

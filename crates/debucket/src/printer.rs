@@ -117,21 +117,21 @@ impl Printer {
 
     pub(crate) fn warn(&self, warning: impl fmt::Display) {
         if !self.0.quiet {
-            eprint_line("warning", &warning.to_string());
+            eprint_line(&format!("warning: {warning}"));
         }
     }
 
     pub(crate) fn note(&self, note: &str) {
         if self.shows_progress() {
-            eprint_line("note", note);
+            eprint_line(&format!("note: {note}"));
         }
     }
 }
 
 /// Prints a line on standard error.
-pub(crate) fn eprint_line(label: &str, text: &str) {
+pub(crate) fn eprint_line(text: &str) {
     // There is no place left to report that standard error cannot be written.
-    let _ = writeln!(io::stderr(), "{label}: {}", printable(text));
+    let _ = writeln!(io::stderr(), "{}", printable(text));
 }
 
 /// Text without the characters that a terminal obeys.

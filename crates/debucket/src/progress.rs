@@ -154,7 +154,7 @@ impl Drop for Line {
     fn drop(&mut self) {
         // Otherwise it was there already, or it failed; both are reported elsewhere.
         if self.sent.load(Ordering::Relaxed) >= self.size {
-            eprint_line("sent", &format!("{} ({})", self.name, bytes(self.size)));
+            eprint_line(&format!("sent {} ({})", self.name, bytes(self.size)));
         }
     }
 }

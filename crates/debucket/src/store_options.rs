@@ -120,7 +120,10 @@ impl StoreOptions {
 
     /// The URL of an S3-compatible store, as the options or the environment have it; none for AWS.
     pub(crate) fn endpoint(&self) -> Option<String> {
-        first(&self.endpoint_url, &["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"])
+        first(
+            &self.endpoint_url,
+            &["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"],
+        )
     }
 
     /// The region, as the options or the environment have it.

@@ -104,7 +104,9 @@ impl Draft<'_> {
         if self.is_empty()
             && let Some(head) = self.base
         {
-            let stale_followers = followers::check(self.suite, &head, &self.beside).await.err();
+            let stale_followers = followers::check(self.suite, &head, &self.beside)
+                .await
+                .err();
             return Ok(Published {
                 outcome: Outcome::Unchanged(Box::new(head)),
                 stale_followers,
@@ -209,7 +211,10 @@ impl Run<'_> {
                 });
             }
             patience.compare(self.suite, draft.base.as_ref(), head.as_ref())?;
-            draft.store_time = head.as_ref().and_then(|head| head.store_time).max(draft.store_time);
+            draft.store_time = head
+                .as_ref()
+                .and_then(|head| head.store_time)
+                .max(draft.store_time);
             draft.base = head;
             self.plan(&mut draft).await?;
             if draft.is_empty()
@@ -235,13 +240,18 @@ impl Run<'_> {
 
     async fn plan(&self, draft: &mut Draft<'_>) -> Result<(), Error> {
         let base = draft.base.as_ref();
-        draft.planned = self.suite.plan_on(&draft.intent, base, &mut draft.cache, self.allow).await?;
+        draft.planned = self
+            .suite
+            .plan_on(&draft.intent, base, &mut draft.cache, self.allow)
+            .await?;
         Ok(())
     }
 
     async fn prepare(&self, draft: &Draft<'_>) -> Result<Prepared, Error> {
         let (base, time) = (draft.base.as_ref(), draft.store_time);
-        self.suite.prepare(&draft.planned, base, self.authorship, time, self.allow).await
+        self.suite
+            .prepare(&draft.planned, base, self.authorship, time, self.allow)
+            .await
     }
 
     /// Writes the head if it is still the one that was read. The inner error is the store's refusal, or the error after which it is
@@ -262,7 +272,12 @@ impl Run<'_> {
         options.cache_control = Some("no-cache");
         let key = layout::head_key(&self.suite.name, new.signed.is_some());
         self.observer.stage(Stage::MovingHead);
-        let written = self.suite.repository.storage.put(&key, Payload::Bytes(bytes), options).await;
+        let written = self
+            .suite
+            .repository
+            .storage
+            .put(&key, Payload::Bytes(bytes), options)
+            .await;
         match written {
             Ok(reply) => {
                 self.observer.stage(Stage::Committed(new.id));
@@ -332,7 +347,11 @@ impl<'a> Patience<'a> {
     }
 
     /// Pauses before the next attempt: longer each time, and of random length, so that a crowd spreads out.
-    async fn wait(&mut self, suite: &Suite<'_>, doubt: Option<&s3_storage::Error>) -> Result<(), Error> {
+    async fn wait(
+        &mut self,
+        suite: &Suite<'_>,
+        doubt: Option<&s3_storage::Error>,
+    ) -> Result<(), Error> {
         self.attempts += 1;
         let (suite, attempts) = (suite.name.clone(), self.attempts);
         tracing::info!(%suite, attempts, "the head was not moved; planning again");
@@ -340,21 +359,33 @@ impl<'a> Patience<'a> {
             return Err(Error::Contention { suite, attempts });
         }
         if doubt.is_none() && self.started.elapsed() > NOTICE_AFTER {
-            self.notice(&format!("other publishers are changing suite {suite} too; still trying"));
+            self.notice(&format!(
+                "other publishers are changing suite {suite} too; still trying"
+            ));
         }
-        let longest = FIRST_PAUSE.saturating_mul(1 << attempts.min(7)).min(LONGEST_PAUSE);
+        let longest = FIRST_PAUSE
+            .saturating_mul(1 << attempts.min(7))
+            .min(LONGEST_PAUSE);
         tokio::time::sleep(longest.mul_f64(fastrand::f64())).await;
         Ok(())
     }
 
     /// A head that stays the same although the store refuses to replace it has a version tag that the store does not accept.
-    fn compare(&mut self, suite: &Suite<'_>, old: Option<&Head>, new: Option<&Head>) -> Result<(), Error> {
+    fn compare(
+        &mut self,
+        suite: &Suite<'_>,
+        old: Option<&Head>,
+        new: Option<&Head>,
+    ) -> Result<(), Error> {
         let tag = |head: Option<&Head>| head.map(|head| head.etag.clone());
         if tag(old) != tag(new) {
             self.refusing_since = None;
             return Ok(());
         }
-        let refusing = self.refusing_since.get_or_insert_with(Instant::now).elapsed();
+        let refusing = self
+            .refusing_since
+            .get_or_insert_with(Instant::now)
+            .elapsed();
         let suite = suite.name.clone();
         if refusing > REFUSAL_PATIENCE {
             return Err(Error::TagRefused { suite });
@@ -392,7 +423,10 @@ fn committed(
 
 /// The files of the packages that the plan adds, each once.
 fn needed(files: &[PackageFile], plan: &Plan) -> Vec<PackageFile> {
-    let changed = plan.changes.iter().filter_map(|change| change.filename.as_deref());
+    let changed = plan
+        .changes
+        .iter()
+        .filter_map(|change| change.filename.as_deref());
     let mut wanted: HashSet<&str> = changed.collect();
     let is_needed = |file: &&PackageFile| wanted.remove(file.stanza.key.as_str());
     files.iter().filter(is_needed).cloned().collect()

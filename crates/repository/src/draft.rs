@@ -116,6 +116,7 @@ impl Suite<'_> {
                 ..SettingsPatch::default()
             }));
         }
+        deb_index::change::check(&intent)?;
         let intent = Arc::new(intent);
         let mut cache = IndexCache::default();
         let mut beside = Beside::default();
@@ -127,8 +128,16 @@ impl Suite<'_> {
             Some(signed) => {
                 let id = signed.release.commit;
                 let view = &signed.release.view;
-                let components: Vec<_> = view.components.iter().flat_map(|name| name.parse()).collect();
-                let architectures: Vec<_> = view.architectures.iter().flat_map(|name| name.parse()).collect();
+                let components: Vec<_> = view
+                    .components
+                    .iter()
+                    .flat_map(|name| name.parse())
+                    .collect();
+                let architectures: Vec<_> = view
+                    .architectures
+                    .iter()
+                    .flat_map(|name| name.parse())
+                    .collect();
                 let paths = intent.reads(&components, &architectures);
                 let (commit, (), seen, successor) = futures::try_join!(
                     self.read_commit(&id),
@@ -147,7 +156,9 @@ impl Suite<'_> {
         if let (Some(time), false) = (store_time, allow.store_clock) {
             self.repository.clock.check(time)?;
         }
-        let planned = self.plan_on(&intent, base.as_ref(), &mut cache, allow).await?;
+        let planned = self
+            .plan_on(&intent, base.as_ref(), &mut cache, allow)
+            .await?;
         Ok(Draft {
             suite: self,
             allow,
@@ -184,13 +195,18 @@ impl Suite<'_> {
             None => Default::default(),
         };
         let time = signature_time(self.time_of(head))?;
-        let chosen = self.keys.choose(&self.name, head, time, allow.new_signing_key)?;
+        let chosen = self
+            .keys
+            .choose(&self.name, head, time, allow.new_signing_key)?;
         let plan = {
             let (base, intent) = (head.map(|head| head.commit.clone()), intent.clone());
             blocking(move || plan(base.as_deref(), &indexes, &intent)).await?
         };
-        let view_changes = head.map_or_else(Vec::new, |head| self.view_changes(head, &plan.settings, &chosen));
-        let is_release_info = |change: &ViewChange| !matches!(change, ViewChange::SigningKey { .. });
+        let view_changes = head.map_or_else(Vec::new, |head| {
+            self.view_changes(head, &plan.settings, &chosen)
+        });
+        let is_release_info =
+            |change: &ViewChange| !matches!(change, ViewChange::SigningKey { .. });
         if !allow.release_info_change && view_changes.iter().any(is_release_info) {
             return Err(Error::ReleaseInfo {
                 suite: self.name.clone(),
@@ -204,7 +220,12 @@ impl Suite<'_> {
         })
     }
 
-    fn view_changes(&self, head: &Head, settings: &Settings, chosen: &[KeyState]) -> Vec<ViewChange> {
+    fn view_changes(
+        &self,
+        head: &Head,
+        settings: &Settings,
+        chosen: &[KeyState],
+    ) -> Vec<ViewChange> {
         let next = ClientView::of_settings(&self.name, settings);
         let mut changes = head.release.view.changes_to(&next);
         let known = |key| {

@@ -63,10 +63,14 @@ pub enum Error {
     #[error("the head of suite {suite} is that of suite {found}")]
     OtherSuite { suite: SuiteName, found: SuiteName },
     /// There is no head, but there are commits that had one.
-    #[error("suite {suite} has a history, but its head is missing: InRelease or Release was deleted")]
+    #[error(
+        "suite {suite} has a history, but its head is missing: InRelease or Release was deleted"
+    )]
     HeadVanished { suite: SuiteName },
     /// The head is an older commit than the suite has already had.
-    #[error("suite {suite} was put back: its head is commit {head}, but {newer} already took its place")]
+    #[error(
+        "suite {suite} was put back: its head is commit {head}, but {newer} already took its place"
+    )]
     PutBack {
         suite: SuiteName,
         head: Sha256,
@@ -110,7 +114,9 @@ pub enum Error {
         "the store refuses to replace the head of suite {suite}, although it is unchanged since it was read: a cache or proxy may alter ETags or serve old objects"
     )]
     TagRefused { suite: SuiteName },
-    #[error("other publishers won the race for suite {suite} {attempts} times; nothing was changed")]
+    #[error(
+        "other publishers won the race for suite {suite} {attempts} times; nothing was changed"
+    )]
     Contention { suite: SuiteName, attempts: u32 },
     /// The head was written, but the answer is not known.
     #[error("it is not known whether the change of suite {suite} took effect")]

@@ -1,7 +1,7 @@
 //! The followers of a head: what clients without `InRelease`, or without fetching by hash, read under a fixed name.
 //!
 //! `Packages.<format>` and its like for every index; in a signed suite also `Release` and `Release.gpg`; and the record of
-//! succession. A follower says in its metadata what it follows. `Release.gpg` is written last, so where it follows the head, all do.
+//! succession. A follower says in its metadata what it follows. `Release` and `Release.gpg` are written last, so where they follow the head, all do.
 //! Otherwise a publisher was killed, and the next one looks at each.
 //!
 //! An older publisher must not undo what a newer one wrote. Each follower is written on the condition that it is still as it was,
@@ -22,7 +22,7 @@ use crate::{
     Error, Head, Suite,
     keys::signature_time,
     prepare::Prepared,
-    succession::{Beside, COMMIT, FOLLOWS},
+    succession::{Beside, COMMIT, FOLLOWS, Seen},
 };
 
 /// Followers that are looked at or written at once.
@@ -84,7 +84,10 @@ pub(crate) async fn tags(
     if !is_up(head, beside) {
         return Ok(None);
     }
-    let changed = plan.indexes.iter().filter(|(_, plan)| **plan != IndexPlan::Keep);
+    let changed = plan
+        .indexes
+        .iter()
+        .filter(|(_, plan)| **plan != IndexPlan::Keep);
     let listings = changed.map(|(path, _)| async move {
         let prefix = layout::in_suite(&suite.name, path.as_str());
         let entries = suite.repository.storage.list(&prefix, Some("/"));
@@ -101,7 +104,10 @@ pub(crate) async fn tags(
         .try_collect()
         .await?;
     let mut tags: BTreeMap<_, _> = listed.into_iter().flatten().collect();
-    for (name, seen) in [("Release", &beside.release), ("Release.gpg", &beside.signature)] {
+    for (name, seen) in [
+        ("Release", &beside.release),
+        ("Release.gpg", &beside.signature),
+    ] {
         if let Some(seen) = seen {
             tags.insert(layout::in_suite(&suite.name, name), seen.etag.clone());
         }
@@ -111,8 +117,9 @@ pub(crate) async fn tags(
 
 /// Whether all followers of a head are known to be up.
 fn is_up(head: &Head, beside: &Beside) -> bool {
-    let follows = beside.signature.as_ref().and_then(|signature| signature.follows);
-    follows == Some(Sha256::of(&head.text))
+    let text = Some(Sha256::of(&head.text));
+    let follows = |seen: &Option<Seen>| seen.as_ref().is_some_and(|seen| seen.follows == text);
+    follows(&beside.release) && follows(&beside.signature)
 }
 
 /// Brings up the followers of a head that was there already, unless they are. Its publisher may have been killed before.
@@ -141,7 +148,11 @@ pub(crate) async fn bring_up(
             return Ok(());
         }
         let refused = write_all(suite, &leader, stale).await?;
-        let now = suite.repository.storage.head(&leader.head_key(suite)).await?;
+        let now = suite
+            .repository
+            .storage
+            .head(&leader.head_key(suite))
+            .await?;
         stale = if now.etag == leader.etag {
             examine(suite, refused).await?
         } else {
@@ -177,15 +188,18 @@ async fn write_all(
     leader: &Leader,
     followers: Vec<(Follower, PutMode)>,
 ) -> Result<Vec<Follower>, Error> {
-    let (last, first): (Vec<_>, Vec<_>) =
-        followers.into_iter().partition(|(follower, _)| follower.turn == Turn::Release);
+    let (last, first): (Vec<_>, Vec<_>) = followers
+        .into_iter()
+        .partition(|(follower, _)| follower.turn == Turn::Release);
     let mut refused = Vec::new();
     for turn in [first, last] {
         if !refused.is_empty() {
             refused.extend(turn.into_iter().map(|(follower, _)| follower));
             continue;
         }
-        let writes = turn.into_iter().map(|(follower, mode)| write(suite, leader, follower, mode));
+        let writes = turn
+            .into_iter()
+            .map(|(follower, mode)| write(suite, leader, follower, mode));
         refused = at_once(writes).await?;
     }
     Ok(refused)
@@ -225,12 +239,21 @@ async fn write(
     });
     options.sha256 = Some(Sha256::of(&bytes).0);
     options.cache_control = Some("no-cache");
-    options.metadata.insert(FOLLOWS.to_owned(), follower.follows.to_string());
+    options
+        .metadata
+        .insert(FOLLOWS.to_owned(), follower.follows.to_string());
     if follower.turn == Turn::Release {
-        options.metadata.insert(COMMIT.to_owned(), leader.id.to_string());
+        options
+            .metadata
+            .insert(COMMIT.to_owned(), leader.id.to_string());
     }
     let payload = Payload::Bytes(bytes);
-    match suite.repository.storage.put(&follower.key, payload, options).await {
+    match suite
+        .repository
+        .storage
+        .put(&follower.key, payload, options)
+        .await
+    {
         Ok(_) => Ok(None),
         Err(error)
             if matches!(
@@ -299,7 +322,12 @@ impl Leader {
             }
         }
         let record = layout::successor_key(&suite.name, self.commit.parent.as_ref());
-        followers.push(here(record, self.id, &format!("{}\n", self.id).into(), Turn::Record));
+        followers.push(here(
+            record,
+            self.id,
+            &format!("{}\n", self.id).into(),
+            Turn::Record,
+        ));
         if let Some(detached) = &self.detached {
             let follows = Sha256::of(&self.text);
             followers.push(here(key("Release"), follows, &self.text, Turn::Release));
@@ -309,13 +337,23 @@ impl Leader {
     }
 
     /// The followers that change with this head, if all those of its parent were up and have these tags.
-    fn changed(&self, suite: &Suite<'_>, tags: &BTreeMap<String, ETag>) -> Vec<(Follower, PutMode)> {
+    fn changed(
+        &self,
+        suite: &Suite<'_>,
+        tags: &BTreeMap<String, ETag>,
+    ) -> Vec<(Follower, PutMode)> {
         let mut followers = self.followers(suite);
         followers.retain(|follower| matches!(follower.content, Content::Here(_)));
         let mode = |follower: &Follower| match tags.get(&follower.key) {
             Some(etag) => PutMode::Update(etag.clone()),
             None => PutMode::Create,
         };
-        followers.into_iter().map(|follower| { let mode = mode(&follower); (follower, mode) }).collect()
+        followers
+            .into_iter()
+            .map(|follower| {
+                let mode = mode(&follower);
+                (follower, mode)
+            })
+            .collect()
     }
 }

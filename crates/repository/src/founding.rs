@@ -124,7 +124,10 @@ impl Suite<'_> {
             None => Ok(None),
             Some((_, bytes)) if bytes == content(true) => Ok(Some(true)),
             Some((_, bytes)) if bytes == content(false) => Ok(Some(false)),
-            Some(_) => Err(self.damaged(key, "says neither that the suite is signed nor that it is not")),
+            Some(_) => Err(self.damaged(
+                key,
+                "says neither that the suite is signed nor that it is not",
+            )),
         }
     }
 }

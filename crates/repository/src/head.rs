@@ -82,23 +82,28 @@ impl Suite<'_> {
             suite: self.name.clone(),
             source,
         };
-        let (object, text, signatures) = match self.find(&layout::head_key(&self.name, true)).await? {
-            Some((object, bytes)) => match self.keys.accepted() {
-                Some(keyring) => {
-                    let verified = keyring.verify_inrelease(&bytes).map_err(untrusted)?;
-                    (object, verified.release, HeadSignatures::By(verified.signatures))
-                }
-                None => (
-                    object,
-                    repo_signing::unverified_text(&bytes).map_err(untrusted)?,
-                    HeadSignatures::Unchecked,
-                ),
-            },
-            None => match self.find(&layout::head_key(&self.name, false)).await? {
-                Some((object, bytes)) => (object, bytes.to_vec(), HeadSignatures::Unsigned),
-                None => return Ok(None),
-            },
-        };
+        let (object, text, signatures) =
+            match self.find(&layout::head_key(&self.name, true)).await? {
+                Some((object, bytes)) => match self.keys.accepted() {
+                    Some(keyring) => {
+                        let verified = keyring.verify_inrelease(&bytes).map_err(untrusted)?;
+                        (
+                            object,
+                            verified.release,
+                            HeadSignatures::By(verified.signatures),
+                        )
+                    }
+                    None => (
+                        object,
+                        repo_signing::unverified_text(&bytes).map_err(untrusted)?,
+                        HeadSignatures::Unchecked,
+                    ),
+                },
+                None => match self.find(&layout::head_key(&self.name, false)).await? {
+                    Some((object, bytes)) => (object, bytes.to_vec(), HeadSignatures::Unsigned),
+                    None => return Ok(None),
+                },
+            };
         let release = Release::parse(&text).map_err(|source| Error::Release {
             suite: self.name.clone(),
             source,

@@ -46,7 +46,8 @@ impl IndexCache {
         paths: &BTreeSet<IndexPath>,
     ) -> Result<(), Error> {
         let listed = |path: &IndexPath| {
-            let file = |format: &Format| release.files.get(&path.with_extension(format.extension()));
+            let file =
+                |format: &Format| release.files.get(&path.with_extension(format.extension()));
             Some((path.clone(), *QUICKEST.iter().find_map(file)?))
         };
         let wanted: Vec<_> = paths.iter().filter_map(listed).collect();

@@ -1,11 +1,13 @@
 //! Whose signatures on a suite are accepted, and who signs it.
 
 use deb_index::{
-    fingerprint::Fingerprint, name::SuiteName, suite::settings::{AcceptedKey, Settings},
+    fingerprint::Fingerprint,
+    name::SuiteName,
+    suite::settings::{AcceptedKey, Settings},
 };
 use jiff::Timestamp;
 use repo_signing::{
-    Certificate, Keyring, KeyState, SignWith, SignatureTime, SignedRelease, Signer, choose_key,
+    Certificate, KeyState, Keyring, SignWith, SignatureTime, SignedRelease, Signer, choose_key,
     keys_at, sign_release,
 };
 
@@ -82,9 +84,13 @@ impl Keys {
             }),
             (Self::Sign { .. }, Some(false)) => Err(Error::SuiteIsUnsigned { suite }),
             (Self::Sign { signers, .. }, Some(true)) => {
-                let accepted = &head.into_iter().flat_map(|head| &head.commit.settings.signing_keys);
+                let accepted = &head
+                    .into_iter()
+                    .flat_map(|head| &head.commit.settings.signing_keys);
                 let accepted: Vec<_> = accepted.clone().map(|key| key.fingerprint).collect();
-                let own = signers.iter().map(|signer| signer.certificate().fingerprint());
+                let own = signers
+                    .iter()
+                    .map(|signer| signer.certificate().fingerprint());
                 match own.into_iter().find(|key| !accepted.contains(key)) {
                     Some(key) => Err(Error::NotAccepted {
                         suite,

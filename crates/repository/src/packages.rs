@@ -57,7 +57,10 @@ impl Suite<'_> {
             None => settings.components.clone(),
             Some(one) => vec![self.one_of("component", one, &settings.components)?],
         };
-        let only_all = selection.architecture.as_ref().is_some_and(Architecture::is_all);
+        let only_all = selection
+            .architecture
+            .as_ref()
+            .is_some_and(Architecture::is_all);
         let architectures = match &selection.architecture {
             None => settings.architectures.clone(),
             Some(_) if only_all => settings.architectures.iter().take(1).cloned().collect(),
@@ -68,7 +71,9 @@ impl Suite<'_> {
             architectures.iter().map(path)
         });
         let paths: Vec<_> = paths.collect();
-        let indexes = IndexCache::default().load(self, &head.commit, paths).await?;
+        let indexes = IndexCache::default()
+            .load(self, &head.commit, paths)
+            .await?;
         Ok(PackageList {
             head,
             indexes,

@@ -6,7 +6,10 @@ use bytes::Bytes;
 use deb_index::{
     change::NewIndexes,
     digest::Sha256,
-    suite::{commit::{Authorship, Commit}, layout, release},
+    suite::{
+        commit::{Authorship, Commit},
+        layout, release,
+    },
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
@@ -38,7 +41,9 @@ pub(crate) struct Prepared {
 impl Prepared {
     /// The bytes of the head.
     pub(crate) fn head(&self) -> &Bytes {
-        self.signed.as_ref().map_or(&self.text, |signed| &signed.inrelease)
+        self.signed
+            .as_ref()
+            .map_or(&self.text, |signed| &signed.inrelease)
     }
 }
 
@@ -67,11 +72,15 @@ impl Suite<'_> {
             parent: head.map(Head::id),
             time: date(store_time, head.filter(|_| !allow.reset_date)),
             authorship: authorship.clone(),
-            requires: commit_of(head).map(|base| base.requires.clone()).unwrap_or_default(),
+            requires: commit_of(head)
+                .map(|base| base.requires.clone())
+                .unwrap_or_default(),
             settings,
             changes: planned.plan.changes.clone(),
             indexes,
-            rest: commit_of(head).map(|base| base.rest.clone()).unwrap_or_default(),
+            rest: commit_of(head)
+                .map(|base| base.rest.clone())
+                .unwrap_or_default(),
         };
         let (bytes, id) = commit.to_bytes();
         let text = Bytes::from(release::render(&commit, &id));
@@ -79,19 +88,29 @@ impl Suite<'_> {
         let key = layout::commit_key(&self.name, &id);
         let objects = files
             .iter()
-            .map(|file| (layout::in_suite(&self.name, &file.path), file.bytes.clone(), file.sha256))
+            .map(|file| {
+                (
+                    layout::in_suite(&self.name, &file.path),
+                    file.bytes.clone(),
+                    file.sha256,
+                )
+            })
             .chain([(key, Bytes::from(bytes), id)]);
         let writes = stream::iter(objects)
             .map(|(key, bytes, sha256)| self.put_by_digest(key, bytes, sha256))
             .buffer_unordered(CONCURRENT_WRITES)
             .try_collect::<()>();
-        let ((), signed) = futures::try_join!(writes, self.keys.sign(&text, time, &planned.chosen))?;
+        let ((), signed) =
+            futures::try_join!(writes, self.keys.sign(&text, time, &planned.chosen))?;
         Ok(Prepared {
             id,
             commit,
             text,
             signed,
-            files: files.into_iter().map(|file| (file.sha256, file.bytes)).collect(),
+            files: files
+                .into_iter()
+                .map(|file| (file.sha256, file.bytes))
+                .collect(),
         })
     }
 
@@ -100,7 +119,10 @@ impl Suite<'_> {
         let mut options = PutOptions::new(PutMode::Overwrite);
         options.sha256 = Some(sha256.0);
         options.cache_control = Some("public, max-age=31536000, immutable");
-        self.repository.storage.put(&key, Payload::Bytes(bytes), options).await?;
+        self.repository
+            .storage
+            .put(&key, Payload::Bytes(bytes), options)
+            .await?;
         Ok(())
     }
 }

@@ -20,7 +20,9 @@ pub enum InvalidUrl {
     #[error("“{0}” is not a prefix: expected folders with single slashes between them")]
     Prefix(String),
     /// apt would read the sources of such a repository differently, or not at all.
-    #[error("the prefix “{prefix}” has “{character}”, which apt cannot read in a URI: use letters, digits and “-._~+@=,”")]
+    #[error(
+        "the prefix “{prefix}” has {character:?}, which apt cannot read in a URI: use letters, digits and “-._~+@=,”"
+    )]
     Character { prefix: String, character: char },
 }
 

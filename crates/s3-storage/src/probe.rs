@@ -86,7 +86,11 @@ pub async fn still_refuses(storage: &dyn Storage, key: &str, bytes: Bytes) -> Re
     for result in [create, update] {
         match result {
             Ok(_) => refused = false,
-            Err(error) if matches!(error.kind(), ErrorKind::PreconditionFailed | ErrorKind::Conflict) => {}
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::PreconditionFailed | ErrorKind::Conflict
+                ) => {}
             Err(error) => return Err(error),
         }
     }

@@ -54,7 +54,10 @@ impl ClientView {
         let text = |field| release.get_str(field).map(ToOwned::to_owned);
         let words = |field| {
             let words = release.get_str(field).unwrap_or_default();
-            words.split_ascii_whitespace().map(ToOwned::to_owned).collect()
+            words
+                .split_ascii_whitespace()
+                .map(ToOwned::to_owned)
+                .collect()
         };
         Self {
             origin: text("Origin"),
@@ -82,8 +85,16 @@ impl ClientView {
             suite: named("Suite"),
             codename: named("Codename"),
             version: set("Version"),
-            components: settings.components.iter().map(ToString::to_string).collect(),
-            architectures: settings.architectures.iter().map(ToString::to_string).collect(),
+            components: settings
+                .components
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+            architectures: settings
+                .architectures
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
         }
     }
 
@@ -111,7 +122,9 @@ impl ClientView {
         let architectures = gone(&self.architectures, &next.architectures).into_iter();
         fields
             .chain(components.map(|component| ViewChange::ComponentRemoved { component }))
-            .chain(architectures.map(|architecture| ViewChange::ArchitectureRemoved { architecture }))
+            .chain(
+                architectures.map(|architecture| ViewChange::ArchitectureRemoved { architecture }),
+            )
             .collect()
     }
 }
@@ -120,10 +133,15 @@ impl fmt::Display for ViewChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Field { field, old, new } => {
-                let (old, new) = (old.as_deref().unwrap_or_default(), new.as_deref().unwrap_or_default());
+                let (old, new) = (
+                    old.as_deref().unwrap_or_default(),
+                    new.as_deref().unwrap_or_default(),
+                );
                 write!(f, "{field} changes from “{old}” to “{new}”")
             }
-            Self::ComponentRemoved { component } => write!(f, "the component {component} is removed"),
+            Self::ComponentRemoved { component } => {
+                write!(f, "the component {component} is removed")
+            }
             Self::ArchitectureRemoved { architecture } => {
                 write!(f, "the architecture {architecture} is removed")
             }
@@ -142,20 +160,45 @@ mod tests {
 
     #[test]
     fn only_what_a_device_compares_counts() {
-        let old = view("Suite: stable\nCodename: stable\nComponents: main\nArchitectures: amd64\nDescription: a\n");
+        let old = view(
+            "Suite: stable\nCodename: stable\nComponents: main\nArchitectures: amd64\nDescription: a\n",
+        );
         let grown = view(
             "Suite: stable\nCodename: stable\nComponents: main extra\nArchitectures: arm64 amd64\nDescription: b\n",
         );
         assert_eq!(old.changes_to(&grown), []);
-        let back: Vec<_> = grown.changes_to(&old).iter().map(ToString::to_string).collect();
-        assert_eq!(back, ["the component extra is removed", "the architecture arm64 is removed"]);
+        let back: Vec<_> = grown
+            .changes_to(&old)
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(
+            back,
+            [
+                "the component extra is removed",
+                "the architecture arm64 is removed"
+            ]
+        );
     }
 
     #[test]
     fn a_field_that_appears_is_a_change_too() {
-        let (old, new) = (view("Suite: stable\n"), view("Suite: stable\nLabel: Acme\nVersion: 12\n"));
-        let changes: Vec<_> = old.changes_to(&new).iter().map(ToString::to_string).collect();
-        assert_eq!(changes, ["Label changes from “” to “Acme”", "Version changes from “” to “12”"]);
+        let (old, new) = (
+            view("Suite: stable\n"),
+            view("Suite: stable\nLabel: Acme\nVersion: 12\n"),
+        );
+        let changes: Vec<_> = old
+            .changes_to(&new)
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(
+            changes,
+            [
+                "Label changes from “” to “Acme”",
+                "Version changes from “” to “12”"
+            ]
+        );
         assert_eq!(
             serde_json::to_value(&old.changes_to(&new)[0]).unwrap(),
             serde_json::json!({"kind": "field", "field": "Label", "old": null, "new": "Acme"})

@@ -54,7 +54,11 @@ impl Intent {
     /// The indexes that [`plan`](super::plan) has to see, of a suite with these components and architectures. Paths of indexes
     /// that the suite does not have may be among them.
     #[must_use]
-    pub fn reads(&self, components: &[Component], architectures: &[Architecture]) -> BTreeSet<IndexPath> {
+    pub fn reads(
+        &self,
+        components: &[Component],
+        architectures: &[Architecture],
+    ) -> BTreeSet<IndexPath> {
         let mut paths = BTreeSet::new();
         let mut grows = false;
         let is_new = |architecture: &Architecture| !architectures.contains(architecture);
@@ -63,11 +67,22 @@ impl Intent {
                 Edit::Add { stanza, .. } => {
                     let (component, architecture) = (&stanza.id.component, &stanza.id.architecture);
                     let own = std::slice::from_ref(architecture);
-                    let touched = if architecture.is_all() { architectures } else { own };
+                    let touched = if architecture.is_all() {
+                        architectures
+                    } else {
+                        own
+                    };
                     grows |= !architecture.is_all() && is_new(architecture);
-                    paths.extend(touched.iter().map(|architecture| IndexPath::packages(component, architecture)));
+                    paths.extend(
+                        touched
+                            .iter()
+                            .map(|architecture| IndexPath::packages(component, architecture)),
+                    );
                 }
-                Edit::Set(SettingsPatch { architectures: Some(wanted), .. }) => {
+                Edit::Set(SettingsPatch {
+                    architectures: Some(wanted),
+                    ..
+                }) => {
                     grows |= wanted.iter().any(is_new);
                 }
                 Edit::Exist(_) | Edit::Set(_) => {}
@@ -75,7 +90,11 @@ impl Intent {
         }
         // The index of a new architecture begins with the packages for all architectures, which are in every other index.
         if let (true, Some(first)) = (grows, architectures.first()) {
-            paths.extend(components.iter().map(|component| IndexPath::packages(component, first)));
+            paths.extend(
+                components
+                    .iter()
+                    .map(|component| IndexPath::packages(component, first)),
+            );
         }
         paths
     }

@@ -6,5 +6,5 @@ mod plan;
 mod write;
 
 pub use edit::{Edit, Intent, SettingsPatch};
-pub use plan::{IndexPlan, Plan, PlanError, PlainIndexes, plan};
+pub use plan::{IndexPlan, PlainIndexes, Plan, PlanError, check, plan};
 pub use write::{IndexFile, NewIndexes};

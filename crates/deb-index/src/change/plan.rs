@@ -57,7 +57,9 @@ pub enum PlanError {
     #[error("{0} is not for one of the given architectures")]
     ForeignArchitecture(PackageId),
     /// `all` has no index of its own.
-    #[error("“all” cannot be one of a suite's architectures: packages for it are in the index of each")]
+    #[error(
+        "“all” cannot be one of a suite's architectures: packages for it are in the index of each"
+    )]
     ArchitectureAll,
     /// The suite's indexes are stored in none of the formats that this program can make.
     #[error("this version of debucket can make none of the suite's index formats: {}", .0.join(", "))]
@@ -90,7 +92,11 @@ impl Plan {
 ///
 /// # Errors
 /// [`PlanError`].
-pub fn plan(base: Option<&Commit>, indexes: &PlainIndexes, intent: &Intent) -> Result<Plan, PlanError> {
+pub fn plan(
+    base: Option<&Commit>,
+    indexes: &PlainIndexes,
+    intent: &Intent,
+) -> Result<Plan, PlanError> {
     let additions = distinct(intent)?;
     let settings = settings(base, intent, &additions)?;
     let mut changes = vec![None; additions.len()];
@@ -117,6 +123,14 @@ pub fn plan(base: Option<&Commit>, indexes: &PlainIndexes, intent: &Intent) -> R
         changes: changes.into_iter().flatten().collect(),
         indexes: planned,
     })
+}
+
+/// Whether an intent makes sense on any base.
+///
+/// # Errors
+/// [`PlanError::Clash`].
+pub fn check(intent: &Intent) -> Result<(), PlanError> {
+    distinct(intent).map(drop)
 }
 
 /// The packages to add, each once.
@@ -150,7 +164,10 @@ fn settings(
                 return Err(PlanError::ArchitectureAll);
             }
             let published = base.map(|_| old).unwrap_or_default();
-            if let Some(dropped) = published.into_iter().find(|architecture| !has(architecture)) {
+            if let Some(dropped) = published
+                .into_iter()
+                .find(|architecture| !has(architecture))
+            {
                 return Err(PlanError::DropsArchitecture(dropped));
             }
             let is_foreign = |id: &&PackageId| !id.architecture.is_all() && !has(&id.architecture);
@@ -160,7 +177,10 @@ fn settings(
         }
         None => {
             let own = ids.clone().map(|id| &id.architecture);
-            extend(&mut settings.architectures, own.filter(|architecture| !architecture.is_all()));
+            extend(
+                &mut settings.architectures,
+                own.filter(|architecture| !architecture.is_all()),
+            );
         }
     }
     extend(&mut settings.components, ids.map(|id| &id.component));
@@ -205,7 +225,9 @@ impl Planner<'_> {
             return Ok(None);
         }
         let index = if is_new {
-            let first = self.base.and_then(|base| base.settings.architectures.first());
+            let first = self
+                .base
+                .and_then(|base| base.settings.architectures.first());
             let first = first.map(|first| IndexPath::packages(component, first));
             match first.filter(|first| self.has(first)) {
                 Some(first) => self.read(&first)?.for_all_architectures(),
@@ -225,7 +247,8 @@ impl Planner<'_> {
     }
 
     fn has(&self, path: &IndexPath) -> bool {
-        self.base.is_some_and(|base| base.indexes.contains_key(path))
+        self.base
+            .is_some_and(|base| base.indexes.contains_key(path))
     }
 
     fn read(&self, path: &IndexPath) -> Result<Packages<'_>, PlanError> {

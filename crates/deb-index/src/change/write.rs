@@ -53,7 +53,13 @@ impl NewIndexes {
         new
     }
 
-    fn compress(&mut self, path: &IndexPath, plain: &[u8], formats: &[Format], threads: usize) -> Index {
+    fn compress(
+        &mut self,
+        path: &IndexPath,
+        plain: &[u8],
+        formats: &[Format],
+        threads: usize,
+    ) -> Index {
         let mut index = Index {
             entries: Some(paragraph::stanzas(plain).count() as u64),
             size: plain.len() as u64,

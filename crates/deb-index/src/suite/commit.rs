@@ -19,7 +19,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{digest::Sha256, index::IndexPath, name::SuiteName, stanza::Stanza, suite::settings::Settings};
+use crate::{
+    digest::Sha256, index::IndexPath, name::SuiteName, stanza::Stanza, suite::settings::Settings,
+};
 
 /// A step in the history of a suite.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -146,7 +148,9 @@ impl Stored {
 #[derive(Debug, thiserror::Error)]
 pub enum CommitError {
     /// Its bytes are not those that its name promises.
-    #[error("it has other content than its name says: the repository is damaged or was tampered with")]
+    #[error(
+        "it has other content than its name says: the repository is damaged or was tampered with"
+    )]
     Tampered,
     #[error("it is not a commit")]
     Malformed(#[source] serde_json::Error),
@@ -278,7 +282,8 @@ mod tests {
     fn what_a_later_program_added_is_read_and_written_back() {
         let (bytes, _) = first().to_bytes();
         let mut value: Value = serde_json::from_slice(&bytes).unwrap();
-        value["changes"] = serde_json::json!([{"action": "phase", "package": "hello", "percent": 10}]);
+        value["changes"] =
+            serde_json::json!([{"action": "phase", "package": "hello", "percent": 10}]);
         value["settings"]["retention"] = serde_json::json!({"keep": 3});
         value["settings"]["formats"] = serde_json::json!(["gz", "br"]);
         value["indexes"]["main/source/Sources"] = serde_json::json!({
@@ -303,11 +308,11 @@ mod tests {
         let read = Commit::parse(&id, &bytes).unwrap();
         let error = read.check_requirements().unwrap_err();
         assert!(error.to_string().contains("“segments”"), "{error}");
-        let later = parse(
-            &String::from_utf8(first().to_bytes().0)
-                .unwrap()
-                .replacen("\"format\": 1", "\"format\": 2", 1),
-        );
+        let later = parse(&String::from_utf8(first().to_bytes().0).unwrap().replacen(
+            "\"format\": 1",
+            "\"format\": 2",
+            1,
+        ));
         assert!(later.unwrap().check_requirements().is_err());
         assert!(matches!(
             parse("{\"format\": 2, \"all\": \"new\"}"),

@@ -127,6 +127,9 @@ mod tests {
         let key = commit_key(&suite, &id);
         assert_eq!(key, format!("dists/bookworm/updates/commits/{id}.json"));
         assert_eq!(commit_at(&suite, &key), Some(id));
-        assert_eq!(commit_at(&suite, "dists/bookworm/updates/commits/x.json"), None);
+        assert_eq!(
+            commit_at(&suite, "dists/bookworm/updates/commits/x.json"),
+            None
+        );
     }
 }

@@ -76,7 +76,9 @@ pub struct FieldName(String);
 
 /// The text is not a [`FieldName`].
 #[derive(Debug, thiserror::Error)]
-#[error("a field name has only printable ASCII characters other than “:” and does not begin with “-” or “#”")]
+#[error(
+    "a field name has only printable ASCII characters other than “:” and does not begin with “-” or “#”"
+)]
 pub struct InvalidFieldName;
 
 impl TryFrom<String> for FieldName {

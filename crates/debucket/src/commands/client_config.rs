@@ -127,17 +127,27 @@ impl ClientConfig {
 
     async fn device(&self, context: &Context, key: Option<Certificate>) -> Result<Device, Error> {
         let head = self.head(context, key.as_ref()).await?;
-        let is_unsigned = head.as_ref().is_some_and(|head| head.signatures == HeadSignatures::Unsigned);
+        let is_unsigned = head
+            .as_ref()
+            .is_some_and(|head| head.signatures == HeadSignatures::Unsigned);
         if !is_unsigned && key.is_none() && self.signed_by.is_none() {
             return Err(no_key());
         }
         let settings = head.as_ref().map(|head| &head.commit.settings);
-        let components = settings.map(|settings| settings.components.iter().map(ToString::to_string).collect());
+        let components = settings.map(|settings| {
+            settings
+                .components
+                .iter()
+                .map(ToString::to_string)
+                .collect()
+        });
         let store = &context.store;
         Ok(Device {
             suite: self.suite.suite.clone(),
             components: components.unwrap_or_else(|| vec!["main".to_owned()]),
-            architectures: settings.map(|settings| settings.architectures.clone()).unwrap_or_default(),
+            architectures: settings
+                .map(|settings| settings.architectures.clone())
+                .unwrap_or_default(),
             is_unsigned,
             key: key.filter(|_| !is_unsigned),
             signed_by: self.signed_by.clone(),
@@ -148,7 +158,11 @@ impl ClientConfig {
     }
 
     /// The suite's head, if it can be read. One that the key did not sign is an error.
-    async fn head(&self, context: &Context, key: Option<&Certificate>) -> Result<Option<Head>, Error> {
+    async fn head(
+        &self,
+        context: &Context,
+        key: Option<&Certificate>,
+    ) -> Result<Option<Head>, Error> {
         let suite = &self.suite.suite;
         let keys = key.map_or(Keys::Unchecked, |key| Keys::Verify(key.clone().into()));
         let read = async {
@@ -167,7 +181,9 @@ impl ClientConfig {
             Ok(Err(error)) => return Err(error),
             Err(_) => "the store does not answer".to_owned(),
         };
-        context.printer.note(&format!("{reason}; the component main and a signature are assumed"));
+        context.printer.note(&format!(
+            "{reason}; the component main and a signature are assumed"
+        ));
         Ok(None)
     }
 }

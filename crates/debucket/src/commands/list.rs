@@ -177,6 +177,9 @@ impl Report for Packages<'_> {
 
 impl Report for Suites {
     fn text(&self) -> String {
-        self.suites.iter().map(|suite| format!("{suite}\n")).collect()
+        self.suites
+            .iter()
+            .map(|suite| format!("{suite}\n"))
+            .collect()
     }
 }

@@ -15,9 +15,7 @@ use deb_index::{
     version::Version,
 };
 use jiff::Timestamp;
-use repository::{
-    Allow, Draft, Keys, Outcome, PackageFile, Published, Suite, accepted_key,
-};
+use repository::{Allow, Draft, Keys, Outcome, PackageFile, Published, Suite, accepted_key};
 use serde::Serialize;
 
 use crate::{
@@ -149,13 +147,16 @@ impl Publish {
             report.warnings.push(warning);
         }
         let report = report.carried_out(&published, &files);
-        context.printer.outcome(&report).map_err(|error| match error {
-            Error::Output(source) => Error::Unprinted {
-                result: report.conclusion().trim_end().to_owned(),
-                source,
-            },
-            error => error,
-        })
+        context
+            .printer
+            .outcome(&report)
+            .map_err(|error| match error {
+                Error::Output(source) => Error::Unprinted {
+                    result: report.conclusion().trim_end().to_owned(),
+                    source,
+                },
+                error => error,
+            })
     }
 
     fn intent(&self, files: &[PackageFile], keys: &Keys) -> Intent {
@@ -167,7 +168,10 @@ impl Publish {
             _ => Vec::new(),
         };
         let new_suite = Settings {
-            architectures: DEFAULT_ARCHITECTURES.iter().flat_map(|name| name.parse()).collect(),
+            architectures: DEFAULT_ARCHITECTURES
+                .iter()
+                .flat_map(|name| name.parse())
+                .collect(),
             formats: DEFAULT_FORMATS.map(ToOwned::to_owned).to_vec(),
             signing_keys,
             ..Settings::default()
@@ -260,14 +264,30 @@ impl Package<'_> {
 /// The given packages, each once: those that are among `changes`, and the others.
 fn sort<'a>(files: &'a [PackageFile], changes: &[Change]) -> (Vec<Package<'a>>, Vec<Package<'a>>) {
     let identity = |change: &Change| {
-        let Change { component, package, version, architecture, .. } = change;
+        let Change {
+            component,
+            package,
+            version,
+            architecture,
+            ..
+        } = change;
         [component, package, version, architecture].map(|part| part.clone().unwrap_or_default())
     };
-    let changes: HashMap<_, _> = changes.iter().map(|change| (identity(change), change)).collect();
+    let changes: HashMap<_, _> = changes
+        .iter()
+        .map(|change| (identity(change), change))
+        .collect();
     let mut seen = std::collections::HashSet::new();
     let distinct = files.iter().filter(|file| seen.insert(&file.stanza.id));
-    let package = |Stanza { id, size, sha256, .. }: &'a Stanza| {
-        let PackageId { component, name, version, architecture } = id;
+    let package = |Stanza {
+                       id, size, sha256, ..
+                   }: &'a Stanza| {
+        let PackageId {
+            component,
+            name,
+            version,
+            architecture,
+        } = id;
         let identity = [
             component.to_string(),
             name.to_string(),
@@ -292,7 +312,12 @@ fn sort<'a>(files: &'a [PackageFile], changes: &[Change]) -> (Vec<Package<'a>>, 
 }
 
 impl<'a> Planned<'a> {
-    fn new(context: &Context, suite: &'a Suite<'_>, draft: &Draft<'_>, files: &'a [PackageFile]) -> Self {
+    fn new(
+        context: &Context,
+        suite: &'a Suite<'_>,
+        draft: &Draft<'_>,
+        files: &'a [PackageFile],
+    ) -> Self {
         let plan = draft.plan();
         let (changes, unchanged) = sort(files, &plan.changes);
         Self {
@@ -315,7 +340,9 @@ impl<'a> Planned<'a> {
 
     fn carried_out(self, published: &Published, files: &'a [PackageFile]) -> Self {
         let (id, commit, date): (_, &Commit, _) = match &published.outcome {
-            Outcome::Committed(committed) => (committed.id, &committed.commit, committed.commit.time),
+            Outcome::Committed(committed) => {
+                (committed.id, &committed.commit, committed.commit.time)
+            }
             Outcome::Unchanged(head) => (head.id(), &head.commit, head.release.date),
         };
         let committed = match &published.outcome {
@@ -333,7 +360,8 @@ impl<'a> Planned<'a> {
             date: Some(date),
             changes,
             unchanged,
-            client_changes: committed.map_or_else(Vec::new, |committed| committed.view_changes.clone()),
+            client_changes: committed
+                .map_or_else(Vec::new, |committed| committed.view_changes.clone()),
             settings: commit.settings.clone(),
             ..self
         }
@@ -346,7 +374,9 @@ impl<'a> Planned<'a> {
             (true, true) => format!("created suite {suite} in {repo}: commit {id}\n"),
             (true, false) => format!("suite {suite} in {repo} is at commit {id}\n"),
             (false, _) => {
-                format!("nothing to do: suite {suite} in {repo} has all of this already (commit {id})\n")
+                format!(
+                    "nothing to do: suite {suite} in {repo} has all of this already (commit {id})\n"
+                )
             }
         }
     }
@@ -367,7 +397,11 @@ impl<'a> Planned<'a> {
 
 impl Report for Planned<'_> {
     fn text(&self) -> String {
-        let (indent, mut text) = if self.dry_run { ("  ", self.plan()) } else { ("", String::new()) };
+        let (indent, mut text) = if self.dry_run {
+            ("  ", self.plan())
+        } else {
+            ("", String::new())
+        };
         let mut table = Table::default();
         for package in &self.changes {
             let is_replaced = package.action.as_deref() == Some(Change::REPLACE);

@@ -103,7 +103,9 @@ impl Show {
             }));
         }
         if !context.printer.is_json() {
-            let stanzas = packages.iter().map(|package| package.stanza.bytes.trim_ascii_end());
+            let stanzas = packages
+                .iter()
+                .map(|package| package.stanza.bytes.trim_ascii_end());
             let mut text = stanzas.collect::<Vec<_>>().join(&b"\n\n"[..]);
             text.push(b'\n');
             return context.printer.bytes(&text).map(drop);
@@ -144,7 +146,10 @@ fn is_version(package: &Listed<'_>, wanted: Option<&Version>) -> bool {
 
 /// Each version once.
 fn versions(packages: &[Listed<'_>]) -> String {
-    let mut versions: Vec<_> = packages.iter().map(|package| package.stanza.version).collect();
+    let mut versions: Vec<_> = packages
+        .iter()
+        .map(|package| package.stanza.version)
+        .collect();
     versions.dedup();
     versions.join(", ")
 }

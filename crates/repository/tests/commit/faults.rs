@@ -1,9 +1,9 @@
 //! Kills at every write, lost replies, stores that fail.
 
-use debucket::error::Error;
+use repository::Error;
 use s3_storage::{ErrorKind, Fault, On, Operation};
 
-use crate::repository::{Repository, committed, is_unchanged, key, package, publish, signed};
+use crate::repository::{Repository, committed, is_unchanged, key, package, publish};
 
 /// For every write of a publish, and before and after it took effect: the publisher is killed there, clients see the old suite or the
 /// new one, and the next publish brings everything up.
@@ -11,7 +11,7 @@ async fn killed_everywhere(first: bool) {
     for fault in [Fault::KillBefore, Fault::KillAfter] {
         for nth in 1.. {
             let repository = Repository::new();
-            let signing = signed(key());
+            let signing = Some(key());
             if !first {
                 committed(publish(&repository.bucket, &signing, &[&package("base")]).await);
             }
@@ -58,7 +58,7 @@ async fn a_kill_during_a_later_publish_leaves_the_old_suite_or_the_new_one() {
 async fn a_lost_reply_at_any_write_is_neither_a_lost_nor_a_double_commit() {
     for nth in 1.. {
         let repository = Repository::new();
-        let signing = signed(key());
+        let signing = Some(key());
         committed(publish(&repository.bucket, &signing, &[&package("base")]).await);
         let unlucky = repository.faulty();
         unlucky.at(On::Writes, nth, Fault::LoseReply);
@@ -89,7 +89,7 @@ async fn a_lost_reply_at_any_write_is_neither_a_lost_nor_a_double_commit() {
 #[tokio::test]
 async fn who_lost_the_reply_for_the_head_finds_its_commit_in_the_history() {
     let repository = Repository::new();
-    let signing = signed(key());
+    let signing = Some(key());
     committed(publish(&repository.bucket, &signing, &[&package("base")]).await);
     let unlucky = repository.faulty();
     unlucky.at(
@@ -98,10 +98,10 @@ async fn who_lost_the_reply_for_the_head_finds_its_commit_in_the_history() {
         Fault::LoseReply,
     );
     let gate = s3_storage::Gate::new();
-    // Read 1 is the preview's, 2 the commit's, 3 comes after the lost reply.
+    // The first read is the draft's, the second comes after the lost reply.
     unlucky.at(
         On::Key(Operation::Get, "InRelease".to_owned()),
-        3,
+        2,
         Fault::PauseBefore(gate.clone()),
     );
     let (mine, other) = (package("mine"), package("other"));
@@ -126,7 +126,7 @@ async fn a_store_that_refuses_changes_nothing() {
         ErrorKind::BadCredentials,
     ] {
         let repository = Repository::new();
-        let signing = signed(key());
+        let signing = Some(key());
         committed(publish(&repository.bucket, &signing, &[&package("base")]).await);
         let head = repository.release();
         let refusing = repository.faulty();
@@ -143,7 +143,7 @@ async fn a_store_that_refuses_changes_nothing() {
 #[tokio::test]
 async fn followers_that_cannot_be_written_do_not_fail_the_publish() {
     let repository = Repository::new();
-    let signing = signed(key());
+    let signing = Some(key());
     let refusing = repository.faulty();
     refusing.always(
         On::Key(Operation::Put, "Packages.".to_owned()),
@@ -151,7 +151,7 @@ async fn followers_that_cannot_be_written_do_not_fail_the_publish() {
     );
     let wanted = package("wanted");
     let published = publish(&refusing, &signing, &[&wanted]).await.unwrap();
-    assert!(published.lagging.is_some());
+    assert!(published.stale_followers.is_some());
     assert!(
         repository
             .check_as_client()

@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use deb_index::plan::Intent;
-use debucket::{commit::Signing, error::Error};
+use deb_index::change::PlanError;
 use futures::stream::BoxStream;
+use repository::{Error, Writes};
 use s3_storage::{
     GetOptions, GetReply, Listed, Memory, ObjectMeta, Payload, PutMode, PutOptions, PutReply,
     Storage,
 };
 
 use crate::repository::{
-    Repository, committed, is_unchanged, key, package, package_of, publish, publish_as, signed,
+    Options, Repository, committed, is_unchanged, key, keys, package, package_of, publish,
+    publish_as,
 };
 
 const KEY: &str = "pool/main/h/hello/hello_1.0_all.deb";
@@ -20,7 +21,7 @@ const KEY: &str = "pool/main/h/hello/hello_1.0_all.deb";
 #[tokio::test]
 async fn another_build_of_a_published_version_is_a_conflict() {
     let repository = Repository::new();
-    let signing = signed(key());
+    let signing = Some(key());
     committed(
         publish(
             &repository.bucket,
@@ -37,16 +38,16 @@ async fn another_build_of_a_published_version_is_a_conflict() {
     .await
     .err()
     .unwrap();
-    assert_eq!(error.exit_code(), 3);
+    assert!(matches!(error, Error::Plan(error) if error.is_conflict()));
     assert_eq!(repository.bucket.read(KEY).unwrap(), "first");
 
-    let replace = || Intent {
+    let replace = Options {
         replace: true,
-        ..Intent::default()
+        ..Options::default()
     };
     let second = package_of("hello", "1.0", "second");
-    let done = committed(publish_as(&repository.bucket, &signing, &[&second], replace()).await);
-    assert_ne!(done.commit.changes[0].filename, KEY);
+    let done = committed(publish_as(&repository.bucket, keys(&signing), &[&second], replace).await);
+    assert_ne!(done.commit.changes[0].filename.as_deref(), Some(KEY));
     assert_eq!(
         repository.bucket.read(KEY).unwrap(),
         "first",
@@ -54,53 +55,67 @@ async fn another_build_of_a_published_version_is_a_conflict() {
     );
     assert!(repository.check_as_client().await.contains("hello_1.0_all"));
     assert!(is_unchanged(
-        publish_as(&repository.bucket, &signing, &[&second], replace()).await
+        publish_as(&repository.bucket, keys(&signing), &[&second], replace).await
     ));
 }
 
 #[tokio::test]
-async fn another_suites_build_is_a_conflict_too() {
+async fn another_suites_build_of_the_same_version_is_no_conflict() {
     let repository = Repository::new();
-    committed(
-        publish(
-            &repository.bucket,
-            &Signing::Unsigned,
-            &[&package_of("hello", "1.0", "first")],
-        )
-        .await,
-    );
-    // The same repository with the suite under another name.
-    for key in repository
-        .bucket
-        .keys()
-        .into_iter()
-        .filter(|key| key.starts_with("dists/stable/"))
-    {
-        let bytes = repository.bucket.read(&key).unwrap();
-        repository
-            .bucket
-            .write(&key.replace("dists/stable", "dists/team/a"), bytes);
-        repository.bucket.remove(&key);
+    let store = crate::repository::open(repository.bucket.clone(), Writes::Conditional);
+    let publish_into = async |suite: &str, build: &str| {
+        let package = package_of("hello", "1.0", build);
+        let suite = store.suite(suite.parse().unwrap(), keys(&None));
+        let intent = crate::repository::intent(&keys(&None), &[&package], false);
+        let draft = suite.draft(intent, Default::default()).await?;
+        let files = [package.file.clone()];
+        draft.commit(&files, &Default::default(), &repository::Silent).await
+    };
+    committed(publish_into("jammy", "first").await);
+    let second = committed(publish_into("noble", "second").await);
+    let key = second.commit.changes[0].filename.clone().unwrap();
+    assert_ne!(key, KEY);
+    assert_eq!(repository.bucket.read(KEY).unwrap(), "first");
+    assert_eq!(repository.bucket.read(&key).unwrap(), "second");
+    // Each suite still refuses another build of its own.
+    for suite in ["jammy", "noble"] {
+        let third = publish_into(suite, "third").await;
+        assert!(
+            matches!(third, Err(Error::Plan(PlanError::Conflict { .. }))),
+            "{suite}"
+        );
     }
-    let error = publish(
-        &repository.bucket,
-        &Signing::Unsigned,
-        &[&package_of("hello", "1.0", "second")],
-    )
-    .await
-    .err()
-    .unwrap();
-    assert!(
-        matches!(&error, Error::Taken { suite, .. } if suite.as_str() == "team/a"),
-        "{error}"
-    );
-    assert_eq!(error.exit_code(), 3);
+}
+
+#[tokio::test]
+async fn what_the_writer_of_an_object_noted_about_it_is_not_believed() {
+    let repository = Repository::new();
+    let wanted = package_of("hello", "1.0", "mine");
+    let mut options = PutOptions::new(PutMode::Create);
+    let digest = wanted.file.stanza.sha256.to_string();
+    options.metadata.insert("sha256".to_owned(), digest);
+    let other = Payload::Bytes("evil".into());
+    repository.bucket.put(KEY, other, options).await.unwrap();
+    committed(publish(&repository.bucket, &Some(key()), &[&wanted]).await);
+    assert!(repository.check_as_client().await.contains("hello_1.0_all"));
+}
+
+#[tokio::test]
+async fn a_foreign_or_broken_suite_does_not_stand_in_the_way() {
+    let repository = Repository::new();
+    for (suite, release) in [("foreign", "Suite: x\n"), ("broken", "\0")] {
+        let key = format!("dists/{suite}/Release");
+        repository.bucket.write(&key, release);
+    }
+    repository.bucket.write(KEY, "taken");
+    let wanted = package_of("hello", "1.0", "mine");
+    committed(publish(&repository.bucket, &Some(key()), &[&wanted]).await);
 }
 
 #[tokio::test]
 async fn what_a_killed_publish_left_does_not_block_a_new_build() {
     let repository = Repository::new();
-    let signing = signed(key());
+    let signing = Some(key());
     repository.bucket.write(KEY, "half a century ago");
     committed(
         publish(
@@ -117,7 +132,7 @@ async fn what_a_killed_publish_left_does_not_block_a_new_build() {
 #[tokio::test]
 async fn the_same_bytes_in_the_pool_are_used() {
     let repository = Repository::new();
-    let signing = signed(key());
+    let signing = Some(key());
     repository.bucket.write(KEY, "same");
     let done = committed(
         publish(
@@ -127,7 +142,7 @@ async fn the_same_bytes_in_the_pool_are_used() {
         )
         .await,
     );
-    assert_eq!(done.commit.changes[0].filename, KEY);
+    assert_eq!(done.commit.changes[0].filename.as_deref(), Some(KEY));
 }
 
 #[tokio::test]
@@ -138,11 +153,11 @@ async fn two_files_of_one_version_are_refused_before_anything_is_sent() {
         package_of("hello", "1.0", "one"),
         package_of("hello", "1.0", "two"),
     );
-    let error = publish(&store, &signed(key()), &[&one, &two])
+    let error = publish(&store, &Some(key()), &[&one, &two])
         .await
         .err()
         .unwrap();
-    assert_eq!(error.exit_code(), 3);
+    assert!(matches!(error, Error::Plan(error) if error.is_conflict()));
     assert!(store.requests().is_empty());
 }
 
@@ -188,27 +203,45 @@ impl Storage for Careless {
 }
 
 #[tokio::test]
-async fn a_store_without_conditional_writes_is_refused_unless_somebody_vouches() {
+async fn a_store_without_conditional_writes_needs_a_promise() {
     let repository = Repository::new();
-    let careless = Careless(repository.bucket.clone());
-    let signing = signed(key());
+    let careless = Arc::new(Careless(repository.bucket.clone()));
+    let signing = Some(key());
     let result = publish(&careless, &signing, &[&package("hello")]).await;
     assert!(matches!(result, Err(Error::NoConditionalWrites(_))));
-    assert!(
-        repository.bucket.keys().is_empty(),
-        "{:?}",
-        repository.bucket.keys()
-    );
-    let alone = || Intent {
-        single_writer: true,
-        ..Intent::default()
+    let left = repository.bucket.keys();
+    assert!(left.is_empty(), "{left:?}");
+    let alone = Options {
+        writes: Writes::SingleWriter,
+        ..Options::default()
     };
-    committed(publish_as(&careless, &signing, &[&package("hello")], alone()).await);
-    let result = publish(&careless, &signing, &[&package("other")]).await;
+    let (hello, other) = (package("hello"), package("other"));
+    committed(publish_as(&careless, keys(&signing), &[&hello], alone).await);
+    let result = publish(&careless, &signing, &[&other]).await;
     assert!(
         matches!(result, Err(Error::NoConditionalWrites(_))),
-        "nobody vouched for this one"
+        "this publisher promised nothing"
     );
-    committed(publish_as(&careless, &signing, &[&package("other")], alone()).await);
+    committed(publish_as(&careless, keys(&signing), &[&other], alone).await);
     assert_eq!(repository.check_as_client().await.len(), 2);
+}
+
+#[tokio::test]
+async fn conditional_writes_that_vanish_later_are_noticed() {
+    let repository = Repository::new();
+    let signing = Some(key());
+    committed(publish(&repository.bucket, &signing, &[&package("base")]).await);
+    let before = repository.release();
+    // The same bucket, behind something that swallows the conditions.
+    let careless = Arc::new(Careless(repository.bucket.clone()));
+    let result = publish(&careless, &signing, &[&package("wanted")]).await;
+    assert!(
+        matches!(result, Err(Error::NoConditionalWrites(_))),
+        "{result:?}"
+    );
+    assert_eq!(repository.release(), before);
+    // The proof needs an object that exists; without it, the whole test decides.
+    repository.bucket.remove("dists/stable/suite.json");
+    committed(publish(&repository.bucket, &signing, &[&package("wanted")]).await);
+    committed(publish(&repository.bucket, &signing, &[&package("other")]).await);
 }

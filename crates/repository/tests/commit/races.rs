@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use s3_storage::{Fault, Gate, On, Operation};
 
-use crate::repository::{Repository, committed, key, package, publish, signed};
+use crate::repository::{Repository, committed, key, package, publish};
 
 fn head_write() -> On {
     On::Key(Operation::Put, "InRelease".to_owned())
@@ -13,7 +13,7 @@ fn head_write() -> On {
 #[tokio::test]
 async fn the_loser_of_a_race_builds_on_the_winner() {
     let repository = Repository::new();
-    let signing = signed(key());
+    let signing = Some(key());
     committed(publish(&repository.bucket, &signing, &[&package("base")]).await);
     let (slow, gate) = (repository.faulty(), Gate::new());
     slow.at(head_write(), 1, Fault::PauseBefore(gate.clone()));
@@ -35,7 +35,7 @@ async fn the_loser_of_a_race_builds_on_the_winner() {
 #[tokio::test]
 async fn two_first_publishers_make_one_suite() {
     let repository = Repository::new();
-    let signing = signed(key());
+    let signing = Some(key());
     let (slow, gate) = (repository.faulty(), Gate::new());
     slow.at(head_write(), 1, Fault::PauseBefore(gate.clone()));
     let (a, b) = (package("aa"), package("bb"));
@@ -53,7 +53,7 @@ async fn two_first_publishers_make_one_suite() {
 #[tokio::test]
 async fn sixteen_at_once_lose_nothing_and_make_one_chain() {
     let repository = Repository::new();
-    let signing = signed(key());
+    let signing = Some(key());
     let packages: Vec<Vec<_>> = (0..16)
         .map(|job| {
             (0..4)
@@ -87,7 +87,7 @@ async fn sixteen_at_once_lose_nothing_and_make_one_chain() {
 #[tokio::test]
 async fn an_older_publishers_followers_never_replace_newer_ones() {
     let repository = Repository::new();
-    let signing = signed(key());
+    let signing = Some(key());
     committed(publish(&repository.bucket, &signing, &[&package("base")]).await);
     // The older one has made sure that it leads, and is about to write each of its followers.
     for follower in ["amd64/Packages.gz", "amd64/Packages.zst", "stable/Release"] {

@@ -6,27 +6,31 @@ use std::{
     sync::Arc,
 };
 
+use bytes::Bytes;
 use deb_index::{
-    commit::Commit,
-    compression::{self, Format},
+    change::{Edit, Intent},
     deb::Deb,
     digest::{Algorithm, Digests, Sha256},
+    index::{
+        compression::{self, Format},
+        packages::Packages,
+    },
     name::SuiteName,
-    packages::Packages,
-    plan::{Addition, Intent},
-    pool,
-    release::Release,
-};
-use debucket::{
-    commit::{Authorship, Committed, Outcome, Signing},
-    error::Error,
-    publish::{Publication, Published},
-    snapshot::{self, Trust},
-    upload::PackageFile,
+    stanza::Stanza,
+    suite::{
+        commit::{Authorship, Commit},
+        layout,
+        release::Release,
+        settings::Settings,
+    },
 };
 use futures::TryStreamExt as _;
 use jiff::Timestamp;
-use repo_signing::{KeyAlgorithm, KeyFile, Keyring, SignatureTime};
+use repo_signing::{KeyAlgorithm, KeyFile, Keyring, SignatureTime, Signer};
+use repository::{
+    Allow, Committed, Error, Head, Keys, Outcome, PackageFile, Published, RepositoryUrl, Silent,
+    Writes, accepted_key,
+};
 use s3_storage::{Faulty, ManualClock, Memory, Storage};
 use tempfile::NamedTempFile;
 
@@ -55,25 +59,22 @@ impl Repository {
     }
 
     /// Another process's way to the bucket, on which things can go wrong.
-    pub(crate) fn faulty(&self) -> Faulty<Arc<Memory>> {
-        Faulty::new(self.bucket.clone())
+    pub(crate) fn faulty(&self) -> Arc<Faulty<Arc<Memory>>> {
+        Arc::new(Faulty::new(self.bucket.clone()))
     }
 
     /// The suite's commits, newest first.
     pub(crate) async fn history(&self) -> Vec<(Sha256, Commit)> {
-        let head = self.head().await;
-        snapshot::history(self.bucket.as_ref(), &suite(), head.0)
-            .try_collect()
-            .await
-            .unwrap()
+        let repository = open(self.bucket.clone(), Writes::Conditional);
+        let suite = repository.suite(suite(), Keys::Unchecked);
+        let newest = suite.existing_head().await.unwrap().id();
+        suite.history(newest).try_collect().await.unwrap()
     }
 
-    async fn head(&self) -> (Sha256, Commit) {
-        let head = snapshot::read_head(self.bucket.as_ref(), &suite(), &Trust::Unchecked)
-            .await
-            .unwrap()
-            .unwrap();
-        (head.id, head.commit)
+    pub(crate) async fn head(&self) -> Head {
+        let repository = open(self.bucket.clone(), Writes::Conditional);
+        let suite = repository.suite(suite(), Keys::Unchecked);
+        suite.existing_head().await.unwrap()
     }
 
     /// What a client sees that starts at the head: every digest is checked, every file must be there.
@@ -105,19 +106,16 @@ impl Repository {
                 Sha256::of(&plain).to_string(),
                 files[path.strip_suffix(".gz").unwrap()]
             );
-            for entry in Packages::parse(&plain).unwrap().entries() {
+            for stanza in Packages::parse(&plain).unwrap().stanzas() {
                 let file = self
                     .bucket
-                    .read(entry.field("Filename").unwrap())
+                    .read(stanza.field("Filename").unwrap())
                     .expect("the index names a file that is there");
-                assert_eq!(
-                    Some(Sha256::of(&file).to_string().as_str()),
-                    entry.field("SHA256")
-                );
+                assert_eq!(Some(Sha256::of(&file)), stanza.sha256());
                 if path.contains("amd64") {
                     packages.insert(format!(
                         "{}_{}_{}",
-                        entry.package, entry.version, entry.architecture
+                        stanza.name, stanza.version, stanza.architecture
                     ));
                 }
             }
@@ -139,24 +137,24 @@ impl Repository {
 
     /// Every follower has what the head says.
     pub(crate) async fn check_followers(&self) {
-        let (_, commit) = self.head().await;
-        for index in &commit.indexes {
-            for (format, stored) in &index.files {
-                let path = pool::index_path(&index.component, &index.architecture, Some(*format));
-                let bytes = self
-                    .bucket
-                    .read(&pool::in_suite(&suite(), &path))
-                    .unwrap_or_else(|| panic!("{path} is missing"));
-                assert_eq!(Sha256::of(&bytes), stored.sha256, "{path} lags behind");
+        let head = self.head().await;
+        for (path, index) in &head.commit.indexes {
+            for (extension, stored) in &index.files {
+                let path = path.with_extension(extension);
+                let key = layout::in_suite(&suite(), &path);
+                let bytes = self.bucket.read(&key);
+                let bytes = bytes.unwrap_or_else(|| panic!("{path} is missing"));
+                assert_eq!(Sha256::of(&bytes), stored.sha256, "{path} is stale");
             }
         }
         if self.bucket.read("dists/stable/InRelease").is_some() {
-            assert_eq!(
-                self.bucket.read("dists/stable/Release").map(Vec::from),
-                self.release()
-            );
+            let release = self.bucket.read("dists/stable/Release");
+            assert_eq!(release.map(Vec::from), self.release());
             assert!(self.bucket.read("dists/stable/Release.gpg").is_some());
         }
+        let record = layout::successor_key(&suite(), head.commit.parent.as_ref());
+        let expected = Bytes::from(format!("{}\n", head.id()));
+        assert_eq!(self.bucket.read(&record), Some(expected));
     }
 }
 
@@ -176,17 +174,17 @@ pub(crate) fn package_of(name: &str, version: &str, build: &str) -> Package {
         version: version.parse().unwrap(),
         architecture: "all".parse().unwrap(),
         source: None,
-        warnings: Vec::new(),
         digests: Digests::of(
             &[Algorithm::Md5, Algorithm::Sha1, Algorithm::Sha256],
             build.as_bytes(),
         ),
+        warnings: Vec::new(),
     };
-    let addition = Addition::new("main".parse().unwrap(), deb);
+    let stanza = Stanza::of_deb("main".parse().unwrap(), &deb);
     Package {
         file: PackageFile {
             path: content.path().to_owned(),
-            addition,
+            stanza,
         },
         _content: content,
     }
@@ -196,65 +194,100 @@ pub(crate) fn package(name: &str) -> Package {
     package_of(name, "1.0", name)
 }
 
-/// A signing key that was made before the test begins.
-pub(crate) fn key() -> KeyFile {
+/// A signing key that was made before the test begins, armored.
+pub(crate) fn key() -> String {
     let created = SignatureTime::try_from(START - 3600).unwrap();
     let key = repo_signing::generate(
         "Test <test@example.com>",
         KeyAlgorithm::Ed25519,
         created,
         None,
-    )
-    .unwrap();
-    KeyFile::from_bytes(key.secret.as_bytes(), None).unwrap()
+    );
+    key.unwrap().secret.to_string()
 }
 
-pub(crate) fn signed(signer: KeyFile) -> Signing {
-    Signing::Key {
-        signer: Box::new(signer),
-        keyring: Keyring::default(),
+/// Who publishes: an armored key, or nothing for an unsigned suite.
+pub(crate) type Signing = Option<String>;
+
+pub(crate) fn signer(key: &str) -> Box<dyn Signer> {
+    Box::new(KeyFile::from_bytes(key.as_bytes(), None).unwrap())
+}
+
+pub(crate) fn keys(signing: &Signing) -> Keys {
+    match signing {
+        Some(key) => Keys::Sign {
+            signers: vec![signer(key)],
+            further: Keyring::default(),
+        },
+        None => Keys::Unsigned,
     }
 }
 
-pub(crate) async fn publish(
-    storage: &dyn Storage,
-    signing: &Signing,
-    packages: &[&Package],
-) -> Result<Published, Error> {
-    publish_as(storage, signing, packages, Intent::default()).await
+pub(crate) fn open(storage: Arc<dyn Storage>, writes: Writes) -> repository::Repository {
+    let url = RepositoryUrl::new("bucket", "").unwrap();
+    repository::Repository::new(storage, url, writes)
 }
 
-pub(crate) async fn publish_as(
-    storage: &dyn Storage,
+/// What a publish may do beside adding packages.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Options {
+    pub(crate) replace: bool,
+    pub(crate) writes: Writes,
+    pub(crate) allow: Allow,
+}
+
+/// An intent to add packages, with the settings of a new suite for `keys`.
+pub(crate) fn intent(keys: &Keys, packages: &[&Package], replace: bool) -> Intent {
+    let signing_keys = match keys {
+        Keys::Sign { signers, .. } => {
+            signers.iter().map(|signer| accepted_key(signer.certificate())).collect()
+        }
+        _ => Vec::new(),
+    };
+    let settings = Settings {
+        architectures: vec!["amd64".parse().unwrap(), "arm64".parse().unwrap()],
+        formats: vec!["gz".to_owned(), "zst".to_owned()],
+        signing_keys,
+        ..Settings::default()
+    };
+    let additions = packages.iter().map(|package| Edit::Add {
+        stanza: package.file.stanza.clone(),
+        replace,
+    });
+    Intent([Edit::Exist(settings)].into_iter().chain(additions).collect())
+}
+
+pub(crate) async fn publish<S: Storage + 'static>(
+    storage: &Arc<S>,
     signing: &Signing,
     packages: &[&Package],
-    intent: Intent,
 ) -> Result<Published, Error> {
-    let suite = suite();
-    let files = packages
-        .iter()
-        .map(|package| package.file.clone())
-        .collect();
+    publish_as(storage, keys(signing), packages, Options::default()).await
+}
+
+pub(crate) async fn publish_as<S: Storage + 'static>(
+    storage: &Arc<S>,
+    keys: Keys,
+    packages: &[&Package],
+    options: Options,
+) -> Result<Published, Error> {
+    let repository = open(storage.clone(), options.writes);
+    let intent = intent(&keys, packages, options.replace);
+    let suite = repository.suite(suite(), keys);
+    let draft = suite.draft(intent, options.allow).await?;
+    let files: Vec<_> = packages.iter().map(|package| package.file.clone()).collect();
     let by = Authorship {
         author: "test".to_owned(),
-        message: String::new(),
+        ..Authorship::default()
     };
-    let mut publication = Publication {
-        storage,
-        suite: &suite,
-        signing,
-        files,
-        intent,
-        by,
-    };
-    let preview = publication.preview().await?;
-    publication.publish(preview, |_| None).await
+    draft.commit(&files, &by, &Silent).await
 }
 
 /// The commit that was made.
 pub(crate) fn committed(published: Result<Published, Error>) -> Box<Committed> {
     let published = published.unwrap();
-    assert!(published.lagging.is_none(), "{:?}", published.lagging);
+    let stale = &published.stale_followers;
+    assert!(stale.is_none(), "{stale:?}");
     match published.outcome {
         Outcome::Committed(committed) => committed,
         Outcome::Unchanged(_) => panic!("nothing was to do"),

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::repository::{Repository, START, committed, key, package, publish, signed};
+use crate::repository::{Repository, START, committed, key, package, publish};
 
 #[tokio::test]
 async fn the_date_is_the_stores_and_a_burst_does_not_run_ahead() {
     let repository = Repository::new();
-    let signing = signed(key());
+    let signing = Some(key());
     // The store is in 2025; this machine is not.
     for nth in 0..40 {
         committed(
@@ -31,7 +31,7 @@ async fn the_date_is_the_stores_and_a_burst_does_not_run_ahead() {
 #[tokio::test]
 async fn the_date_never_falls() {
     let repository = Repository::new();
-    let signing = signed(key());
+    let signing = Some(key());
     committed(publish(&repository.bucket, &signing, &[&package("one")]).await);
     repository
         .clock
