@@ -33,6 +33,9 @@ pub enum ArmorError {
     Damaged,
 }
 
+pub(crate) const BEGIN: &[u8] = b"-----BEGIN PGP ";
+pub(crate) const END: &[u8] = b"-----END PGP ";
+
 /// Formats that are often taken for OpenPGP keys: how they begin, what they are.
 const OTHER_FORMATS: [(&str, &str); 6] = [
     ("-----BEGIN OPENSSH PRIVATE KEY", "an OpenSSH key"),
@@ -69,8 +72,8 @@ pub(crate) fn packets(file: &[u8]) -> Result<Zeroizing<Vec<u8>>, ArmorError> {
         let text = line.trim_ascii_end();
         match &block {
             None => {
-                if let Some(label) = text.strip_prefix(b"-----BEGIN PGP ") {
-                    block = Some((start, Zeroizing::new([b"-----END PGP ", label].concat())));
+                if let Some(label) = text.strip_prefix(BEGIN) {
+                    block = Some((start, Zeroizing::new([END, label].concat())));
                 }
             }
             Some((begin, end)) if text == end.as_slice() => {
@@ -82,7 +85,12 @@ pub(crate) fn packets(file: &[u8]) -> Result<Zeroizing<Vec<u8>>, ArmorError> {
         }
     }
     if block.is_some() {
-        return Err(ArmorError::Unfinished);
+        let has_end = file.windows(END.len()).any(|window| window == END);
+        return Err(if has_end {
+            ArmorError::Damaged
+        } else {
+            ArmorError::Unfinished
+        });
     }
     if found {
         return Ok(bytes);
