@@ -173,13 +173,12 @@ impl TrustOptions {
 /// The key in the variable, or in the file that it names. The value may be a secret in a form that
 /// we do not know, so no error shows it.
 fn key_in_variable(value: OsString) -> Result<Vec<u8>, Error> {
-    let bytes = value.as_encoded_bytes();
-    if bytes.trim_ascii_start().starts_with(b"-----BEGIN ") {
+    if repo_signing::looks_like_key(value.as_encoded_bytes()) {
         return Ok(value.into_encoded_bytes());
     }
     fs::read(&value).map_err(|error| {
         let reason = format!(
-            "it is neither an armored key nor the path of a file that can be read ({})",
+            "it is neither a key nor the path of a file that can be read ({})",
             error.kind()
         );
         Error::File {

@@ -110,8 +110,8 @@ pub(crate) fn packets(file: &[u8]) -> Result<Zeroizing<Vec<u8>>, ArmorError> {
 /// The bytes inside one armored block, which begins and ends with its `-----` lines. The armor's
 /// checksum is ignored, as RFC 9580 (section 6.1) asks: what is inside has better ones.
 ///
-/// Not rPGP's `Dearmor`: it reads on after a damaged line, takes text after the padding for data, and
-/// leaves unwiped copies of a secret in its buffers.
+/// Not rPGP's `Dearmor`: its errors quote what it could not read, which may be a secret key, and it
+/// takes lines after the padding for data.
 fn decode(block: &[u8]) -> Result<Zeroizing<Vec<u8>>, ArmorError> {
     // Reserved in full, so that a growing vector leaves no copies of a secret behind.
     let mut text = Zeroizing::new(Vec::with_capacity(block.len()));

@@ -28,6 +28,12 @@ const CONFIG: GeneralPurposeConfig =
 const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, CONFIG);
 const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, CONFIG);
 
+/// Whether a text is meant as a key: armor, whole or damaged, or base64 of a key. For a setting that
+/// takes a key or the path of one.
+pub fn looks_like_key(text: &[u8]) -> bool {
+    text.trim_ascii_start().starts_with(b"-----BEGIN ") || restore(text).is_some()
+}
+
 /// The armor or the binary packets that `file` was made from; `None` if it is neither form.
 pub(crate) fn restore(file: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let text = without_escapes(file);

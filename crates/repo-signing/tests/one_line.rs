@@ -9,7 +9,7 @@ use base64::{
     engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD},
 };
 use proptest::prelude::*;
-use repo_signing::{Certificate, KeyFile, Keyring, Signer as _};
+use repo_signing::{Certificate, KeyFile, Keyring, Signer as _, looks_like_key};
 use support::{fixture, key};
 
 /// The forms that an armored file takes on its way through variables, secrets and web forms.
@@ -137,6 +137,26 @@ fn certificates_and_keyrings_on_one_line_are_the_same() {
             Ok(both.clone()),
             "{form:?}"
         );
+    }
+}
+
+#[test]
+fn a_key_is_not_taken_for_the_path_of_one() {
+    let key = key("ed25519");
+    for form in forms(key.certificate().armored(), key.certificate().binary()) {
+        assert!(looks_like_key(form.as_bytes()), "{form:?}");
+    }
+    assert!(looks_like_key(b"-----BEGIN OPENSSH PRIVATE KEY-----"));
+    for path in [
+        "",
+        "key",
+        "key.asc",
+        "/run/secrets/key",
+        "lQOY/keys/a",
+        "C:\\new\\report",
+        "mQENBGWSAIABCADA",
+    ] {
+        assert!(!looks_like_key(path.as_bytes()), "{path:?}");
     }
 }
 

@@ -101,12 +101,15 @@ fn a_service_that_signs_digests_can_be_a_signer() {
     }
 }
 
+/// What is asked of a signer, turned into something else.
+type Change = fn(ToSign<'_>) -> ToSign<'_>;
+
 /// A signer that signs something else than it was asked for.
 #[derive(Debug)]
 struct Wrong {
     key: KeyFile,
     secret: KeyFile,
-    change: fn(ToSign<'_>) -> ToSign<'_>,
+    change: Change,
 }
 
 #[async_trait]
@@ -128,7 +131,7 @@ impl Signer for Wrong {
 
 #[test]
 fn a_signature_is_verified_before_it_is_returned() {
-    let changes: [(&str, fn(ToSign<'_>) -> ToSign<'_>); 5] = [
+    let changes: [(&str, Change); 5] = [
         ("ed25519", |data| data),
         ("ed25519", |data| ToSign {
             kind: SignatureKind::Binary,
