@@ -33,6 +33,8 @@ pub enum ArmorError {
     Damaged,
 }
 
+/// What some editors write in front of UTF-8.
+pub(crate) const BOM: &[u8] = b"\xef\xbb\xbf";
 pub(crate) const BEGIN: &[u8] = b"-----BEGIN PGP ";
 pub(crate) const END: &[u8] = b"-----END PGP ";
 
@@ -58,14 +60,15 @@ pub(crate) fn packets(file: &[u8]) -> Result<Zeroizing<Vec<u8>>, ArmorError> {
         ));
     }
     // Every packet begins with a byte whose highest bit is set; no armor does.
-    if first & 0x80 != 0 && !file.starts_with(b"\xef\xbb\xbf") {
+    if first & 0x80 != 0 && !file.starts_with(BOM) {
         return Ok(Zeroizing::new(file.to_vec()));
     }
+    let file = file.strip_prefix(BOM).unwrap_or(file);
     // Reserved in full, so that a growing vector leaves no copies of a secret behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(file.len()));
     let mut offset = 0;
     let mut block: Option<(usize, Zeroizing<Vec<u8>>)> = None;
-    let mut found = false;
+    let mut blocks = 0;
     for line in file.split_inclusive(|&byte| byte == b'\n') {
         let start = offset;
         offset += line.len();
@@ -79,20 +82,19 @@ pub(crate) fn packets(file: &[u8]) -> Result<Zeroizing<Vec<u8>>, ArmorError> {
             Some((begin, end)) if text == end.as_slice() => {
                 bytes.extend_from_slice(&decode(&file[*begin..offset])?);
                 block = None;
-                found = true;
+                blocks += 1;
             }
             Some(_) => {}
         }
     }
-    if block.is_some() {
-        let has_end = file.windows(END.len()).any(|window| window == END);
-        return Err(if has_end {
-            ArmorError::Damaged
-        } else {
-            ArmorError::Unfinished
-        });
+    if block.is_some() && count(file, END) == 0 {
+        return Err(ArmorError::Unfinished);
     }
-    if found {
+    // A block whose first line is not a line of its own must not be passed over in silence.
+    if block.is_some() || count(file, BEGIN) > blocks {
+        return Err(ArmorError::Damaged);
+    }
+    if blocks > 0 {
         return Ok(bytes);
     }
     if file.trim_ascii().is_empty() {
@@ -105,6 +107,11 @@ pub(crate) fn packets(file: &[u8]) -> Result<Zeroizing<Vec<u8>>, ArmorError> {
     Err(other.map_or(ArmorError::NotOpenPgp, |(_, name)| {
         ArmorError::OtherFormat(name)
     }))
+}
+
+fn count(text: &[u8], part: &[u8]) -> usize {
+    let windows = text.windows(part.len());
+    windows.filter(|window| *window == part).count()
 }
 
 /// The bytes inside one armored block, which begins and ends with its `-----` lines. The armor's
@@ -176,6 +183,24 @@ mod tests {
     #[test]
     fn binary_data_is_taken_as_it_is() {
         assert_eq!(packets(b"\x99\x01x").unwrap().as_slice(), b"\x99\x01x");
+    }
+
+    #[test]
+    fn no_block_is_passed_over() {
+        let block =
+            "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nAAEC\n-----END PGP PUBLIC KEY BLOCK-----\n";
+        for first in [
+            format!(" {block}"),
+            block.replace('\n', " "),
+            block.replace('\n', "\r"),
+        ] {
+            let file = format!("{first}\n{block}");
+            assert_eq!(problem(file.as_bytes()), ArmorError::Damaged, "{first:?}");
+            let file = format!("{block}{first}");
+            assert_eq!(problem(file.as_bytes()), ArmorError::Damaged, "{first:?}");
+        }
+        let file = format!("\u{feff}{block}{block}");
+        assert_eq!(packets(file.as_bytes()).unwrap().len(), 6);
     }
 
     #[test]

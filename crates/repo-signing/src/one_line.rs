@@ -14,7 +14,7 @@ use base64::{
 use zeroize::Zeroizing;
 
 use crate::{
-    armor::{BEGIN, END},
+    armor::{BEGIN, BOM, END},
     packets,
 };
 
@@ -39,18 +39,19 @@ pub(crate) fn restore(file: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let text = without_escapes(file);
     armor(&text).or_else(|| {
         let decoded = decode(&text)?;
-        if packets::begins_with_key(&decoded) || decoded.trim_ascii_start().starts_with(BEGIN) {
-            // Base64 of armor that had lost its newlines already.
-            return armor(&without_escapes(&decoded)).or(Some(decoded));
+        if packets::begins_with_key(&decoded) {
+            return Some(decoded);
         }
-        None
+        // Base64 of armor, which may have lost its newlines before.
+        armor(&without_escapes(&decoded))
     })
 }
 
-/// `file` with each `\n`, `\r` and `\t` of two characters replaced by the character.
+/// `file` without a byte order mark, and with each `\n`, `\r` and `\t` of two characters replaced by
+/// white space.
 fn without_escapes(file: &[u8]) -> Zeroizing<Vec<u8>> {
     let mut text = Zeroizing::new(Vec::with_capacity(file.len()));
-    let mut rest = file;
+    let mut rest = file.strip_prefix(BOM).unwrap_or(file);
     while let [first, after @ ..] = rest {
         let (byte, after) = match rest {
             [b'\\', b'n' | b'r', after @ ..] => (b'\n', after),

@@ -25,6 +25,8 @@ fn one_line_forms(armored: &str) -> Vec<String> {
             ]
         })
         .collect();
+    // With a byte order mark, and with the newlines of Windows.
+    forms.push(format!("\u{feff}{}", armored.replace('\n', "\r\n")));
     // Indented, as in YAML, and with the empty lines dropped.
     forms.push(
         armored
@@ -130,8 +132,9 @@ fn certificates_and_keyrings_on_one_line_are_the_same() {
     }
     let armored = format!("{}{}", one.armored(), two.armored());
     let binary = [one.binary(), two.binary()].concat();
+    let mixed = format!("{}\n{}", one.armored().replace('\n', " "), two.armored());
     let both = Keyring::from_iter([one, two]);
-    for form in forms(&armored, &binary) {
+    for form in forms(&armored, &binary).into_iter().chain([mixed]) {
         assert_eq!(
             Keyring::from_bytes(form.as_bytes()),
             Ok(both.clone()),

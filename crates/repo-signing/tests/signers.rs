@@ -8,7 +8,8 @@ use async_trait::async_trait;
 use pgp::{
     composed::{Deserializable as _, SignedSecretKey},
     crypto::hash::HashAlgorithm,
-    types::{Password, SignatureBytes, SigningKey as _},
+    packet::{SignatureConfig, SignatureType, Subpacket, SubpacketData},
+    types::{KeyDetails as _, Password, SignatureBytes, SigningKey as _, Tag, Timestamp},
 };
 use repo_signing::{
     Certificate, ChooseError, DigestAlgorithm, Fingerprint, KeyFile, KeyProblem, RawSignature,
@@ -279,4 +280,44 @@ fn the_signing_keys_of_a_certificate_are_those_that_a_device_can_verify() {
             .len(),
         2
     );
+}
+
+#[test]
+fn signatures_of_others_and_revocations_do_not_make_a_key_one_for_signing() {
+    let secret = |name: &str| {
+        SignedSecretKey::from_armor_single(fixture(name).as_slice())
+            .unwrap()
+            .0
+    };
+    let (owner, stranger) = (secret("subkeys"), secret("ed25519"));
+    let expected = key("subkeys").certificate().signing_keys();
+    for (kind, by) in [
+        (SignatureType::CertGeneric, &stranger.primary_key),
+        (SignatureType::CertRevocation, &owner.primary_key),
+    ] {
+        let mut certificate = owner.to_public_key();
+        let mut config = SignatureConfig::v4(kind, by.algorithm(), HashAlgorithm::Sha512);
+        config.hashed_subpackets = vec![
+            Subpacket::regular(SubpacketData::IssuerFingerprint(by.fingerprint())).unwrap(),
+            Subpacket::regular(SubpacketData::SignatureCreationTime(Timestamp::from_secs(
+                FEBRUARY,
+            )))
+            .unwrap(),
+        ];
+        let user = &mut certificate.details.users[0];
+        let signature = config
+            .sign_certification_third_party(
+                by,
+                &Password::empty(),
+                &certificate.primary_key,
+                Tag::UserId,
+                &user.id,
+            )
+            .unwrap();
+        user.signatures.push(signature);
+        let binary = pgp::ser::Serialize::to_bytes(&certificate).unwrap();
+        let certificate = Certificate::from_bytes(&binary).unwrap();
+        assert_ne!(&certificate, key("subkeys").certificate());
+        assert_eq!(certificate.signing_keys(), expected, "{kind:?}");
+    }
 }
