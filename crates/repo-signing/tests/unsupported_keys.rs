@@ -203,10 +203,17 @@ fn a_key_of_another_version_is_not_taken_for_a_part_of_the_key_before_it() {
 
 #[test]
 fn a_subkey_is_only_as_good_as_its_primary_key() {
-    let problem = problem_of_secret(&fixture("weak-primary")).unwrap();
-    let weak = KeyProblem::RsaTooShort { bits: 1024 };
-    assert_eq!(problem, KeyProblem::Primary(Box::new(weak)));
-    assert!(problem.to_string().contains("1024 bits"), "{problem}");
+    for (name, expected) in [
+        ("weak-primary", KeyProblem::RsaTooShort { bits: 1024 }),
+        ("brainpool-primary", KeyProblem::Curve("brainpoolP256r1")),
+    ] {
+        let problem = problem_of_secret(&fixture(name)).unwrap();
+        assert_eq!(problem, KeyProblem::Primary(Box::new(expected.clone())));
+        assert!(
+            problem.to_string().contains(&expected.to_string()),
+            "{problem}"
+        );
+    }
 }
 
 #[test]
