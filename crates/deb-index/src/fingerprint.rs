@@ -1,8 +1,8 @@
 //! The fingerprint of an OpenPGP key of version 4: the SHA-1 of its public parameters
 //! ([RFC 9580, section 5.5.4](https://www.rfc-editor.org/rfc/rfc9580.html#key-ids-fingerprints)).
 //!
-//! It is only a name here: a suite's settings list the keys that may sign it. What a key is and what
-//! it may do is the business of whoever reads certificates.
+//! Only the name of a key, for a suite's settings, which list the keys that sign it. Keys themselves
+//! are not read here.
 
 use std::{fmt, str::FromStr};
 

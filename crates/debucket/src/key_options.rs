@@ -9,7 +9,7 @@ use std::{env, ffi::OsString, fs, path::PathBuf};
 use clap::Args;
 use deb_index::name::SuiteName;
 use jiff::Timestamp;
-use repo_signing::{Certificate, KeyFile, KeyFileError, Keyring, Passphrase, Signer as _};
+use repo_signing::{Certificate, KeyFile, Keyring, Passphrase, Signer as _, looks_like_key};
 use repository::{Keys, key_expiry};
 
 use crate::{error::Error, printer::Printer};
@@ -163,17 +163,10 @@ pub(crate) fn warn_of_expiry(printer: &Printer, certificate: &Certificate) {
 /// The key in the variable, or in the file that it names. The value may be a secret in a form that is not known, so no error
 /// shows it.
 fn key_in_variable(value: OsString) -> Result<Vec<u8>, Error> {
-    match fs::read(&value) {
-        Ok(bytes) => Ok(bytes),
-        // A path that does not exist may be the key itself. What it is, if it is none, is for the reader of keys to say.
-        Err(error) => {
-            let bytes = value.into_encoded_bytes();
-            match KeyFile::from_bytes(&bytes, None) {
-                Err(KeyFileError::Format(_)) => Err(Error::KeyVariable(error.kind())),
-                _ => Ok(bytes),
-            }
-        }
+    if looks_like_key(value.as_encoded_bytes()) {
+        return Ok(value.into_encoded_bytes());
     }
+    fs::read(&value).map_err(|error| Error::KeyVariable(error.kind()))
 }
 
 fn read(path: &PathBuf) -> Result<Vec<u8>, Error> {

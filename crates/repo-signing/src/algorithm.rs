@@ -25,7 +25,7 @@ pub(crate) fn is_accepted_hash(hash: HashAlgorithm) -> bool {
 }
 
 /// Whether a key of this kind can make signatures that every client accepts.
-pub(crate) fn check_key(key: &impl KeyDetails) -> Result<(), KeyProblem> {
+pub(crate) fn check_key(key: &dyn KeyDetails) -> Result<(), KeyProblem> {
     match key.public_params() {
         PublicParams::RSA(rsa) => {
             // The modulus comes first, as a number with its length in bits before it.

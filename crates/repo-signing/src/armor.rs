@@ -33,6 +33,11 @@ pub enum ArmorError {
     Damaged,
 }
 
+/// What some editors write in front of UTF-8.
+pub(crate) const BOM: &[u8] = b"\xef\xbb\xbf";
+pub(crate) const BEGIN: &[u8] = b"-----BEGIN PGP ";
+pub(crate) const END: &[u8] = b"-----END PGP ";
+
 /// Formats that are often taken for OpenPGP keys: how they begin, what they are.
 const OTHER_FORMATS: [(&str, &str); 6] = [
     ("-----BEGIN OPENSSH PRIVATE KEY", "an OpenSSH key"),
@@ -55,36 +60,41 @@ pub(crate) fn packets(file: &[u8]) -> Result<Zeroizing<Vec<u8>>, ArmorError> {
         ));
     }
     // Every packet begins with a byte whose highest bit is set; no armor does.
-    if first & 0x80 != 0 && !file.starts_with(b"\xef\xbb\xbf") {
+    if first & 0x80 != 0 && !file.starts_with(BOM) {
         return Ok(Zeroizing::new(file.to_vec()));
     }
+    let file = file.strip_prefix(BOM).unwrap_or(file);
     // Reserved in full, so that a growing vector leaves no copies of a secret behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(file.len()));
     let mut offset = 0;
     let mut block: Option<(usize, Zeroizing<Vec<u8>>)> = None;
-    let mut found = false;
+    let mut blocks = 0;
     for line in file.split_inclusive(|&byte| byte == b'\n') {
         let start = offset;
         offset += line.len();
         let text = line.trim_ascii_end();
         match &block {
             None => {
-                if let Some(label) = text.strip_prefix(b"-----BEGIN PGP ") {
-                    block = Some((start, Zeroizing::new([b"-----END PGP ", label].concat())));
+                if let Some(label) = text.strip_prefix(BEGIN) {
+                    block = Some((start, Zeroizing::new([END, label].concat())));
                 }
             }
             Some((begin, end)) if text == end.as_slice() => {
                 bytes.extend_from_slice(&decode(&file[*begin..offset])?);
                 block = None;
-                found = true;
+                blocks += 1;
             }
             Some(_) => {}
         }
     }
-    if block.is_some() {
+    if block.is_some() && count(file, END) == 0 {
         return Err(ArmorError::Unfinished);
     }
-    if found {
+    // A block whose first line is not a line of its own must not be passed over in silence.
+    if block.is_some() || count(file, BEGIN) > blocks {
+        return Err(ArmorError::Damaged);
+    }
+    if blocks > 0 {
         return Ok(bytes);
     }
     if file.trim_ascii().is_empty() {
@@ -99,11 +109,16 @@ pub(crate) fn packets(file: &[u8]) -> Result<Zeroizing<Vec<u8>>, ArmorError> {
     }))
 }
 
+fn count(text: &[u8], part: &[u8]) -> usize {
+    let windows = text.windows(part.len());
+    windows.filter(|window| *window == part).count()
+}
+
 /// The bytes inside one armored block, which begins and ends with its `-----` lines. The armor's
 /// checksum is ignored, as RFC 9580 (section 6.1) asks: what is inside has better ones.
 ///
-/// Not rPGP's `Dearmor`: it reads on after a damaged line, takes text after the padding for data, and
-/// leaves unwiped copies of a secret in its buffers.
+/// Not rPGP's `Dearmor`: its errors quote what it could not read, which may be a secret key, and it
+/// takes lines after the padding for data.
 fn decode(block: &[u8]) -> Result<Zeroizing<Vec<u8>>, ArmorError> {
     // Reserved in full, so that a growing vector leaves no copies of a secret behind.
     let mut text = Zeroizing::new(Vec::with_capacity(block.len()));
@@ -168,6 +183,24 @@ mod tests {
     #[test]
     fn binary_data_is_taken_as_it_is() {
         assert_eq!(packets(b"\x99\x01x").unwrap().as_slice(), b"\x99\x01x");
+    }
+
+    #[test]
+    fn no_block_is_passed_over() {
+        let block =
+            "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nAAEC\n-----END PGP PUBLIC KEY BLOCK-----\n";
+        for first in [
+            format!(" {block}"),
+            block.replace('\n', " "),
+            block.replace('\n', "\r"),
+        ] {
+            let file = format!("{first}\n{block}");
+            assert_eq!(problem(file.as_bytes()), ArmorError::Damaged, "{first:?}");
+            let file = format!("{block}{first}");
+            assert_eq!(problem(file.as_bytes()), ArmorError::Damaged, "{first:?}");
+        }
+        let file = format!("\u{feff}{block}{block}");
+        assert_eq!(packets(file.as_bytes()).unwrap().len(), 6);
     }
 
     #[test]

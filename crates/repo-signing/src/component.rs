@@ -2,10 +2,7 @@
 //! [RFC 9580, section 10](https://www.rfc-editor.org/rfc/rfc9580.html#name-packet-composition)).
 
 use pgp::{
-    composed::SignedPublicSubKey,
-    crypto::{hash::HashAlgorithm, public_key::PublicKeyAlgorithm},
-    packet::Signature,
-    types::{KeyDetails as _, KeyId, PublicParams},
+    composed::SignedPublicSubKey, crypto::hash::HashAlgorithm, packet::Signature, types::KeyDetails,
 };
 
 use crate::{
@@ -48,37 +45,13 @@ impl<'a> ComponentKey<'a> {
     }
 
     pub(crate) fn fingerprint(self) -> Fingerprint {
-        self.subkey
-            .and_then(|subkey| fingerprint::of_key(&subkey.key))
-            .unwrap_or(self.certificate.fingerprint())
+        fingerprint::of_key(self.details()).unwrap_or(self.certificate.fingerprint())
     }
 
-    pub(crate) fn key_id(self) -> KeyId {
+    pub(crate) fn details(self) -> &'a dyn KeyDetails {
         match self.subkey {
-            Some(subkey) => subkey.key.legacy_key_id(),
-            None => self.certificate.key().primary_key.legacy_key_id(),
-        }
-    }
-
-    pub(crate) fn algorithm(self) -> PublicKeyAlgorithm {
-        match self.subkey {
-            Some(subkey) => subkey.key.algorithm(),
-            None => self.certificate.key().primary_key.algorithm(),
-        }
-    }
-
-    pub(crate) fn params(self) -> &'a PublicParams {
-        match self.subkey {
-            Some(subkey) => subkey.key.public_params(),
-            None => self.certificate.key().primary_key.public_params(),
-        }
-    }
-
-    /// Whether every client supports what the key computes.
-    pub(crate) fn check_algorithm(self) -> Result<(), KeyProblem> {
-        match self.subkey {
-            Some(subkey) => algorithm::check_key(&subkey.key),
-            None => algorithm::check_key(&self.certificate.key().primary_key),
+            Some(subkey) => &subkey.key,
+            None => &self.certificate.key().primary_key,
         }
     }
 
@@ -97,19 +70,11 @@ impl<'a> ComponentKey<'a> {
     /// Whether the key is one to sign with, at whatever time.
     pub(crate) fn is_for_signing(self) -> bool {
         let key = self.certificate.key();
-        self.check_algorithm().is_ok()
+        algorithm::check_key(self.details()).is_ok()
             && match self.subkey {
                 Some(subkey) => validity::is_signing_subkey(key, subkey),
                 None => validity::is_meant_for_signing(validity::signatures_of_primary(key)),
             }
-    }
-
-    /// Whether a signature says that this key made it.
-    pub(crate) fn is_author_of(self, signature: &Signature) -> bool {
-        match self.subkey {
-            Some(subkey) => validity::is_by(signature, &subkey.key),
-            None => validity::is_by(signature, &self.certificate.key().primary_key),
-        }
     }
 
     /// Whether this key did make a signature.
@@ -124,6 +89,6 @@ impl<'a> ComponentKey<'a> {
     /// The digest to sign with.
     pub(crate) fn signing_hash(self, query: Query) -> HashAlgorithm {
         let preferred = validity::preferred_hashes(self.certificate.key(), query);
-        algorithm::signing_hash(self.params(), &preferred)
+        algorithm::signing_hash(self.details().public_params(), &preferred)
     }
 }

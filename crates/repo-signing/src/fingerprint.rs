@@ -5,7 +5,7 @@ use pgp::types::KeyDetails;
 use crate::Fingerprint;
 
 /// The fingerprint of a key; `None` if the key is not of version 4.
-pub(crate) fn of_key(key: &impl KeyDetails) -> Option<Fingerprint> {
+pub(crate) fn of_key(key: &dyn KeyDetails) -> Option<Fingerprint> {
     convert(&key.fingerprint())
 }
 

@@ -130,8 +130,11 @@ impl KeyFile {
             primary = Some(secret);
         }
 
-        let mut keys: Vec<_> = subkeys.iter().filter_map(fingerprint::of_key).collect();
-        keys.extend(primary.as_ref().and_then(fingerprint::of_key));
+        let mut keys: Vec<_> = subkeys
+            .iter()
+            .filter_map(|subkey| fingerprint::of_key(subkey))
+            .collect();
+        keys.extend(primary.as_ref().and_then(|key| fingerprint::of_key(key)));
         if keys.is_empty() {
             return Err(KeyFileError::NoSecret(name));
         }
@@ -226,7 +229,7 @@ fn is_present(params: &SecretParams) -> bool {
 
 /// Whether the secret is locked and of use. What cannot sign stays locked: [`Certificate::check`] says
 /// why it cannot.
-fn is_to_unlock(key: &impl KeyDetails, params: &SecretParams) -> bool {
+fn is_to_unlock(key: &dyn KeyDetails, params: &SecretParams) -> bool {
     params.is_encrypted() && algorithm::check_key(key).is_ok()
 }
 

@@ -52,6 +52,7 @@ pub use cleartext::TextProblem;
 pub use deb_index::fingerprint::{Fingerprint, ParseFingerprintError};
 pub use generate::{GenerateError, GeneratedKey, KeyAlgorithm, generate};
 pub use key_file::{KeyFile, KeyFileError};
+pub use one_line::looks_like_key;
 pub use passphrase::Passphrase;
 pub use problem::{KeyProblem, KeyState};
 pub use release::{SignWith, SignedRelease, sign_release};

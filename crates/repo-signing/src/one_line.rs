@@ -13,38 +13,45 @@ use base64::{
 };
 use zeroize::Zeroizing;
 
-use crate::packets;
+use crate::{
+    armor::{BEGIN, BOM, END},
+    packets,
+};
 
 const LABELS: [&[u8]; 2] = [b"PRIVATE KEY BLOCK-----", b"PUBLIC KEY BLOCK-----"];
-const BEGIN: &[u8] = b"-----BEGIN PGP ";
-const END: &[u8] = b"-----END PGP ";
 
-/// The shortest line of base64 that marks the end of armor headers where the empty line behind them is
-/// lost. Armor has lines of 64 characters (some tools: 76), headers rarely such words.
-const MIN_LINE: usize = 60;
+/// The longest value of an armor header, in bytes.
+const MAX_HEADER: usize = 256;
 
 const CONFIG: GeneralPurposeConfig =
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
 const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, CONFIG);
 const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, CONFIG);
 
+/// Whether a text is meant as a key: armor, whole or damaged, or base64 of a key. For a setting that
+/// takes a key or the path of one.
+pub fn looks_like_key(text: &[u8]) -> bool {
+    text.trim_ascii_start().starts_with(b"-----BEGIN ") || restore(text).is_some()
+}
+
 /// The armor or the binary packets that `file` was made from; `None` if it is neither form.
 pub(crate) fn restore(file: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let text = without_escapes(file);
     armor(&text).or_else(|| {
         let decoded = decode(&text)?;
-        if packets::begins_with_key(&decoded) || decoded.starts_with(BEGIN) {
-            // Base64 of armor that had lost its newlines already.
-            return armor(&without_escapes(&decoded)).or(Some(decoded));
+        if packets::begins_with_key(&decoded) {
+            return Some(decoded);
         }
-        None
+        // Base64 of armor, which may have lost its newlines before.
+        armor(&without_escapes(&decoded))
     })
 }
 
-/// `file` with each `\n`, `\r` and `\t` of two characters replaced by the character.
+/// `file` without a byte order mark, and with each `\n`, `\r` and `\t` of two characters replaced by
+/// white space.
 fn without_escapes(file: &[u8]) -> Zeroizing<Vec<u8>> {
     let mut text = Zeroizing::new(Vec::with_capacity(file.len()));
-    let mut rest = file;
+    let mut rest = file.strip_prefix(BOM).unwrap_or(file);
     while let [first, after @ ..] = rest {
         let (byte, after) = match rest {
             [b'\\', b'n' | b'r', after @ ..] => (b'\n', after),
@@ -66,12 +73,16 @@ fn armor(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let label = LABELS.into_iter().find(|label| after.starts_with(label))?;
         let after = &after[label.len()..];
         let end = find(after, END)?;
-        let (body, padding, checksum) = body(&after[..end])?;
-        for part in [BEGIN, label, b"\n\n", &body, padding, b"\n"] {
+        let Body {
+            data,
+            padding,
+            checksum,
+        } = body(&after[..end])?;
+        for part in [BEGIN, label, b"\n\n", &data, padding, b"\n"] {
             restored.extend_from_slice(part);
         }
-        if let Some(checksum) = checksum {
-            for part in [b"=", checksum.as_slice(), b"\n"] {
+        if !checksum.is_empty() {
+            for part in [&checksum, b"\n".as_slice()] {
                 restored.extend_from_slice(part);
             }
         }
@@ -85,16 +96,29 @@ fn armor(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     (!restored.is_empty()).then_some(restored)
 }
 
-/// The base64, its padding, and the checksum of what is between the lines of a block.
-#[allow(clippy::type_complexity, reason = "three parts of one text")]
-fn body(
-    text: &[u8],
-) -> Option<(
-    Zeroizing<Vec<u8>>,
-    &'static [u8],
-    Option<Zeroizing<Vec<u8>>>,
-)> {
-    let joined = without_space(behind_headers(text)?);
+/// What is between the lines of a block, without white space.
+struct Body {
+    data: Zeroizing<Vec<u8>>,
+    padding: &'static [u8],
+    /// With its `=`, or empty.
+    checksum: Zeroizing<Vec<u8>>,
+}
+
+/// The body of a block. Where the armor headers (`Version: …`, `Comment: …`) ended is lost: it is
+/// where whole packets with a key begin.
+fn body(text: &[u8]) -> Option<Body> {
+    let Some(colon) = text.iter().rposition(|&byte| byte == b':') else {
+        return split(text);
+    };
+    let value = &text[colon + 1..];
+    (0..value.len().min(MAX_HEADER)).find_map(|start| {
+        let body = split(&value[start..])?;
+        packets::are_keys(&decode(&body.data)?).then_some(body)
+    })
+}
+
+fn split(text: &[u8]) -> Option<Body> {
+    let joined = without_space(text);
     let length = joined
         .iter()
         .position(|&byte| byte == b'=')
@@ -106,23 +130,12 @@ fn body(
         3 => b"=",
         _ => return None,
     };
-    let checksum = match tail.strip_prefix(padding)? {
-        [] => None,
-        [b'=', checksum @ ..] if checksum.len() == 4 => Some(Zeroizing::new(checksum.to_vec())),
-        _ => return None,
-    };
-    Some((Zeroizing::new(data.to_vec()), padding, checksum))
-}
-
-/// What follows the armor headers (`Version: …`, `Comment: …`).
-fn behind_headers(text: &[u8]) -> Option<&[u8]> {
-    let Some(colon) = text.iter().rposition(|&byte| byte == b':') else {
-        return Some(text);
-    };
-    let mut words = text[colon + 1..].split(u8::is_ascii_whitespace);
-    let first = words.find(|word| word.len() >= MIN_LINE && word.iter().copied().all(is_base64))?;
-    let rest: usize = words.map(|word| word.len() + 1).sum();
-    Some(&text[text.len() - rest - first.len()..])
+    let checksum = tail.strip_prefix(padding)?;
+    matches!(checksum, [] | [b'=', _, _, _, _]).then(|| Body {
+        data: Zeroizing::new(data.to_vec()),
+        padding,
+        checksum: Zeroizing::new(checksum.to_vec()),
+    })
 }
 
 /// The bytes of a text that is base64 and nothing else.
@@ -142,10 +155,6 @@ fn without_space(text: &[u8]) -> Zeroizing<Vec<u8>> {
     let mut joined = Zeroizing::new(Vec::with_capacity(text.len()));
     joined.extend(text.iter().filter(|byte| !byte.is_ascii_whitespace()));
     joined
-}
-
-fn is_base64(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/')
 }
 
 fn find(text: &[u8], part: &[u8]) -> Option<usize> {

@@ -20,6 +20,15 @@ pub(crate) fn begins_with_key(bytes: &[u8]) -> bool {
     next(bytes).is_some_and(|(packet, _)| packet.is_primary_key())
 }
 
+/// Whether all of it is packets, of which the first has a primary key.
+pub(crate) fn are_keys(mut bytes: &[u8]) -> bool {
+    let is_key = begins_with_key(bytes);
+    while let Some((_, rest)) = next(bytes) {
+        bytes = rest;
+    }
+    is_key && bytes.is_empty()
+}
+
 /// The first primary key that has a version other than 4.
 pub(crate) fn foreign_version(bytes: &[u8]) -> Option<KeyProblem> {
     primary_keys(bytes)

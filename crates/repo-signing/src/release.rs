@@ -69,8 +69,12 @@ impl SignWith<'_> {
         time: SignatureTime,
     ) -> Result<Signature, SignError> {
         let key = self.key;
-        let problem = |problem| SignError::Key { key, problem };
-        let component = self.signer.certificate().component(key).map_err(problem)?;
+        let certificate = self.signer.certificate();
+        let checked = certificate.component(key).and_then(|component| {
+            certificate.check(key, time)?;
+            Ok(component)
+        });
+        let component = checked.map_err(|problem| SignError::Key { key, problem })?;
         let to_sign = ToSign {
             kind,
             data,

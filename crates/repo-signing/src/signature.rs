@@ -99,15 +99,18 @@ impl ToSign<'_> {
             SignatureKind::Binary => SignatureType::Binary,
         };
         let make = || -> Result<Unsigned, pgp::errors::Error> {
-            let mut config =
-                SignatureConfig::v4(kind, component.algorithm(), component.signing_hash(query));
+            let mut config = SignatureConfig::v4(
+                kind,
+                component.details().algorithm(),
+                component.signing_hash(query),
+            );
             let issuer = pgp::types::Fingerprint::V4(self.key.to_bytes());
             config.hashed_subpackets = vec![
                 Subpacket::regular(SubpacketData::IssuerFingerprint(issuer))?,
                 Subpacket::regular(SubpacketData::SignatureCreationTime(self.time.into()))?,
             ];
             config.unhashed_subpackets = vec![Subpacket::regular(SubpacketData::IssuerKeyId(
-                component.key_id(),
+                component.details().legacy_key_id(),
             ))?];
             let mut hasher = config.hash_alg.new_hasher()?;
             hasher.update(self.data);

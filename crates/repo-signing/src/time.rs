@@ -12,7 +12,7 @@ use thiserror::Error;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SignatureTime(u32);
 
-/// The time lies before 1970 or after 2106: OpenPGP cannot express it.
+/// The time is before 1970 or after 2106: OpenPGP cannot express it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("an OpenPGP signature cannot carry the time {0} (seconds since 1970)")]
 pub struct TimeOutOfRange(pub i64);

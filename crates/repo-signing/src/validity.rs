@@ -71,17 +71,14 @@ pub(crate) fn check_subkey(
     let primary = &certificate.primary_key;
     check_version(subkey.key.version())?;
     algorithm::check_key(&subkey.key)?;
-    // First, because it also decides whether the binding can be checked at all.
-    let of_primary = primary_rights(certificate, query)
-        .map_err(|problem| KeyProblem::Primary(Box::new(problem)));
+    let of_primary = |problem| KeyProblem::Primary(Box::new(problem));
+    // First: without it no binding can be verified.
+    algorithm::check_key(primary).map_err(of_primary)?;
     let binds = |signature: &Signature| {
         signature
             .verify_subkey_binding(primary, &subkey.key)
             .is_ok()
     };
-    if algorithm::check_key(primary).is_err() {
-        return of_primary.map(|rights| rights.ends);
-    }
     let bindings = of_type(subkey, SignatureType::SubkeyBinding).collect();
     let binding = newest(primary, bindings, query, binds)?;
     if !binding.key_flags().sign() {
@@ -97,7 +94,8 @@ pub(crate) fn check_subkey(
         key_lifetime(binding),
         query.time,
     )?;
-    Ok(earliest([ends, lapses(binding), of_primary?.ends]))
+    let rights = primary_rights(certificate, query).map_err(of_primary)?;
+    Ok(earliest([ends, lapses(binding), rights.ends]))
 }
 
 /// Whether a subkey was ever bound to the certificate as one that signs, whatever the time.
@@ -107,7 +105,9 @@ pub(crate) fn is_signing_subkey(
 ) -> bool {
     let primary = &certificate.primary_key;
     of_type(subkey, SignatureType::SubkeyBinding).any(|binding| {
-        binding.key_flags().sign()
+        is_well_formed(binding)
+            && binding.hash_alg().is_some_and(algorithm::is_accepted_hash)
+            && binding.key_flags().sign()
             && has_back_signature(binding, subkey, primary)
             && binding.verify_subkey_binding(primary, &subkey.key).is_ok()
     })
@@ -137,18 +137,24 @@ fn has_back_signature(
     })
 }
 
-/// The signatures that may say what the primary key is for.
+/// The primary key's own signatures, which may say what it is for.
 pub(crate) fn signatures_of_primary(key: &SignedPublicKey) -> impl Iterator<Item = &Signature> {
     let users = key.details.users.iter().flat_map(|user| &user.signatures);
-    key.details.direct_signatures.iter().chain(users)
+    key.details
+        .direct_signatures
+        .iter()
+        .chain(users)
+        .filter(|signature| is_by(signature, &key.primary_key))
 }
 
 /// Whether a key's flags ever said that it may sign: with it a locked key is worth unlocking.
 pub(crate) fn is_meant_for_signing<'a>(
     signatures: impl IntoIterator<Item = &'a Signature>,
 ) -> bool {
+    use SignatureType::{CertRevocation, SubkeyRevocation};
     signatures
         .into_iter()
+        .filter(|signature| !matches!(signature.typ(), Some(CertRevocation | SubkeyRevocation)))
         .any(|signature| declared_flags(signature).is_none_or(|flags| flags.sign()))
 }
 
@@ -336,7 +342,7 @@ fn declared_flags(signature: &Signature) -> Option<KeyFlags> {
 }
 
 /// Whether a signature says that it was made by this key. One that does not say is by no key.
-pub(crate) fn is_by(signature: &Signature, key: &impl KeyDetails) -> bool {
+pub(crate) fn is_by(signature: &Signature, key: &dyn KeyDetails) -> bool {
     let fingerprints = signature.issuer_fingerprint();
     if !fingerprints.is_empty() {
         return fingerprints

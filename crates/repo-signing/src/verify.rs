@@ -140,8 +140,8 @@ pub fn unverified_text(inrelease: &[u8]) -> Result<Vec<u8>, VerifyError> {
 impl Keyring {
     /// Verifies an `InRelease` and gives the text that is signed.
     ///
-    /// Nothing may precede or follow the signed message, and lines must have no CR. White space at the ends of
-    /// lines, which no signature covers, is left out of the text.
+    /// Nothing may precede or follow the signed message, and lines must have no CR. White space at the
+    /// ends of lines, which no signature covers, is left out of the text.
     ///
     /// # Errors
     /// If it is not a signed message, or has no good signature by an accepted key, or a bad one by an
@@ -213,7 +213,7 @@ impl Keyring {
         self.certificates
             .iter()
             .flat_map(|certificate| certificate.components())
-            .filter(|key| key.is_author_of(signature))
+            .filter(|key| validity::is_by(signature, key.details()))
     }
 }
 
@@ -230,7 +230,7 @@ fn check(
     };
     let created = check_form(signature, kinds, announced).map_err(unusable)?;
     let key_problem = |problem| unusable(SignatureProblem::Key(problem));
-    key.check_algorithm().map_err(key_problem)?;
+    algorithm::check_key(key.details()).map_err(key_problem)?;
     if !key.verifies(signature, data) {
         return Err(VerifyError::BadSignature(key.fingerprint()));
     }
@@ -263,7 +263,7 @@ pub(crate) fn is_as_expected(
         SignatureKind::Text => SignatureType::Text,
         SignatureKind::Binary => SignatureType::Binary,
     };
-    key.is_author_of(signature)
+    validity::is_by(signature, key.details())
         && check(key, signature, &[kind], &[], expected.data)
             .is_ok_and(|good| good.created == expected.time)
 }

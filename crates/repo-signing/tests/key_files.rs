@@ -251,6 +251,10 @@ fn other_files_are_named() {
             "cut short",
         ),
         (
+            "-----BEGIN PGP PRIVATE KEY BLOCK----- lFgE! -----END PGP PRIVATE KEY BLOCK-----",
+            "damaged",
+        ),
+        (
             "-----BEGIN PGP PRIVATE KEY BLOCK-----\n\n!!!!\n-----END PGP PRIVATE KEY BLOCK-----\n",
             "damaged",
         ),
