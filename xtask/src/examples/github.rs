@@ -8,8 +8,9 @@ use serde_json::Value;
 use super::{
     Needs, Scenario, example,
     github_job::{Job, Names, fill, filled},
-    lint, packages,
+    packages,
     pipelines::{PROJECT, at_once, install_on_device, listed, write_sources},
+    tools::require,
     yaml,
 };
 use crate::{deb, e2e::world::World, process};
@@ -32,7 +33,7 @@ enum Event {
 }
 
 fn github_actions(world: &World<'_>) -> Result<()> {
-    lint::require("jq")?;
+    require("jq")?;
     let debucket = packages::debucket(world)?;
     let source = world.folder.join("source");
     checkout(&source, &PROJECT)?;

@@ -20,7 +20,7 @@ use super::{
     read,
 };
 use crate::{
-    checksum::{Algorithm, Checksums, Digests},
+    checksum::{Algorithm, Checksums, Digests, WithChecksums as _},
     clock,
     conditions::{self, ReadConditions, Verdict, WriteConditions},
     content::Content,
@@ -36,17 +36,11 @@ pub(super) async fn put_object(
     request: S3Request<PutObjectInput>,
 ) -> S3Result<PutObjectOutput> {
     let input = request.input;
+    let checksums = Checksums::from(&input);
     let announced = Announced {
         length: input.content_length,
         md5: input.content_md5,
-        checksums: Checksums {
-            crc32: input.checksum_crc32,
-            crc32c: input.checksum_crc32c,
-            crc64nvme: input.checksum_crc64nvme,
-            sha1: input.checksum_sha1,
-            sha256: input.checksum_sha256,
-            composite: false,
-        },
+        checksums,
         algorithm: algorithm(input.checksum_algorithm.as_ref())?,
         trailers: request.trailing_headers,
     };
@@ -72,11 +66,6 @@ pub(super) async fn put_object(
     };
     let output = PutObjectOutput {
         e_tag: Some(ETag::Strong(object.etag.clone())),
-        checksum_crc32: object.checksums.crc32.clone(),
-        checksum_crc32c: object.checksums.crc32c.clone(),
-        checksum_crc64nvme: object.checksums.crc64nvme.clone(),
-        checksum_sha1: object.checksums.sha1.clone(),
-        checksum_sha256: object.checksums.sha256.clone(),
         checksum_type: object.checksums.kind(),
         server_side_encryption: object
             .attributes
@@ -85,7 +74,8 @@ pub(super) async fn put_object(
             .map(Into::into),
         ssekms_key_id: object.attributes.kms_key_id.clone(),
         ..PutObjectOutput::default()
-    };
+    }
+    .with_checksums(object.checksums.clone());
     let conditions = WriteConditions {
         if_match: input.if_match,
         if_none_match: input.if_none_match,
@@ -164,13 +154,10 @@ pub(super) async fn copy_object(
     let result = CopyObjectResult {
         e_tag: Some(ETag::Strong(etag.clone())),
         last_modified: Some(Timestamp::from(clock::at(modified))),
-        checksum_crc32: checksums.crc32.clone(),
-        checksum_crc32c: checksums.crc32c.clone(),
-        checksum_crc64nvme: checksums.crc64nvme.clone(),
-        checksum_sha1: checksums.sha1.clone(),
-        checksum_sha256: checksums.sha256.clone(),
         checksum_type: checksums.kind(),
-    };
+        ..CopyObjectResult::default()
+    }
+    .with_checksums(checksums.clone());
     let object = Object {
         content,
         etag,
