@@ -204,9 +204,11 @@ fn run_job(
     };
     // The role goes to the job that may ask for a token, and to no other.
     let may_ask = job["permissions"]["id-token"] == "write";
-    let asks = job["steps"]
-        .to_string()
-        .contains("configure-aws-credentials");
+    let asks = job["steps"].as_array().is_some_and(|steps| {
+        let uses =
+            |step: &Value| Some(step["uses"].as_str()?.contains("configure-aws-credentials"));
+        steps.iter().any(|step| uses(step) == Some(true))
+    });
     ensure!(
         may_ask == asks,
         "the permission id-token and its use do not go together"
