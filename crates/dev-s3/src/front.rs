@@ -8,6 +8,7 @@
 use std::{
     convert::Infallible,
     sync::{Arc, Mutex, PoisonError},
+    time::Instant,
 };
 
 use hyper::{
@@ -56,6 +57,7 @@ impl Front {
         self: Arc<Self>,
         request: Request<Incoming>,
     ) -> Result<Response<Body>, Infallible> {
+        let started = Instant::now();
         let (parts, body) = request.into_parts();
         let body = RequestBody::new(body);
         let info = RequestInfo::of(&parts, self.domain.as_deref());
@@ -85,6 +87,7 @@ impl Front {
         self.log().push(LoggedRequest {
             request: info,
             status: response.status().as_u16(),
+            time: started..Instant::now(),
         });
         Ok(response)
     }

@@ -8,6 +8,8 @@
 //! [`FaultProxy`] stands between a client and this or any other store, and breaks what can break:
 //! replies are lost, bodies end early, and a test learns of each write before or after it happens.
 //!
+//! [`DelayProxy`] makes a store as far away as another region.
+//!
 //! Not shipped: it holds all names in memory and syncs nothing to the disk.
 
 mod access;
@@ -15,6 +17,7 @@ mod checksum;
 mod clock;
 mod conditions;
 mod content;
+mod delay_proxy;
 mod directory;
 mod error;
 mod fault_proxy;
@@ -35,6 +38,7 @@ mod tls;
 
 pub use access::{AccessKey, Grants};
 pub use clock::Clock;
+pub use delay_proxy::DelayProxy;
 pub use error::Error;
 pub use fault_proxy::{Fault, FaultProxy, Hook, Next, Rule};
 pub use front::WrongRegion;

@@ -6,6 +6,8 @@
 //!
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html>
 
+use std::{ops::Range, time::Instant};
+
 use hyper::{HeaderMap, Method, Uri, header, http::request::Parts};
 
 use crate::{
@@ -42,6 +44,8 @@ pub struct LoggedRequest {
     pub request: RequestInfo,
     /// The reply's HTTP status; 0 where there was none (a fault of the proxy).
     pub status: u16,
+    /// From the arrival of the request's head to the departure of the reply's.
+    pub time: Range<Instant>,
 }
 
 impl RequestInfo {
