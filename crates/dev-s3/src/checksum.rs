@@ -13,7 +13,6 @@ use s3s::{
     crypto::{Checksum as _, Crc32, Crc32c, Crc64Nvme, Md5, Sha1, Sha256},
     dto, s3_error,
 };
-use serde::{Deserialize, Serialize};
 
 /// The algorithms, by the names that S3 gives them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,18 +70,12 @@ impl Algorithm {
 }
 
 /// Values in base64, of one object or part.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Checksums {
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) crc32: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) crc32c: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) crc64nvme: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) sha1: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) sha256: Option<String>,
     /// The values are of the parts' checksums, not of the bytes.
     pub(crate) composite: bool,

@@ -1,5 +1,4 @@
-//! An S3 server for the demo and for tests: in memory or in a directory, in this process, on
-//! loopback.
+//! An S3 server for the demo and for tests: in memory, in this process, on loopback.
 //!
 //! It keeps S3's rules where debucket relies on them, above all that a conditional write checks and
 //! writes in one instant, and it checks what a client sends: signatures, clocks, checksums,
@@ -10,7 +9,7 @@
 //!
 //! [`DelayProxy`] makes a store as far away as another region.
 //!
-//! Not shipped: it holds all names in memory and syncs nothing to the disk.
+//! Not shipped: it holds everything in memory.
 
 mod access;
 mod checksum;
@@ -18,7 +17,6 @@ mod clock;
 mod conditions;
 mod content;
 mod delay_proxy;
-mod directory;
 mod error;
 mod fault_proxy;
 mod front;
@@ -45,4 +43,4 @@ pub use front::WrongRegion;
 pub use operation::Operation;
 pub use policy::{ConditionKey, Context, Effect, Policy, Question};
 pub use request::{LoggedRequest, RequestInfo};
-pub use server::{Builder, DevS3, serve};
+pub use server::{Builder, DevS3};

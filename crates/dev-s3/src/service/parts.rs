@@ -23,9 +23,9 @@ use crate::{
     checksum::{Algorithm, Checksums, Digests, WithChecksums as _},
     clock,
     conditions::{ReadConditions, WriteConditions},
+    content::Writer,
     multipart::{self, LAST_PART, Upload, UploadedPart},
     object::{Attributes, Object},
-    store::internal,
 };
 
 pub(super) async fn create_multipart_upload(
@@ -100,8 +100,7 @@ pub(super) async fn upload_part(
         algorithm: Some(algorithm(input.checksum_algorithm.as_ref())?.unwrap_or(wanted)),
         trailers: request.trailing_headers,
     };
-    let received =
-        body::receive(service.store.writer(&input.bucket)?, input.body, announced).await?;
+    let received = body::receive(input.body, announced).await?;
     let part = UploadedPart {
         content: received.content,
         md5: received.digested.md5,
@@ -145,11 +144,11 @@ pub(super) async fn upload_part_copy(
     )?;
     let range = copied_range(input.copy_source_range.as_deref(), source.size())?;
     let mut digests = Digests::new([wanted]);
-    for piece in source.content.read(range.clone()).map_err(internal)? {
-        digests.update(&piece.map_err(internal)?);
+    for piece in source.content.read(range.clone()) {
+        digests.update(&piece);
     }
-    let mut writer = service.store.writer(&input.bucket)?;
-    writer.append(&source.content, range).map_err(internal)?;
+    let mut writer = Writer::default();
+    writer.append(&source.content, range);
     let digested = digests.finish();
     let part = UploadedPart {
         content: writer.finish(),
@@ -189,17 +188,15 @@ pub(super) async fn complete_multipart_upload(
         .and_then(|upload| upload.parts)
         .unwrap_or_default();
     let parts = upload.select(&listed)?;
-    let mut writer = service.store.writer(&input.bucket)?;
+    let mut writer = Writer::default();
     for part in &parts {
-        writer
-            .append(&part.content, 0..part.content.length())
-            .map_err(internal)?;
+        writer.append(&part.content, 0..part.content.length());
     }
     let content = writer.finish();
     let checksums = if upload.composite {
         Checksums::of_parts(upload.algorithm, parts.iter().map(|part| &part.checksums))?
     } else {
-        digest(&content, [upload.algorithm])?.1
+        digest(&content, [upload.algorithm]).1
     };
     checksums.verify(&expected)?;
     let output = CompleteMultipartUploadOutput {

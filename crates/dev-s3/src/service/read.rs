@@ -19,7 +19,6 @@ use crate::{
     clock,
     conditions::{self, ReadConditions, Verdict},
     object::Object,
-    store::internal,
 };
 
 pub(super) async fn get_object(
@@ -31,7 +30,7 @@ pub(super) async fn get_object(
     }
     let (object, range, described) =
         describe(service, request.credentials.as_ref(), request.input)?;
-    let body = object.content.read(range).map_err(internal)?;
+    let body = object.content.read(range);
     Ok(GetObjectOutput {
         body: Some(StreamingBlob::new(body)),
         ..described

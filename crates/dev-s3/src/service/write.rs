@@ -23,9 +23,8 @@ use crate::{
     checksum::{Algorithm, Checksums, Digests, WithChecksums as _},
     clock,
     conditions::{self, ReadConditions, Verdict, WriteConditions},
-    content::Content,
+    content::{Content, Writer},
     object::{Attributes, Object},
-    store::internal,
 };
 
 /// S3 copies no more than this in one operation.
@@ -44,8 +43,7 @@ pub(super) async fn put_object(
         algorithm: algorithm(input.checksum_algorithm.as_ref())?,
         trailers: request.trailing_headers,
     };
-    let received =
-        body::receive(service.store.writer(&input.bucket)?, input.body, announced).await?;
+    let received = body::receive(input.body, announced).await?;
     let object = Object {
         content: received.content,
         etag: hex::encode(received.digested.md5),
@@ -119,14 +117,12 @@ pub(super) async fn copy_object(
             "This copy request is illegal because it is trying to copy an object to itself without changing it."
         ));
     }
-    let mut writer = service.store.writer(&input.bucket)?;
-    writer
-        .append(&source.content, 0..source.size())
-        .map_err(internal)?;
+    let mut writer = Writer::default();
+    writer.append(&source.content, 0..source.size());
     let content = writer.finish();
     let (etag, checksums) = if source.etag.contains('-') || source.checksums.composite {
         // The copy of an object of parts is an object in one part.
-        digest(&content, source.checksums.algorithms())?
+        digest(&content, source.checksums.algorithms())
     } else {
         (source.etag.clone(), source.checksums.clone())
     };
@@ -283,13 +279,13 @@ pub(super) fn algorithm(named: Option<&ChecksumAlgorithm>) -> S3Result<Option<Al
 pub(crate) fn digest(
     content: &Content,
     algorithms: impl IntoIterator<Item = Algorithm>,
-) -> S3Result<(String, Checksums)> {
+) -> (String, Checksums) {
     let mut digests = Digests::new(algorithms);
-    for piece in content.read(0..content.length()).map_err(internal)? {
-        digests.update(&piece.map_err(internal)?);
+    for piece in content.read(0..content.length()) {
+        digests.update(&piece);
     }
     let digested = digests.finish();
-    Ok((hex::encode(digested.md5), digested.checksums))
+    (hex::encode(digested.md5), digested.checksums)
 }
 
 /// What S3 says of content whose client said nothing.
