@@ -104,7 +104,9 @@ impl Bench {
             figures.extend(group(&binaries, &wanted)?);
         }
         let rows = network::rows(&binaries, &self.s3, self.bulk, &wanted)?;
-        print(&figures);
+        if !figures.is_empty() {
+            print(&figures);
+        }
         network::print(&rows);
         if self.check && figures.iter().any(|figure| !figure.is_met()) {
             bail!("a target was missed");

@@ -4,8 +4,7 @@
 //! debucket ─▶ FaultProxy without a fault (counts) ─▶ DelayProxy (delays) ─▶ store
 //! ```
 //!
-//! The time includes both proxies, which run beside the store on this machine. Requests "in a row" mean something only where the
-//! delay is long beside the store's own time.
+//! The time includes both proxies, which run beside the store on this machine.
 
 use std::{
     fs,
@@ -15,10 +14,13 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use dev_s3::{DelayProxy, FaultProxy};
 
-use super::{memory::measure, requests::Requests};
+use super::{
+    memory::measure,
+    requests::{Count, Requests},
+};
 use crate::{
     binaries::Binaries,
     deb::Package,
@@ -27,34 +29,52 @@ use crate::{
     store::{Choice, Store},
 };
 
-/// Round trips in milliseconds.
-const DELAYS: [u64; 2] = [0, 30];
-/// Bytes of each package of a bulk.
+/// Bytes of each package of a bulk, and of one that is published alone.
 const SMALL: usize = 5_000;
+const USUAL: usize = 500_000;
+
+/// What is measured.
+struct Case {
+    name: String,
+    /// Round trip to the store in milliseconds.
+    delay: u64,
+    /// Packages, and bytes of each.
+    packages: (usize, usize),
+    /// Whether the suite is there, with one package in it.
+    is_next: bool,
+}
 
 /// One measured publish.
 pub(super) struct Row {
-    name: String,
+    case: Case,
     seconds: f64,
     /// Peak memory in MB.
     megabytes: f64,
     requests: Requests,
 }
 
-/// Measures at `choice` whatever is `wanted`; `bulk` is the number of packages in the large publish.
+/// Measures at `choice` what is `wanted`, once each; `bulk` is the number of packages in the large publish.
 pub(super) fn rows(
     binaries: &Binaries,
     choice: &Choice,
     bulk: usize,
     wanted: &dyn Fn(&str) -> bool,
 ) -> Result<Vec<Row>> {
-    let singles = DELAYS.map(|delay| (delay, format!("publish 1 package, {delay} ms away")));
-    let bulk = (bulk, format!("publish {bulk} packages at once"));
-    if !singles
-        .iter()
-        .chain([&(0, bulk.1.clone())])
-        .any(|(_, name)| wanted(name))
-    {
+    let single = |delay| Case {
+        name: format!("publish 1 package, {delay} ms away"),
+        delay,
+        packages: (1, USUAL),
+        is_next: true,
+    };
+    let at_once = Case {
+        name: format!("publish {bulk} packages at once"),
+        delay: 0,
+        packages: (bulk, SMALL),
+        is_next: false,
+    };
+    let mut cases = vec![single(0), single(30), at_once];
+    cases.retain(|case| wanted(&case.name));
+    if cases.is_empty() {
         return Ok(Vec::new());
     }
     let folder = TempFolder::new("bench")?;
@@ -62,40 +82,38 @@ pub(super) fn rows(
         binaries,
         store: Store::start(choice)?,
         keys: SigningKeys::make(binaries, folder.path())?,
-        folder: folder.path(),
     };
-    let mut rows = Vec::new();
-    for (delay, name) in singles.into_iter().filter(|(_, name)| wanted(name)) {
-        let bucket = format!("bench-{delay}-{}", std::process::id());
+    let measured = (0..).zip(cases).map(|(nth, case)| {
+        let bucket = format!("bench-{nth}-{}", std::process::id());
         bench.store.create_bucket(&bucket)?;
-        // Into a suite that is there, beside a package that is there.
-        let [first, second] = [1, 2].map(|nth| package(nth).payload_of(500_000));
-        bench.publish(&bucket, &[first.build(bench.folder)?], 0)?;
-        rows.push(
-            bench
-                .publish(&bucket, &[second.build(bench.folder)?], delay)?
-                .named(name),
-        );
-    }
-    if wanted(&bulk.1) {
-        let bucket = format!("bench-bulk-{}", std::process::id());
-        bench.store.create_bucket(&bucket)?;
-        let files = build(bulk.0, &bench.folder.join("bulk"))?;
-        rows.push(bench.publish(&bucket, &files, 0)?.named(bulk.1));
-    }
-    Ok(rows)
+        let files = folder.path().join(nth.to_string());
+        fs::create_dir(&files)?;
+        if case.is_next {
+            let first = Package::new("first", "1.0").architecture("amd64");
+            bench.publish(&bucket, &[first.build(&files)?], 0)?;
+        }
+        let (count, size) = case.packages;
+        let packages = build(count, size, &files)?;
+        let (seconds, megabytes, requests) = bench.publish(&bucket, &packages, case.delay)?;
+        Ok(Row {
+            case,
+            seconds,
+            megabytes,
+            requests,
+        })
+    });
+    measured.collect()
 }
 
 struct Bench<'a> {
     binaries: &'a Binaries,
     store: Store,
     keys: SigningKeys,
-    folder: &'a Path,
 }
 
 impl Bench<'_> {
-    /// Publishes `files`, which are in one folder, `delay` milliseconds from the store and back.
-    fn publish(&self, bucket: &str, files: &[PathBuf], delay: u64) -> Result<Row> {
+    /// Publishes `files`, which are in one folder, `delay` milliseconds from the store and back. Returns seconds, MB and requests.
+    fn publish(&self, bucket: &str, files: &[PathBuf], delay: u64) -> Result<(f64, f64, Requests)> {
         let upstream = self.store.endpoint.trim_start_matches("http://").parse();
         let upstream = upstream.context("the store's endpoint is not http://ADDRESS:PORT")?;
         let (_delaying, counting) = self.store.runtime.block_on(async {
@@ -114,27 +132,23 @@ impl Bench<'_> {
         command.current_dir(folder.context("there is nothing to publish")?);
         command.args(files.iter().filter_map(|file| file.file_name()));
         let (seconds, megabytes) = measure(&mut command)?;
-        Ok(Row {
-            name: String::new(),
-            seconds,
-            megabytes,
-            requests: Requests::of(&counting.request_log(), HEAD),
-        })
+        let requests = Requests::of(&counting.request_log(), HEAD);
+        Ok((seconds, megabytes, requests))
     }
 }
 
-fn package(nth: usize) -> Package {
-    Package::new(&format!("bench{nth}"), "1.0").architecture("amd64")
-}
-
-/// Builds small packages on all cores.
-fn build(count: usize, folder: &Path) -> Result<Vec<PathBuf>> {
-    fs::create_dir(folder)?;
+/// Builds `count` packages of `size` bytes on all cores.
+fn build(count: usize, size: usize, folder: &Path) -> Result<Vec<PathBuf>> {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let of_core = |core: usize| {
         (core..count)
             .step_by(cores)
-            .map(|nth| package(nth).payload_of(SMALL).build(folder))
+            .map(|nth| {
+                Package::new(&format!("bench{nth}"), "1.0")
+                    .architecture("amd64")
+                    .payload_of(size)
+                    .build(folder)
+            })
             .collect::<Result<Vec<_>>>()
     };
     thread::scope(|scope| {
@@ -143,38 +157,34 @@ fn build(count: usize, folder: &Path) -> Result<Vec<PathBuf>> {
             .collect();
         let mut files = Vec::with_capacity(count);
         for core in building {
-            files.extend(
-                core.join()
-                    .map_err(|_| anyhow::anyhow!("a build panicked"))??,
-            );
+            files.extend(core.join().map_err(|_| anyhow!("a build panicked"))??);
         }
         Ok(files)
     })
 }
 
-impl Row {
-    fn named(self, name: String) -> Self {
-        Self { name, ..self }
-    }
-}
-
 /// A table, and below it what the requests were for.
 pub(super) fn print(rows: &[Row]) {
-    let Some(width) = rows.iter().map(|row| row.name.len()).max() else {
+    let Some(width) = rows.iter().map(|row| row.case.name.len()).max() else {
         return;
     };
     println!(
-        "\n{:width$}  {:>8}  {:>9}  {:>24}  {:>24}",
+        "\n{:width$}  {:>8}  {:>9}  {:>23}  {:>20}",
         "publish", "time", "memory", "requests until the head", "requests in all"
     );
     for row in rows {
+        // Without a delay, what follows what is chance.
+        let shown = |count: Count| match row.case.delay {
+            0 => count.requests.to_string(),
+            _ => format!("{} ({} in a row)", count.requests, count.in_a_row),
+        };
         println!(
-            "{:width$}  {:>6.3} s  {:>6.1} MB  {:>24}  {:>24}",
-            row.name,
+            "{:width$}  {:>6.3} s  {:>6.1} MB  {:>23}  {:>20}",
+            row.case.name,
             row.seconds,
             row.megabytes,
-            row.requests.until_head.to_string(),
-            row.requests.in_all.to_string()
+            shown(row.requests.until_head),
+            shown(row.requests.in_all),
         );
     }
     for row in rows {
@@ -184,6 +194,6 @@ pub(super) fn print(rows: &[Row]) {
             .iter()
             .map(|(kind, count)| format!("{count} {kind}"))
             .collect();
-        println!("{:width$}  {}", row.name, kinds.join(", "));
+        println!("{:width$}  {}", row.case.name, kinds.join(", "));
     }
 }

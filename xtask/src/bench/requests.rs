@@ -1,6 +1,6 @@
 //! What a publish asks of the store, and how much of it had to wait for an answer: the figures that the distance multiplies.
 
-use std::{collections::BTreeMap, fmt, ops::Range, time::Instant};
+use std::{collections::BTreeMap, ops::Range, time::Instant};
 
 use dev_s3::LoggedRequest;
 
@@ -10,12 +10,6 @@ pub(super) struct Count {
     pub(super) requests: usize,
     /// The most of them that followed one another without overlapping: dependent round trips.
     pub(super) in_a_row: usize,
-}
-
-impl fmt::Display for Count {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({} in a row)", self.requests, self.in_a_row)
-    }
 }
 
 /// The requests of one publish, counted.
