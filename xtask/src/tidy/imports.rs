@@ -296,7 +296,7 @@ fn inline(tokens: &[Token<'_>]) -> (Vec<String>, usize) {
 
 /// The paths of a `use`, each with the name that it has from there on.
 fn tree(tokens: &[Token<'_>]) -> Vec<(Vec<String>, String)> {
-    let (mut path, length) = inline(tokens);
+    let (path, length) = inline(tokens);
     match tokens.get(length).map_or("", |token| token.text) {
         "{" => {
             let end = code::closing(tokens, length).unwrap_or(tokens.len());
@@ -325,16 +325,13 @@ fn tree(tokens: &[Token<'_>]) -> Vec<(Vec<String>, String)> {
         "*" => vec![(path, "*".to_owned())],
         _ if path.is_empty() => Vec::new(),
         _ => {
-            let name = match path.iter().position(|name| name == "as") {
-                Some(at) => path.split_off(at).pop(),
-                None => path.last().cloned(),
-            };
             let renamed = tokens
                 .get(length)
                 .filter(|token| token.text == "as")
                 .and_then(|_| tokens.get(length + 1))
                 .map(|token| token.text.to_owned());
-            vec![(path, renamed.or(name).unwrap_or_default())]
+            let name = renamed.or_else(|| path.last().cloned());
+            vec![(path, name.unwrap_or_default())]
         }
     }
 }
