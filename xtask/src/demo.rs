@@ -36,9 +36,7 @@ impl Demo {
     pub(crate) fn run(&self) -> Result<()> {
         require_programs()?;
         if self.bin_dir.is_none() {
-            eprintln!(
-                "Building debucket and the apt method. The first time that takes some minutes; after that, seconds."
-            );
+            eprintln!("Building debucket and the apt method.");
         }
         let binaries = Binaries::provide(self.bin_dir.as_deref(), Profile::Dev)?;
         let folder = TempFolder::new("demo")?;

@@ -15,7 +15,6 @@ mod loopback;
 mod minio;
 mod narrate;
 mod process;
-mod proofs;
 mod root_fs;
 mod s3;
 mod store;

@@ -14,9 +14,6 @@ pub(crate) struct S3 {
     /// Where it listens; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9000")]
     listen: String,
-    /// Keep the buckets in this folder [default: in memory]
-    #[arg(long, value_name = "DIR")]
-    dir: Option<PathBuf>,
     /// Speak TLS, with a certificate made for this run
     #[arg(long)]
     tls: bool,
@@ -37,9 +34,6 @@ impl S3 {
             .enable_all()
             .build()?;
         let mut builder = DevS3::builder().listen(&self.listen).tls(self.tls);
-        if let Some(dir) = &self.dir {
-            builder = builder.directory(dir);
-        }
         for bucket in &self.bucket {
             builder = builder.bucket(bucket);
         }
@@ -55,12 +49,8 @@ impl S3 {
         if let Some((_, file)) = &certificate {
             println!("export AWS_CA_BUNDLE={}", file.display());
         }
-        let kept = self
-            .dir
-            .as_ref()
-            .map_or_else(|| "in memory".into(), |dir| format!("in {}", dir.display()));
         println!(
-            "# Buckets, {kept}: {}. Ctrl-C stops the server.",
+            "# Buckets, in memory: {}. Ctrl-C stops the server.",
             self.bucket.join(", ")
         );
         if let Some(bucket) = self.bucket.first() {

@@ -19,7 +19,9 @@ use s3s::{
 };
 
 use crate::{
+    operation::{Operation, arn},
     policy::{ConditionKey, Context, Effect, Policy, Question},
+    query::Query,
     store::Store,
 };
 
@@ -83,14 +85,6 @@ pub(crate) struct Access {
     keys: Arc<RwLock<Vec<AccessKey>>>,
     store: Arc<Store>,
     tls: bool,
-}
-
-/// The name of a bucket, or of a key in it, in policies.
-pub(crate) fn arn(bucket: &str, key: Option<&str>) -> String {
-    match key {
-        None => format!("arn:aws:s3:::{bucket}"),
-        Some(key) => format!("arn:aws:s3:::{bucket}/{key}"),
-    }
 }
 
 impl Access {
@@ -230,12 +224,13 @@ impl S3Auth for Access {
 impl S3Access for Access {
     async fn check(&self, context: &mut S3AccessContext<'_>) -> S3Result {
         self.check_session_token(context)?;
-        let action = action(context.s3_op().name());
+        let operation = Operation::named(context.s3_op().name());
+        let action = operation.action();
         let path = context.s3_path();
         let requested = self.over(Context::of(
-            context.s3_op().name(),
+            operation,
             context.headers(),
-            context.uri().query(),
+            Query::of(context.uri()),
         ));
         let who = context
             .credentials()
@@ -254,11 +249,11 @@ impl S3Access for Access {
                 Err(denied())
             };
         };
-        if context.s3_op().name() == "DeleteObjects" {
+        if operation == Operation::DeleteObjects {
             // Asked key by key, when they are known.
             return if who.is_some() { Ok(()) } else { Err(denied()) };
         }
-        if context.s3_op().name() != "CreateBucket" {
+        if operation != Operation::CreateBucket {
             // Whether a bucket exists is no secret.
             self.store.with_bucket(bucket, |_| Ok(()))?;
         }
@@ -274,34 +269,5 @@ impl S3Access for Access {
         } else {
             Err(denied())
         }
-    }
-}
-
-/// The permission that an operation needs on what its path names.
-///
-/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html>
-pub(crate) fn action(operation: &str) -> &'static str {
-    match operation {
-        "GetObject" | "HeadObject" => "s3:GetObject",
-        "PutObject"
-        | "CopyObject"
-        | "CreateMultipartUpload"
-        | "UploadPart"
-        | "UploadPartCopy"
-        | "CompleteMultipartUpload" => "s3:PutObject",
-        "DeleteObject" | "DeleteObjects" => "s3:DeleteObject",
-        "AbortMultipartUpload" => "s3:AbortMultipartUpload",
-        "ListParts" => "s3:ListMultipartUploadParts",
-        "ListMultipartUploads" => "s3:ListBucketMultipartUploads",
-        "ListObjects" | "ListObjectsV2" | "HeadBucket" => "s3:ListBucket",
-        "ListBuckets" => "s3:ListAllMyBuckets",
-        "CreateBucket" => "s3:CreateBucket",
-        "DeleteBucket" => "s3:DeleteBucket",
-        "GetBucketLocation" => "s3:GetBucketLocation",
-        "GetBucketPolicy" => "s3:GetBucketPolicy",
-        "PutBucketPolicy" => "s3:PutBucketPolicy",
-        "DeleteBucketPolicy" => "s3:DeleteBucketPolicy",
-        // Not served; only a key that may do everything learns so.
-        _ => "s3:NotServed",
     }
 }

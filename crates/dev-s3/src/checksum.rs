@@ -13,7 +13,6 @@ use s3s::{
     crypto::{Checksum as _, Crc32, Crc32c, Crc64Nvme, Md5, Sha1, Sha256},
     dto, s3_error,
 };
-use serde::{Deserialize, Serialize};
 
 /// The algorithms, by the names that S3 gives them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,22 +70,76 @@ impl Algorithm {
 }
 
 /// Values in base64, of one object or part.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Checksums {
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) crc32: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) crc32c: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) crc64nvme: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) sha1: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) sha256: Option<String>,
     /// The values are of the parts' checksums, not of the bytes.
     pub(crate) composite: bool,
 }
+
+/// S3's types have the same five fields, and nothing in common that says so.
+macro_rules! from_fields {
+    ($($type:ident),+) => {
+        $(impl From<&dto::$type> for Checksums {
+            fn from(from: &dto::$type) -> Self {
+                Self {
+                    crc32: from.checksum_crc32.clone(),
+                    crc32c: from.checksum_crc32c.clone(),
+                    crc64nvme: from.checksum_crc64nvme.clone(),
+                    sha1: from.checksum_sha1.clone(),
+                    sha256: from.checksum_sha256.clone(),
+                    composite: false,
+                }
+            }
+        })+
+    };
+}
+
+from_fields!(
+    PutObjectInput,
+    UploadPartInput,
+    CompleteMultipartUploadInput,
+    CompletedPart,
+    GetObjectOutput
+);
+
+/// An answer that carries checksums.
+pub(crate) trait WithChecksums {
+    /// The same with these values. `checksum_type` is not among them: answers about parts have none.
+    fn with_checksums(self, checksums: Checksums) -> Self;
+}
+
+macro_rules! with_checksums {
+    ($($type:ident),+) => {
+        $(impl WithChecksums for dto::$type {
+            fn with_checksums(self, checksums: Checksums) -> Self {
+                Self {
+                    checksum_crc32: checksums.crc32,
+                    checksum_crc32c: checksums.crc32c,
+                    checksum_crc64nvme: checksums.crc64nvme,
+                    checksum_sha1: checksums.sha1,
+                    checksum_sha256: checksums.sha256,
+                    ..self
+                }
+            }
+        })+
+    };
+}
+
+with_checksums!(
+    PutObjectOutput,
+    CopyObjectResult,
+    CopyPartResult,
+    UploadPartOutput,
+    CompleteMultipartUploadOutput,
+    GetObjectOutput,
+    HeadObjectOutput,
+    Part
+);
 
 impl Checksums {
     /// The value of one algorithm.

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use s3s::dto::{Timestamp, TimestampFormat};
+use jiff::Timestamp;
 
 /// The clock of one store; clones show the same time.
 #[derive(Debug, Clone, Default)]
@@ -87,10 +87,25 @@ pub(crate) fn at(unix: i64) -> SystemTime {
 
 /// Seconds since 1970 as HTTP writes it (`Tue, 29 Apr 2014 18:30:38 GMT`).
 pub(crate) fn http_date(unix: i64) -> String {
-    let mut text = Vec::new();
-    // Writing into memory does not fail.
-    let _ = Timestamp::from(at(unix)).format(TimestampFormat::HttpDate, &mut text);
-    String::from_utf8(text).unwrap_or_default()
+    timestamp(unix)
+        .strftime("%a, %d %b %Y %H:%M:%S GMT")
+        .to_string()
+}
+
+/// Seconds since 1970 as S3's XML has them (`2014-04-29T18:30:38.000Z`).
+pub(crate) fn iso(unix: i64) -> String {
+    timestamp(unix)
+        .strftime("%Y-%m-%dT%H:%M:%S.000Z")
+        .to_string()
+}
+
+/// The nearest time that can be written.
+fn timestamp(unix: i64) -> Timestamp {
+    Timestamp::from_second(unix).unwrap_or(if unix < 0 {
+        Timestamp::MIN
+    } else {
+        Timestamp::MAX
+    })
 }
 
 #[cfg(test)]
@@ -105,5 +120,12 @@ mod tests {
         clock.advance(Duration::from_secs(7));
         assert_eq!(clock.unix(), before + 7);
         assert_eq!(clock.clone().unix(), before + 7);
+    }
+
+    #[test]
+    fn times_are_written_as_http_and_xml_have_them() {
+        assert_eq!(http_date(1_398_796_238), "Tue, 29 Apr 2014 18:30:38 GMT");
+        assert_eq!(iso(1_398_796_238), "2014-04-29T18:30:38.000Z");
+        assert!(http_date(i64::MAX).ends_with("9999 22:00:00 GMT"));
     }
 }

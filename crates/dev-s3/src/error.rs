@@ -4,7 +4,7 @@
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The address cannot be listened on, or the directory cannot be used.
+    /// The address cannot be listened on.
     #[error(transparent)]
     Io(#[from] std::io::Error),
     /// The certificate could not be made.

@@ -15,6 +15,7 @@ use std::{
     fmt,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
 };
 
 use http_body_util::BodyExt as _;
@@ -189,6 +190,7 @@ impl Inner {
         request: Request<Incoming>,
         flushes: Arc<Flushes>,
     ) -> Result<Response<Body>, Closed> {
+        let started = Instant::now();
         let (parts, body) = request.into_parts();
         let info = RequestInfo::of(&parts, None);
         let faults: Vec<Fault> = {
@@ -201,12 +203,13 @@ impl Inner {
                 .collect()
         };
         if faults.iter().any(|fault| matches!(fault, Fault::BlackHole)) {
-            self.log(info, 0);
+            self.log(info, 0, started);
             return std::future::pending().await;
         }
         // On its own, so that it does not end with its client's connection.
         let carried =
-            tokio::spawn(Arc::clone(&self).carry(parts, body, info, faults, flushes)).await;
+            tokio::spawn(Arc::clone(&self).carry(parts, body, info, faults, flushes, started))
+                .await;
         carried.unwrap_or(Err(Closed))
     }
 
@@ -217,11 +220,13 @@ impl Inner {
         info: RequestInfo,
         faults: Vec<Fault>,
         flushes: Arc<Flushes>,
+        started: Instant,
     ) -> Result<Response<Body>, Closed> {
         let reply = self.forward(parts, body, &info, &faults, flushes).await;
         self.log(
             info,
             reply.as_ref().map_or(0, |reply| reply.status().as_u16()),
+            started,
         );
         reply
     }
@@ -300,7 +305,11 @@ impl Inner {
         }
     }
 
-    fn log(&self, request: RequestInfo, status: u16) {
-        self.state().log.push(LoggedRequest { request, status });
+    fn log(&self, request: RequestInfo, status: u16, started: Instant) {
+        self.state().log.push(LoggedRequest {
+            request,
+            status,
+            time: started..Instant::now(),
+        });
     }
 }

@@ -8,6 +8,7 @@
 use std::{
     convert::Infallible,
     sync::{Arc, Mutex, PoisonError},
+    time::Instant,
 };
 
 use hyper::{
@@ -15,14 +16,13 @@ use hyper::{
     body::Incoming,
     header::{self, HeaderValue},
 };
-use s3s::{
-    Body,
-    dto::{Timestamp, TimestampFormat},
-    service::S3Service,
-};
+use jiff::{civil::DateTime, tz::TimeZone};
+use s3s::{Body, service::S3Service};
 
 use crate::{
     clock::{self, Clock},
+    operation::Operation,
+    query::Query,
     request::{LoggedRequest, RequestInfo},
     request_body::RequestBody,
 };
@@ -57,10 +57,11 @@ impl Front {
         self: Arc<Self>,
         request: Request<Incoming>,
     ) -> Result<Response<Body>, Infallible> {
+        let started = Instant::now();
         let (parts, body) = request.into_parts();
         let body = RequestBody::new(body);
         let info = RequestInfo::of(&parts, self.domain.as_deref());
-        let mut response = match self.refuse(&parts.headers, parts.uri.query(), &info) {
+        let mut response = match self.refuse(&parts.headers, Query::of(&parts.uri), &info) {
             Some(refusal) => refusal,
             None => match self
                 .service
@@ -86,6 +87,7 @@ impl Front {
         self.log().push(LoggedRequest {
             request: info,
             status: response.status().as_u16(),
+            time: started..Instant::now(),
         });
         Ok(response)
     }
@@ -98,7 +100,7 @@ impl Front {
     fn refuse(
         &self,
         headers: &HeaderMap,
-        query: Option<&str>,
+        query: Query<'_>,
         info: &RequestInfo,
     ) -> Option<Response<Body>> {
         let now = self.clock.unix();
@@ -107,7 +109,7 @@ impl Front {
         }) {
             let times = format!(
                 "<ServerTime>{}</ServerTime><MaxAllowedSkewMilliseconds>{}</MaxAllowedSkewMilliseconds>",
-                iso(now),
+                clock::iso(now),
                 LARGEST_SKEW * 1000
             );
             let message =
@@ -124,7 +126,7 @@ impl Front {
         // Where buckets are is asked of any region, and a new bucket is in none yet.
         if signed_for == region
             || info.bucket.is_empty()
-            || ["CreateBucket", "GetBucketLocation"].contains(&info.operation)
+            || [Operation::CreateBucket, Operation::GetBucketLocation].contains(&info.operation)
         {
             return None;
         }
@@ -178,49 +180,20 @@ impl Front {
 
 /// When the request was signed, and whether it may be old: a presigned URL has its own expiry,
 /// which s3s checks.
-fn signed_at(headers: &HeaderMap, query: Option<&str>) -> Option<(i64, bool)> {
+fn signed_at(headers: &HeaderMap, query: Query<'_>) -> Option<(i64, bool)> {
     let header = headers
         .get("x-amz-date")
         .and_then(|value| value.to_str().ok());
     match header.filter(|_| headers.contains_key(header::AUTHORIZATION)) {
         Some(date) => Some((unix(date)?, false)),
-        None => Some((
-            unix(
-                query?
-                    .split('&')
-                    .find_map(|pair| pair.strip_prefix("X-Amz-Date="))?,
-            )?,
-            true,
-        )),
+        None => Some((unix(&query.get("X-Amz-Date")?)?, true)),
     }
 }
 
 /// Seconds since 1970 of `20130524T000000Z`.
 fn unix(date: &str) -> Option<i64> {
-    let part = |range: std::ops::Range<usize>| date.get(range);
-    let text = format!(
-        "{}-{}-{}T{}:{}:{}Z",
-        part(0..4)?,
-        part(4..6)?,
-        part(6..8)?,
-        part(9..11)?,
-        part(11..13)?,
-        part(13..15)?
-    );
-    let timestamp = Timestamp::parse(TimestampFormat::DateTime, &text).ok()?;
-    let mut seconds = Vec::new();
-    timestamp
-        .format(TimestampFormat::EpochSeconds, &mut seconds)
-        .ok()?;
-    String::from_utf8(seconds).ok()?.parse().ok()
-}
-
-/// Seconds since 1970 as XML has them.
-fn iso(unix: i64) -> String {
-    let mut text = Vec::new();
-    // Writing into memory does not fail.
-    let _ = Timestamp::from(clock::at(unix)).format(TimestampFormat::DateTime, &mut text);
-    String::from_utf8(text).unwrap_or_default()
+    let date = DateTime::strptime("%Y%m%dT%H%M%SZ", date).ok()?;
+    Some(date.to_zoned(TimeZone::UTC).ok()?.timestamp().as_second())
 }
 
 /// An error reply; `more` are further elements of its XML.
@@ -244,8 +217,10 @@ mod tests {
     #[test]
     fn amz_dates() {
         assert_eq!(unix("20130524T000000Z"), Some(1_369_353_600));
-        assert_eq!(iso(1_369_353_600), "2013-05-24T00:00:00.000Z");
+        assert_eq!(clock::iso(1_369_353_600), "2013-05-24T00:00:00.000Z");
         assert_eq!(unix("20130524"), None);
+        assert_eq!(unix("20130524T000000"), None);
+        assert_eq!(unix("20131324T000000Z"), None);
         assert_eq!(unix("2013é524T000000Z"), None);
     }
 }

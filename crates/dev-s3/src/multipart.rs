@@ -85,15 +85,7 @@ impl Upload {
                     "Part {number} was not found, or its entity tag is another one."
                 ));
             };
-            let expected = Checksums {
-                crc32: part.checksum_crc32.clone(),
-                crc32c: part.checksum_crc32c.clone(),
-                crc64nvme: part.checksum_crc64nvme.clone(),
-                sha1: part.checksum_sha1.clone(),
-                sha256: part.checksum_sha256.clone(),
-                composite: false,
-            };
-            if uploaded.checksums.verify(&expected).is_err() {
+            if uploaded.checksums.verify(&Checksums::from(part)).is_err() {
                 return Err(s3_error!(
                     InvalidPart,
                     "The checksum of part {number} is another one."

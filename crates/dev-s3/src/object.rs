@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-
 use crate::{checksum::Checksums, content::Content};
 
 /// What a key stands for. Never changed: a write puts another one in its place.
@@ -19,27 +17,18 @@ pub(crate) struct Object {
 }
 
 /// Headers that come with a write and go with each read.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Attributes {
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) content_type: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) cache_control: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) content_disposition: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) content_encoding: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) content_language: Option<String>,
     /// `x-amz-server-side-encryption`, only kept and returned.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) server_side_encryption: Option<String>,
     /// `x-amz-server-side-encryption-aws-kms-key-id`, only kept and returned.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) kms_key_id: Option<String>,
     /// User metadata, without `x-amz-meta-`.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) metadata: BTreeMap<String, String>,
 }
 

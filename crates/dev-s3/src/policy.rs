@@ -12,7 +12,10 @@ use std::collections::BTreeMap;
 use hyper::header::{self, HeaderMap, HeaderName};
 use serde::Deserialize;
 
-use crate::{access, request};
+use crate::{
+    operation::{Conditions, Operation},
+    query::Query,
+};
 
 /// A policy of a bucket, or of an access key.
 #[derive(Debug, Clone, Deserialize)]
@@ -110,36 +113,30 @@ pub struct Context(BTreeMap<ConditionKey, String>);
 
 impl Context {
     /// Of an S3 operation with these headers and this query.
-    pub(crate) fn of(operation: &str, headers: &HeaderMap, query: Option<&str>) -> Self {
+    pub(crate) fn of(operation: Operation, headers: &HeaderMap, query: Query<'_>) -> Self {
         let header = |name: HeaderName| {
             let value = headers.get(name)?.to_str().ok()?;
             Some(value.to_owned())
         };
-        let parameter = |name: &str| {
-            query?
-                .split('&')
-                .filter_map(|pair| pair.split_once('='))
-                .find(|(key, _)| *key == name)
-                .map(|(_, value)| request::decode(value))
+        let write = |creates: bool| {
+            vec![
+                (
+                    ConditionKey::ObjectCreationOperation,
+                    Some(creates.to_string()),
+                ),
+                (ConditionKey::IfMatch, header(header::IF_MATCH)),
+                (ConditionKey::IfNoneMatch, header(header::IF_NONE_MATCH)),
+            ]
         };
-        let creates = match operation {
-            "PutObject" | "CopyObject" | "CompleteMultipartUpload" => Some(true),
-            "CreateMultipartUpload" | "UploadPart" | "UploadPartCopy" => Some(false),
-            _ => None,
+        let found = match operation.conditions() {
+            Conditions::None => Vec::new(),
+            Conditions::Listing => vec![
+                (ConditionKey::Prefix, query.get("prefix")),
+                (ConditionKey::Delimiter, query.get("delimiter")),
+            ],
+            Conditions::Object => write(true),
+            Conditions::Part => write(false),
         };
-        let mut found = Vec::new();
-        if let Some(creates) = creates {
-            found.push((
-                ConditionKey::ObjectCreationOperation,
-                Some(creates.to_string()),
-            ));
-            found.push((ConditionKey::IfMatch, header(header::IF_MATCH)));
-            found.push((ConditionKey::IfNoneMatch, header(header::IF_NONE_MATCH)));
-        }
-        if access::action(operation) == "s3:ListBucket" {
-            found.push((ConditionKey::Prefix, parameter("prefix")));
-            found.push((ConditionKey::Delimiter, parameter("delimiter")));
-        }
         let found = found
             .into_iter()
             .filter_map(|(key, value)| Some((key, value?)));
@@ -423,7 +420,7 @@ mod tests {
         let put = |operation, condition: Option<&'static str>, tls: &str| {
             let headers =
                 condition.map(|name| (HeaderName::from_static(name), "*".parse().unwrap()));
-            let context = Context::of(operation, &headers.into_iter().collect(), None)
+            let context = Context::of(operation, &headers.into_iter().collect(), Query::new(None))
                 .with(ConditionKey::SecureTransport, tls);
             policy.of_key(Question {
                 context: &context,
@@ -431,17 +428,20 @@ mod tests {
             })
         };
         assert_eq!(
-            put("PutObject", Some("if-none-match"), "true"),
+            put(Operation::PutObject, Some("if-none-match"), "true"),
             Some(Effect::Allow)
         );
         assert_eq!(
-            put("PutObject", Some("if-none-match"), "false"),
+            put(Operation::PutObject, Some("if-none-match"), "false"),
             Some(Effect::Deny)
         );
-        assert_eq!(put("PutObject", Some("if-match"), "true"), None);
-        assert_eq!(put("PutObject", None, "true"), None);
-        assert_eq!(put("CompleteMultipartUpload", None, "true"), None);
-        assert_eq!(put("UploadPart", None, "true"), Some(Effect::Allow));
+        assert_eq!(put(Operation::PutObject, Some("if-match"), "true"), None);
+        assert_eq!(put(Operation::PutObject, None, "true"), None);
+        assert_eq!(put(Operation::CompleteMultipartUpload, None, "true"), None);
+        assert_eq!(
+            put(Operation::UploadPart, None, "true"),
+            Some(Effect::Allow)
+        );
     }
 
     #[test]
@@ -459,7 +459,11 @@ mod tests {
             (Some("list-type=2&prefix=other%2F"), None),
             (Some("list-type=2&prefix="), None),
         ] {
-            let context = Context::of("ListObjectsV2", &HeaderMap::new(), query);
+            let context = Context::of(
+                Operation::ListObjectsV2,
+                &HeaderMap::new(),
+                Query::new(query),
+            );
             let question = Question {
                 context: &context,
                 ..ask(Some("k"), "s3:ListBucket", "arn:aws:s3:::b")

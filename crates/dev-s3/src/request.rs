@@ -6,9 +6,15 @@
 //!
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html>
 
+use std::{ops::Range, time::Instant};
+
 use hyper::{HeaderMap, Method, Uri, header, http::request::Parts};
 
-use crate::{access, policy::Context};
+use crate::{
+    operation::{self, Operation},
+    policy::Context,
+    query::{self, Query},
+};
 
 /// A request, without any secret: signatures and tokens are left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,8 +25,8 @@ pub struct RequestInfo {
     pub bucket: String,
     /// Empty where the request is about the bucket.
     pub key: String,
-    /// The S3 API's name, `Unknown` for what is none of those that the embedded store serves.
-    pub operation: &'static str,
+    /// `Unknown` for what the embedded store does not serve.
+    pub operation: Operation,
     /// The id of the key that signed it, whether rightly or not.
     pub access_key: Option<String>,
     /// The region that it was signed for.
@@ -38,6 +44,8 @@ pub struct LoggedRequest {
     pub request: RequestInfo,
     /// The reply's HTTP status; 0 where there was none (a fault of the proxy).
     pub status: u16,
+    /// From the arrival of the request's head to the departure of the reply's.
+    pub time: Range<Instant>,
 }
 
 impl RequestInfo {
@@ -48,7 +56,7 @@ impl RequestInfo {
             .get(header::HOST)
             .and_then(|host| host.to_str().ok())
             .unwrap_or_default();
-        let path = decode(parts.uri.path());
+        let path = query::decode(parts.uri.path());
         let path = path.strip_prefix('/').unwrap_or(&path);
         let hosted = domain
             .and_then(|domain| host.strip_suffix(domain))
@@ -58,7 +66,7 @@ impl RequestInfo {
             None => path.split_once('/').unwrap_or((path, "")),
         };
         let (access_key, region) = credential(&parts.headers, &parts.uri);
-        let operation = operation(parts, bucket, key);
+        let operation = Operation::of(parts, bucket, key);
         Self {
             method: parts.method.clone(),
             bucket: bucket.to_owned(),
@@ -71,7 +79,7 @@ impl RequestInfo {
                 .get(header::RANGE)
                 .and_then(|range| range.to_str().ok())
                 .map(str::to_owned),
-            context: Context::of(operation, &parts.headers, parts.uri.query()),
+            context: Context::of(operation, &parts.headers, Query::of(&parts.uri)),
         }
     }
 
@@ -83,7 +91,7 @@ impl RequestInfo {
     /// The permissions that it needs from AWS's IAM, but for those of a copy's source and of a
     /// listing after a 404.
     pub fn action(&self) -> &'static str {
-        access::action(self.operation)
+        self.operation.action()
     }
 
     /// The bucket or object that it is about, as policies name it.
@@ -91,58 +99,8 @@ impl RequestInfo {
         let key = Some(self.key.as_str()).filter(|key| !key.is_empty());
         match self.bucket.as_str() {
             "" => "*".to_owned(),
-            bucket => access::arn(bucket, key),
+            bucket => operation::arn(bucket, key),
         }
-    }
-}
-
-fn operation(parts: &Parts, bucket: &str, key: &str) -> &'static str {
-    let query: Vec<&str> = parts
-        .uri
-        .query()
-        .unwrap_or_default()
-        .split('&')
-        .map(|pair| pair.split_once('=').map_or(pair, |(name, _)| name))
-        .collect();
-    let asks = |name: &str| query.contains(&name);
-    let copies = parts.headers.contains_key("x-amz-copy-source");
-    let method = parts.method.as_str();
-    if bucket.is_empty() {
-        return if method == "GET" {
-            "ListBuckets"
-        } else {
-            "Unknown"
-        };
-    }
-    if key.is_empty() {
-        return match method {
-            "HEAD" => "HeadBucket",
-            "GET" if asks("location") => "GetBucketLocation",
-            "GET" if asks("policy") => "GetBucketPolicy",
-            "GET" if asks("uploads") => "ListMultipartUploads",
-            "GET" if asks("list-type") => "ListObjectsV2",
-            "GET" => "ListObjects",
-            "PUT" if asks("policy") => "PutBucketPolicy",
-            "PUT" => "CreateBucket",
-            "DELETE" if asks("policy") => "DeleteBucketPolicy",
-            "DELETE" => "DeleteBucket",
-            "POST" if asks("delete") => "DeleteObjects",
-            _ => "Unknown",
-        };
-    }
-    match method {
-        "HEAD" => "HeadObject",
-        "GET" if asks("uploadId") => "ListParts",
-        "GET" => "GetObject",
-        "PUT" if asks("uploadId") && copies => "UploadPartCopy",
-        "PUT" if asks("uploadId") => "UploadPart",
-        "PUT" if copies => "CopyObject",
-        "PUT" => "PutObject",
-        "DELETE" if asks("uploadId") => "AbortMultipartUpload",
-        "DELETE" => "DeleteObject",
-        "POST" if asks("uploads") => "CreateMultipartUpload",
-        "POST" if asks("uploadId") => "CompleteMultipartUpload",
-        _ => "Unknown",
     }
 }
 
@@ -155,12 +113,7 @@ fn credential(headers: &HeaderMap, uri: &Uri) -> (Option<String>, Option<String>
         Some(value) => value
             .split_once("Credential=")
             .map(|(_, rest)| rest.split(',').next().unwrap_or(rest).to_owned()),
-        None => uri
-            .query()
-            .unwrap_or_default()
-            .split('&')
-            .find_map(|pair| pair.strip_prefix("X-Amz-Credential="))
-            .map(decode),
+        None => Query::of(uri).get("X-Amz-Credential"),
     };
     let Some(scope) = scope else {
         return (None, None);
@@ -169,29 +122,6 @@ fn credential(headers: &HeaderMap, uri: &Uri) -> (Option<String>, Option<String>
     let mut fields = scope.rsplitn(5, '/').skip(2);
     let region = fields.next().map(str::to_owned);
     (fields.nth(1).map(str::to_owned), region)
-}
-
-/// Undoes percent-encoding; what is no UTF-8 then is replaced.
-pub(crate) fn decode(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        let encoded = (first == b'%')
-            .then(|| after.get(..2))
-            .flatten()
-            .and_then(|digits| hex::decode(digits).ok());
-        match encoded {
-            Some(byte) => {
-                bytes.extend(byte);
-                rest = &after[2..];
-            }
-            None => {
-                bytes.push(first);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]
@@ -214,7 +144,7 @@ mod tests {
         let found = info("GET", "/bucket/a%2Bb/c%20d", &[("host", "127.0.0.1:9000")]);
         assert_eq!(
             (found.bucket.as_str(), found.key.as_str(), found.operation),
-            ("bucket", "a+b/c d", "GetObject")
+            ("bucket", "a+b/c d", Operation::GetObject)
         );
         let found = info(
             "PUT",
@@ -223,14 +153,14 @@ mod tests {
         );
         assert_eq!(
             (found.bucket.as_str(), found.key.as_str(), found.operation),
-            ("bucket", "k", "UploadPart")
+            ("bucket", "k", Operation::UploadPart)
         );
         assert_eq!(
             info("GET", "/bucket?list-type=2&prefix=", &[]).operation,
-            "ListObjectsV2"
+            Operation::ListObjectsV2
         );
-        assert_eq!(info("GET", "/", &[]).operation, "ListBuckets");
-        assert_eq!(info("PATCH", "/b/k", &[]).operation, "Unknown");
+        assert_eq!(info("GET", "/", &[]).operation, Operation::ListBuckets);
+        assert_eq!(info("PATCH", "/b/k", &[]).operation, Operation::Unknown);
     }
 
     #[test]

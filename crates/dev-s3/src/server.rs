@@ -4,7 +4,6 @@
 use std::{
     fmt,
     net::SocketAddr,
-    path::PathBuf,
     sync::{Arc, Mutex},
 };
 
@@ -18,7 +17,6 @@ use s3s::{
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    signal::unix::{SignalKind, signal},
     task::JoinHandle,
 };
 
@@ -28,6 +26,7 @@ use crate::{
     checksum::Algorithm,
     clock::Clock,
     conditions::WriteConditions,
+    content::Writer,
     front::{Front, WrongRegion},
     listen,
     object::{Attributes, Object},
@@ -41,7 +40,6 @@ use crate::{
 /// region.
 #[derive(Debug, Clone)]
 pub struct Builder {
-    directory: Option<PathBuf>,
     keys: Vec<AccessKey>,
     buckets: Vec<String>,
     tls: bool,
@@ -54,7 +52,6 @@ pub struct Builder {
 impl Default for Builder {
     fn default() -> Self {
         Self {
-            directory: None,
             keys: Vec::new(),
             buckets: Vec::new(),
             tls: false,
@@ -67,20 +64,6 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// Keeps everything in memory; the default.
-    #[must_use]
-    pub fn memory(mut self) -> Self {
-        self.directory = None;
-        self
-    }
-
-    /// Keeps everything in this directory, which is created if it is missing.
-    #[must_use]
-    pub fn directory(mut self, path: impl Into<PathBuf>) -> Self {
-        self.directory = Some(path.into());
-        self
-    }
-
     /// Adds a key. Without any there is one that may do everything: [`DevS3::DEFAULT_KEY_ID`].
     #[must_use]
     pub fn access_key(mut self, key: AccessKey) -> Self {
@@ -134,7 +117,7 @@ impl Builder {
     /// Starts it.
     ///
     /// # Errors
-    /// The address is taken, the directory cannot be used or is open elsewhere, the domain is none.
+    /// The address is taken, or the domain is not one.
     pub async fn start(mut self) -> Result<DevS3, Error> {
         if self.keys.is_empty() {
             self.keys.push(AccessKey::new(
@@ -143,10 +126,7 @@ impl Builder {
                 Grants::All,
             ));
         }
-        let store = Arc::new(match &self.directory {
-            Some(directory) => Store::directory(directory, self.clock.clone())?,
-            None => Store::memory(self.clock.clone()),
-        });
+        let store = Arc::new(Store::new(self.clock.clone()));
         let listener = TcpListener::bind(&self.listen).await?;
         let address = listener.local_addr()?;
         // Clients send the port along with the host.
@@ -202,23 +182,6 @@ impl Builder {
         }
         Ok(server)
     }
-}
-
-/// Serves until the process is interrupted or told to terminate; `ready` learns of the server
-/// first.
-///
-/// # Errors
-/// As [`Builder::start`].
-pub async fn serve(builder: Builder, ready: impl FnOnce(&DevS3)) -> Result<(), Error> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let server = builder.start().await?;
-    ready(&server);
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted?,
-        _ = terminate.recv() => {}
-    }
-    server.stop().await;
-    Ok(())
 }
 
 /// One connection, until its client closes it or the server stops.
@@ -305,7 +268,7 @@ impl DevS3 {
     /// Creates a bucket, unless it is there.
     ///
     /// # Errors
-    /// The directory cannot be written.
+    /// The name is refused.
     pub fn create_bucket(&self, name: &str) -> Result<(), Error> {
         match self.store.create_bucket(name) {
             Err(error) if *error.code() != s3s::S3ErrorCode::BucketAlreadyOwnedByYou => {
@@ -329,11 +292,13 @@ impl DevS3 {
     /// Puts an object past the protocol; returns its ETag with quotes. Nothing of it is logged.
     ///
     /// # Errors
-    /// The bucket is missing, or the directory cannot be written.
+    /// The bucket is missing.
     pub fn put(&self, bucket: &str, key: &str, bytes: &[u8]) -> Result<String, Error> {
-        let content = crate::store::content_of(&self.store, bucket, bytes)?;
+        let mut writer = Writer::default();
+        writer.write(bytes);
+        let content = writer.finish();
         let (etag, checksums) =
-            crate::service::digest(&content, [Algorithm::Crc64Nvme, Algorithm::Sha256])?;
+            crate::service::digest(&content, [Algorithm::Crc64Nvme, Algorithm::Sha256]);
         let attributes = Attributes {
             content_type: Some(crate::service::default_content_type()),
             ..Attributes::default()
@@ -353,22 +318,21 @@ impl DevS3 {
     /// The bytes of an object, `None` where there is none.
     ///
     /// # Errors
-    /// The directory cannot be read.
+    /// The bucket is missing.
     pub fn get(&self, bucket: &str, key: &str) -> Result<Option<Vec<u8>>, Error> {
-        let Ok(object) = self.store.object(bucket, key) else {
-            return Ok(None);
-        };
-        let mut bytes = Vec::new();
-        for piece in object.content.read(0..object.size())? {
-            bytes.extend_from_slice(&piece?);
-        }
-        Ok(Some(bytes))
+        let object = self
+            .store
+            .with_bucket(bucket, |bucket| Ok(bucket.objects.get(key).cloned()))?;
+        Ok(object.map(|object| {
+            let pieces = object.content.read(0..object.size());
+            pieces.flat_map(|piece| piece.to_vec()).collect()
+        }))
     }
 
     /// Deletes an object; a missing one is no error.
     ///
     /// # Errors
-    /// The bucket is missing, or the directory cannot be written.
+    /// The bucket is missing.
     pub fn delete(&self, bucket: &str, key: &str) -> Result<(), Error> {
         Ok(self
             .store

@@ -1,33 +1,23 @@
 //! The buckets and what is in them, with S3's rules: a write takes effect in one instant, in which
 //! its precondition is also checked, and is seen by every later read.
 //!
-//! One lock is enough for that. It is held for a look-up or for the writing of a description, never
-//! while content moves.
+//! One lock is enough for that. It is held for a look-up, never while content moves.
 
 use std::{
     collections::BTreeMap,
-    io,
-    path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use s3s::{S3Error, S3ErrorCode, S3Result, s3_error};
 
 use crate::{
-    clock::Clock,
-    conditions::WriteConditions,
-    content::{Content, Media, Writer},
-    directory::{BucketDescription, Directory},
-    multipart::Upload,
-    object::Object,
-    policy::Policy,
+    clock::Clock, conditions::WriteConditions, multipart::Upload, object::Object, policy::Policy,
 };
 
 /// All buckets.
 #[derive(Debug)]
 pub(crate) struct Store {
     pub(crate) clock: Clock,
-    directory: Option<Directory>,
     buckets: Mutex<BTreeMap<String, Bucket>>,
 }
 
@@ -69,44 +59,15 @@ impl Bucket {
             uploads: BTreeMap::new(),
         }
     }
-
-    fn description(&self) -> BucketDescription {
-        BucketDescription {
-            created: self.created,
-            policy: self.policy.as_ref().map(|policy| policy.text.clone()),
-        }
-    }
 }
 
 impl Store {
-    /// An empty store in memory.
-    pub(crate) fn memory(clock: Clock) -> Self {
+    /// An empty store.
+    pub(crate) fn new(clock: Clock) -> Self {
         Self {
             clock,
-            directory: None,
             buckets: Mutex::default(),
         }
-    }
-
-    /// The store in the folder `root`.
-    pub(crate) fn directory(root: &Path, clock: Clock) -> io::Result<Self> {
-        let (directory, found) = Directory::open(root)?;
-        let mut buckets = BTreeMap::new();
-        for found in found {
-            let mut bucket = Bucket::new(found.description.created);
-            bucket.objects = found.objects;
-            if let Some(text) = found.description.policy {
-                let policy = BucketPolicy::parse(text)
-                    .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
-                bucket.policy = Some(policy);
-            }
-            buckets.insert(found.name, bucket);
-        }
-        Ok(Self {
-            clock,
-            directory: Some(directory),
-            buckets: Mutex::new(buckets),
-        })
     }
 
     /// The names of all buckets with the time of their creation in seconds since 1970.
@@ -132,13 +93,7 @@ impl Store {
         if buckets.contains_key(name) {
             return Err(S3ErrorCode::BucketAlreadyOwnedByYou.into());
         }
-        let bucket = Bucket::new(self.clock.unix());
-        if let Some(directory) = &self.directory {
-            directory
-                .put_bucket(name, &bucket.description())
-                .map_err(internal)?;
-        }
-        buckets.insert(name.to_owned(), bucket);
+        buckets.insert(name.to_owned(), Bucket::new(self.clock.unix()));
         Ok(())
     }
 
@@ -153,9 +108,6 @@ impl Store {
         {
             return Err(S3ErrorCode::BucketNotEmpty.into());
         }
-        if let Some(directory) = &self.directory {
-            directory.remove_bucket(name).map_err(internal)?;
-        }
         buckets.remove(name);
         Ok(())
     }
@@ -164,12 +116,7 @@ impl Store {
     pub(crate) fn set_policy(&self, name: &str, policy: Option<BucketPolicy>) -> S3Result {
         self.with_bucket(name, |bucket| {
             bucket.policy = policy;
-            match &self.directory {
-                Some(directory) => directory
-                    .put_bucket(name, &bucket.description())
-                    .map_err(internal),
-                None => Ok(()),
-            }
+            Ok(())
         })
     }
 
@@ -184,16 +131,6 @@ impl Store {
         })
     }
 
-    /// New content for an object or a part of `bucket`.
-    pub(crate) fn writer(&self, bucket: &str) -> S3Result<Writer> {
-        let media = match &self.directory {
-            None => Media::Memory,
-            // The folder is there if the bucket is.
-            Some(directory) => self.with_bucket(bucket, |_| Ok(directory.media(bucket)))?,
-        };
-        Writer::new(&media).map_err(internal)
-    }
-
     /// Puts `object` at `key` if `conditions` hold for what is there. This is the one place where
     /// an object comes to be.
     pub(crate) fn put(
@@ -205,16 +142,7 @@ impl Store {
     ) -> S3Result {
         self.with_bucket(bucket, |found| {
             conditions.check(found.objects.get(key).map(AsRef::as_ref))?;
-            if let Some(directory) = &self.directory {
-                object.content.keep();
-                if let Err(error) = directory.put_object(bucket, key, &object) {
-                    object.content.doom();
-                    return Err(internal(error));
-                }
-            }
-            if let Some(old) = found.objects.insert(key.to_owned(), Arc::new(object)) {
-                old.content.doom();
-            }
+            found.objects.insert(key.to_owned(), Arc::new(object));
             Ok(())
         })
     }
@@ -223,13 +151,6 @@ impl Store {
     pub(crate) fn delete(&self, bucket: &str, key: &str, conditions: &WriteConditions) -> S3Result {
         self.with_bucket(bucket, |found| {
             conditions.check(found.objects.get(key).map(AsRef::as_ref))?;
-            let Some(old) = found.objects.get(key) else {
-                return Ok(());
-            };
-            if let Some(directory) = &self.directory {
-                directory.remove_object(bucket, key).map_err(internal)?;
-            }
-            old.content.doom();
             found.objects.remove(key);
             Ok(())
         })
@@ -239,18 +160,6 @@ impl Store {
         // Nothing is half done where a holder could panic.
         self.buckets.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Content of bytes in memory, for tests that put an object past the protocol.
-pub(crate) fn content_of(store: &Store, bucket: &str, bytes: &[u8]) -> S3Result<Content> {
-    let mut writer = store.writer(bucket)?;
-    writer.write(bytes).map_err(internal)?;
-    Ok(writer.finish())
-}
-
-/// 500 with the cause.
-pub(crate) fn internal(error: io::Error) -> S3Error {
-    S3Error::internal_error(error)
 }
 
 fn no_such_bucket() -> S3Error {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use common::{BUCKET, admin, client, config, key};
-use dev_s3::{AccessKey, Clock, DevS3, Grants, Policy, WrongRegion};
+use dev_s3::{AccessKey, Clock, DevS3, Grants, Operation, Policy, WrongRegion};
 use futures::TryStreamExt as _;
 use s3_storage::{
     Credentials, Error, ErrorKind, Listed, Payload, Proxy, PutMode, PutOptions, S3, S3Config,
@@ -342,7 +342,7 @@ async fn buckets_are_hosts_below_a_domain() {
             logged.key.as_str(),
             logged.operation
         ),
-        (BUCKET, "a/key", "GetObject")
+        (BUCKET, "a/key", Operation::GetObject)
     );
     // Path style by address works beside it.
     let address = format!("http://{}", server.address());
@@ -374,8 +374,8 @@ async fn the_log_names_operations_and_permissions_and_no_secret() {
     assert_eq!(
         seen,
         [
-            ("PutObject", "s3:PutObject", 200),
-            ("ListObjectsV2", "s3:ListBucket", 200)
+            (Operation::PutObject, "s3:PutObject", 200),
+            (Operation::ListObjectsV2, "s3:ListBucket", 200)
         ]
     );
     assert_eq!(log[0].request.key, "a key");

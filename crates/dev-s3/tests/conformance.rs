@@ -12,40 +12,9 @@ use s3_storage::conformance;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn in_memory() {
-    let server = DevS3::builder()
-        .memory()
-        .bucket(BUCKET)
-        .start()
-        .await
-        .unwrap();
+    let server = DevS3::builder().bucket(BUCKET).start().await.unwrap();
     conformance(Arc::new(client(&server.endpoint(), admin()).await)).await;
     assert!(server.keys(BUCKET).is_empty() && server.uploads(BUCKET).is_empty());
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn in_a_directory() {
-    let folder = tempfile::tempdir().unwrap();
-    let server = DevS3::builder()
-        .directory(folder.path())
-        .bucket(BUCKET)
-        .start()
-        .await
-        .unwrap();
-    conformance(Arc::new(client(&server.endpoint(), admin()).await)).await;
-    server.stop().await;
-    // Replaced and deleted objects leave nothing behind.
-    assert_eq!(
-        std::fs::read_dir(folder.path().join(BUCKET).join("content"))
-            .unwrap()
-            .count(),
-        0
-    );
-    assert_eq!(
-        std::fs::read_dir(folder.path().join(BUCKET).join("objects"))
-            .unwrap()
-            .count(),
-        0
-    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

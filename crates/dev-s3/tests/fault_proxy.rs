@@ -11,7 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use common::{BUCKET, admin, config};
-use dev_s3::{DevS3, Fault, FaultProxy, Next, Rule};
+use dev_s3::{DevS3, Fault, FaultProxy, Next, Operation, Rule};
 use futures::StreamExt as _;
 use s3_storage::{
     ErrorKind, GetOptions, GetReply, Payload, PutMode, PutOptions, S3, S3Config, Storage,
@@ -89,7 +89,7 @@ async fn a_lost_reply_has_taken_effect_and_a_refused_request_has_not() {
     let (server, proxy, store) = set_up(1).await;
     proxy.push(
         Rule::new(Fault::LoseReply)
-            .operation("PutObject")
+            .operation(Operation::PutObject)
             .key_contains("lost"),
     );
     proxy.push(Rule::new(Fault::Refuse).key_contains("refused"));
@@ -134,7 +134,7 @@ async fn a_body_is_cut_after_exactly_so_many_bytes() {
     server.put(BUCKET, "key", &content).unwrap();
     for after in [0, 1, 1_000, 700_000, 2_999_999] {
         proxy.clear_rules();
-        proxy.push(Rule::new(Fault::CutBody(after)).operation("GetObject"));
+        proxy.push(Rule::new(Fault::CutBody(after)).operation(Operation::GetObject));
         let GetReply::Found(mut object) = store.get("key", GetOptions::default()).await.unwrap()
         else {
             panic!("304")

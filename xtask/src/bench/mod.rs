@@ -1,11 +1,14 @@
 //! `cargo xtask bench`: the project's figures, measured on release builds and printed beside their targets.
 //!
 //! The store is the embedded server in a process of its own, on loopback. Each figure is the median of several runs.
-//! Memory is the peak of a single process.
+//! Memory is the peak of a single process. What depends on the distance to the store is in a table of its own, for the store that
+//! `--s3` names.
 
 mod memory;
 mod method;
+mod network;
 mod publish;
+mod requests;
 mod server;
 mod stanzas;
 
@@ -17,6 +20,7 @@ use clap::Args;
 use crate::{
     binaries::{Binaries, Profile, build_all},
     process,
+    store::Choice,
 };
 
 /// Measures speed, memory and size, and prints them beside their targets.
@@ -25,9 +29,15 @@ pub(crate) struct Bench {
     /// Fail if a target is missed
     #[arg(long)]
     check: bool,
-    /// Only figures whose name contains this
-    #[arg(long, value_name = "TEXT", default_value = "")]
+    /// Only figures whose name contains this: `publish`, `method`
+    #[arg(value_name = "TEXT", default_value = "")]
     only: String,
+    /// Where to publish at a distance and in bulk: `embedded`, `minio`, or a URL http://ADDRESS:PORT
+    #[arg(long, value_name = "STORE", default_value = "embedded")]
+    s3: Choice,
+    /// How many packages are published at once
+    #[arg(long, value_name = "COUNT", default_value_t = 2_000)]
+    bulk: usize,
     /// Use the release programs of this folder instead of building them
     #[arg(long, value_name = "DIR")]
     bin_dir: Option<PathBuf>,
@@ -79,7 +89,8 @@ impl Bench {
             let mut again = std::process::Command::new(folder.join("xtask"));
             again.arg("bench").arg("--bin-dir").arg(folder);
             again
-                .args(["--only", &self.only])
+                .args([&self.only, "--s3", &self.s3.to_string()])
+                .args(["--bulk", &self.bulk.to_string()])
                 .args(self.check.then_some("--check"));
             if !again.status()?.success() {
                 bail!("{} failed", process::render(&again));
@@ -87,11 +98,16 @@ impl Bench {
             return Ok(());
         };
         let binaries = Binaries::provide(Some(folder), Profile::Release)?;
+        let wanted = |name: &str| name.contains(&self.only);
         let mut figures = Vec::new();
         for group in [publish::figures, method::figures] {
-            figures.extend(group(&binaries, &|name| name.contains(&self.only))?);
+            figures.extend(group(&binaries, &wanted)?);
         }
-        print(&figures);
+        let rows = network::rows(&binaries, &self.s3, self.bulk, &wanted)?;
+        if !figures.is_empty() {
+            print(&figures);
+        }
+        network::print(&rows);
         if self.check && figures.iter().any(|figure| !figure.is_met()) {
             bail!("a target was missed");
         }

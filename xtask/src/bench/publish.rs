@@ -1,6 +1,6 @@
 //! What a publish of one package costs, into suites of several sizes.
 
-use std::{process::Command, sync::Arc, time::Duration};
+use std::{process::Command, sync::Arc};
 
 use anyhow::{Context as _, Result};
 use deb_index::plan::Intent;
@@ -12,16 +12,11 @@ use s3_storage::{Prefixed, S3, Storage};
 
 use super::{
     Figure, Target, median,
-    memory::peak_megabytes,
+    memory::measure,
     server::{BUCKET, Server},
     stanzas,
 };
-use crate::{
-    binaries::Binaries,
-    deb::Package,
-    interrupt::TempFolder,
-    process::{TIME_LIMIT, run, start},
-};
+use crate::{binaries::Binaries, deb::Package, interrupt::TempFolder, process::run};
 
 /// Packages in the suite before, and the targets: seconds, MB.
 const SIZES: [(usize, f64, f64); 4] = [
@@ -32,8 +27,6 @@ const SIZES: [(usize, f64, f64); 4] = [
 ];
 /// Publishes into each suite.
 const RUNS: usize = 5;
-/// Time between two looks at the memory of a process.
-const LOOK: Duration = Duration::from_millis(2);
 
 pub(crate) fn figures(binaries: &Binaries, wanted: &dyn Fn(&str) -> bool) -> Result<Vec<Figure>> {
     let sizes: Vec<_> = SIZES
@@ -92,20 +85,6 @@ pub(crate) fn figures(binaries: &Binaries, wanted: &dyn Fn(&str) -> bool) -> Res
 
 fn name(size: usize) -> String {
     format!("publish 0.5 MB into a suite of {size}")
-}
-
-/// Runs the command; returns its seconds, and its peak in MB as it was looked up last.
-fn measure(command: &mut Command) -> Result<(f64, f64)> {
-    let mut running = start(command)?;
-    let mut peak = 0.0_f64;
-    while !running.has_ended()? {
-        peak = peak.max(peak_megabytes(running.id()).unwrap_or(0.0));
-        std::thread::sleep(LOOK);
-    }
-    Ok((
-        running.finish(TIME_LIMIT)?.success()?.elapsed.as_secs_f64(),
-        peak,
-    ))
 }
 
 /// Commits `size` packages without their files: nobody fetches them here.

@@ -12,6 +12,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use super::{
     platform::{Libc, Platform},
+    product::Product,
     source::Source,
 };
 use crate::{binaries, process};
@@ -44,28 +45,6 @@ pub(crate) struct Built {
     pub(crate) profile: Profile,
     /// The folder that they lie in, to which cargo-deb gives the name `target/release`.
     pub(crate) folder: PathBuf,
-}
-
-/// The packages of the workspace that are shipped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Product {
-    /// The publisher.
-    Debucket,
-    /// The acquire method.
-    AptMethodS3,
-}
-
-impl Product {
-    /// Both.
-    pub(crate) const ALL: [Self; 2] = [Self::Debucket, Self::AptMethodS3];
-
-    /// Its name as a package of cargo and of Debian, and as a program.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Debucket => "debucket",
-            Self::AptMethodS3 => "apt-method-s3",
-        }
-    }
 }
 
 impl Built {

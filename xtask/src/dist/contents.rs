@@ -11,9 +11,10 @@ use anyhow::{Context as _, Result, bail, ensure};
 use clap::CommandFactory as _;
 
 use super::{
-    build::{Built, Product, Profile},
+    build::{Built, Profile},
     elf::Needs,
     platform::{GLIBC_FLOOR, Libc},
+    product::Product,
     source::Source,
     tarball,
 };

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::{build::Product, release::Release, source::Source};
+use super::{product::Product, release::Release, source::Source};
 use crate::{
     deb, demo_deb,
     interrupt::TempFolder,

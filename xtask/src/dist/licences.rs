@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use serde::Deserialize;
 
-use super::{build::Product, source::Source};
+use super::{product::Product, source::Source};
 use crate::process;
 
 /// How the files are called, in capitals.

@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 
-use super::build::Product;
+use super::product::Product;
 use crate::{binaries, process};
 
 /// Where cargo-deb's sources of assets begin that are built, and not in the crate.

@@ -10,6 +10,7 @@ mod lint;
 mod manifest;
 mod package;
 mod platform;
+mod product;
 mod release;
 pub(crate) mod sample;
 mod share;
@@ -27,8 +28,9 @@ use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
 
 use self::{
-    build::{Built, Product, Profile},
+    build::{Built, Profile},
     platform::{Architecture, Libc, Platform},
+    product::Product,
     release::{RELEASES, Release},
     source::Source,
 };

@@ -8,8 +8,9 @@ use std::{
 use anyhow::{Result, ensure};
 
 use super::{
-    build::{Built, Product, Profile},
+    build::{Built, Profile},
     platform::Architecture,
+    product::Product,
     source::Source,
 };
 use crate::process;

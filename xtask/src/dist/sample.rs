@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use super::{build::Product, share, source::Source};
+use super::{product::Product, share, source::Source};
 use crate::{
     apt_root::native_architecture,
     binaries::Binaries,

@@ -14,7 +14,7 @@ use clap::CommandFactory as _;
 use clap_complete::Shell;
 use debucket::cli::Cli;
 
-use super::{build::Product, changelog, licences, source::Source};
+use super::{changelog, licences, product::Product, source::Source};
 use crate::demo_deb::gzip;
 
 /// The manual that the pages belong to.

@@ -13,8 +13,8 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 
 use super::{
-    build::Product,
     manifest::{Asset, Manifest},
+    product::Product,
 };
 use crate::{binaries, process};
 

@@ -6,8 +6,9 @@ use std::{path::Path, process::Command};
 use anyhow::{Context as _, Result, ensure};
 
 use super::{
-    build::{Built, Product},
+    build::Built,
     platform::{Architecture, Libc},
+    product::Product,
     release::Release,
     source::Source,
 };

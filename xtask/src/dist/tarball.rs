@@ -4,11 +4,7 @@ use std::{fs, path::Path, path::PathBuf, process::Command};
 
 use anyhow::{Context as _, Result};
 
-use super::{
-    build::{Built, Product},
-    platform::Architecture,
-    source::Source,
-};
+use super::{build::Built, platform::Architecture, product::Product, source::Source};
 use crate::{deb, interrupt::TempFolder, process};
 
 /// What lies at the top of the sources and goes along.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
-use dev_s3::{Fault, Rule};
+use dev_s3::{Fault, Operation, Rule};
 use hyper::StatusCode;
 
 use super::{
@@ -94,7 +94,7 @@ fn resume(world: &World<'_>) -> Result<()> {
     // Every attempt is cut, until apt gives up.
     proxy.push(
         Rule::new(Fault::CutBody(200_000))
-            .operation("GetObject")
+            .operation(Operation::GetObject)
             .key_contains(".deb"),
     );
     apt.apt_get(&["install", "--yes", "-o", "Acquire::Retries=0", "large"])?
@@ -144,7 +144,7 @@ fn body_cut_short(world: &World<'_>) -> Result<()> {
     let (proxy, apt, _) = with_large_package(world, 3_000_000)?;
     proxy.push(
         Rule::new(Fault::CutBody(500_000))
-            .operation("GetObject")
+            .operation(Operation::GetObject)
             .key_contains(".deb")
             .first(2),
     );
@@ -155,7 +155,7 @@ fn body_cut_short(world: &World<'_>) -> Result<()> {
     proxy.clear_rules();
     proxy.push(
         Rule::new(Fault::CutBody(100))
-            .operation("GetObject")
+            .operation(Operation::GetObject)
             .key_contains("InRelease")
             .first(1),
     );

@@ -8,7 +8,7 @@ use std::{fs, path::Path, process::Command};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 
-use super::{Needs, Scenario, device, example, lint, packages};
+use super::{Needs, Scenario, device, example, packages, tools::require};
 use crate::{
     apt_root, demo_deb,
     e2e::world::World,
@@ -26,7 +26,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[Scenario {
 const PLAYBOOKS: std::time::Duration = std::time::Duration::from_secs(400);
 
 fn ansible(world: &World<'_>) -> Result<()> {
-    lint::require("ansible-playbook")?;
+    require("ansible-playbook")?;
     let method = packages::method(world)?;
     let first = demo_deb::build("0.1", &world.folder)?;
     process::run(&mut world.publish_signed(&[&first], &["--origin", "Acme"]))?.success()?;

@@ -8,8 +8,9 @@ use serde_json::Value;
 use super::{
     Needs, Scenario, example,
     github_job::{Job, Names, fill, filled},
-    lint, packages,
+    packages,
     pipelines::{PROJECT, at_once, install_on_device, listed, write_sources},
+    tools::require,
     yaml,
 };
 use crate::{deb, e2e::world::World, process};
@@ -32,7 +33,7 @@ enum Event {
 }
 
 fn github_actions(world: &World<'_>) -> Result<()> {
-    lint::require("jq")?;
+    require("jq")?;
     let debucket = packages::debucket(world)?;
     let source = world.folder.join("source");
     checkout(&source, &PROJECT)?;
@@ -203,9 +204,11 @@ fn run_job(
     };
     // The role goes to the job that may ask for a token, and to no other.
     let may_ask = job["permissions"]["id-token"] == "write";
-    let asks = job["steps"]
-        .to_string()
-        .contains("configure-aws-credentials");
+    let asks = job["steps"].as_array().is_some_and(|steps| {
+        let uses =
+            |step: &Value| Some(step["uses"].as_str()?.contains("configure-aws-credentials"));
+        steps.iter().any(|step| uses(step) == Some(true))
+    });
     ensure!(
         may_ask == asks,
         "the permission id-token and its use do not go together"

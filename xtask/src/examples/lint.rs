@@ -2,13 +2,10 @@
 
 use std::{path::Path, process::Command};
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 
-use super::{Needs, Scenario, example, github};
-use crate::{
-    e2e::world::World,
-    process::{self, on_path},
-};
+use super::{Needs, Scenario, example, github, tools::require};
+use crate::{e2e::world::World, process};
 
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
@@ -30,25 +27,6 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         run: others,
     },
 ];
-
-/// What to do about a tool that is missing.
-const TOOLS: &[(&str, &str)] = &[
-    (
-        "actionlint",
-        "go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.12",
-    ),
-    ("jq", "apt-get install jq"),
-];
-
-/// Fails unless `tool` is on `PATH`, with what to do about it.
-pub(super) fn require(tool: &str) -> Result<()> {
-    let how = TOOLS
-        .iter()
-        .find(|(name, _)| *name == tool)
-        .map_or("pip install -r xtask/src/examples/requirements.txt, in a virtual environment whose bin folder is on PATH", |(_, how)| how);
-    ensure!(on_path(tool), "`{tool}` is not on PATH: {how}");
-    Ok(())
-}
 
 /// Runs a tool that is silent or says little when all is well.
 fn check(tool: &str, arguments: &[&str], files: &[&Path], folder: &Path) -> Result<()> {

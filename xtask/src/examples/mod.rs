@@ -19,6 +19,7 @@ mod mmdebstrap;
 mod packages;
 mod pipelines;
 mod token_service;
+mod tools;
 mod yaml;
 
 use std::path::PathBuf;

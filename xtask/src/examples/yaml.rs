@@ -5,7 +5,7 @@ use std::{path::Path, process::Command};
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-use super::lint;
+use super::tools::require;
 use crate::process;
 
 /// Prints a file as JSON. A key such as `on` is a boolean in YAML 1.1; JSON makes it the word `true`.
@@ -14,7 +14,7 @@ const AS_JSON: &str =
 
 /// The content of a YAML file.
 pub(super) fn read(file: &Path) -> Result<Value> {
-    lint::require("ansible-playbook")?;
+    require("ansible-playbook")?;
     // PyYAML is where ansible-playbook is: in the same virtual environment, or in the system's Python.
     let outcome = process::run(Command::new("python3").args(["-c", AS_JSON]).arg(file))?
         .success()

@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use super::stack;
+use super::sources;
 use crate::{
     process::{self, Running},
     store::{Keys, REGION},
@@ -134,7 +134,7 @@ impl Moto {
             Self::keys().id,
             Self::keys().secret
         );
-        for file in stack::files(folder, "tf")? {
+        for file in sources::files(folder, "tf")? {
             let code = fs::read_to_string(&file)?;
             if let (true, Some(root)) = (code.contains("provider \"aws\" {"), file.parent()) {
                 fs::write(root.join("emulator_override.tf"), &provider)?;

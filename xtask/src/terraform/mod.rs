@@ -8,6 +8,7 @@
 //! Moto creates and removes what Terraform asks for, and enforces IAM policies but for their conditions. The embedded S3 server
 //! enforces these as well. Neither of them is AWS.
 
+mod all_examples;
 mod attempts;
 mod emulator;
 mod first_boot;
@@ -15,7 +16,9 @@ mod metadata;
 mod policies;
 mod quickstart;
 mod readme;
+mod sources;
 mod stack;
+mod stage;
 mod tools;
 mod usage;
 mod world;
@@ -94,7 +97,7 @@ impl Terraform {
             None => own.method(own.version(), folder.path())?,
         };
         let moto = Moto::start(&python, folder.path())?;
-        let public_key = usage::make_key(&binaries.debucket, folder.path())?;
+        let public_key = stage::make_key(&binaries.debucket, folder.path())?;
         let stacks = Stacks::prepare(
             &tools,
             &source,
@@ -133,7 +136,7 @@ fn say_loudly(reason: &str) {
 /// What needs no emulator: each module and the demo by itself, and checkov over all.
 fn check(tools: &Tools, source: &Path, folder: &Path, checkov: &Path) -> Result<()> {
     let copy = folder.join("checked");
-    stack::copy(source, &copy)?;
+    sources::copy(source, &copy)?;
     for name in [
         "modules/apt-repository",
         "modules/publisher-oidc",
@@ -148,7 +151,7 @@ fn check(tools: &Tools, source: &Path, folder: &Path, checkov: &Path) -> Result<
         })?;
     }
     step("examples: validate", || {
-        stack::write_examples(&copy)?;
+        all_examples::write(&copy)?;
         let stack = Stack::new(tools, copy.join("examples"));
         stack.init()?;
         stack.validate()?;
@@ -173,13 +176,13 @@ impl<'a> Stacks<'a> {
         public_key: &Path,
     ) -> Result<Self> {
         let copy = folder.join("applied");
-        stack::copy(source, &copy)?;
+        sources::copy(source, &copy)?;
         let mut demo = Stack::new(tools, copy.join("demo"));
         demo.set("method_package", method_package.display());
         demo.set("public_key", public_key.display());
         demo.set("ssh_key", "ada");
         let examples = Stack::new(tools, copy.join("examples"));
-        stack::write_examples(&copy)?;
+        all_examples::write(&copy)?;
         moto.take_over(&copy)?;
         Ok(Self { demo, examples })
     }

@@ -7,7 +7,7 @@
 use std::{path::Path, process::Command};
 
 use anyhow::{Context as _, Result, ensure};
-use dev_s3::{ConditionKey, Context, Effect, LoggedRequest, Policy, Question};
+use dev_s3::{ConditionKey, Context, Effect, LoggedRequest, Operation, Policy, Question};
 use serde_json::Value;
 
 use crate::{apt_root, process};
@@ -75,7 +75,7 @@ impl Request {
                     .with(ConditionKey::SecureTransport, "true"),
             };
             // Which keys these are, stands in the body; debucket removes nothing but what its probe has written.
-            let these: Vec<_> = if request.operation == "DeleteObjects" {
+            let these: Vec<_> = if request.operation == Operation::DeleteObjects {
                 requests
                     .iter()
                     .filter(|written| written.resource.contains("/debucket-probe/"))

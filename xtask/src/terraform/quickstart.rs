@@ -14,7 +14,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::{emulator::Moto, first_boot::Device, metadata::Metadata, stack, tools::Tools};
+use super::{emulator::Moto, first_boot::Device, metadata::Metadata, sources, tools::Tools};
 use crate::{
     apt_root::AptRoot,
     binaries::workspace,
@@ -156,7 +156,7 @@ impl<'a> Reader<'a> {
     fn prepare(tools: &'a Tools, moto: &'a Moto, own: &Samples, parent: &Path) -> Result<Self> {
         let folder = parent.join("quickstart");
         let (checkout, programs) = (folder.join("checkout"), folder.join("bin"));
-        stack::copy(&workspace().join("terraform"), &checkout.join("terraform"))?;
+        sources::copy(&workspace().join("terraform"), &checkout.join("terraform"))?;
         moto.take_over(&checkout)?;
         let packages = folder.join("packages");
         fs::create_dir_all(&packages)?;

@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::stack;
+use super::sources;
 
 const BEGIN: &str = "<!-- BEGIN_TF_DOCS: cargo xtask terraform --write-readme -->";
 const END: &str = "<!-- END_TF_DOCS -->";
@@ -156,7 +156,7 @@ fn outputs(folder: &Path) -> Result<Vec<(String, String)>> {
 
 fn all_blocks(folder: &Path, kind: &str) -> Result<Vec<(String, Vec<String>)>> {
     let mut found = Vec::new();
-    for file in stack::files(folder, "tf")? {
+    for file in sources::files(folder, "tf")? {
         // Not those of the examples below it.
         if file.parent() == Some(folder) {
             found.extend(blocks(&fs::read_to_string(&file)?, kind));

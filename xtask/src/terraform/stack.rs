@@ -2,8 +2,7 @@
 //! its providers beside it.
 
 use std::{
-    fmt::{Display, Write as _},
-    fs,
+    fmt::Display,
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::Command,
@@ -13,7 +12,7 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
-use super::{readme, tools::Tools};
+use super::{sources::files, tools::Tools};
 use crate::{
     apt_root,
     interrupt::Group,
@@ -168,119 +167,4 @@ pub(super) fn check_format(source: &Path) -> Result<String> {
         outcome.report()
     );
     Ok(format!("{} files", files(source, "tf")?.len()))
-}
-
-/// Every file below `folder` with this extension, sorted, but for what Terraform leaves there.
-pub(super) fn files(folder: &Path, extension: &str) -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    for entry in
-        fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?
-    {
-        let entry = entry?;
-        let path = entry.path();
-        if entry.file_name().to_string_lossy().starts_with('.') {
-            continue;
-        }
-        if path.is_dir() {
-            found.extend(files(&path, extension)?);
-        } else if path.extension().is_some_and(|found| found == extension) {
-            found.push(path);
-        }
-    }
-    found.sort();
-    Ok(found)
-}
-
-/// Copies the code, and nothing that Terraform has left beside it.
-pub(super) fn copy(from: &Path, to: &Path) -> Result<()> {
-    fs::create_dir_all(to)?;
-    for entry in fs::read_dir(from).with_context(|| format!("cannot read {}", from.display()))? {
-        let entry = entry?;
-        let name = entry.file_name();
-        if name.to_string_lossy().starts_with('.') || name.to_string_lossy().contains("tfstate") {
-            continue;
-        }
-        let target = to.join(&name);
-        if entry.path().is_dir() {
-            copy(&entry.path(), &target)?;
-        } else {
-            fs::copy(entry.path(), target)?;
-        }
-    }
-    Ok(())
-}
-
-/// Writes the root module `examples`, which has all examples of all modules as its own modules, and an output for each of them.
-/// Those that ask for a network get one.
-pub(super) fn write_examples(terraform: &Path) -> Result<()> {
-    let root = terraform.join("examples");
-    fs::create_dir(&root)?;
-    let mut code = String::from(
-        "provider \"aws\" {}\n\
-         resource \"aws_vpc\" \"this\" {\n  cidr_block = \"10.30.0.0/24\"\n}\n\
-         resource \"aws_subnet\" \"this\" {\n  vpc_id     = aws_vpc.this.id\n  cidr_block = \"10.30.0.0/26\"\n}\n\
-         resource \"aws_route_table\" \"this\" {\n  vpc_id = aws_vpc.this.id\n}\n",
-    );
-    let mut modules: Vec<_> = fs::read_dir(terraform.join("modules"))?.collect::<Result<_, _>>()?;
-    modules.sort_by_key(fs::DirEntry::file_name);
-    for module in modules {
-        let examples = module.path().join("examples");
-        for example in fs::read_dir(&examples)
-            .with_context(|| format!("{} has no examples", module.path().display()))?
-        {
-            let example = example?;
-            // A module takes the provider of the root.
-            let main = example.path().join("main.tf");
-            fs::write(&main, without_provider(&fs::read_to_string(&main)?))?;
-            let name = example.file_name().to_string_lossy().into_owned();
-            let source = format!(
-                "../modules/{}/examples/{name}",
-                module.file_name().to_string_lossy()
-            );
-            writeln!(code, "module \"{name}\" {{\n  source = \"{source}\"")?;
-            for input in readme::inputs(&example.path())? {
-                let value = match input.name.as_str() {
-                    "vpc_id" => "aws_vpc.this.id",
-                    "subnet_id" => "aws_subnet.this.id",
-                    "route_table_id" => "aws_route_table.this.id",
-                    "ami_id" => super::emulator::AMI,
-                    other => anyhow::bail!("{source} asks for {other}, which is not known here"),
-                };
-                writeln!(code, "  {} = {value}", input.name)?;
-            }
-            writeln!(
-                code,
-                "}}\noutput \"{name}\" {{\n  value = module.{name}\n}}"
-            )?;
-        }
-    }
-    fs::write(root.join("main.tf"), code)?;
-    fs::copy(terraform.join("demo/versions.tf"), root.join("versions.tf"))?;
-    Ok(())
-}
-
-/// The code without its settings of the provider.
-fn without_provider(code: &str) -> String {
-    let mut kept = String::new();
-    let mut within = false;
-    for line in code.lines() {
-        within = within || line.starts_with("provider ");
-        if !within {
-            kept.push_str(line);
-            kept.push('\n');
-        }
-        within = within && line != "}";
-    }
-    kept
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_provider_goes() {
-        let code = "# First.\n\nprovider \"aws\" {\n  region = \"x\"\n}\n\nmodule \"a\" {\n}\n";
-        assert_eq!(without_provider(code), "# First.\n\n\nmodule \"a\" {\n}\n");
-    }
 }

@@ -8,14 +8,14 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use dev_s3::{AccessKey, DevS3, Grants, Policy};
+use dev_s3::{AccessKey, DevS3, Grants, Operation, Policy};
 
 use super::{
     attempts::Intruder,
     first_boot::Device,
     metadata::Metadata,
     policies::{Policies, Request},
-    usage::{HEAD, PACKAGE, Stage},
+    stage::{HEAD, PACKAGE, Stage},
 };
 use crate::{
     apt_root::AptRoot,
@@ -163,7 +163,8 @@ impl<'a> World<'a> {
         let mut written = BTreeSet::new();
         for logged in &log {
             let request = &logged.request;
-            let missing = request.operation == "GetObject" && !written.contains(&request.key);
+            let missing =
+                request.operation == Operation::GetObject && !written.contains(&request.key);
             ensure!(
                 logged.status != 403 || missing,
                 "a request was refused: {logged:?}"
@@ -179,13 +180,13 @@ impl<'a> World<'a> {
             .collect();
         ensure!(left.is_empty(), "the probe could not remove {left:?}");
         for operation in [
-            "GetObject",
-            "HeadObject",
-            "PutObject",
-            "UploadPart",
-            "CompleteMultipartUpload",
-            "DeleteObjects",
-            "ListObjectsV2",
+            Operation::GetObject,
+            Operation::HeadObject,
+            Operation::PutObject,
+            Operation::UploadPart,
+            Operation::CompleteMultipartUpload,
+            Operation::DeleteObjects,
+            Operation::ListObjectsV2,
         ] {
             ensure!(
                 log.iter()

@@ -7,7 +7,7 @@ use std::{
 };
 
 use deb_index::digest::{Algorithm, Digests};
-use dev_s3::{Fault, FaultProxy, Next, Rule};
+use dev_s3::{Fault, FaultProxy, Next, Operation, Rule};
 
 use crate::{
     store::{MIB, against, listed, modified, noise, settled_store, sha256, store},
@@ -53,7 +53,7 @@ async fn a_file_arrives_with_its_digests_and_date() {
         store
             .request_log()
             .iter()
-            .all(|request| request.request.operation == "GetObject"),
+            .all(|request| request.request.operation == Operation::GetObject),
         "no HEAD"
     );
 

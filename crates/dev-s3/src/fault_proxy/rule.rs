@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use futures::future::BoxFuture;
 use hyper::{Method, StatusCode};
 
-use crate::request::RequestInfo;
+use crate::{operation::Operation, request::RequestInfo};
 
 /// Told of a request while it is on its way. The request waits for it.
 pub type Hook = Arc<dyn Fn(&RequestInfo) -> BoxFuture<'static, Next> + Send + Sync>;
@@ -85,7 +85,7 @@ pub struct Rule {
     fault: Fault,
     only_writes: bool,
     method: Option<Method>,
-    operation: Option<String>,
+    operation: Option<Operation>,
     key: Option<String>,
     /// The first match, from 1, that meets the fault, and the last.
     occurrences: (u64, u64),
@@ -120,10 +120,10 @@ impl Rule {
         self
     }
 
-    /// Only this operation, by the S3 API's name (`CompleteMultipartUpload`).
+    /// Only this operation.
     #[must_use]
-    pub fn operation(mut self, operation: impl Into<String>) -> Self {
-        self.operation = Some(operation.into());
+    pub fn operation(mut self, operation: Operation) -> Self {
+        self.operation = Some(operation);
         self
     }
 
@@ -157,7 +157,6 @@ impl Rule {
                 .is_none_or(|method| *method == request.method)
             && self
                 .operation
-                .as_ref()
                 .is_none_or(|operation| operation == request.operation)
             && self
                 .key

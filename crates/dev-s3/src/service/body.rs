@@ -10,7 +10,6 @@ use s3s::{
 use crate::{
     checksum::{self, Algorithm, Checksums, Digested, Digests},
     content::{Content, Writer},
-    store::internal,
 };
 
 /// What the client says of a body.
@@ -31,9 +30,8 @@ pub(super) struct Received {
     pub(super) digested: Digested,
 }
 
-/// Reads a body into `writer`.
+/// Reads a body.
 pub(super) async fn receive(
-    mut writer: Writer,
     body: Option<StreamingBlob>,
     announced: Announced,
 ) -> S3Result<Received> {
@@ -46,11 +44,12 @@ pub(super) async fn receive(
         algorithms.push(Algorithm::Crc64Nvme);
     }
     let mut digests = Digests::new(algorithms);
+    let mut writer = Writer::default();
     if let Some(mut body) = body {
         while let Some(piece) = body.next().await {
             let piece = piece.map_err(refuse)?;
             digests.update(&piece);
-            writer.write(&piece).map_err(internal)?;
+            writer.write(&piece);
         }
     }
     let content = writer.finish();

@@ -20,12 +20,12 @@ use super::{
     write::{algorithm, copied, default_content_type, digest},
 };
 use crate::{
-    checksum::{Algorithm, Checksums, Digests},
+    checksum::{Algorithm, Checksums, Digests, WithChecksums as _},
     clock,
     conditions::{ReadConditions, WriteConditions},
+    content::Writer,
     multipart::{self, LAST_PART, Upload, UploadedPart},
     object::{Attributes, Object},
-    store::internal,
 };
 
 pub(super) async fn create_multipart_upload(
@@ -92,22 +92,15 @@ pub(super) async fn upload_part(
     let input = request.input;
     check_number(input.part_number)?;
     let wanted = upload(service, &input.bucket, &input.key, &input.upload_id)?.algorithm;
+    let checksums = Checksums::from(&input);
     let announced = Announced {
         length: input.content_length,
         md5: input.content_md5,
-        checksums: Checksums {
-            crc32: input.checksum_crc32,
-            crc32c: input.checksum_crc32c,
-            crc64nvme: input.checksum_crc64nvme,
-            sha1: input.checksum_sha1,
-            sha256: input.checksum_sha256,
-            composite: false,
-        },
+        checksums,
         algorithm: Some(algorithm(input.checksum_algorithm.as_ref())?.unwrap_or(wanted)),
         trailers: request.trailing_headers,
     };
-    let received =
-        body::receive(service.store.writer(&input.bucket)?, input.body, announced).await?;
+    let received = body::receive(input.body, announced).await?;
     let part = UploadedPart {
         content: received.content,
         md5: received.digested.md5,
@@ -116,13 +109,9 @@ pub(super) async fn upload_part(
     };
     let output = UploadPartOutput {
         e_tag: Some(ETag::Strong(part.etag())),
-        checksum_crc32: part.checksums.crc32.clone(),
-        checksum_crc32c: part.checksums.crc32c.clone(),
-        checksum_crc64nvme: part.checksums.crc64nvme.clone(),
-        checksum_sha1: part.checksums.sha1.clone(),
-        checksum_sha256: part.checksums.sha256.clone(),
         ..UploadPartOutput::default()
-    };
+    }
+    .with_checksums(part.checksums.clone());
     add(
         service,
         &input.bucket,
@@ -155,11 +144,11 @@ pub(super) async fn upload_part_copy(
     )?;
     let range = copied_range(input.copy_source_range.as_deref(), source.size())?;
     let mut digests = Digests::new([wanted]);
-    for piece in source.content.read(range.clone()).map_err(internal)? {
-        digests.update(&piece.map_err(internal)?);
+    for piece in source.content.read(range.clone()) {
+        digests.update(&piece);
     }
-    let mut writer = service.store.writer(&input.bucket)?;
-    writer.append(&source.content, range).map_err(internal)?;
+    let mut writer = Writer::default();
+    writer.append(&source.content, range);
     let digested = digests.finish();
     let part = UploadedPart {
         content: writer.finish(),
@@ -170,12 +159,9 @@ pub(super) async fn upload_part_copy(
     let result = CopyPartResult {
         e_tag: Some(ETag::Strong(part.etag())),
         last_modified: Some(Timestamp::from(clock::at(part.modified))),
-        checksum_crc32: part.checksums.crc32.clone(),
-        checksum_crc32c: part.checksums.crc32c.clone(),
-        checksum_crc64nvme: part.checksums.crc64nvme.clone(),
-        checksum_sha1: part.checksums.sha1.clone(),
-        checksum_sha256: part.checksums.sha256.clone(),
-    };
+        ..CopyPartResult::default()
+    }
+    .with_checksums(part.checksums.clone());
     add(
         service,
         &input.bucket,
@@ -196,42 +182,29 @@ pub(super) async fn complete_multipart_upload(
 ) -> S3Result<CompleteMultipartUploadOutput> {
     let input = request.input;
     let upload = upload(service, &input.bucket, &input.key, &input.upload_id)?;
+    let expected = Checksums::from(&input);
     let listed = input
         .multipart_upload
         .and_then(|upload| upload.parts)
         .unwrap_or_default();
     let parts = upload.select(&listed)?;
-    let mut writer = service.store.writer(&input.bucket)?;
+    let mut writer = Writer::default();
     for part in &parts {
-        writer
-            .append(&part.content, 0..part.content.length())
-            .map_err(internal)?;
+        writer.append(&part.content, 0..part.content.length());
     }
     let content = writer.finish();
     let checksums = if upload.composite {
         Checksums::of_parts(upload.algorithm, parts.iter().map(|part| &part.checksums))?
     } else {
-        digest(&content, [upload.algorithm])?.1
+        digest(&content, [upload.algorithm]).1
     };
-    checksums.verify(&Checksums {
-        crc32: input.checksum_crc32,
-        crc32c: input.checksum_crc32c,
-        crc64nvme: input.checksum_crc64nvme,
-        sha1: input.checksum_sha1,
-        sha256: input.checksum_sha256,
-        composite: false,
-    })?;
+    checksums.verify(&expected)?;
     let output = CompleteMultipartUploadOutput {
         bucket: Some(input.bucket.clone()),
         key: Some(input.key.clone()),
         location: Some(format!("/{}/{}", input.bucket, input.key)),
         e_tag: Some(ETag::Strong(multipart::etag(&parts))),
         checksum_type: checksums.kind(),
-        checksum_crc32: checksums.crc32.clone(),
-        checksum_crc32c: checksums.crc32c.clone(),
-        checksum_crc64nvme: checksums.crc64nvme.clone(),
-        checksum_sha1: checksums.sha1.clone(),
-        checksum_sha256: checksums.sha256.clone(),
         server_side_encryption: upload
             .attributes
             .server_side_encryption
@@ -239,7 +212,8 @@ pub(super) async fn complete_multipart_upload(
             .map(Into::into),
         ssekms_key_id: upload.attributes.kms_key_id.clone(),
         ..CompleteMultipartUploadOutput::default()
-    };
+    }
+    .with_checksums(checksums.clone());
     let object = Object {
         content,
         etag: multipart::etag(&parts),
@@ -320,12 +294,9 @@ fn listed(number: i32, part: &UploadedPart) -> Part {
         size: i64::try_from(part.content.length()).ok(),
         e_tag: Some(ETag::Strong(part.etag())),
         last_modified: Some(Timestamp::from(clock::at(part.modified))),
-        checksum_crc32: part.checksums.crc32.clone(),
-        checksum_crc32c: part.checksums.crc32c.clone(),
-        checksum_crc64nvme: part.checksums.crc64nvme.clone(),
-        checksum_sha1: part.checksums.sha1.clone(),
-        checksum_sha256: part.checksums.sha256.clone(),
+        ..Part::default()
     }
+    .with_checksums(part.checksums.clone())
 }
 
 /// The upload of this id, as it is now.

@@ -15,10 +15,10 @@ use s3s::{
 
 use super::Service;
 use crate::{
+    checksum::{Checksums, WithChecksums as _},
     clock,
     conditions::{self, ReadConditions, Verdict},
     object::Object,
-    store::internal,
 };
 
 pub(super) async fn get_object(
@@ -30,7 +30,7 @@ pub(super) async fn get_object(
     }
     let (object, range, described) =
         describe(service, request.credentials.as_ref(), request.input)?;
-    let body = object.content.read(range).map_err(internal)?;
+    let body = object.content.read(range);
     Ok(GetObjectOutput {
         body: Some(StreamingBlob::new(body)),
         ..described
@@ -55,6 +55,7 @@ pub(super) async fn head_object(
         ..GetObjectInput::default()
     };
     let (_, _, described) = describe(service, request.credentials.as_ref(), wanted)?;
+    let checksums = Checksums::from(&described);
     Ok(HeadObjectOutput {
         content_length: described.content_length,
         content_range: described.content_range,
@@ -62,11 +63,6 @@ pub(super) async fn head_object(
         e_tag: described.e_tag,
         last_modified: described.last_modified,
         checksum_type: described.checksum_type,
-        checksum_crc32: described.checksum_crc32,
-        checksum_crc32c: described.checksum_crc32c,
-        checksum_crc64nvme: described.checksum_crc64nvme,
-        checksum_sha1: described.checksum_sha1,
-        checksum_sha256: described.checksum_sha256,
         content_type: described.content_type,
         cache_control: described.cache_control,
         content_disposition: described.content_disposition,
@@ -76,7 +72,8 @@ pub(super) async fn head_object(
         ssekms_key_id: described.ssekms_key_id,
         metadata: described.metadata,
         ..HeadObjectOutput::default()
-    })
+    }
+    .with_checksums(checksums))
 }
 
 /// The object, the bytes of it that are asked for, and an answer without these bytes.
@@ -110,7 +107,7 @@ fn describe(
     let checksums = if with_checksum {
         object.checksums.clone()
     } else {
-        Default::default()
+        Checksums::default()
     };
     let attributes = object.attributes.clone();
     let described = GetObjectOutput {
@@ -120,11 +117,6 @@ fn describe(
         e_tag: Some(ETag::Strong(object.etag.clone())),
         last_modified: Some(Timestamp::from(clock::at(object.modified))),
         checksum_type: checksums.kind(),
-        checksum_crc32: checksums.crc32,
-        checksum_crc32c: checksums.crc32c,
-        checksum_crc64nvme: checksums.crc64nvme,
-        checksum_sha1: checksums.sha1,
-        checksum_sha256: checksums.sha256,
         content_type: attributes.content_type,
         cache_control: attributes.cache_control,
         content_disposition: attributes.content_disposition,
@@ -134,7 +126,8 @@ fn describe(
         ssekms_key_id: attributes.kms_key_id,
         metadata: Some(attributes.metadata.into_iter().collect()),
         ..GetObjectOutput::default()
-    };
+    }
+    .with_checksums(checksums);
     Ok((object, range, described))
 }
 

@@ -20,12 +20,11 @@ use super::{
     read,
 };
 use crate::{
-    checksum::{Algorithm, Checksums, Digests},
+    checksum::{Algorithm, Checksums, Digests, WithChecksums as _},
     clock,
     conditions::{self, ReadConditions, Verdict, WriteConditions},
-    content::Content,
+    content::{Content, Writer},
     object::{Attributes, Object},
-    store::internal,
 };
 
 /// S3 copies no more than this in one operation.
@@ -36,22 +35,15 @@ pub(super) async fn put_object(
     request: S3Request<PutObjectInput>,
 ) -> S3Result<PutObjectOutput> {
     let input = request.input;
+    let checksums = Checksums::from(&input);
     let announced = Announced {
         length: input.content_length,
         md5: input.content_md5,
-        checksums: Checksums {
-            crc32: input.checksum_crc32,
-            crc32c: input.checksum_crc32c,
-            crc64nvme: input.checksum_crc64nvme,
-            sha1: input.checksum_sha1,
-            sha256: input.checksum_sha256,
-            composite: false,
-        },
+        checksums,
         algorithm: algorithm(input.checksum_algorithm.as_ref())?,
         trailers: request.trailing_headers,
     };
-    let received =
-        body::receive(service.store.writer(&input.bucket)?, input.body, announced).await?;
+    let received = body::receive(input.body, announced).await?;
     let object = Object {
         content: received.content,
         etag: hex::encode(received.digested.md5),
@@ -72,11 +64,6 @@ pub(super) async fn put_object(
     };
     let output = PutObjectOutput {
         e_tag: Some(ETag::Strong(object.etag.clone())),
-        checksum_crc32: object.checksums.crc32.clone(),
-        checksum_crc32c: object.checksums.crc32c.clone(),
-        checksum_crc64nvme: object.checksums.crc64nvme.clone(),
-        checksum_sha1: object.checksums.sha1.clone(),
-        checksum_sha256: object.checksums.sha256.clone(),
         checksum_type: object.checksums.kind(),
         server_side_encryption: object
             .attributes
@@ -85,7 +72,8 @@ pub(super) async fn put_object(
             .map(Into::into),
         ssekms_key_id: object.attributes.kms_key_id.clone(),
         ..PutObjectOutput::default()
-    };
+    }
+    .with_checksums(object.checksums.clone());
     let conditions = WriteConditions {
         if_match: input.if_match,
         if_none_match: input.if_none_match,
@@ -129,14 +117,12 @@ pub(super) async fn copy_object(
             "This copy request is illegal because it is trying to copy an object to itself without changing it."
         ));
     }
-    let mut writer = service.store.writer(&input.bucket)?;
-    writer
-        .append(&source.content, 0..source.size())
-        .map_err(internal)?;
+    let mut writer = Writer::default();
+    writer.append(&source.content, 0..source.size());
     let content = writer.finish();
     let (etag, checksums) = if source.etag.contains('-') || source.checksums.composite {
         // The copy of an object of parts is an object in one part.
-        digest(&content, source.checksums.algorithms())?
+        digest(&content, source.checksums.algorithms())
     } else {
         (source.etag.clone(), source.checksums.clone())
     };
@@ -164,13 +150,10 @@ pub(super) async fn copy_object(
     let result = CopyObjectResult {
         e_tag: Some(ETag::Strong(etag.clone())),
         last_modified: Some(Timestamp::from(clock::at(modified))),
-        checksum_crc32: checksums.crc32.clone(),
-        checksum_crc32c: checksums.crc32c.clone(),
-        checksum_crc64nvme: checksums.crc64nvme.clone(),
-        checksum_sha1: checksums.sha1.clone(),
-        checksum_sha256: checksums.sha256.clone(),
         checksum_type: checksums.kind(),
-    };
+        ..CopyObjectResult::default()
+    }
+    .with_checksums(checksums.clone());
     let object = Object {
         content,
         etag,
@@ -296,13 +279,13 @@ pub(super) fn algorithm(named: Option<&ChecksumAlgorithm>) -> S3Result<Option<Al
 pub(crate) fn digest(
     content: &Content,
     algorithms: impl IntoIterator<Item = Algorithm>,
-) -> S3Result<(String, Checksums)> {
+) -> (String, Checksums) {
     let mut digests = Digests::new(algorithms);
-    for piece in content.read(0..content.length()).map_err(internal)? {
-        digests.update(&piece.map_err(internal)?);
+    for piece in content.read(0..content.length()) {
+        digests.update(&piece);
     }
     let digested = digests.finish();
-    Ok((hex::encode(digested.md5), digested.checksums))
+    (hex::encode(digested.md5), digested.checksums)
 }
 
 /// What S3 says of content whose client said nothing.

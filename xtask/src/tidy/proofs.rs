@@ -1,10 +1,14 @@
 //! The proofs that the documents name: each must be there to be run.
 //!
 //! `docs/semantics.md` and `docs/threat-model.md` have tables whose last column is headed `proof`, and sentences that begin with
-//! `Proof:`. What stands there between backticks is a scenario of `cargo xtask e2e`, a test's name, a file of tests, or a path of
-//! modules below `crates/publisher/tests`.
+//! `Proof:`. What is there between backticks is a scenario of `cargo xtask e2e`, a test's name, a file of tests, or a path of
+//! modules below the `tests` of a crate.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
 
 use anyhow::{Context as _, Result};
 
@@ -12,24 +16,14 @@ use anyhow::{Context as _, Result};
 const DOCUMENTS: [(&str, bool); 2] = [("docs/semantics.md", true), ("docs/threat-model.md", false)];
 
 /// What proofs are looked up in.
-struct Tests<'a> {
-    root: &'a Path,
-    /// The Rust files of the workspace, relative to `root`.
-    sources: &'a [String],
-    scenarios: BTreeSet<&'static str>,
+pub(super) struct Tests<'a> {
+    /// The Rust files of the workspace, by their paths from its root.
+    pub(super) sources: &'a BTreeMap<String, String>,
+    pub(super) scenarios: BTreeSet<&'static str>,
 }
 
-/// What the documents name and nobody finds, as messages.
-pub(crate) fn missing(
-    root: &Path,
-    sources: &[String],
-    scenarios: BTreeSet<&'static str>,
-) -> Result<Vec<String>> {
-    let tests = Tests {
-        root,
-        sources,
-        scenarios,
-    };
+/// What the documents name and is not there, as messages.
+pub(super) fn missing(root: &Path, tests: &Tests<'_>) -> Result<Vec<String>> {
     let mut missing = Vec::new();
     for (document, all_proven) in DOCUMENTS {
         let text = fs::read_to_string(root.join(document))
@@ -39,7 +33,7 @@ pub(crate) fn missing(
                 missing.push(format!("{document}:{number}: a promise without a proof"));
             }
             for name in names(proof) {
-                if !tests.have(name)? {
+                if !tests.have(name) {
                     missing.push(format!("{document}:{number}: there is no test `{name}`"));
                 }
             }
@@ -84,54 +78,47 @@ fn names(proof: &str) -> impl Iterator<Item = &str> {
 }
 
 impl Tests<'_> {
-    fn have(&self, name: &str) -> Result<bool> {
-        if self.scenarios.contains(name) {
-            return Ok(true);
-        }
-        if name.starts_with("tests/") {
-            return Ok(self.sources.iter().any(|source| {
-                let inside = source.splitn(3, '/').nth(2).unwrap_or_default();
-                inside == name || inside.starts_with(&format!("{name}/"))
-            }));
+    fn have(&self, name: &str) -> bool {
+        let defined = |test: &str| format!("fn {test}(");
+        if let Some(inside) = name.strip_prefix("tests/") {
+            return self.files(inside).next().is_some()
+                || self.files(&format!("{inside}/")).next().is_some();
         }
         if let Some((module, test)) = name.rsplit_once("::") {
-            let folder = Path::new("crates/publisher/tests");
-            let is_module = |path: &str| {
-                let file = folder.join(path.replace("::", "/")).with_extension("rs");
-                self.root.join(&file).is_file().then_some(file)
+            let file = |path: &str| format!("{}.rs", path.replace("::", "/"));
+            let mut files = self.files(&file(module)).peekable();
+            return match files.peek() {
+                Some(_) => files.any(|text| text.contains(&defined(test))),
+                None => self.files(&file(name)).next().is_some(),
             };
-            return Ok(match is_module(module) {
-                Some(file) => self.defines(&file, test)?,
-                None => is_module(name).is_some(),
-            });
         }
-        if self
-            .root
-            .join("crates")
-            .join(name.replace('_', "-"))
-            .is_dir()
-        {
-            return Ok(true);
-        }
-        for source in self.sources {
-            if self.defines(Path::new(source), name)? {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        let of_crate = format!("crates/{}/", name.replace('_', "-"));
+        self.scenarios.contains(name)
+            || self.sources.keys().any(|path| path.starts_with(&of_crate))
+            || self
+                .sources
+                .values()
+                .any(|text| text.contains(&defined(name)))
     }
 
-    fn defines(&self, source: &Path, test: &str) -> Result<bool> {
-        let text = fs::read_to_string(self.root.join(source))
-            .with_context(|| format!("cannot read {}", source.display()))?;
-        Ok(text.contains(&format!("fn {test}(")))
+    /// The test files of all crates at this path below `tests`, or in this folder if it ends with a slash.
+    fn files(&self, path: &str) -> impl Iterator<Item = &str> + use<'_> {
+        let inside = format!("tests/{path}");
+        let matches = move |file: &str| {
+            file.splitn(3, '/').nth(2).is_some_and(|file| {
+                file == inside || inside.ends_with('/') && file.starts_with(&inside)
+            })
+        };
+        self.sources
+            .iter()
+            .filter(move |(file, _)| matches(file))
+            .map(|(_, text)| text.as_str())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::binaries::workspace;
 
     #[test]
     fn proofs_are_found_in_tables_and_sentences() {
@@ -151,31 +138,38 @@ mod tests {
 
     #[test]
     fn a_test_is_known_by_its_name_alone() {
-        let root = workspace();
         let sources = [
-            "xtask/src/proofs.rs".to_owned(),
-            "crates/publisher/tests/commit/time.rs".to_owned(),
-        ];
+            (
+                "crates/deb-index/src/lib.rs",
+                "//! Index.\n#[test]\nfn a_test_of_the_index() {}",
+            ),
+            (
+                "crates/repository/tests/commit/time.rs",
+                "fn time_passes() {}",
+            ),
+        ]
+        .map(|(path, text)| (path.to_owned(), text.to_owned()))
+        .into();
         let tests = Tests {
-            root: &root,
             sources: &sources,
             scenarios: BTreeSet::from(["flow"]),
         };
         for (name, expected) in [
             ("flow", true),
             ("flaw", false),
-            ("a_test_is_known_by_its_name_alone", true),
-            ("a_test_is_known", false),
+            ("a_test_of_the_index", true),
+            ("a_test_of_the", false),
             ("tests/commit/time.rs", true),
             ("tests/commit", true),
             ("tests/com", false),
             ("commit::time", true),
             ("commit::tide", false),
+            ("commit::time::time_passes", true),
             ("commit::time::no_such_test", false),
             ("deb_index", true),
             ("deb_indexes", false),
         ] {
-            assert_eq!(tests.have(name).unwrap(), expected, "{name}");
+            assert_eq!(tests.have(name), expected, "{name}");
         }
     }
 }
