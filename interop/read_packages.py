@@ -21,18 +21,18 @@ UNPACK = {
 }
 
 
-def checked(path, size, sha256):
-    content = path.read_bytes()
+def checked(content, name, size, sha256):
     if (len(content), hashlib.sha256(content).hexdigest()) != (int(size), sha256):
-        sys.exit(f"{path} is not {size} bytes of {sha256}")
+        sys.exit(f"{name} is not {size} bytes of {sha256}")
     return content
 
 
 root = pathlib.Path(sys.argv[1])
 suite = root / "dists" / sys.argv[2]
-for entry in deb822.Release((suite / "InRelease").read_bytes())["SHA256"]:
-    index = suite / entry["name"]
-    component, architecture = entry["name"].split("/binary-")[0], index.parent.name.removeprefix("binary-")
+entries = {entry["name"]: entry for entry in deb822.Release((suite / "InRelease").read_bytes())["SHA256"]}
+for name, entry in entries.items():
+    index = suite / name
+    component, architecture = name.split("/binary-")[0], index.parent.name.removeprefix("binary-")
     if index.stem != "Packages" or component not in sys.argv[3:]:
         continue
     by_hash = index.parent / "by-hash/SHA256" / entry["sha256"]
@@ -40,8 +40,10 @@ for entry in deb822.Release((suite / "InRelease").read_bytes())["SHA256"]:
         # The uncompressed index need not be there.
         if not index.suffix and not path.exists():
             continue
-        plain = UNPACK[index.suffix](checked(path, entry["size"], entry["sha256"]))
+        packed = checked(path.read_bytes(), path, entry["size"], entry["sha256"])
+        unpacked = entries[name.removesuffix(index.suffix)]
+        plain = checked(UNPACK[index.suffix](packed), f"{path}, unpacked,", unpacked["size"], unpacked["sha256"])
         for stanza in deb822.Packages.iter_paragraphs(plain, use_apt_pkg=False):
-            checked(root / stanza["Filename"], stanza["Size"], stanza["SHA256"])
+            checked((root / stanza["Filename"]).read_bytes(), stanza["Filename"], stanza["Size"], stanza["SHA256"])
             fields = ("Package", "Version", "Architecture", "Size", "SHA256", "Filename")
             print((index.suffix.lstrip(".") or "plain") + way, component, architecture, *(stanza[field] for field in fields))
