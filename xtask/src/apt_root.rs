@@ -307,7 +307,7 @@ fn is_worker_note(line: &str) -> bool {
 }
 
 /// Undoes apt's quoting of a message in its debug log (`%0a`, `%20`).
-fn decode(text: &str) -> String {
+pub(crate) fn decode(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&byte, tail)) = rest.split_first() {

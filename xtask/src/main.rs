@@ -10,6 +10,7 @@ mod dist;
 mod e2e;
 mod examples;
 mod image;
+mod interop;
 mod interrupt;
 mod loopback;
 mod minio;
@@ -42,6 +43,7 @@ enum Task {
     Dist(dist::Dist),
     E2e(e2e::E2e),
     Examples(examples::Examples),
+    Interop(interop::Interop),
     S3(s3::S3),
     Terraform(terraform::Terraform),
     Tidy(tidy::Tidy),
@@ -67,6 +69,7 @@ impl Task {
             Self::Dist(task) => task.run(),
             Self::E2e(task) => task.run(),
             Self::Examples(task) => task.run(),
+            Self::Interop(task) => task.run(),
             Self::S3(task) => task.run(),
             Self::Terraform(task) => task.run(),
             Self::Tidy(task) => task.run(),
