@@ -271,7 +271,7 @@ fn storage_advice(error: &s3_storage::Error) -> Option<String> {
             "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, choose a profile with --profile, or run where a role is attached"
         }
         ErrorKind::ClockSkew => "set this machine's clock (timedatectl set-ntp true)",
-        ErrorKind::Connect | ErrorKind::Timeout => {
+        ErrorKind::Connect(_) | ErrorKind::Timeout => {
             "check --endpoint-url, the network and the proxy; then run the same command again"
         }
         ErrorKind::Throttled | ErrorKind::Unavailable | ErrorKind::Truncated => {

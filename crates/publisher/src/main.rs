@@ -50,7 +50,7 @@ fn log_to_stderr(verbose: u8) {
     let default = if verbose == 0 {
         "error"
     } else {
-        "debucket=info,s3_storage=info,warn"
+        "debucket=info,s3_storage=info,aws_access=info,warn"
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     tracing_subscriber::fmt()
