@@ -5,6 +5,8 @@
 //! the part of [`aws_access`].
 
 #[cfg(feature = "test-util")]
+mod careless;
+#[cfg(feature = "test-util")]
 mod clock;
 mod config;
 #[cfg(feature = "test-util")]
@@ -21,6 +23,8 @@ mod storage;
 
 pub use aws_access::{ConnectProblem, Credentials, LocalClock, Proxy};
 #[cfg(feature = "test-util")]
+pub use careless::{Careless, Flaw};
+#[cfg(feature = "test-util")]
 pub use clock::ManualClock;
 pub use config::{Acl, S3Config, Sse};
 #[cfg(feature = "test-util")]
@@ -31,7 +35,7 @@ pub use fault::{Fault, Faulty, Gate, On, Operation};
 #[cfg(feature = "test-util")]
 pub use memory::Memory;
 pub use prefixed::Prefixed;
-pub use probe::{ConditionalWrites, Gap, probe};
+pub use probe::{ConditionalWrites, Gap, probe, still_refuses};
 pub use s3::S3;
 #[cfg(feature = "test-util")]
 pub use s3::{create_bucket, delete_bucket, delete_bucket_policy, open_uploads, put_bucket_policy};
