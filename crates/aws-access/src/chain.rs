@@ -97,7 +97,7 @@ impl CredentialSource for Chain {
         let mut account = Vec::new();
         for link in &self.0 {
             let name = link.source.name;
-            match within(link.timeout, &link.source).await {
+            match within(link.timeout, name, &link.source).await {
                 Ok(keys) => {
                     tracing::info!(source = name, "found credentials");
                     return Ok(keys);

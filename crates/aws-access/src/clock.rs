@@ -32,6 +32,11 @@ impl LocalClock {
     pub fn new(now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         Self(Arc::new(now))
     }
+
+    /// What it shows.
+    pub fn now(&self) -> SystemTime {
+        (self.0)()
+    }
 }
 
 impl Default for LocalClock {
@@ -42,7 +47,7 @@ impl Default for LocalClock {
 
 impl TimeSource for LocalClock {
     fn now(&self) -> SystemTime {
-        (self.0)()
+        Self::now(self)
     }
 }
 

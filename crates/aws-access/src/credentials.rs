@@ -57,20 +57,23 @@ impl<S: CredentialSource + ?Sized> CredentialSource for Arc<S> {
     }
 }
 
-/// The keys of a source that may take so long.
+/// The keys of `source`, which may take so long.
 pub(crate) async fn within(
     limit: Duration,
+    name: &str,
     source: &dyn CredentialSource,
 ) -> Result<Keys, CredentialError> {
-    let timed_out = |_| {
-        CredentialError::new(
-            CredentialProblem::Unreachable(ConnectProblem::TimedOut),
-            format!("no credentials within {} s", limit.as_secs()),
-        )
-    };
     tokio::time::timeout(limit, source.keys())
         .await
-        .unwrap_or_else(|elapsed| Err(timed_out(elapsed)))
+        .unwrap_or_else(|_| {
+            Err(CredentialError::new(
+                CredentialProblem::Unreachable(ConnectProblem::TimedOut),
+                format!(
+                    "no credentials from source \"{name}\" within {} s",
+                    limit.as_secs()
+                ),
+            ))
+        })
 }
 
 /// What the caller can do about missing credentials.
@@ -176,7 +179,7 @@ pub(crate) struct ToSdk<S>(pub(crate) S);
 
 impl<S: CredentialSource> ToSdk<S> {
     async fn provide(&self) -> provider::Result {
-        let keys = within(TOTAL_TIMEOUT, &self.0).await;
+        let keys = within(TOTAL_TIMEOUT, "all", &self.0).await;
         keys.map(Into::into).map_err(|error| match error.problem {
             CredentialProblem::Missing => CredentialsError::not_loaded(error),
             _ => CredentialsError::provider_error(error),

@@ -4,7 +4,7 @@
 use std::{error::Error as StdError, io};
 
 use aws_smithy_async::future::timeout::TimedOutError;
-use aws_smithy_runtime_api::client::dns::ResolveDnsError;
+use aws_smithy_runtime_api::client::{dns::ResolveDnsError, result::ConnectorError};
 
 use crate::Silence;
 
@@ -30,42 +30,52 @@ impl ConnectProblem {
     /// The problem that `error` or one of its causes is; `None` where none of them is about a
     /// connection.
     pub fn of(error: &(dyn StdError + 'static)) -> Option<Self> {
-        let mut found = None;
-        for cause in chain(error) {
-            let problem = if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
-                match tls {
-                    rustls::Error::InvalidCertificate(_)
-                    | rustls::Error::NoCertificatesPresented
-                    | rustls::Error::UnsupportedNameType => Self::Untrusted,
-                    rustls::Error::InvalidMessage(_) => Self::WrongProtocol,
-                    _ => Self::Other,
-                }
-            } else if cause.is::<ResolveDnsError>() {
-                Self::Unresolved
-            } else if cause.is::<TimedOutError>() || cause.is::<Silence>() {
-                Self::TimedOut
-            } else if let Some(http) = cause.downcast_ref::<hyper::Error>() {
-                if http.is_parse() {
-                    Self::WrongProtocol
-                } else {
-                    Self::Other
-                }
-            } else if let Some(io) = cause.downcast_ref::<io::Error>() {
-                match io.kind() {
-                    io::ErrorKind::ConnectionRefused => Self::Refused,
-                    io::ErrorKind::TimedOut => Self::TimedOut,
-                    _ => Self::Other,
-                }
-            } else {
-                continue;
-            };
-            // The first that says more than that there was one.
-            if problem != Self::Other {
-                return Some(problem);
-            }
-            found = Some(problem);
+        let problems = chain(error).filter_map(Self::of_cause);
+        // The first that says more than that there was one.
+        problems.reduce(|found, problem| if found == Self::Other { problem } else { found })
+    }
+
+    fn of_cause(cause: &(dyn StdError + 'static)) -> Option<Self> {
+        use io::ErrorKind::{
+            AddrNotAvailable, BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset,
+            HostUnreachable, NetworkDown, NetworkUnreachable, NotConnected, TimedOut,
+            UnexpectedEof,
+        };
+        if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
+            return Some(match tls {
+                rustls::Error::InvalidCertificate(_)
+                | rustls::Error::NoCertificatesPresented
+                | rustls::Error::UnsupportedNameType => Self::Untrusted,
+                rustls::Error::InvalidMessage(_) => Self::WrongProtocol,
+                _ => Self::Other,
+            });
         }
-        found
+        if let Some(http) = cause.downcast_ref::<hyper::Error>() {
+            return Some(if http.is_parse() {
+                Self::WrongProtocol
+            } else {
+                Self::Other
+            });
+        }
+        if let Some(io) = cause.downcast_ref::<io::Error>() {
+            return match io.kind() {
+                ConnectionRefused => Some(Self::Refused),
+                TimedOut => Some(Self::TimedOut),
+                AddrNotAvailable | BrokenPipe | ConnectionAborted | ConnectionReset
+                | HostUnreachable | NetworkDown | NetworkUnreachable | NotConnected
+                | UnexpectedEof => Some(Self::Other),
+                // Of a file, or of what it wraps.
+                _ => None,
+            };
+        }
+        if cause.is::<ResolveDnsError>() {
+            Some(Self::Unresolved)
+        } else if cause.is::<TimedOutError>() || cause.is::<Silence>() {
+            Some(Self::TimedOut)
+        } else {
+            let connector: &ConnectorError = cause.downcast_ref()?;
+            (!connector.is_user()).then_some(Self::Other)
+        }
     }
 }
 
@@ -116,7 +126,8 @@ mod tests {
         assert_eq!(ConnectProblem::of(&refused), Some(ConnectProblem::Refused));
         let broken = io::Error::from(io::ErrorKind::ConnectionReset);
         assert_eq!(ConnectProblem::of(&broken), Some(ConnectProblem::Other));
-        assert_eq!(ConnectProblem::of(&std::fmt::Error), None);
+        let file = io::Error::from(io::ErrorKind::NotFound);
+        assert_eq!(ConnectProblem::of(&file), None);
     }
 
     #[test]
@@ -127,11 +138,7 @@ mod tests {
             "dns error",
             "timed out",
         ] {
-            assert_eq!(
-                ConnectProblem::of(&io::Error::other(text)),
-                Some(ConnectProblem::Other),
-                "{text}"
-            );
+            assert_eq!(ConnectProblem::of(&io::Error::other(text)), None, "{text}");
         }
     }
 
