@@ -20,6 +20,8 @@ use aws_smithy_runtime_api::client::{
     orchestrator::HttpRequest,
     runtime_components::RuntimeComponents,
 };
+use hyper::Uri;
+use hyper_util::client::proxy::matcher::Matcher;
 
 use crate::{Exchange, resolver::SystemResolver, silence::watched, target::is_beside_us};
 
@@ -27,7 +29,31 @@ use crate::{Exchange, resolver::SystemResolver, silence::watched, target::is_bes
 #[derive(Clone)]
 pub(crate) struct Network {
     pub(crate) proxy: ProxyConfig,
+    /// The same proxy, to be asked what it is used for.
+    pub(crate) matcher: Arc<Matcher>,
     pub(crate) trust: TrustStore,
+}
+
+impl Network {
+    /// Where a request goes, for people.
+    fn way(&self, url: &str) -> String {
+        let server = url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
+        let target: Option<Uri> = url.parse().ok();
+        match target.and_then(|target| self.matcher.intercept(&target)) {
+            Some(proxy) => {
+                let proxy = proxy.uri();
+                let (scheme, host) = (proxy.scheme_str(), proxy.host());
+                let port = proxy.port().map(|port| format!(":{port}"));
+                format!(
+                    "{server} through the proxy {}://{}{}",
+                    scheme.unwrap_or("http"),
+                    host.unwrap_or_default(),
+                    port.unwrap_or_default()
+                )
+            }
+            None => server,
+        }
+    }
 }
 
 /// To connect, and to the first byte of the answer.
@@ -122,7 +148,9 @@ impl fmt::Debug for ByTarget {
 impl HttpConnector for ByTarget {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         if let Some(exchange) = request.extension::<Exchange>().cloned() {
-            return watched(self.0.get(request.uri(), false), request, exchange);
+            let connector = self.0.get(request.uri(), false);
+            let way = self.0.network.way(request.uri());
+            return watched(connector, request, exchange, way);
         }
         // Not a service's request, but one for credentials: the SDK's own timeouts hold. The
         // services on this machine answer in clear, and to it alone: a proxy would see the role's

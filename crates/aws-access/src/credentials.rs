@@ -11,6 +11,12 @@ use async_trait::async_trait;
 use aws_credential_types::provider::{
     self, ProvideCredentials, SharedCredentialsProvider, error::CredentialsError, future,
 };
+use aws_sdk_sso::operation::get_role_credentials::GetRoleCredentialsError;
+use aws_sdk_sts::operation::{
+    assume_role::AssumeRoleError, assume_role_with_web_identity::AssumeRoleWithWebIdentityError,
+};
+use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use crate::{ConnectProblem, cause};
 
@@ -88,6 +94,8 @@ pub enum CredentialProblem {
     /// The source is configured, but could not be reached or did not answer. The same may succeed
     /// later.
     Unreachable(ConnectProblem),
+    /// The service behind the source has failed, or asks to slow down. The same may succeed later.
+    Unavailable,
 }
 
 /// Why there are no credentials.
@@ -143,6 +151,7 @@ impl CredentialError {
             error => match (cause::<Self>(error), ConnectProblem::of(error)) {
                 (Some(own), _) => own.problem,
                 (None, Some(problem)) => CredentialProblem::Unreachable(problem),
+                (None, None) if is_overloaded(error) => CredentialProblem::Unavailable,
                 (None, None) => CredentialProblem::Refused,
             },
         };
@@ -150,6 +159,32 @@ impl CredentialError {
         let message = format!("no credentials from source \"{name}\"");
         Self::new(problem, message).with_source(error)
     }
+}
+
+/// Whether a service of AWS that gives credentials answered that it cannot now.
+fn is_overloaded(error: &CredentialsError) -> bool {
+    fn says_so<E: ProvideErrorMetadata + StdError + 'static>(error: &CredentialsError) -> bool {
+        let Some(SdkError::ServiceError(answer)) = cause::<SdkError<E, HttpResponse>>(error) else {
+            return false;
+        };
+        let status = answer.raw().status().as_u16();
+        let codes = [
+            "IDPCommunicationError",
+            "RequestLimitExceeded",
+            "Throttling",
+            "ThrottlingException",
+            "TooManyRequestsException",
+        ];
+        status >= 500
+            || status == 429
+            || answer
+                .err()
+                .code()
+                .is_some_and(|code| codes.contains(&code))
+    }
+    says_so::<AssumeRoleError>(error)
+        || says_so::<AssumeRoleWithWebIdentityError>(error)
+        || says_so::<GetRoleCredentialsError>(error)
 }
 
 /// A source of the SDK's as one of ours.

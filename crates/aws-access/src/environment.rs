@@ -1,7 +1,7 @@
 //! What the environment and the AWS configuration files say, read as the AWS CLI reads them. No
 //! network.
 
-use std::{error::Error as StdError, path::PathBuf};
+use std::{error::Error as StdError, path::PathBuf, sync::Arc};
 
 use aws_config::{
     BehaviorVersion, SdkConfig, environment::EnvironmentVariableRegionProvider,
@@ -10,6 +10,7 @@ use aws_config::{
 use aws_smithy_http_client::{proxy::ProxyConfig, tls::TrustStore};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_types::{app_name::AppName, region::Region, service_config::ServiceConfigKey};
+use hyper_util::client::proxy::matcher::Matcher;
 use rustls::{RootCertStore, pki_types::CertificateDer, pki_types::pem::PemObject as _};
 
 use crate::{Config, Proxy, connector::Network};
@@ -50,13 +51,17 @@ fn variable(name: &str) -> Option<String> {
 
 /// The proxy and the certificates.
 pub(crate) fn network(config: &Config) -> Result<Network, ConfigError> {
-    let proxy = match &config.proxy {
-        Proxy::FromEnvironment => ProxyConfig::from_env(),
-        Proxy::Direct => ProxyConfig::disabled(),
-        // The address may hold a password: it is not repeated, nor is the cause, which may.
-        Proxy::Url(url) => ProxyConfig::all(url)
-            .map_err(|_| ConfigError::new("the proxy's URL is neither http:// nor https://"))?,
+    let (proxy, matcher) = match &config.proxy {
+        Proxy::FromEnvironment => (ProxyConfig::from_env(), Matcher::from_env()),
+        Proxy::Direct => (ProxyConfig::disabled(), Matcher::builder().build()),
+        Proxy::Url(url) => {
+            // The address may hold a password: it is not repeated, nor is the cause, which may.
+            let proxy = ProxyConfig::all(url)
+                .map_err(|_| ConfigError::new("the proxy's URL is neither http:// nor https://"))?;
+            (proxy, Matcher::builder().all(url.clone()).build())
+        }
     };
+    let matcher = Arc::new(matcher);
     let bundle = config
         .ca_bundle
         .clone()
@@ -71,7 +76,11 @@ pub(crate) fn network(config: &Config) -> Result<Network, ConfigError> {
             TrustStore::empty().with_pem_certificate(pem)
         }
     };
-    Ok(Network { proxy, trust })
+    Ok(Network {
+        proxy,
+        matcher,
+        trust,
+    })
 }
 
 /// The HTTP client below takes for granted that these can be parsed.

@@ -29,6 +29,7 @@ struct Seen {
     silence_left: Duration,
     connected: bool,
     unanswered: bool,
+    way: String,
 }
 
 impl Exchange {
@@ -40,6 +41,7 @@ impl Exchange {
             silence_left: silence.saturating_mul(SILENT_ATTEMPTS),
             connected: false,
             unanswered: false,
+            way: String::new(),
         };
         Self {
             silence,
@@ -55,6 +57,12 @@ impl Exchange {
     /// Whether the last attempt had a connection to send the request on.
     pub fn was_connected(&self) -> bool {
         self.lock().connected
+    }
+
+    /// Where the last attempt that failed without an answer went, and through which proxy:
+    /// `https://host through the proxy http://proxy:3128`.
+    pub fn way(&self) -> String {
+        self.lock().way.clone()
     }
 
     /// Whether the service may have carried out some attempt whose answer did not arrive or does
@@ -76,8 +84,9 @@ impl Exchange {
     }
 
     /// No answer came. Without a connection nothing was sent.
-    pub(crate) fn failed(&self, connected: bool) {
+    pub(crate) fn failed(&self, way: String, connected: bool) {
         let mut seen = self.lock();
+        seen.way = way;
         seen.connected = connected;
         seen.unanswered |= connected;
     }

@@ -34,6 +34,7 @@ pub(crate) fn watched(
     connector: &Connector,
     request: HttpRequest,
     exchange: Exchange,
+    way: String,
 ) -> HttpConnectorFuture {
     let moved = Arc::new(Mutex::new(Instant::now()));
     let last_moved = {
@@ -69,7 +70,7 @@ pub(crate) fn watched(
         };
         exchange.spend(last_moved().elapsed());
         let response = result.map_err(|error| {
-            exchange.failed(connection.get().is_some());
+            exchange.failed(way, connection.get().is_some());
             // Where no silence is left to be spent, another attempt would only wait in vain: this
             // kind is not retried.
             let over = exchange.silence_left().is_zero();

@@ -59,11 +59,7 @@ impl StdError for BadFile {
 }
 
 /// Sorts a failed request.
-pub(super) fn error<E>(
-    request: &Request<'_>,
-    endpoint: Option<&str>,
-    sdk: SdkError<E, HttpResponse>,
-) -> Error
+pub(super) fn error<E>(request: &Request<'_>, sdk: SdkError<E, HttpResponse>) -> Error
 where
     E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
 {
@@ -79,6 +75,10 @@ where
             CredentialProblem::Unreachable(problem) => {
                 let message = "a service that gives credentials cannot be reached";
                 new(ErrorKind::Connect(problem), message).with_source(missing.clone())
+            }
+            CredentialProblem::Unavailable => {
+                let message = "a service that gives credentials has failed";
+                new(ErrorKind::Unavailable, message).with_source(missing.clone())
             }
             _ => new(ErrorKind::BadCredentials, "there are no credentials")
                 .with_source(missing.clone()),
@@ -102,19 +102,18 @@ where
                     .with_source(innermost(SdkError::<E, _>::ResponseError(answer)))
             }
             SdkError::DispatchFailure(_) | SdkError::TimeoutError(_) => {
-                let store = endpoint.unwrap_or("AWS");
-                let connected = request.exchange.was_connected();
+                let way = request.exchange.way();
                 let problem = ConnectProblem::of(&sdk).unwrap_or(ConnectProblem::Other);
-                let (kind, message) = match (connected, problem) {
+                let (kind, message) = match (request.exchange.was_connected(), problem) {
                     (true, ConnectProblem::TimedOut) => {
-                        (ErrorKind::Timeout, format!("no answer from {store}"))
+                        (ErrorKind::Timeout, format!("no answer from {way}"))
                     }
                     (true, problem) => (
                         ErrorKind::Connect(problem),
-                        format!("the connection to {store} broke"),
+                        format!("the connection to {way} broke"),
                     ),
                     (false, problem) => {
-                        (ErrorKind::Connect(problem), format!("cannot reach {store}"))
+                        (ErrorKind::Connect(problem), format!("cannot reach {way}"))
                     }
                 };
                 new(kind, &message).with_source(innermost(sdk))

@@ -113,7 +113,7 @@ impl Request<'_> {
             };
             let clock_changed = sdk.raw_response().is_some() && learn();
             let hint = answer::region_hint(&sdk).filter(|right| *right != region);
-            let error = answer::error(self, self.s3.endpoint(), sdk);
+            let error = answer::error(self, sdk);
             // An answer to HEAD has no body, hence no code: 403 stands for all reasons.
             let maybe_time = error.kind() == ErrorKind::ClockSkew
                 || (error.status() == Some(403) && error.code().is_none());

@@ -109,6 +109,7 @@ async fn each_problem_of_a_source_has_its_kind() {
             ErrorKind::Connect(ConnectProblem::Unresolved),
             true,
         ),
+        (CredentialProblem::Unavailable, ErrorKind::Unavailable, true),
     ] {
         let s3 = S3::connect(from(Failing(problem), address)).await.unwrap();
         let error = s3.get("key", GetOptions::default()).await.unwrap_err();
@@ -158,6 +159,40 @@ async fn inner() {
         .await
         .unwrap_err();
     println!("failed: {:?}: {}", error.kind(), error.in_full());
+}
+
+#[tokio::test]
+async fn a_token_service_that_is_overloaded_is_told_from_one_that_refuses() {
+    let folder = tempfile::tempdir().unwrap();
+    let token = folder.path().join("token");
+    std::fs::write(&token, "token").unwrap();
+    for (status, code, kind) in [
+        ("400 Bad Request", "Throttling", "Unavailable"),
+        ("400 Bad Request", "IDPCommunicationError", "Unavailable"),
+        ("429 Too Many Requests", "Slow", "Unavailable"),
+        (
+            "503 Service Unavailable",
+            "ServiceUnavailable",
+            "Unavailable",
+        ),
+        ("403 Forbidden", "AccessDenied", "BadCredentials"),
+        ("400 Bad Request", "ExpiredTokenException", "BadCredentials"),
+    ] {
+        let (service, asked) = serve(None, move |_, _| {
+            let body = format!("<ErrorResponse><Error><Code>{code}</Code></Error></ErrorResponse>");
+            answer(status, "Content-Type: text/xml\r\n", &body, None)
+        })
+        .await;
+        let service = ("AWS_ENDPOINT_URL_STS", format!("http://{service}"));
+        let role = (
+            "AWS_ROLE_ARN",
+            "arn:aws:iam::123456789012:role/x".to_owned(),
+        );
+        let file = token.display().to_string();
+        let said = failure(vec![service, role, ("AWS_WEB_IDENTITY_TOKEN_FILE", file)]).await;
+        assert!(said.starts_with(kind), "{code}: {said}");
+        assert!(!asked.lock().unwrap().is_empty());
+    }
 }
 
 /// The instance's identity is another one: it must not take the place of the container's.

@@ -80,10 +80,13 @@ async fn a_port_where_nothing_listens_refuses() {
     for scheme in ["http", "https"] {
         let error = failure(S3Config {
             endpoint: Some(format!("{scheme}://store.invalid")),
-            proxy: Proxy::Url(format!("http://{}", unused().await)),
+            proxy: Proxy::Url(format!("http://me:not-shown@{}", unused().await)),
             ..config(scheme, unused().await)
         })
         .await;
+        let way = format!("{scheme}://store.invalid through the proxy http://127.0.0.1:");
+        assert!(error.message().contains(&way), "{error}");
+        assert!(!error.in_full().contains("not-shown"), "{error}");
         assert_eq!(error.kind(), ErrorKind::Connect(ConnectProblem::Refused));
     }
 }
