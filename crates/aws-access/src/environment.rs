@@ -1,7 +1,7 @@
 //! What the environment and the AWS configuration files say, read as the AWS CLI reads them. No
 //! network.
 
-use std::{error::Error as StdError, path::PathBuf, sync::Arc};
+use std::{error::Error as StdError, net::Ipv6Addr, path::PathBuf, sync::Arc};
 
 use aws_config::{
     BehaviorVersion, SdkConfig, environment::EnvironmentVariableRegionProvider,
@@ -177,11 +177,16 @@ fn check_endpoint(endpoint: &str) -> Result<String, ConfigError> {
         Some((_, port)) if !authority.ends_with(']') => port.parse::<u16>().is_ok(),
         _ => true,
     };
+    let brackets_are_sound = authority.strip_prefix('[').is_none_or(|rest| {
+        rest.split_once(']')
+            .is_some_and(|(address, _)| address.parse::<Ipv6Addr>().is_ok())
+    });
     if authority.is_empty()
         || !port_is_sound
         || rest
             .chars()
             .any(|c| c.is_control() || c.is_whitespace() || "?#\\\"<>".contains(c))
+        || !brackets_are_sound
     {
         return Err(ConfigError::new(format!(
             "the endpoint {endpoint:?} is not a URL"
@@ -216,6 +221,8 @@ mod tests {
             "http://host:99999",
             "http://host/?x",
             "http://a b",
+            "https://[arn:aws:s3:us-east-1:123456789012]",
+            "http://[::1",
         ] {
             assert!(check_endpoint(bad).is_err(), "{bad:?}");
         }

@@ -84,6 +84,7 @@ where
                 .with_source(missing.clone()),
         }
     } else {
+        let way = request.exchange.way();
         match sdk {
             SdkError::ServiceError(answer) => {
                 let status = answer.raw().status().as_u16();
@@ -101,8 +102,8 @@ where
                     .with_answer(Some(status), None)
                     .with_source(innermost(SdkError::<E, _>::ResponseError(answer)))
             }
-            SdkError::DispatchFailure(_) | SdkError::TimeoutError(_) => {
-                let way = request.exchange.way();
+            // Without a way, nothing got as far as the network.
+            SdkError::DispatchFailure(_) | SdkError::TimeoutError(_) if !way.is_empty() => {
                 let problem = ConnectProblem::of(&sdk).unwrap_or(ConnectProblem::Other);
                 let (kind, message) = match (request.exchange.was_connected(), problem) {
                     (true, ConnectProblem::TimedOut) => {
