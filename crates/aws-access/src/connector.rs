@@ -157,7 +157,7 @@ impl HttpConnector for ByTarget {
         // keys, or ask its own machine for them.
         let kinds = Arc::clone(&self.0);
         HttpConnectorFuture::new(async move {
-            let direct = is_beside_us(request.uri()).await;
+            let direct = kinds.network.proxy.is_disabled() || is_beside_us(request.uri()).await;
             kinds.get(request.uri(), direct).call(request).await
         })
     }

@@ -37,9 +37,10 @@ fn is_local(address: IpAddr) -> bool {
     }
 }
 
-/// Whether a request to `url` stays on this machine or its link. A name, and an address in one of
-/// the spellings that only the system's resolver knows (`127.1`), is looked up; one that cannot be
-/// is elsewhere.
+/// Whether a request to `url` stays on this machine or its link. In clear text, a name, and an
+/// address in one of the spellings that only the system's resolver knows (`127.1`), is looked up;
+/// one that cannot be is elsewhere. Over TLS nobody on the way sees anything, and it may be the
+/// proxy alone that knows the name: there it is not.
 pub(crate) async fn is_beside_us(url: &str) -> bool {
     let host = host(url).trim_end_matches('.').to_ascii_lowercase();
     if host == "localhost" || host.ends_with(".localhost") {
@@ -49,6 +50,9 @@ pub(crate) async fn is_beside_us(url: &str) -> bool {
     let address = host.split('%').next().unwrap_or_default();
     if let Ok(address) = address.parse() {
         return is_local(address);
+    }
+    if !url.starts_with("http://") {
+        return false;
     }
     let resolved = SystemResolver.resolve_dns(&host).await;
     resolved.is_ok_and(|addresses| addresses.into_iter().any(is_local))
@@ -82,6 +86,8 @@ mod tests {
             "http://a.localhost/x",
             "http://user:169.1.1.1@localhost/x",
             "https://127.0.0.1/creds",
+            "https://localhost:8443/creds",
+            "https://[::1]/creds",
         ] {
             assert!(is_beside_us(url).await, "{url}");
         }

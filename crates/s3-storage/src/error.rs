@@ -150,11 +150,6 @@ impl Error {
         self.kind
     }
 
-    /// The S3 API's name of the operation.
-    pub fn operation(&self) -> &'static str {
-        self.operation
-    }
-
     /// The key, empty where the request was about the bucket.
     pub fn key(&self) -> &str {
         &self.key

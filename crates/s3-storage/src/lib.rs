@@ -41,5 +41,5 @@ pub use s3::S3;
 pub use s3::{create_bucket, delete_bucket, delete_bucket_policy, open_uploads, put_bucket_policy};
 pub use storage::{
     Body, ByteRange, ETag, GetOptions, GetReply, Listed, ListedObject, Object, ObjectMeta, Payload,
-    Progress, PutMode, PutOptions, PutReply, Storage, collect,
+    Progress, PutMode, PutOptions, PutReply, Storage,
 };

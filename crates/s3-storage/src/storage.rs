@@ -75,7 +75,7 @@ impl Payload {
     }
 }
 
-/// Called with the number of further bytes that were sent.
+/// Called with the size in bytes of a piece that was sent.
 pub type Progress = Arc<dyn Fn(u64) + Send + Sync>;
 
 /// How an object is written.
@@ -92,7 +92,7 @@ pub struct PutOptions {
     pub cache_control: Option<&'static str>,
     /// User metadata (`x-amz-meta-…`); names in lower case.
     pub metadata: BTreeMap<String, String>,
-    /// Told of each piece that was sent.
+    /// Called after each piece is sent.
     pub progress: Option<Progress>,
 }
 
@@ -327,7 +327,7 @@ impl dyn Storage + '_ {
 ///
 /// # Errors
 /// [`ErrorKind::Unexpected`] for a larger object; those of the body.
-pub async fn collect(
+pub(crate) async fn collect(
     key: &str,
     mut object: Object,
     limit: u64,

@@ -80,8 +80,11 @@ where
                 let message = "a service that gives credentials has failed";
                 new(ErrorKind::Unavailable, message).with_source(missing.clone())
             }
-            _ => new(ErrorKind::BadCredentials, "there are no credentials")
-                .with_source(missing.clone()),
+            _ => new(
+                ErrorKind::BadCredentials,
+                "a source of credentials has failed",
+            )
+            .with_source(missing.clone()),
         }
     } else {
         let way = request.exchange.way();

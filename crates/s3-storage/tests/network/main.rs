@@ -21,8 +21,8 @@ use std::{
 use bytes::Bytes;
 use futures::StreamExt as _;
 use s3_storage::{
-    Acl, ConditionalWrites, ConnectProblem, Credentials, Error, ErrorKind, Gap, GetOptions,
-    GetReply, Payload, PutMode, PutOptions, Refusable, S3, S3Config, Sse, Storage, probe,
+    Acl, ConnectProblem, Credentials, Error, ErrorKind, GetOptions, GetReply, Payload, PutMode,
+    PutOptions, S3, S3Config, Sse, Storage,
 };
 use server::{Reply, answer, config, serve};
 
