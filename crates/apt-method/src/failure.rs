@@ -12,10 +12,9 @@
 //!
 //! Messages are one line, say what to do next and hold no secret.
 
-use std::error::Error as _;
 use std::io;
 
-use s3_storage::{Error, ErrorKind};
+use s3_storage::{ConnectProblem, Error, ErrorKind};
 
 /// Why an item failed, as apt is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -153,7 +152,7 @@ impl Failure {
                 format!("{object}: the store asks to slow down ({said})"),
             ),
             ErrorKind::Timeout => Self::transient(Reason::Timeout, format!("{object}: {said}")),
-            ErrorKind::Connect => Self::of_connection(object, error),
+            ErrorKind::Connect(problem) => Self::of_connection(object, problem, &said),
             ErrorKind::Truncated => Self::transient(
                 Reason::Other,
                 format!("{object}: the transfer was cut short ({said}); what arrived is kept"),
@@ -167,80 +166,40 @@ impl Failure {
         }
     }
 
-    fn of_connection(object: &str, error: &Error) -> Self {
-        let chain = chain(error);
-        if let Some(refusal) = chain
-            .iter()
-            .find(|text| text.contains("certificate") || text.contains("UnknownIssuer"))
-        {
+    fn of_connection(object: &str, problem: ConnectProblem, said: &str) -> Self {
+        let reason = match problem {
             // A store that cannot show who it is: waiting will not help, and apt must not pass over
             // it.
-            let hint = "if its certificate is private, name the authority's file in AWS_CA_BUNDLE";
-            return Self::lasting(
-                Reason::Http(495),
-                format!("{object}: the store's certificate is not trusted: {refusal}; {hint}"),
-            );
-        }
-        let io_kind = io_kind(error);
-        // The cause as a value where it was kept, else its words: the standard library's, which do
-        // not depend on the language.
-        let says = |words: &str| chain.iter().any(|text| text.contains(words));
-        let (reason, what) =
-            if io_kind == Some(io::ErrorKind::ConnectionRefused) || says("Connection refused") {
-                (
-                    Reason::ConnectionRefused,
-                    "the store refuses the connection",
-                )
-            } else if io_kind == Some(io::ErrorKind::TimedOut) || says("Connection timed out") {
-                (Reason::ConnectionTimedOut, "the store cannot be reached")
-            } else if says("dns error") || says("lookup address") {
-                (
-                    Reason::ResolveFailure,
-                    "the store's name cannot be resolved",
-                )
-            } else {
-                (Reason::Other, "the connection to the store failed")
-            };
-        let detail = chain
-            .last()
-            .filter(|last| *last != error.message())
-            .cloned()
-            .unwrap_or_else(|| error.message().to_owned());
-        Self::transient(reason, format!("{object}: {what}: {detail}"))
+            ConnectProblem::Untrusted => {
+                let hint =
+                    "if its certificate is private, name the authority's file in AWS_CA_BUNDLE";
+                return Self::lasting(
+                    Reason::Http(495),
+                    format!("{object}: the store's certificate is not trusted: {said}; {hint}"),
+                );
+            }
+            ConnectProblem::WrongProtocol => {
+                return Self::configuration(format!(
+                    "{object}: {said}: check whether Endpoint begins with http:// or https:// as it must"
+                ));
+            }
+            ConnectProblem::Refused => Reason::ConnectionRefused,
+            ConnectProblem::TimedOut => Reason::ConnectionTimedOut,
+            ConnectProblem::Unresolved => Reason::ResolveFailure,
+            _ => Reason::Other,
+        };
+        Self::transient(reason, format!("{object}: {said}"))
     }
 }
 
-/// The store's words and code on one line.
+/// The store's words and code, or ours with the causes, on one line.
 fn said(error: &Error) -> String {
+    let words = error.in_full();
     match error.code() {
-        Some(code) if error.message().is_empty() => code.to_owned(),
-        Some(code) => format!("{code}: {}", error.message().trim_end_matches('.')),
-        None => error.message().trim_end_matches('.').to_owned(),
+        Some(code) if words.is_empty() => code.to_owned(),
+        Some(code) => format!("{code}: {}", words.trim_end_matches('.')),
+        None => words.trim_end_matches('.').to_owned(),
     }
-}
-
-/// The texts of what caused it, outermost first.
-fn chain(error: &Error) -> Vec<String> {
-    let mut texts = vec![error.message().to_owned()];
-    let mut source = error.source();
-    while let Some(cause) = source {
-        texts.push(cause.to_string());
-        source = cause.source();
-    }
-    texts
-}
-
-fn io_kind(error: &Error) -> Option<io::ErrorKind> {
-    let mut source = error.source();
-    let mut kind = None;
-    while let Some(cause) = source {
-        kind = cause
-            .downcast_ref::<io::Error>()
-            .map(io::Error::kind)
-            .or(kind);
-        source = cause.source();
-    }
-    kind
 }
 
 #[cfg(test)]
@@ -294,7 +253,7 @@ mod tests {
         }
         for kind in [
             ErrorKind::Timeout,
-            ErrorKind::Connect,
+            ErrorKind::Connect(ConnectProblem::Other),
             ErrorKind::Truncated,
             ErrorKind::Throttled,
             ErrorKind::Unavailable,
@@ -312,24 +271,52 @@ mod tests {
     }
 
     #[test]
-    fn the_cause_of_a_broken_connection_is_found() {
-        let of = |source: io::Error| {
-            let error = Error::new(ErrorKind::Connect, "GetObject", "k", "dispatch failure")
-                .with_source(source);
-            Failure::of_request("s3://b/k", &error)
-        };
+    fn each_problem_of_a_connection_has_its_reason() {
+        let of = |problem| failure(ErrorKind::Connect(problem), None, None);
+        for (problem, reason) in [
+            (ConnectProblem::Refused, Reason::ConnectionRefused),
+            (ConnectProblem::TimedOut, Reason::ConnectionTimedOut),
+            (ConnectProblem::Unresolved, Reason::ResolveFailure),
+            (ConnectProblem::Other, Reason::Other),
+        ] {
+            let failure = of(problem);
+            assert_eq!((failure.reason, failure.transient), (reason, true));
+        }
+        let untrusted = of(ConnectProblem::Untrusted);
+        assert!(!untrusted.transient && untrusted.message.contains("AWS_CA_BUNDLE"));
+        let wrong = of(ConnectProblem::WrongProtocol);
+        assert!(!wrong.transient && wrong.message.contains("Endpoint"));
+    }
+
+    #[test]
+    fn words_decide_nothing() {
+        for words in [
+            "certificate",
+            "Connection refused",
+            "dns error",
+            "timed out",
+        ] {
+            let error = Error::new(
+                ErrorKind::Connect(ConnectProblem::Other),
+                "GetObject",
+                "k",
+                words,
+            )
+            .with_source(io::Error::other(words));
+            let failure = Failure::of_request("s3://b/k", &error);
+            assert_eq!(failure.reason, Reason::Other, "{words}");
+        }
+    }
+
+    #[test]
+    fn causes_are_in_the_message_once() {
+        let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+        let kind = ErrorKind::Connect(ConnectProblem::Refused);
+        let error =
+            Error::new(kind, "GetObject", "k", "cannot reach http://s").with_source(refused);
         assert_eq!(
-            of(io::ErrorKind::ConnectionRefused.into()).reason,
-            Reason::ConnectionRefused
-        );
-        assert_eq!(
-            of(io::Error::other("failed to lookup address information")).reason,
-            Reason::ResolveFailure
-        );
-        let untrusted = of(io::Error::other("invalid peer certificate: UnknownIssuer"));
-        assert!(
-            !untrusted.transient && untrusted.message.contains("AWS_CA_BUNDLE"),
-            "{untrusted:?}"
+            Failure::of_request("s3://b/k", &error).message,
+            "s3://b/k: cannot reach http://s: connection refused"
         );
     }
 

@@ -7,7 +7,7 @@ use deb_index::{
 };
 use repo_signing::{CertificateError, ChooseError, GenerateError, KeyFileError};
 use repository::{Missing, Stage};
-use s3_storage::ErrorKind;
+use s3_storage::{ConnectProblem, ErrorKind, Refusable};
 
 /// A failed command.
 #[derive(Debug, thiserror::Error)]
@@ -274,28 +274,45 @@ fn storage_advice(error: &s3_storage::Error, role: Role) -> Option<&'static str>
         ),
         ErrorKind::PermissionDenied => Some(match role {
             Role::Reader => {
-                "`debucket client-config --policy reader` prints the least IAM policy for reading; to tell a missing suite from a forbidden one, s3:ListBucket is needed too"
+                "`debucket client-config --policy reader` prints the least IAM policy for reading; to tell a missing suite \
+                 from a forbidden one, s3:ListBucket is needed too"
             }
             Role::Publisher => {
                 "`debucket client-config --policy publisher` prints the least IAM policy that is needed"
             }
         }),
         ErrorKind::BadCredentials => Some(
-            "check the credentials, a session token included: `aws sts get-caller-identity` shows whose they are",
+            "check the access key, the secret key and, for temporary credentials, the session token and whether it has \
+             expired",
         ),
         ErrorKind::NoCredentials => Some(
-            "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, choose a profile with --profile, or run where a role is attached",
+            "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, choose a profile with --profile, or run where a role is \
+             attached",
         ),
         ErrorKind::ClockSkew => Some("set this machine's clock (timedatectl set-ntp true)"),
-        ErrorKind::Connect | ErrorKind::Timeout => {
-            Some("check --endpoint-url, the network and the proxy; then run the same command again")
-        }
+        ErrorKind::Connect(problem) => Some(match problem {
+            ConnectProblem::Unresolved => "check the host in --endpoint-url, and --region",
+            ConnectProblem::Refused => "check the host and port in --endpoint-url, and the proxy",
+            ConnectProblem::Untrusted => {
+                "give the certificate authority of the store with --ca-bundle, if you trust it"
+            }
+            _ => "check --endpoint-url, the network and the proxy; then run the same command again",
+        }),
+        ErrorKind::Timeout => Some("check the network; then run the same command again"),
         ErrorKind::Throttled | ErrorKind::Unavailable | ErrorKind::Truncated => {
             Some("run the same command again later")
         }
         ErrorKind::LocalFile | ErrorKind::ChecksumMismatch => {
             Some("the file may have changed while it was sent: run the same command again")
         }
+        ErrorKind::Unsupported => match error.refused()? {
+            Refusable { acl: true, encryption: true, .. } => {
+                Some("leave out --acl or --sse: the store does not support one of them")
+            }
+            Refusable { acl: true, .. } => Some("leave out --acl: the store does not support it"),
+            Refusable { encryption: true, .. } => Some("leave out --sse: the store does not support it"),
+            _ => None,
+        },
         _ => None,
     }
 }

@@ -61,10 +61,8 @@ impl Suite<'_> {
     /// store's clock.
     pub(crate) async fn found(&self) -> Result<Option<Timestamp>, Error> {
         self.require_conditional_writes().await?;
-        let content = content(self.keys.is_signed());
-        let mut options = PutOptions::new(self.repository.writes.mode(PutMode::Create));
-        options.sha256 = Some(Sha256::of(&content).0);
-        options.content_type = Some("application/json");
+        let (content, mut options) = founding(self.keys.is_signed());
+        options.mode = self.repository.writes.mode(PutMode::Create);
         let key = layout::founding_key(&self.name);
         let payload = Payload::Bytes(content);
         match self.repository.storage.put(&key, payload, options).await {
@@ -108,8 +106,8 @@ impl Suite<'_> {
         if !head.commit.settings.single_writer {
             let key = layout::founding_key(&self.name);
             let storage = self.repository.storage.as_ref();
-            let content = content(self.keys.is_signed());
-            if s3_storage::still_refuses(storage, &key, content).await? {
+            let (content, options) = founding(self.keys.is_signed());
+            if s3_storage::still_refuses(storage, &key, content, &options).await?.is_none() {
                 return Ok(());
             }
         }
@@ -134,4 +132,13 @@ impl Suite<'_> {
 
 fn content(is_signed: bool) -> Bytes {
     format!("{{\"signed\": {is_signed}}}\n").into()
+}
+
+/// `suite.json`, and how it is written.
+fn founding(is_signed: bool) -> (Bytes, PutOptions) {
+    let content = content(is_signed);
+    let mut options = PutOptions::new(PutMode::Create);
+    options.sha256 = Some(Sha256::of(&content).0);
+    options.content_type = Some("application/json");
+    (content, options)
 }

@@ -1,11 +1,10 @@
 //! How a bucket is reached: what the caller says, on top of what the environment says.
 //!
-//! Whatever is left unset is looked up as the AWS CLI does it: `AWS_PROFILE`, `AWS_REGION`,
-//! `AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL`, `AWS_CA_BUNDLE`, `AWS_CONFIG_FILE`,
-//! `AWS_SHARED_CREDENTIALS_FILE` and the credential variables
-//! (<https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-envvars.html>).
+//! Whatever is left unset is looked up as the AWS CLI does it, see [`aws_access`].
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
+
+use aws_access::{Config, Credentials, LocalClock, Proxy};
 
 /// Everything that is needed to talk to one bucket. `S3Config::new(bucket)` is the AWS default.
 #[derive(Debug, Clone)]
@@ -47,6 +46,8 @@ pub struct S3Config {
     pub ca_bundle: Option<PathBuf>,
     /// The program's name for the `User-Agent` header: letters, digits and `-`.
     pub app_name: Option<String>,
+    /// The local clock; tests bring wrong ones.
+    pub clock: LocalClock,
 }
 
 impl S3Config {
@@ -67,37 +68,42 @@ impl S3Config {
             proxy: Proxy::FromEnvironment,
             ca_bundle: None,
             app_name: None,
+            clock: LocalClock::default(),
         }
     }
-}
 
-/// Where credentials come from.
-#[derive(Clone, Default)]
-pub enum Credentials {
-    /// The AWS default chain: environment, profile (static, SSO, assume role, process), web
-    /// identity, container (ECS, EKS), instance metadata.
-    #[default]
-    Chain,
-    /// These.
-    Static {
-        /// The identifier; not a secret.
-        access_key_id: String,
-        /// The secret. It is never shown.
-        secret_access_key: String,
-        /// The token of temporary credentials. It is never shown.
-        session_token: Option<String>,
-    },
-    /// Requests are not signed: a public bucket.
-    Anonymous,
-}
-
-impl fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Chain => f.write_str("Chain"),
-            Self::Static { .. } => f.write_str("Static { .. }"),
-            Self::Anonymous => f.write_str("Anonymous"),
+    /// What is not about the bucket.
+    pub(crate) fn access(&self) -> Config {
+        Config {
+            region: self.region.clone(),
+            endpoint: self.endpoint.clone(),
+            profile: self.profile.clone(),
+            credentials: self.credentials.clone(),
+            role_arn: self.role_arn.clone(),
+            silence_timeout: self.silence_timeout,
+            max_attempts: self.max_attempts,
+            proxy: self.proxy.clone(),
+            ca_bundle: self.ca_bundle.clone(),
+            app_name: self.app_name.clone(),
+            clock: self.clock.clone(),
         }
+    }
+
+    /// Whether the bucket is part of the path.
+    pub(crate) fn is_path_style(&self, custom_endpoint: bool) -> bool {
+        let arn = self.bucket.starts_with("arn:");
+        self.path_style
+            .unwrap_or(!arn && (custom_endpoint || self.bucket.contains('.')))
+    }
+
+    /// Whether it is a bucket's name, or the ARN of an access point: nothing that could reach
+    /// beyond its place in a URL.
+    pub(crate) fn has_sound_bucket(&self) -> bool {
+        let bucket = &self.bucket;
+        let arn = bucket.starts_with("arn:");
+        let sound =
+            |c: char| c.is_ascii_alphanumeric() || "-._".contains(c) || (arn && ":/".contains(c));
+        (3..=255).contains(&bucket.len()) && bucket.chars().all(sound) && !bucket.contains("..")
     }
 }
 
@@ -172,29 +178,6 @@ pub enum Sse {
     },
 }
 
-/// Whether requests go through a proxy.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub enum Proxy {
-    /// `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`.
-    #[default]
-    FromEnvironment,
-    /// Straight to the store, whatever the environment says.
-    Direct,
-    /// Through this one (`http://user:password@proxy:3128`). It may hold a password and is never
-    /// shown.
-    Url(String),
-}
-
-impl fmt::Debug for Proxy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::FromEnvironment => f.write_str("FromEnvironment"),
-            Self::Direct => f.write_str("Direct"),
-            Self::Url(_) => f.write_str("Url(..)"),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -215,6 +198,40 @@ mod tests {
             !shown.contains("hunter2") && !shown.contains("token7"),
             "{shown}"
         );
+    }
+
+    #[test]
+    fn a_bucket_cannot_leave_its_place_in_the_url() {
+        for good in [
+            "abc",
+            "my.bucket-1",
+            "arn:aws:s3:eu-west-1:123456789012:accesspoint/one",
+        ] {
+            assert!(S3Config::new(good).has_sound_bucket(), "{good}");
+        }
+        for bad in [
+            "",
+            "ab",
+            "a/b/c",
+            "a..b",
+            "bucket?x",
+            "büc",
+            "a b c",
+            "bucket%2f",
+        ] {
+            assert!(!S3Config::new(bad).has_sound_bucket(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_dotted_bucket_and_a_custom_endpoint_mean_path_style() {
+        let mut config = S3Config::new("bucket");
+        assert!(!config.is_path_style(false));
+        assert!(config.is_path_style(true));
+        config.bucket = "my.bucket".into();
+        assert!(config.is_path_style(false));
+        config.path_style = Some(false);
+        assert!(!config.is_path_style(true));
     }
 
     #[test]

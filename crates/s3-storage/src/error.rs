@@ -6,6 +6,8 @@
 
 use std::{error::Error as StdError, fmt};
 
+use aws_access::{ConnectProblem, causes};
+
 /// What the caller can do about an [`Error`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -14,11 +16,10 @@ pub enum ErrorKind {
     NotFound,
     /// The bucket does not exist (404 `NoSuchBucket`).
     NoSuchBucket,
-    /// The precondition did not hold (412; also 404 for an update of a missing key): somebody else
-    /// wrote. Read again.
+    /// The precondition did not hold (412; also 404 for an update of a missing key): another writer
+    /// was first, or an earlier attempt of this very write ([`Error::is_ambiguous`]). Read again.
     PreconditionFailed,
-    /// Two conditional writes met (409 `ConditionalRequestConflict`): nothing was written by this
-    /// one. Read again.
+    /// Two conditional writes met (409): nothing was written by this one. Read again.
     Conflict,
     /// The caller is known but may not do this (403 `AccessDenied`). A missing key reads like this
     /// without `s3:ListBucket`.
@@ -26,7 +27,7 @@ pub enum ErrorKind {
     /// The credentials are wrong, expired or not accepted (403 `InvalidAccessKeyId`,
     /// `SignatureDoesNotMatch`, `ExpiredToken`…).
     BadCredentials,
-    /// No source gave any credentials.
+    /// No source has any credentials.
     NoCredentials,
     /// The caller's clock and the store's differ too much (403 `RequestTimeTooSkewed`) and
     /// correcting it did not help.
@@ -39,13 +40,15 @@ pub enum ErrorKind {
     Throttled,
     /// The store failed (5xx), and still did after the retries.
     Unavailable,
-    /// No connection could be made, or it broke before the request was answered.
-    Connect,
-    /// Nothing arrived for the configured time.
+    /// No connection could be made, or it broke before the request was answered; the same for a
+    /// service that credentials come from.
+    Connect(ConnectProblem),
+    /// There was a connection, and nothing arrived for the configured time.
     Timeout,
     /// The body ended before its announced length.
     Truncated,
-    /// The store does not do what was asked (501, or a precondition that it ignores).
+    /// The store does not do what was asked (501 `NotImplemented`, 400
+    /// `AccessControlListNotSupported`). [`Error::refused`] tells what that may be.
     Unsupported,
     /// The request or the configuration is wrong (malformed endpoint, bucket or key; 400).
     Invalid,
@@ -53,6 +56,18 @@ pub enum ErrorKind {
     LocalFile,
     /// An answer that fits none of the above.
     Unexpected,
+}
+
+/// The optional parts of a write that a store may refuse where it would take the same write
+/// without them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Refusable {
+    /// The canned ACL.
+    pub acl: bool,
+    /// Encryption at rest, other than the bucket's default.
+    pub encryption: bool,
+    /// The precondition.
+    pub condition: bool,
 }
 
 /// A failed request: which one, what the store said, and the cause.
@@ -63,6 +78,8 @@ pub struct Error {
     status: Option<u16>,
     code: Option<String>,
     message: String,
+    refusable: Refusable,
+    ambiguous: bool,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -82,6 +99,14 @@ impl Error {
             status: None,
             code: None,
             message: printable(message.as_ref()),
+            refusable: Refusable::default(),
+            ambiguous: matches!(
+                kind,
+                ErrorKind::Unavailable
+                    | ErrorKind::Timeout
+                    | ErrorKind::Truncated
+                    | ErrorKind::Connect(ConnectProblem::Other)
+            ),
             source: None,
         }
     }
@@ -101,14 +126,28 @@ impl Error {
         self
     }
 
+    /// The same failure, to be read in another way.
+    pub(crate) fn into_kind(mut self, kind: ErrorKind, message: &str) -> Self {
+        self.kind = kind;
+        message.clone_into(&mut self.message);
+        self
+    }
+
+    /// Says whether the request may have been carried out; unless it is said, the kind decides.
+    pub(crate) fn with_ambiguity(mut self, ambiguous: bool) -> Self {
+        self.ambiguous = ambiguous;
+        self
+    }
+
+    /// Says what the request had that it need not have had.
+    pub(crate) fn with_refusable(mut self, refusable: Refusable) -> Self {
+        self.refusable = refusable;
+        self
+    }
+
     /// What the caller can do.
     pub fn kind(&self) -> ErrorKind {
         self.kind
-    }
-
-    /// The S3 API's name of the operation.
-    pub fn operation(&self) -> &'static str {
-        self.operation
     }
 
     /// The key, empty where the request was about the bucket.
@@ -131,20 +170,40 @@ impl Error {
         &self.message
     }
 
-    /// Whether the same request may succeed later.
-    pub fn is_transient(&self) -> bool {
-        use ErrorKind::{Conflict, Connect, Throttled, Timeout, Truncated, Unavailable};
-        matches!(
-            self.kind,
-            Conflict | Throttled | Unavailable | Connect | Timeout | Truncated
-        )
+    /// The message and what caused it, on one line.
+    pub fn in_full(&self) -> String {
+        match causes(self) {
+            causes if causes.is_empty() => self.message.clone(),
+            causes => format!("{}: {}", self.message, printable(&causes)),
+        }
     }
 
-    /// Whether a *write* that failed like this may have taken effect all the same: its reply was
-    /// lost.
+    /// Whether the same request may succeed later.
+    pub fn is_transient(&self) -> bool {
+        use ConnectProblem::{Untrusted, WrongProtocol};
+        use ErrorKind::{Conflict, Connect, Throttled, Timeout, Truncated, Unavailable};
+        match self.kind {
+            Connect(problem) => !matches!(problem, Untrusted | WrongProtocol),
+            kind => matches!(
+                kind,
+                Conflict | Throttled | Unavailable | Timeout | Truncated
+            ),
+        }
+    }
+
+    /// Whether a *write* that failed like this may have taken effect all the same: some attempt of
+    /// it was sent, and whether it was carried out is not known. Not only transient errors are: the
+    /// last attempt may have been refused *because* an earlier one took effect.
     pub fn is_ambiguous(&self) -> bool {
-        use ErrorKind::{Connect, Timeout, Truncated, Unavailable};
-        matches!(self.kind, Unavailable | Connect | Timeout | Truncated)
+        self.ambiguous
+    }
+
+    /// What a store that does not know something of the request ([`ErrorKind::Unsupported`],
+    /// [`ErrorKind::Invalid`]) may have refused: the optional parts that the request had. `None` for
+    /// other errors, and where it had none.
+    pub fn refused(&self) -> Option<Refusable> {
+        let unknown = matches!(self.kind, ErrorKind::Unsupported | ErrorKind::Invalid);
+        Some(self.refusable).filter(|parts| unknown && *parts != Refusable::default())
     }
 }
 
@@ -181,5 +240,34 @@ impl fmt::Debug for Error {
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.source.as_deref().map(|source| source as _)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_in_the_chain_and_not_in_the_text() {
+        let error = Error::new(ErrorKind::LocalFile, "PutObject", "k", "it cannot be sent")
+            .with_source(std::io::Error::other("the disk is gone"));
+        assert_eq!(error.to_string(), "PutObject k: it cannot be sent");
+        assert_eq!(error.in_full(), "it cannot be sent: the disk is gone");
+    }
+
+    #[test]
+    fn only_a_store_that_does_not_know_something_has_refused_it() {
+        let acl = Refusable {
+            acl: true,
+            ..Refusable::default()
+        };
+        let refused = |kind, parts| {
+            let error = Error::new(kind, "PutObject", "k", "").with_refusable(parts);
+            error.refused()
+        };
+        assert_eq!(refused(ErrorKind::Unsupported, acl), Some(acl));
+        assert_eq!(refused(ErrorKind::Invalid, acl), Some(acl));
+        assert_eq!(refused(ErrorKind::PermissionDenied, acl), None);
+        assert_eq!(refused(ErrorKind::Unsupported, Refusable::default()), None);
     }
 }

@@ -12,8 +12,8 @@ use futures::{StreamExt as _, TryStreamExt as _, stream, stream::BoxStream};
 use tokio::sync::Semaphore;
 
 use crate::{
-    Body, Error, ErrorKind, GetOptions, GetReply, Listed, ObjectMeta, Payload, PutOptions,
-    PutReply, Storage,
+    Body, ConnectProblem, Error, ErrorKind, GetOptions, GetReply, Listed, ObjectMeta, Payload,
+    PutOptions, PutReply, Storage,
 };
 
 /// An operation of [`Storage`].
@@ -275,7 +275,7 @@ impl<S> Faulty<S> {
         match fault {
             Some(Fault::LoseReply) => result.and_then(|_| {
                 Err(Error::new(
-                    ErrorKind::Connect,
+                    ErrorKind::Connect(ConnectProblem::Other),
                     "injected",
                     key,
                     "the reply was lost",
@@ -297,7 +297,7 @@ impl<S> Faulty<S> {
 
 fn killed(key: &str) -> Error {
     Error::new(
-        ErrorKind::Connect,
+        ErrorKind::Connect(ConnectProblem::Other),
         "injected",
         key,
         "the process was killed",

@@ -1,8 +1,11 @@
 //! An S3 bucket as debucket needs it: reads by range and condition, writes with preconditions,
 //! errors sorted by what the caller can do.
 //!
-//! This crate knows nothing of Debian, and it is the only one that names the AWS S3 SDK.
+//! This crate knows nothing of Debian, and it is the only one that names the AWS S3 SDK. How AWS is reached at all is
+//! the part of [`aws_access`].
 
+#[cfg(feature = "test-util")]
+mod careless;
 #[cfg(feature = "test-util")]
 mod clock;
 mod config;
@@ -18,22 +21,25 @@ mod probe;
 mod s3;
 mod storage;
 
+pub use aws_access::{ConnectProblem, Credentials, LocalClock, Proxy};
+#[cfg(feature = "test-util")]
+pub use careless::{Careless, Flaw};
 #[cfg(feature = "test-util")]
 pub use clock::ManualClock;
-pub use config::{Acl, Credentials, Proxy, S3Config, Sse};
+pub use config::{Acl, S3Config, Sse};
 #[cfg(feature = "test-util")]
 pub use conformance::conformance;
-pub use error::{Error, ErrorKind};
+pub use error::{Error, ErrorKind, Refusable};
 #[cfg(feature = "test-util")]
 pub use fault::{Fault, Faulty, Gate, On, Operation};
 #[cfg(feature = "test-util")]
 pub use memory::Memory;
 pub use prefixed::Prefixed;
 pub use probe::{ConditionalWrites, Gap, probe, still_refuses};
-pub use s3::{LocalClock, S3};
+pub use s3::S3;
 #[cfg(feature = "test-util")]
 pub use s3::{create_bucket, delete_bucket, delete_bucket_policy, open_uploads, put_bucket_policy};
 pub use storage::{
     Body, ByteRange, ETag, GetOptions, GetReply, Listed, ListedObject, Object, ObjectMeta, Payload,
-    Progress, PutMode, PutOptions, PutReply, Storage, collect,
+    Progress, PutMode, PutOptions, PutReply, Storage,
 };

@@ -49,13 +49,18 @@ pub enum Gap {
     /// Two writes of which only one could succeed both did.
     #[error("it checks a precondition and writes in two steps: two writes at once both succeeded")]
     NotAtomic,
+    /// A write was answered without an ETag, or with a weak one.
+    #[error("it gives no strong ETag to what was written, so that no later write can name it")]
+    NoStrongETag,
 }
 
 /// Tries what `storage` does with preconditions. Needs the right to write and delete below
 /// `debucket-probe/`.
 ///
 /// # Errors
-/// Those of the requests; [`ErrorKind::Unexpected`] where the store's answers make no sense.
+/// Those of the requests. A store that refuses the same writes without a precondition lacks
+/// something else ([`Error::refused`]). [`ErrorKind::Unexpected`] where the store's answers make no
+/// sense.
 pub async fn probe(storage: &dyn Storage) -> Result<ConditionalWrites, Error> {
     let random = format!(
         "{:016x}{:016x}",
@@ -75,26 +80,6 @@ pub async fn probe(storage: &dyn Storage) -> Result<ConditionalWrites, Error> {
         Err(Finding::Gap(gap)) => Ok(ConditionalWrites::Unsupported(gap)),
         Err(Finding::Error(error)) => Err(error),
     }
-}
-
-/// Temporary.
-pub async fn still_refuses(storage: &dyn Storage, key: &str, bytes: Bytes) -> Result<bool, Error> {
-    let put = |mode| storage.put(key, Payload::Bytes(bytes.clone()), PutOptions::new(mode));
-    let other = ETag("\"00000000000000000000000000000000\"".to_owned());
-    let (create, update) = futures::join!(put(PutMode::Create), put(PutMode::Update(other)));
-    let mut refused = true;
-    for result in [create, update] {
-        match result {
-            Ok(_) => refused = false,
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    ErrorKind::PreconditionFailed | ErrorKind::Conflict
-                ) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(refused)
 }
 
 enum Finding {
@@ -119,15 +104,11 @@ enum Outcome {
 async fn write(
     storage: &dyn Storage,
     key: &str,
-    content: &'static [u8],
-    mode: PutMode,
+    content: impl Into<Bytes>,
+    options: PutOptions,
 ) -> Result<Outcome, Error> {
     let written = storage
-        .put(
-            key,
-            Payload::Bytes(Bytes::from_static(content)),
-            PutOptions::new(mode),
-        )
+        .put(key, Payload::Bytes(content.into()), options)
         .await;
     match written {
         Ok(PutReply { etag, .. }) => Ok(Outcome::Written(etag)),
@@ -140,32 +121,52 @@ async fn write(
     }
 }
 
+/// An ETag that no object has.
+fn nobodys() -> ETag {
+    ETag("\"00000000000000000000000000000000\"".to_owned())
+}
+
+/// What a store lacks that refuses a conditional write as unknown: the conditions, if it takes the
+/// same write without one. Otherwise it is the ACL or the encryption that it refuses.
+async fn unknown(storage: &dyn Storage, key: &str, gap: Gap) -> Finding {
+    let options = PutOptions::new(PutMode::Overwrite);
+    let plain = Payload::Bytes(Bytes::from_static(b"plain"));
+    match storage.put(key, plain, options).await {
+        Ok(_) => Finding::Gap(gap),
+        Err(error) => Finding::Error(error),
+    }
+}
+
 async fn try_all(
     storage: &dyn Storage,
     one: &str,
     missing: &str,
     race: &str,
 ) -> Result<(), Finding> {
+    let write =
+        |key, content: &'static [u8], mode| write(storage, key, content, PutOptions::new(mode));
     // The key is random: a refusal can only mean that an earlier attempt of this very request was
     // there first.
-    let first = match write(storage, one, b"first", PutMode::Create).await? {
+    let first = match write(one, b"first", PutMode::Create).await? {
         Outcome::Written(etag) => etag,
         Outcome::Refused | Outcome::Again => storage.head(one).await?.etag,
-        Outcome::Unknown => return Err(Finding::Gap(Gap::CreateRefused)),
+        Outcome::Unknown => return Err(unknown(storage, one, Gap::CreateRefused).await),
     };
-    if let Outcome::Written(_) = write(storage, one, b"second", PutMode::Create).await? {
+    if !first.is_strong() {
+        return Err(Finding::Gap(Gap::NoStrongETag));
+    }
+    if let Outcome::Written(_) = write(one, b"second", PutMode::Create).await? {
         return Err(Finding::Gap(Gap::CreateIgnored));
     }
-    let other = ETag("\"00000000000000000000000000000000\"".to_owned());
-    match write(storage, one, b"third", PutMode::Update(other.clone())).await? {
+    match write(one, b"third", PutMode::Update(nobodys())).await? {
         Outcome::Written(_) => return Err(Finding::Gap(Gap::UpdateIgnored)),
-        Outcome::Unknown => return Err(Finding::Gap(Gap::UpdateRefused)),
+        Outcome::Unknown => return Err(unknown(storage, one, Gap::UpdateRefused).await),
         Outcome::Refused | Outcome::Again => {}
     }
-    if let Outcome::Written(_) = write(storage, missing, b"none", PutMode::Update(other)).await? {
+    if let Outcome::Written(_) = write(missing, b"none", PutMode::Update(nobodys())).await? {
         return Err(Finding::Gap(Gap::UpdateOfMissing));
     }
-    match write(storage, one, b"fourth", PutMode::Update(first)).await? {
+    match write(one, b"fourth", PutMode::Update(first)).await? {
         Outcome::Written(_) => {}
         Outcome::Refused | Outcome::Again | Outcome::Unknown => {
             return Err(Finding::Gap(Gap::UpdateRefused));
@@ -198,8 +199,8 @@ async fn one_winner(
     [left, right]: [&'static [u8]; 2],
 ) -> Result<ETag, Finding> {
     for _ in 0..RACES {
-        let left = write(storage, key, left, mode.clone());
-        let right = write(storage, key, right, mode.clone());
+        let left = write(storage, key, left, PutOptions::new(mode.clone()));
+        let right = write(storage, key, right, PutOptions::new(mode.clone()));
         match futures::join!(left, right) {
             (Ok(Outcome::Written(_)), Ok(Outcome::Written(_))) => {
                 return Err(Finding::Gap(Gap::NotAtomic));
@@ -224,98 +225,102 @@ async fn one_winner(
     .into())
 }
 
+/// Whether the store that was once found to keep preconditions still does: another one may be behind
+/// its name by now, or a proxy that drops the headers. Two requests at once, each to be refused:
+/// to create an object that is there, and to update it with a wrong ETag. `bytes` are the object's
+/// own, and `options` those that it was written with, so that a store that ignores the precondition
+/// changes nothing; `options.mode` is not looked at.
+///
+/// # Errors
+/// Those of the requests.
+pub async fn still_refuses(
+    storage: &dyn Storage,
+    key: &str,
+    bytes: Bytes,
+    options: &PutOptions,
+) -> Result<Option<Gap>, Error> {
+    let attempt = |mode| {
+        let options = PutOptions {
+            mode,
+            ..options.clone()
+        };
+        write(storage, key, bytes.clone(), options)
+    };
+    let (created, updated) = futures::join!(
+        attempt(PutMode::Create),
+        attempt(PutMode::Update(nobodys()))
+    );
+    Ok(match (created?, updated?) {
+        (Outcome::Written(_), _) => Some(Gap::CreateIgnored),
+        (_, Outcome::Written(_)) => Some(Gap::UpdateIgnored),
+        (Outcome::Unknown, _) => Some(Gap::CreateRefused),
+        (_, Outcome::Unknown) => Some(Gap::UpdateRefused),
+        _ => None,
+    })
+}
+
 #[cfg(all(test, feature = "test-util"))]
 mod tests {
-    use async_trait::async_trait;
-    use futures::stream::BoxStream;
+    use std::sync::Arc;
 
     use super::*;
-    use crate::{GetOptions, GetReply, Listed, Memory, ObjectMeta};
+    use crate::{Careless, Flaw, Memory, error::Refusable};
 
-    /// A store that ignores some preconditions.
-    #[derive(Debug)]
-    struct Careless {
-        memory: Memory,
-        create: bool,
-        update: bool,
-        atomic: bool,
-    }
-
-    #[async_trait]
-    impl Storage for Careless {
-        async fn get(&self, key: &str, options: GetOptions) -> Result<GetReply, Error> {
-            self.memory.get(key, options).await
-        }
-        async fn head(&self, key: &str) -> Result<ObjectMeta, Error> {
-            self.memory.head(key).await
-        }
-        async fn put(
-            &self,
-            key: &str,
-            payload: Payload,
-            mut options: PutOptions,
-        ) -> Result<PutReply, Error> {
-            let held = match &options.mode {
-                PutMode::Create => self.create,
-                PutMode::Update(_) => self.update,
-                PutMode::Overwrite => true,
-            };
-            if !held {
-                options.mode = PutMode::Overwrite;
-            } else if !self.atomic
-                && options.mode == PutMode::Create
-                && self.memory.read(key).is_none()
-            {
-                // Looked, found nothing, and writes later.
-                tokio::task::yield_now().await;
-                options.mode = PutMode::Overwrite;
-            }
-            self.memory.put(key, payload, options).await
-        }
-        fn list(
-            &self,
-            prefix: &str,
-            delimiter: Option<&str>,
-        ) -> BoxStream<'_, Result<Listed, Error>> {
-            self.memory.list(prefix, delimiter)
-        }
-        async fn delete(&self, keys: &[String]) -> Result<(), Error> {
-            self.memory.delete(keys).await
-        }
-    }
+    const GAPS: [(Flaw, Gap); 8] = [
+        (Flaw::IgnoresConditions, Gap::CreateIgnored),
+        (Flaw::IgnoresCreate, Gap::CreateIgnored),
+        (Flaw::IgnoresUpdate, Gap::UpdateIgnored),
+        (Flaw::RefusesConditions, Gap::CreateRefused),
+        (Flaw::RefusesUpdate, Gap::UpdateRefused),
+        (Flaw::ChecksThenWrites, Gap::NotAtomic),
+        (Flaw::GivesWeakETags, Gap::NoStrongETag),
+        (Flaw::GivesNoETags, Gap::NoStrongETag),
+    ];
 
     #[tokio::test]
     async fn each_gap_is_told_from_the_others_and_nothing_is_left() {
-        let cases = [
-            (true, true, true, ConditionalWrites::Supported),
-            (
-                false,
-                true,
-                true,
-                ConditionalWrites::Unsupported(Gap::CreateIgnored),
-            ),
-            (
-                true,
-                false,
-                true,
-                ConditionalWrites::Unsupported(Gap::UpdateIgnored),
-            ),
-            (
-                true,
-                true,
-                false,
-                ConditionalWrites::Unsupported(Gap::NotAtomic),
-            ),
-        ];
-        for (create, update, atomic, expected) in cases {
-            let store = Careless {
-                memory: Memory::new(),
-                create,
-                update,
-                atomic,
-            };
-            assert_eq!(probe(&store).await.unwrap(), expected);
-            assert_eq!(store.memory.keys(), Vec::<String>::new());
+        for (flaw, gap) in GAPS {
+            let memory = Arc::new(Memory::new());
+            let store = Careless::new(Arc::clone(&memory), flaw);
+            let found = probe(&store).await.unwrap();
+            assert_eq!(found, ConditionalWrites::Unsupported(gap), "{flaw:?}");
+            assert!(memory.keys().is_empty(), "{flaw:?}");
         }
+        let sound = Memory::new();
+        assert_eq!(probe(&sound).await.unwrap(), ConditionalWrites::Supported);
+        assert!(sound.keys().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_store_that_refuses_every_write_lacks_something_else() {
+        let refused = Refusable {
+            acl: true,
+            ..Refusable::default()
+        };
+        let store = Careless::new(Memory::new(), Flaw::RefusesAcl);
+        let error = probe(&store).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert_eq!(error.refused(), Some(refused));
+    }
+
+    #[tokio::test]
+    async fn a_store_that_no_longer_refuses_is_found_out_and_nothing_is_changed() {
+        let options = PutOptions::new(PutMode::Create);
+        for (flaw, gap) in &GAPS[..5] {
+            let memory = Arc::new(Memory::new());
+            memory.write("object", "content");
+            let before = memory.head("object").await.unwrap().etag;
+            let check = async |store: &dyn Storage| {
+                still_refuses(store, "object", "content".into(), &options).await
+            };
+            assert_eq!(check(&*memory).await.unwrap(), None);
+            let store = Careless::new(Arc::clone(&memory), *flaw);
+            assert_eq!(check(&store).await.unwrap(), Some(*gap), "{flaw:?}");
+            assert_eq!(memory.head("object").await.unwrap().etag, before);
+        }
+        let failing = crate::Faulty::new(Memory::new());
+        failing.always(crate::On::Writes, crate::Fault::Fail(ErrorKind::Throttled));
+        let error = still_refuses(&failing, "object", "content".into(), &options).await;
+        assert_eq!(error.unwrap_err().kind(), ErrorKind::Throttled);
     }
 }

@@ -24,6 +24,22 @@ use crate::{Error, ErrorKind};
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ETag(pub String);
 
+impl ETag {
+    /// Whether it can be the precondition of a write: a weak one (`W/"…"`) never matches
+    /// (RFC 9110, 8.8.3.2), and some stores give none.
+    pub fn is_strong(&self) -> bool {
+        !self.0.is_empty() && !self.0.starts_with("W/")
+    }
+
+    /// Whether it is, by S3's convention, that of an object made of parts: `"…-7"`.
+    pub(crate) fn is_of_parts(&self) -> bool {
+        let bare = self.0.trim_matches('"');
+        bare.rsplit_once('-').is_some_and(|(_, parts)| {
+            !parts.is_empty() && parts.bytes().all(|byte| byte.is_ascii_digit())
+        })
+    }
+}
+
 /// The precondition of a write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PutMode {
@@ -59,7 +75,7 @@ impl Payload {
     }
 }
 
-/// Called with the number of further bytes that were sent.
+/// Called with the size in bytes of a piece that was sent.
 pub type Progress = Arc<dyn Fn(u64) + Send + Sync>;
 
 /// How an object is written.
@@ -76,7 +92,7 @@ pub struct PutOptions {
     pub cache_control: Option<&'static str>,
     /// User metadata (`x-amz-meta-…`); names in lower case.
     pub metadata: BTreeMap<String, String>,
-    /// Told of each piece that was sent.
+    /// Called after each piece is sent.
     pub progress: Option<Progress>,
 }
 
@@ -106,7 +122,7 @@ impl fmt::Debug for PutOptions {
 /// What the store answered to a write.
 #[derive(Debug, Clone)]
 pub struct PutReply {
-    /// The tag of the object that is there now.
+    /// The tag of the object that is there now; empty where the store gave none.
     pub etag: ETag,
     /// The store's clock: the reply's `Date`.
     pub date: Option<Timestamp>,
@@ -311,7 +327,7 @@ impl dyn Storage + '_ {
 ///
 /// # Errors
 /// [`ErrorKind::Unexpected`] for a larger object; those of the body.
-pub async fn collect(
+pub(crate) async fn collect(
     key: &str,
     mut object: Object,
     limit: u64,

@@ -103,8 +103,9 @@ use bytes::Bytes;
 use futures::StreamExt as _;
 use minio::Server;
 use s3_storage::{
-    ConditionalWrites, Credentials, ErrorKind, GetOptions, Payload, PutMode, PutOptions, S3,
-    S3Config, Storage, conformance, delete_bucket, open_uploads, probe, put_bucket_policy,
+    ConditionalWrites, ConnectProblem, Credentials, ErrorKind, GetOptions, LocalClock, Payload,
+    PutMode, PutOptions, S3, S3Config, Storage, conformance, delete_bucket, open_uploads, probe,
+    put_bucket_policy,
 };
 
 /// The server's program, or a word that it is missing.
@@ -151,9 +152,12 @@ async fn a_clock_that_is_a_day_off_is_corrected() {
             if ahead { now + day } else { now - day }
         };
         let connect = || async {
-            S3::connect_with_clock(config.clone(), Arc::new(local))
-                .await
-                .unwrap()
+            S3::connect(S3Config {
+                clock: LocalClock::new(local),
+                ..config.clone()
+            })
+            .await
+            .unwrap()
         };
         // The first request of all, in each of its kinds: HEAD answers without a code.
         let put = connect().await;
@@ -255,7 +259,10 @@ async fn errors_say_what_can_be_done() {
         endpoint: Some("http://127.0.0.1:9".into()),
         ..config.clone()
     };
-    assert_eq!(kind(nobody_listens).await, ErrorKind::Connect);
+    assert_eq!(
+        kind(nobody_listens).await,
+        ErrorKind::Connect(ConnectProblem::Refused)
+    );
 
     // Anonymous readers of some objects.
     let policy = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":["*"]},

@@ -1,6 +1,7 @@
 //! Items that fail, each by itself.
 
-use dev_s3::{Fault, FaultProxy, Rule};
+use dev_s3::{DevS3, Fault, FaultProxy, Rule};
+use tokio::net::TcpListener;
 
 use crate::{
     store::{against, noise, store},
@@ -109,4 +110,62 @@ async fn a_file_that_cannot_be_written_fails_its_item() {
         show(&failed)
     );
     assert_eq!(method.content("s3://bucket/file", "file").1, b"abc");
+}
+
+/// An address where nothing listens.
+async fn unused() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    format!("localhost:{}", listener.local_addr().unwrap().port())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_problem_of_the_network_has_its_reason() {
+    let plain = store().await;
+    let secured = DevS3::builder().bucket("bucket").tls(true).start().await;
+    let secured = secured.unwrap();
+    let other = DevS3::builder().tls(true).start().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let bundle = folder.path().join("other-authority.pem");
+    std::fs::write(&bundle, other.ca_pem().unwrap()).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let silent = format!("localhost:{}", listener.local_addr().unwrap().port());
+    for (endpoint, reason, transient) in [
+        (
+            format!("http://{}", unused().await),
+            "ConnectionRefused",
+            true,
+        ),
+        (
+            format!("https://{}", unused().await),
+            "ConnectionRefused",
+            true,
+        ),
+        (
+            "http://no-such-host.invalid".to_owned(),
+            "ResolveFailure",
+            true,
+        ),
+        (format!("http://{silent}"), "Timeout", true),
+        (format!("https://{silent}"), "ConnectionTimedOut", true),
+        (secured.endpoint(), "HttpError495", false),
+        (
+            secured.endpoint().replace("https", "http"),
+            "HttpError400",
+            false,
+        ),
+        (
+            plain.endpoint().replace("http", "https"),
+            "HttpError400",
+            false,
+        ),
+    ] {
+        let mut method = against(&endpoint)
+            .variable("AWS_CA_BUNDLE", bundle.as_os_str())
+            .item("Acquire::s3::Timeout", "1")
+            .configured();
+        let failed = method.failure("s3://bucket/InRelease", "file");
+        expect_reason(&failed, reason);
+        let is_transient = failed.get("Transient-Failure").is_some();
+        assert_eq!(is_transient, transient, "{}", show(&failed));
+    }
 }

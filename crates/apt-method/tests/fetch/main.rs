@@ -5,6 +5,7 @@
 mod access;
 mod failures;
 mod partial_files;
+mod proxies;
 mod store;
 #[path = "../support/mod.rs"]
 mod support;

@@ -45,18 +45,20 @@ pub(super) async fn receive(
     }
     let mut digests = Digests::new(algorithms);
     let mut writer = Writer::default();
+    let announced_length = announced
+        .length
+        .and_then(|length| u64::try_from(length).ok());
+    let mut received = 0;
     if let Some(mut body) = body {
         while let Some(piece) = body.next().await {
-            let piece = piece.map_err(refuse)?;
+            let piece = piece.map_err(|error| refuse(error, announced_length == Some(received)))?;
+            received += piece.len() as u64;
             digests.update(&piece);
             writer.write(&piece);
         }
     }
     let content = writer.finish();
-    if announced
-        .length
-        .is_some_and(|length| u64::try_from(length) != Ok(content.length()))
-    {
+    if announced_length.is_some_and(|length| length != content.length()) {
         return Err(incomplete());
     }
     let digested = digests.finish();
@@ -81,24 +83,19 @@ pub(super) async fn receive(
     Ok(Received { content, digested })
 }
 
-/// The answer to a body that broke off, or whose signature or digest is wrong.
-fn refuse(error: StdError) -> S3Error {
-    // s3s keeps the types of these errors to itself; their names are in their text.
-    let text = error.to_string();
-    if text.contains("Sha256Mismatch") {
+/// The answer to a body that broke off, or whose digest is wrong. The digest is compared when all
+/// bytes are there: nothing else can be wrong with them then.
+fn refuse(error: StdError, is_whole: bool) -> S3Error {
+    let mut refused = if is_whole {
         let message =
             "The provided 'x-amz-content-sha256' header does not match what was computed.";
-        let mut mismatch = S3Error::with_message(
-            S3ErrorCode::Custom("XAmzContentSHA256Mismatch".into()),
-            message,
-        );
+        let code = S3ErrorCode::Custom("XAmzContentSHA256Mismatch".into());
+        let mut mismatch = S3Error::with_message(code, message);
         mismatch.set_status_code(StatusCode::BAD_REQUEST);
-        return mismatch;
-    }
-    if text.contains("SignatureMismatch") {
-        return S3ErrorCode::SignatureDoesNotMatch.into();
-    }
-    let mut refused = incomplete();
+        mismatch
+    } else {
+        incomplete()
+    };
     refused.set_source(error);
     refused
 }

@@ -14,7 +14,7 @@ use bytes::Bytes;
 
 use crate::{
     Error, ErrorKind, GetOptions, GetReply, ObjectMeta, Payload, PutMode, PutOptions, PutReply,
-    Storage, collect,
+    Storage, storage::collect,
 };
 
 /// Runs the whole suite on `store`, which must be an empty bucket. The bucket is empty again

@@ -13,25 +13,24 @@ use crate::{Error, S3Config};
 /// `BucketAlreadyOwnedByYou` where it exists.
 pub async fn create_bucket(config: &S3Config) -> Result<(), Error> {
     let s3 = S3::connect(config.clone()).await?;
-    let region = s3
-        .inner
-        .region
-        .clone()
-        .filter(|region| s3.endpoint().is_none() && region != super::DEFAULT_REGION);
-    let place = region.map(|region| {
+    // Where none is named, a bucket is made in us-east-1.
+    let region = s3.inner.access.sdk().region().map(ToString::to_string);
+    let elsewhere = region.filter(|region| s3.endpoint().is_none() && region != "us-east-1");
+    let place = elsewhere.map(|region| {
         let region = BucketLocationConstraint::from(region.as_str());
         CreateBucketConfiguration::builder()
             .location_constraint(region)
             .build()
     });
-    s3.call("CreateBucket", "", |client, exchange| {
-        let request = client
-            .create_bucket()
-            .bucket(s3.bucket())
-            .set_create_bucket_configuration(place.clone());
-        request.customize().interceptor(exchange.watch(None)).send()
-    })
-    .await?;
+    s3.request("CreateBucket", "")
+        .send(|client| {
+            client
+                .create_bucket()
+                .bucket(s3.bucket())
+                .set_create_bucket_configuration(place.clone())
+                .send()
+        })
+        .await?;
     Ok(())
 }
 
@@ -41,15 +40,9 @@ pub async fn create_bucket(config: &S3Config) -> Result<(), Error> {
 /// Those of the request.
 pub async fn delete_bucket(config: &S3Config) -> Result<(), Error> {
     let s3 = S3::connect(config.clone()).await?;
-    s3.call("DeleteBucket", "", |client, exchange| {
-        client
-            .delete_bucket()
-            .bucket(s3.bucket())
-            .customize()
-            .interceptor(exchange.watch(None))
-            .send()
-    })
-    .await?;
+    s3.request("DeleteBucket", "")
+        .send(|client| client.delete_bucket().bucket(s3.bucket()).send())
+        .await?;
     Ok(())
 }
 
@@ -60,14 +53,15 @@ pub async fn delete_bucket(config: &S3Config) -> Result<(), Error> {
 /// store does not understand.
 pub async fn put_bucket_policy(config: &S3Config, policy: &str) -> Result<(), Error> {
     let s3 = S3::connect(config.clone()).await?;
-    s3.call("PutBucketPolicy", "", |client, exchange| {
-        let request = client
-            .put_bucket_policy()
-            .bucket(s3.bucket())
-            .policy(policy);
-        request.customize().interceptor(exchange.watch(None)).send()
-    })
-    .await?;
+    s3.request("PutBucketPolicy", "")
+        .send(|client| {
+            client
+                .put_bucket_policy()
+                .bucket(s3.bucket())
+                .policy(policy)
+                .send()
+        })
+        .await?;
     Ok(())
 }
 
@@ -77,15 +71,9 @@ pub async fn put_bucket_policy(config: &S3Config, policy: &str) -> Result<(), Er
 /// Those of the request.
 pub async fn delete_bucket_policy(config: &S3Config) -> Result<(), Error> {
     let s3 = S3::connect(config.clone()).await?;
-    s3.call("DeleteBucketPolicy", "", |client, exchange| {
-        client
-            .delete_bucket_policy()
-            .bucket(s3.bucket())
-            .customize()
-            .interceptor(exchange.watch(None))
-            .send()
-    })
-    .await?;
+    s3.request("DeleteBucketPolicy", "")
+        .send(|client| client.delete_bucket_policy().bucket(s3.bucket()).send())
+        .await?;
     Ok(())
 }
 
@@ -95,15 +83,9 @@ pub async fn delete_bucket_policy(config: &S3Config) -> Result<(), Error> {
 /// Those of the request.
 pub async fn open_uploads(config: &S3Config) -> Result<usize, Error> {
     let s3 = S3::connect(config.clone()).await?;
-    let (output, _) = s3
-        .call("ListMultipartUploads", "", |client, exchange| {
-            client
-                .list_multipart_uploads()
-                .bucket(s3.bucket())
-                .customize()
-                .interceptor(exchange.watch(None))
-                .send()
-        })
+    let output = s3
+        .request("ListMultipartUploads", "")
+        .send(|client| client.list_multipart_uploads().bucket(s3.bucket()).send())
         .await?;
     Ok(output.uploads().len())
 }

@@ -1,92 +1,227 @@
 //! From the SDK's errors to ours: by HTTP status and error code
 //! (<https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>).
 
-use std::{error::Error as StdError, fmt};
-
-use aws_credential_types::provider::error::CredentialsError;
-use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
-use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use jiff::Timestamp;
-
-use super::{
-    connector::{Silence, parse_http_date},
-    credentials::reason,
+use std::{
+    error::Error as StdError,
+    fmt, io,
+    path::{Path, PathBuf},
+    sync::Arc,
 };
-use crate::{Error, ErrorKind};
+
+use aws_access::{ConnectProblem, CredentialError, CredentialProblem, Silence, cause};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_runtime_api::{
+    box_error::BoxError,
+    client::{orchestrator::HttpResponse, result::ConnectorError},
+};
+
+use super::call::Request;
+use crate::{Error, ErrorKind, error::Refusable};
 
 /// A local file that cannot be read, or is no longer what it was.
-#[derive(Debug)]
-pub(super) struct BadFile(pub(super) String);
+#[derive(Debug, Clone)]
+pub(super) enum BadFile {
+    /// The cause is shared because the SDK only lends us this error.
+    Unreadable(PathBuf, Arc<io::Error>),
+    Changed {
+        path: PathBuf,
+        size: u64,
+        now: u64,
+    },
+}
+
+impl BadFile {
+    pub(super) fn unreadable(path: &Path, error: io::Error) -> Self {
+        Self::Unreadable(path.to_owned(), Arc::new(error))
+    }
+}
 
 impl fmt::Display for BadFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        match self {
+            Self::Unreadable(path, _) => write!(f, "\"{}\" cannot be read", path.display()),
+            Self::Changed { path, size, now } => write!(
+                f,
+                "\"{}\" changed while it was uploaded: it had {size} bytes, now {now}",
+                path.display()
+            ),
+        }
     }
 }
 
-impl StdError for BadFile {}
+impl StdError for BadFile {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Self::Unreadable(_, error) => Some(&**error),
+            Self::Changed { .. } => None,
+        }
+    }
+}
 
-/// Sorts a failed operation.
-pub(super) fn error<E>(
+/// Sorts a failed request.
+pub(super) fn error<E>(request: &Request<'_>, sdk: SdkError<E, HttpResponse>) -> Error
+where
+    E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
+{
+    let new = |kind, message: &str| Error::new(kind, request.operation, request.key, message);
+    let error = if let Some(file) = cause::<BadFile>(&sdk) {
+        new(ErrorKind::LocalFile, "the file cannot be sent").with_source(file.clone())
+    } else if let Some(missing) = cause::<CredentialError>(&sdk) {
+        match missing.problem() {
+            CredentialProblem::Missing => new(
+                ErrorKind::NoCredentials,
+                &format!("no credentials: {missing}"),
+            ),
+            CredentialProblem::Unreachable(problem) => {
+                let message = "a service that gives credentials cannot be reached";
+                new(ErrorKind::Connect(problem), message).with_source(missing.clone())
+            }
+            CredentialProblem::Unavailable => {
+                let message = "a service that gives credentials has failed";
+                new(ErrorKind::Unavailable, message).with_source(missing.clone())
+            }
+            _ => new(
+                ErrorKind::BadCredentials,
+                "a source of credentials has failed",
+            )
+            .with_source(missing.clone()),
+        }
+    } else {
+        let way = request.exchange.way();
+        match sdk {
+            SdkError::ServiceError(answer) => {
+                let status = answer.raw().status().as_u16();
+                let code = answer.err().code();
+                let message = answer.err().message().filter(|message| !message.is_empty());
+                let (kind, refusable) = sort(status, code, request.key, request.refusable);
+                new(kind, message.unwrap_or_else(|| status_words(status)))
+                    .with_answer(Some(status), code)
+                    .with_refusable(refusable)
+            }
+            // The headers came, the rest of the answer did not.
+            SdkError::ResponseError(answer) => {
+                let status = answer.raw().status().as_u16();
+                new(ErrorKind::Truncated, "the answer broke off")
+                    .with_answer(Some(status), None)
+                    .with_source(innermost(SdkError::<E, _>::ResponseError(answer)))
+            }
+            // Without a way, nothing got as far as the network.
+            SdkError::DispatchFailure(_) | SdkError::TimeoutError(_) if !way.is_empty() => {
+                let problem = ConnectProblem::of(&sdk).unwrap_or(ConnectProblem::Other);
+                let (kind, message) = match (request.exchange.was_connected(), problem) {
+                    (true, ConnectProblem::TimedOut) => {
+                        (ErrorKind::Timeout, format!("no answer from {way}"))
+                    }
+                    (true, problem) => (
+                        ErrorKind::Connect(problem),
+                        format!("the connection to {way} broke"),
+                    ),
+                    (false, problem) => {
+                        (ErrorKind::Connect(problem), format!("cannot reach {way}"))
+                    }
+                };
+                new(kind, &message).with_source(innermost(sdk))
+            }
+            sdk => {
+                new(ErrorKind::Invalid, "the request cannot be made").with_source(innermost(sdk))
+            }
+        }
+    };
+    error.with_ambiguity(request.exchange.is_unanswered())
+}
+
+/// What the SDK wraps: its own words say no more than the kind does.
+fn innermost<E>(sdk: SdkError<E, HttpResponse>) -> BoxError
+where
+    E: StdError + Send + Sync + 'static,
+{
+    match sdk.into_source() {
+        Ok(source) => match source.downcast::<ConnectorError>() {
+            Ok(connector) => connector.into_source(),
+            Err(source) => source,
+        },
+        Err(sdk) => sdk.into(),
+    }
+}
+
+/// The error of a body that broke off.
+pub(super) fn broken_body(
     operation: &'static str,
     key: &str,
-    error: &SdkError<E, HttpResponse>,
-) -> Error
-where
-    E: ProvideErrorMetadata + StdError + 'static,
-{
-    let new = |kind, message: String| Error::new(kind, operation, key, message);
-    if let Some(file) = cause::<BadFile>(error) {
-        return new(ErrorKind::LocalFile, file.to_string());
-    }
-    if let Some(silence) = cause::<Silence>(error) {
-        return new(ErrorKind::Timeout, silence.to_string());
-    }
-    if let Some(credentials) = cause::<CredentialsError>(error) {
-        let kind = match credentials {
-            CredentialsError::ProviderError(_) => ErrorKind::BadCredentials,
-            _ => ErrorKind::NoCredentials,
-        };
-        return new(kind, format!("no credentials: {}", reason(credentials)));
-    }
-    match error {
-        SdkError::ServiceError(answer) => {
-            let status = answer.raw().status().as_u16();
-            let code = answer.err().code();
-            let message = answer.err().message().filter(|message| !message.is_empty());
-            let message = message.map_or_else(|| status_words(status).to_owned(), str::to_owned);
-            new(kind_of(status, code, key.is_empty()), message).with_answer(Some(status), code)
+    message: &str,
+    error: impl Into<BoxError>,
+) -> Error {
+    let error = error.into();
+    let kind = match cause::<Silence>(&*error) {
+        Some(_) => ErrorKind::Timeout,
+        None => ErrorKind::Truncated,
+    };
+    Error::new(kind, operation, key, message).with_source(error)
+}
+
+/// What a caller can do about an answer, and what the request had that the store may have refused.
+fn sort(status: u16, code: Option<&str>, key: &str, had: Refusable) -> (ErrorKind, Refusable) {
+    match (kind_of(status, code), code) {
+        // The code is S3's for a bucket whose owner has disabled ACLs.
+        (ErrorKind::Unsupported, Some("AccessControlListNotSupported")) => {
+            let acl = Refusable {
+                acl: true,
+                ..Refusable::default()
+            };
+            (ErrorKind::Unsupported, acl)
         }
-        SdkError::TimeoutError(_) => new(ErrorKind::Timeout, causes(error)),
-        SdkError::DispatchFailure(failure) if failure.is_timeout() => {
-            new(ErrorKind::Timeout, causes(error))
+        // A lost race, whatever the store calls it.
+        (ErrorKind::Unexpected, code)
+            if status == 409 && had.condition && !code.is_some_and(is_about_bucket) =>
+        {
+            (ErrorKind::Conflict, had)
         }
-        SdkError::DispatchFailure(_) => new(ErrorKind::Connect, causes(error)),
-        // The headers came, the rest of the answer did not.
-        SdkError::ResponseError(answer) => new(ErrorKind::Truncated, causes(error))
-            .with_answer(Some(answer.raw().status().as_u16()), None),
-        _ => new(ErrorKind::Invalid, causes(error)),
+        (ErrorKind::NotFound, _) if key.is_empty() => (ErrorKind::NoSuchBucket, had),
+        (kind, _) => (kind, had),
     }
 }
 
-/// What a caller can do about an answer.
-fn kind_of(status: u16, code: Option<&str>, about_bucket: bool) -> ErrorKind {
+fn is_about_bucket(code: &str) -> bool {
+    matches!(
+        code,
+        "BucketAlreadyExists" | "BucketAlreadyOwnedByYou" | "BucketNotEmpty" | "InvalidBucketState"
+    )
+}
+
+/// Whether an answer leaves open if the request was carried out. `code`: `None` where the answer
+/// could not be read.
+pub(super) fn leaves_open(status: u16, code: Option<Option<&str>>) -> bool {
+    match code {
+        None => !(300..500).contains(&status),
+        Some(code) => matches!(
+            kind_of(status, code),
+            ErrorKind::Unavailable | ErrorKind::Timeout
+        ),
+    }
+}
+
+pub(super) fn kind_of(status: u16, code: Option<&str>) -> ErrorKind {
     match code.unwrap_or_default() {
         "NoSuchKey" => ErrorKind::NotFound,
         "NoSuchBucket" => ErrorKind::NoSuchBucket,
         "PreconditionFailed" => ErrorKind::PreconditionFailed,
         "ConditionalRequestConflict" | "OperationAborted" => ErrorKind::Conflict,
         "AccessDenied" | "AllAccessDisabled" | "AccountProblem" => ErrorKind::PermissionDenied,
-        "InvalidAccessKeyId"
-        | "SignatureDoesNotMatch"
-        | "ExpiredToken"
+        "ExpiredToken"
         | "ExpiredTokenException"
-        | "InvalidToken"
-        | "TokenRefreshRequired"
-        | "InvalidSecurity"
-        | "NotSignedUp"
+        | "IncompleteSignature"
+        | "InvalidAccessKeyId"
         | "InvalidClientTokenId"
+        | "InvalidSecurity"
+        | "InvalidSecurityToken"
+        | "InvalidToken"
+        | "InvalidTokenId"
+        | "MissingAuthenticationToken"
+        | "NotSignedUp"
+        | "SignatureDoesNotMatch"
+        | "TokenRefreshRequired"
         | "UnrecognizedClientException"
+        | "XMinioInvalidIAMCredentials"
         | "AuthorizationHeaderMalformed" => ErrorKind::BadCredentials,
         "RequestTimeTooSkewed" => ErrorKind::ClockSkew,
         "InvalidRange" => ErrorKind::RangeNotSatisfiable,
@@ -104,14 +239,13 @@ fn kind_of(status: u16, code: Option<&str>, about_bucket: bool) -> ErrorKind {
         | "BandwidthLimitExceeded" => ErrorKind::Throttled,
         "RequestTimeout" => ErrorKind::Timeout,
         "IncompleteBody" => ErrorKind::Truncated,
-        "NotImplemented" => ErrorKind::Unsupported,
-        // Completing an upload and copying may answer 200 first and fail later.
+        "AccessControlListNotSupported" | "NotImplemented" => ErrorKind::Unsupported,
+        // Completing an upload may answer 200 first and fail later.
         "InternalError" | "ServiceUnavailable" => ErrorKind::Unavailable,
         _ => match status {
             400 | 411 | 413 | 414 => ErrorKind::Invalid,
             401 => ErrorKind::BadCredentials,
             403 => ErrorKind::PermissionDenied,
-            404 if about_bucket => ErrorKind::NoSuchBucket,
             404 => ErrorKind::NotFound,
             408 => ErrorKind::Timeout,
             409 if code.is_none() => ErrorKind::Conflict,
@@ -167,56 +301,109 @@ pub(super) fn region_hint<E>(error: &SdkError<E, HttpResponse>) -> Option<String
     sound.then_some(region)
 }
 
-/// The HTTP status of a failed operation.
-pub(super) fn status<E>(error: &SdkError<E, HttpResponse>) -> Option<u16> {
-    error
-        .raw_response()
-        .map(|response| response.status().as_u16())
-}
-
-/// The `Date` of a failed operation's answer.
-pub(super) fn date<E>(error: &SdkError<E, HttpResponse>) -> Option<Timestamp> {
-    error
-        .raw_response()?
-        .headers()
-        .get("date")
-        .and_then(parse_http_date)
-}
-
-/// The first cause of type `T`.
-pub(super) fn cause<'e, T: StdError + 'static>(
-    error: &'e (dyn StdError + 'static),
-) -> Option<&'e T> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref() {
-            return Some(found);
-        }
-        next = error.source();
-    }
-    None
-}
-
-/// The words of all causes, each once, outermost first.
-pub(super) fn causes(error: &(dyn StdError + 'static)) -> String {
-    let mut words = String::new();
-    let mut next = Some(error);
-    while let Some(error) = next {
-        let text = error.to_string();
-        if !words.contains(&text) {
-            if !words.is_empty() {
-                words.push_str(": ");
-            }
-            words.push_str(&text);
-        }
-        next = error.source();
-    }
-    words
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn wrong_credentials_are_told_from_missing_rights() {
+        for (status, code) in [
+            (400, "ExpiredToken"),
+            (400, "ExpiredTokenException"),
+            (400, "InvalidToken"),
+            (400, "TokenRefreshRequired"),
+            (400, "AuthorizationHeaderMalformed"),
+            (403, "InvalidAccessKeyId"),
+            (403, "InvalidClientTokenId"),
+            (403, "InvalidSecurity"),
+            (403, "InvalidSecurityToken"),
+            (403, "InvalidTokenId"),
+            (403, "MissingAuthenticationToken"),
+            (403, "NotSignedUp"),
+            (403, "SignatureDoesNotMatch"),
+            (403, "UnrecognizedClientException"),
+            (403, "XMinioInvalidIAMCredentials"),
+            (401, "Unauthorized"),
+        ] {
+            let kind = kind_of(status, Some(code));
+            assert_eq!(kind, ErrorKind::BadCredentials, "{code}");
+        }
+        for code in [Some("AccessDenied"), Some("AllAccessDisabled"), None] {
+            assert_eq!(kind_of(403, code), ErrorKind::PermissionDenied, "{code:?}");
+        }
+    }
+
+    #[test]
+    fn a_conflict_of_a_conditional_write_is_a_lost_race_unless_it_is_about_the_bucket() {
+        let condition = Refusable {
+            condition: true,
+            ..Refusable::default()
+        };
+        let kind = |code, had| sort(409, code, "key", had).0;
+        for code in [
+            None,
+            Some("ConditionalRequestConflict"),
+            Some("OperationAborted"),
+            Some("ConcurrentModification"),
+            Some("Conflict"),
+        ] {
+            assert_eq!(kind(code, condition), ErrorKind::Conflict, "{code:?}");
+        }
+        for code in [
+            "BucketAlreadyExists",
+            "BucketNotEmpty",
+            "InvalidBucketState",
+        ] {
+            assert_eq!(kind(Some(code), condition), ErrorKind::Unexpected, "{code}");
+        }
+        let unconditional = kind(Some("ConcurrentModification"), Refusable::default());
+        assert_eq!(unconditional, ErrorKind::Unexpected);
+    }
+
+    #[test]
+    fn a_refused_acl_is_told_from_the_rest_of_the_request() {
+        let all = Refusable {
+            acl: true,
+            encryption: true,
+            condition: true,
+        };
+        let acl = Refusable {
+            acl: true,
+            ..Refusable::default()
+        };
+        let sorted = |status, code| sort(status, Some(code), "key", all);
+        assert_eq!(
+            sorted(400, "AccessControlListNotSupported"),
+            (ErrorKind::Unsupported, acl)
+        );
+        assert_eq!(sorted(501, "NotImplemented"), (ErrorKind::Unsupported, all));
+    }
+
+    #[test]
+    fn only_an_answer_that_says_what_became_of_a_request_settles_it() {
+        for (status, code) in [
+            (500, Some("InternalError")),
+            (502, None),
+            (503, Some("ServiceUnavailable")),
+            (503, None),
+            (504, None),
+            (200, Some("InternalError")),
+            (408, None),
+        ] {
+            assert!(leaves_open(status, Some(code)), "{status} {code:?}");
+        }
+        for (status, code) in [
+            (501, Some("NotImplemented")),
+            (503, Some("SlowDown")),
+            (429, None),
+            (412, None),
+            (403, None),
+            (400, Some("IncompleteBody")),
+        ] {
+            assert!(!leaves_open(status, Some(code)), "{status} {code:?}");
+        }
+        assert!(leaves_open(200, None), "an answer that broke off");
+    }
 
     #[test]
     fn an_answer_is_sorted_by_its_code_before_its_status() {
@@ -249,8 +436,7 @@ mod tests {
             (501, Some("NotImplemented"), ErrorKind::Unsupported),
         ];
         for (status, code, kind) in cases {
-            assert_eq!(kind_of(status, code, false), kind, "{status} {code:?}");
+            assert_eq!(kind_of(status, code), kind, "{status} {code:?}");
         }
-        assert_eq!(kind_of(404, None, true), ErrorKind::NoSuchBucket);
     }
 }

@@ -2,7 +2,6 @@
 //! can be told from slowness.
 
 use std::{
-    io,
     path::{Path, PathBuf},
     pin::Pin,
     sync::{
@@ -88,7 +87,7 @@ pub(super) fn of_file(path: PathBuf, size: u64, meter: Meter) -> ByteStream {
 
 /// Opens a file that must have `size` bytes.
 pub(super) fn open(path: &Path, size: u64) -> Result<std::fs::File, BadFile> {
-    let unreadable = |error: io::Error| BadFile(format!("{}: {error}", path.display()));
+    let unreadable = |error| BadFile::unreadable(path, error);
     let file = std::fs::File::open(path).map_err(unreadable)?;
     let length = file.metadata().map_err(unreadable)?.len();
     if length == size {
@@ -99,10 +98,11 @@ pub(super) fn open(path: &Path, size: u64) -> Result<std::fs::File, BadFile> {
 }
 
 pub(super) fn changed(path: &Path, size: u64, now: u64) -> BadFile {
-    BadFile(format!(
-        "{} changed while it was uploaded: it had {size} bytes, now {now}",
-        path.display()
-    ))
+    BadFile::Changed {
+        path: path.to_owned(),
+        size,
+        now,
+    }
 }
 
 enum Source {
@@ -138,7 +138,7 @@ impl Pieces {
                 let result = ready!(Pin::new(file).poll_read(context, &mut read));
                 let filled = read.filled().len();
                 Poll::Ready(Some(match result {
-                    Err(error) => Err(BadFile(format!("{}: {error}", path.display()))),
+                    Err(error) => Err(BadFile::unreadable(path, error)),
                     Ok(()) if filled == 0 => Err(changed(path, self.size, self.position)),
                     Ok(()) => Ok(buffer.split_to(filled).freeze()),
                 }))

@@ -1,67 +1,119 @@
-//! One operation, from the client to its answer: the region that the bucket turns out to be in, the
+//! One request, from the client to its answer: the region that the bucket turns out to be in, the
 //! clock that turns out to be wrong.
 //!
 //! Throttling, server errors and broken connections are retried below, by the SDK. What is tried
 //! again here, at most once for each reason, is a request that another region or another time makes
-//! right.
+//! right. What was observed of all these attempts ends in one [`Exchange`].
 
+use std::{error::Error as StdError, fmt, marker::PhantomData};
+
+use aws_access::Exchange;
+use aws_runtime::auth::PayloadSigningOverride;
 use aws_sdk_s3::{
     Client,
     config::Region,
     error::{ProvideErrorMetadata, SdkError},
 };
-use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-
-use super::{
-    DEFAULT_REGION, S3, answer, credentials::METADATA_TIMEOUT, environment, exchange::Exchange,
+use aws_smithy_runtime_api::{
+    box_error::BoxError,
+    client::{
+        interceptors::{
+            Intercept,
+            context::{BeforeTransmitInterceptorContextMut, FinalizerInterceptorContextRef},
+        },
+        orchestrator::HttpResponse,
+        runtime_components::RuntimeComponents,
+    },
 };
-use crate::{Error, ErrorKind};
+use aws_smithy_types::config_bag::ConfigBag;
+use jiff::Timestamp;
 
-/// A failed operation: what the SDK has of it, for the few that look closer, and our error.
-pub(super) struct Failed<E> {
-    pub(super) error: Error,
-    pub(super) sdk: SdkError<E, HttpResponse>,
-}
+use super::{S3, answer};
+use crate::{Error, ErrorKind, error::Refusable};
 
-impl<E> From<Failed<E>> for Error {
-    fn from(failed: Failed<E>) -> Self {
-        failed.error
-    }
+/// A request that is made.
+pub(super) struct Request<'a> {
+    s3: &'a S3,
+    /// The S3 API's name.
+    pub(super) operation: &'static str,
+    /// Empty where the request is about the bucket.
+    pub(super) key: &'a str,
+    pub(super) refusable: Refusable,
+    sha256: Option<[u8; 32]>,
+    pub(super) exchange: Exchange,
 }
 
 impl S3 {
+    pub(super) fn request<'a>(&'a self, operation: &'static str, key: &'a str) -> Request<'a> {
+        Request {
+            s3: self,
+            operation,
+            key,
+            refusable: Refusable::default(),
+            sha256: None,
+            exchange: Exchange::new(self.config().silence_timeout),
+        }
+    }
+
+    /// The region that is known by now.
+    async fn region(&self) -> String {
+        let mut slot = self.inner.region.lock().await;
+        if let Some(known) = &*slot {
+            return known.clone();
+        }
+        slot.insert(self.inner.access.region().await).clone()
+    }
+}
+
+impl Request<'_> {
+    /// Signs the payload by its digest, instead of reading it for that or leaving it unsigned.
+    pub(super) fn signed_by(mut self, sha256: [u8; 32]) -> Self {
+        self.sha256 = Some(sha256);
+        self
+    }
+
+    /// Says what the request has that it need not have.
+    pub(super) fn having(mut self, refusable: Refusable) -> Self {
+        self.refusable = refusable;
+        self
+    }
+
+    /// The `Date` of the last answer.
+    pub(super) fn date(&self) -> Option<Timestamp> {
+        self.exchange.date()
+    }
+
     /// Runs `send`; more than once where the bucket is in another region than was thought or the
     /// clock was wrong.
-    pub(super) async fn call<T, E, F>(
-        &self,
-        operation: &'static str,
-        key: &str,
-        send: impl Fn(Client, Exchange) -> F,
-    ) -> Result<(T, Exchange), Failed<E>>
+    pub(super) async fn send<T, E, F>(&self, send: impl Fn(Client) -> F) -> Result<T, Error>
     where
-        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+        E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     {
+        let inner = &self.s3.inner;
+        let learn = || {
+            let date = self.date();
+            date.is_some_and(|date| inner.access.clock().learn(date))
+        };
         let mut moved = false;
         let mut corrected = false;
         loop {
-            let (region, client) = self.client().await;
-            let exchange = Exchange::new(self.config().silence_timeout);
-            let sdk = match send(client, exchange.clone()).await {
+            let region = self.s3.region().await;
+            let config = inner
+                .builder
+                .clone()
+                .region(Region::new(region.clone()))
+                .interceptor(Watch::<E>::of(self));
+            let sdk = match send(Client::from_conf(config.build())).await {
                 Ok(output) => {
-                    if let Some(date) = exchange.date() {
-                        self.inner.clock.learn(date);
-                    }
-                    return Ok((output, exchange));
+                    learn();
+                    return Ok(output);
                 }
                 Err(sdk) => sdk,
             };
-            let mut error = answer::error(operation, key, &sdk);
-            if let (ErrorKind::Connect, Some(endpoint)) = (error.kind(), self.endpoint()) {
-                let message = format!("cannot reach {endpoint}: {}", error.message());
-                error = Error::new(ErrorKind::Connect, operation, key, message);
-            }
-            let clock_changed = answer::date(&sdk).is_some_and(|date| self.inner.clock.learn(date));
+            let clock_changed = sdk.raw_response().is_some() && learn();
+            let hint = answer::region_hint(&sdk).filter(|right| *right != region);
+            let error = answer::error(self, sdk);
             // An answer to HEAD has no body, hence no code: 403 stands for all reasons.
             let maybe_time = error.kind() == ErrorKind::ClockSkew
                 || (error.status() == Some(403) && error.code().is_none());
@@ -69,60 +121,92 @@ impl S3 {
                 corrected = true;
                 continue;
             }
-            if let Some(right) = answer::region_hint(&sdk).filter(|right| *right != region)
-                && !moved
-            {
+            if let Some(right) = hint.filter(|_| !moved) {
                 tracing::info!(
-                    bucket = self.bucket(),
+                    bucket = self.s3.bucket(),
                     from = region,
                     to = right,
                     "the bucket is in another region"
                 );
                 moved = true;
-                self.move_to(right).await;
+                *inner.region.lock().await = Some(right);
                 continue;
             }
-            return Err(Failed { error, sdk });
+            return Err(error);
         }
     }
+}
 
-    /// The client for the region that is known by now, and that region.
-    async fn client(&self) -> (String, Client) {
-        let mut slot = self.inner.client.lock().await;
-        if let Some(known) = &*slot {
-            return known.clone();
+/// Attaches the exchange to each attempt, and sees its answer. `E` is the operation's error.
+struct Watch<E> {
+    exchange: Exchange,
+    /// In hex.
+    payload: Option<String>,
+    error: PhantomData<fn() -> E>,
+}
+
+impl<E> Watch<E> {
+    fn of(request: &Request<'_>) -> Self {
+        Self {
+            exchange: request.exchange.clone(),
+            payload: request.sha256.map(hex::encode),
+            error: PhantomData,
         }
-        let from_metadata = match (&self.inner.region, &self.inner.metadata) {
-            (None, Some(metadata)) => {
-                environment::region_from_metadata(metadata.clone(), METADATA_TIMEOUT).await
-            }
-            _ => None,
+    }
+}
+
+impl<E> fmt::Debug for Watch<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Watch")
+    }
+}
+
+impl<E: ProvideErrorMetadata + StdError + Send + Sync + 'static> Intercept for Watch<E> {
+    fn name(&self) -> &'static str {
+        "Watch"
+    }
+
+    fn modify_before_signing(
+        &self,
+        _context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _components: &RuntimeComponents,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if let Some(sha256) = &self.payload {
+            config
+                .interceptor_state()
+                .store_put(PayloadSigningOverride::Precomputed(sha256.clone()));
+        }
+        Ok(())
+    }
+
+    fn modify_before_transmit(
+        &self,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _components: &RuntimeComponents,
+        _config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        context.request_mut().add_extension(self.exchange.clone());
+        Ok(())
+    }
+
+    fn read_after_attempt(
+        &self,
+        context: &FinalizerInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        _config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let (Some(response), Some(Err(error))) = (context.response(), context.output_or_error())
+        else {
+            return Ok(());
         };
-        let region = self
-            .inner
-            .region
-            .clone()
-            .or(from_metadata)
-            .unwrap_or_else(|| DEFAULT_REGION.to_owned());
-        let made = (region.clone(), self.client_for(region));
-        *slot = Some(made.clone());
-        made
-    }
-
-    async fn move_to(&self, region: String) {
-        let mut slot = self.inner.client.lock().await;
-        if slot.as_ref().is_none_or(|(known, _)| *known != region) {
-            *slot = Some((region.clone(), self.client_for(region)));
+        let status = response.status().as_u16();
+        let error = error
+            .as_operation_error()
+            .and_then(|error| error.downcast_ref::<E>());
+        if answer::leaves_open(status, error.map(ProvideErrorMetadata::code)) {
+            self.exchange.set_unanswered();
         }
-    }
-
-    fn client_for(&self, region: String) -> Client {
-        Client::from_conf(
-            self.inner
-                .builder
-                .clone()
-                .region(Region::new(region))
-                .build(),
-        )
+        Ok(())
     }
 }

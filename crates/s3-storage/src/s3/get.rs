@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_s3::{
     primitives::{ByteStream, DateTime},
-    types::ChecksumMode,
+    types::{ChecksumMode, ChecksumType},
 };
 use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
 
-use super::{S3, answer, connector::Silence};
+use super::{S3, answer};
 use crate::{Body, ByteRange, ETag, Error, ErrorKind, GetOptions, GetReply, Object, ObjectMeta};
 
 const GET: &str = "GetObject";
@@ -41,8 +41,9 @@ impl S3 {
             .if_modified_since
             .filter(|_| options.if_none_match.is_none());
         let since = since.map(|since| DateTime::from_secs(since.as_second()));
-        let (output, exchange) = match self
-            .call(GET, key, |client, exchange| {
+        let request = self.request(GET, key);
+        let output = match request
+            .send(|client| {
                 client
                     .get_object()
                     .bucket(self.bucket())
@@ -51,19 +52,17 @@ impl S3 {
                     .set_if_match(options.if_match.clone().map(|etag| etag.0))
                     .set_if_none_match(options.if_none_match.clone().map(|etag| etag.0))
                     .set_if_modified_since(since)
-                    .customize()
-                    .interceptor(exchange.watch(None))
                     .send()
             })
             .await
         {
-            Ok(answer) => answer,
-            Err(failed) if answer::status(&failed.sdk) == Some(304) => {
+            Ok(output) => output,
+            Err(error) if error.status() == Some(304) => {
                 return Ok(GetReply::NotModified {
-                    date: answer::date(&failed.sdk),
+                    date: request.date(),
                 });
             }
-            Err(failed) => return Err(failed.error),
+            Err(error) => return Err(error),
         };
         let length = length(GET, key, output.content_length)?;
         let (offset, size) = match &output.content_range {
@@ -83,7 +82,7 @@ impl S3 {
             last_modified: timestamp(output.last_modified),
             sha256: None,
             metadata: metadata(output.metadata),
-            date: exchange.date(),
+            date: request.date(),
         };
         Ok(GetReply::Found(Object {
             meta,
@@ -95,23 +94,33 @@ impl S3 {
 
     pub(super) async fn head_object(&self, key: &str) -> Result<ObjectMeta, Error> {
         const HEAD: &str = "HeadObject";
-        let (output, exchange) = self
-            .call(HEAD, key, |client, exchange| {
-                let request = client
+        let request = self.request(HEAD, key);
+        let output = request
+            .send(|client| {
+                client
                     .head_object()
                     .bucket(self.bucket())
                     .key(key)
-                    .checksum_mode(ChecksumMode::Enabled);
-                request.customize().interceptor(exchange.watch(None)).send()
+                    .checksum_mode(ChecksumMode::Enabled)
+                    .send()
             })
             .await?;
+        let etag = etag(HEAD, key, output.e_tag)?;
+        let is_whole = match output.checksum_type {
+            Some(kind) => kind == ChecksumType::FullObject,
+            // Before there were types, an object made of parts had a composite checksum.
+            None => !etag.is_of_parts(),
+        };
         Ok(ObjectMeta {
             size: length(HEAD, key, output.content_length)?,
-            etag: etag(HEAD, key, output.e_tag)?,
+            etag,
             last_modified: timestamp(output.last_modified),
-            sha256: output.checksum_sha256.as_deref().and_then(sha256),
+            sha256: output
+                .checksum_sha256
+                .filter(|_| is_whole)
+                .and_then(|text| sha256(&text)),
             metadata: metadata(output.metadata),
-            date: exchange.date(),
+            date: request.date(),
         })
     }
 }
@@ -137,16 +146,8 @@ fn body(key: String, bytes: ByteStream, length: u64) -> Body {
                 format!("the body ended {left} bytes early"),
             )),
             Some(Err(error)) => {
-                let kind = if answer::cause::<Silence>(&error).is_some() {
-                    ErrorKind::Timeout
-                } else {
-                    ErrorKind::Truncated
-                };
-                let message = format!(
-                    "{left} bytes of the body are missing: {}",
-                    answer::causes(&error)
-                );
-                Err(Error::new(kind, GET, key, message))
+                let message = format!("{left} bytes of the body are missing");
+                Err(answer::broken_body(GET, &key, &message, error))
             }
         }
     })

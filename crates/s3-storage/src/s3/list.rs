@@ -4,7 +4,7 @@ use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use futures::{StreamExt as _, TryStreamExt as _, stream, stream::BoxStream};
 
 use super::{
-    S3,
+    S3, answer,
     get::{etag, timestamp},
 };
 use crate::{Error, ErrorKind, Listed, ListedObject};
@@ -47,18 +47,19 @@ impl S3 {
         token: Option<String>,
     ) -> Result<(Vec<Listed>, Option<String>), Error> {
         let unexpected = |key: &str, message| Error::new(ErrorKind::Unexpected, LIST, key, message);
-        let (output, _) = self
-            .call(LIST, prefix, |client, exchange| {
-                let request = client
+        let output = self
+            .request(LIST, prefix)
+            .send(|client| {
+                client
                     .list_objects_v2()
                     .bucket(self.bucket())
                     .prefix(prefix)
                     .set_delimiter(delimiter.clone())
-                    .set_continuation_token(token.clone());
-                request.customize().interceptor(exchange.watch(None)).send()
+                    .set_continuation_token(token.clone())
+                    .send()
             })
             .await
-            .map_err(|failed| about_bucket(failed.error))?;
+            .map_err(about_bucket)?;
         let mut entries = Vec::new();
         for object in output.contents.unwrap_or_default() {
             let key = object
@@ -107,7 +108,8 @@ impl S3 {
             return self.delete_object(key).await;
         }
         let invalid = |error: aws_sdk_s3::error::BuildError| {
-            Error::new(ErrorKind::Invalid, DELETE, "", error.to_string())
+            Error::new(ErrorKind::Invalid, DELETE, "", "the keys cannot be deleted")
+                .with_source(error)
         };
         let identifiers = keys.iter().map(|key| {
             ObjectIdentifier::builder()
@@ -121,23 +123,19 @@ impl S3 {
             .build()
             .map_err(invalid)?;
         let deleted = self
-            .call(DELETE, "", |client, exchange| {
-                let request = client
+            .request(DELETE, "")
+            .send(|client| {
+                client
                     .delete_objects()
                     .bucket(self.bucket())
-                    .delete(batch.clone());
-                request.customize().interceptor(exchange.watch(None)).send()
+                    .delete(batch.clone())
+                    .send()
             })
             .await;
         let output = match deleted {
-            Ok((output, _)) => output,
+            Ok(output) => output,
             // A store that lacks the operation, or wants its checksum in another way.
-            Err(failed)
-                if matches!(
-                    failed.error.kind(),
-                    ErrorKind::Unsupported | ErrorKind::Invalid
-                ) =>
-            {
+            Err(error) if matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::Invalid) => {
                 let one_by_one: Vec<_> = keys.iter().map(|key| self.delete_object(key)).collect();
                 stream::iter(one_by_one)
                     .buffer_unordered(CONCURRENT)
@@ -145,7 +143,7 @@ impl S3 {
                     .await?;
                 return Ok(());
             }
-            Err(failed) => return Err(failed.error),
+            Err(error) => return Err(error),
         };
         // The whole was answered with 200; some keys may have failed all the same.
         let failed = output
@@ -156,39 +154,25 @@ impl S3 {
         match failed {
             None => Ok(()),
             Some(failed) => {
-                let kind = match failed.code.as_deref() {
-                    Some("AccessDenied") => ErrorKind::PermissionDenied,
-                    Some("SlowDown") => ErrorKind::Throttled,
-                    Some("InternalError" | "ServiceUnavailable") => ErrorKind::Unavailable,
-                    _ => ErrorKind::Unexpected,
-                };
+                let code = failed.code.as_deref();
+                let key = failed.key.unwrap_or_default();
                 let message = failed
                     .message
                     .unwrap_or_else(|| "the key could not be deleted".to_owned());
-                Err(
-                    Error::new(kind, DELETE, failed.key.unwrap_or_default(), message)
-                        .with_answer(None, failed.code.as_deref()),
-                )
+                let kind = answer::kind_of(200, code);
+                Err(Error::new(kind, DELETE, key, message).with_answer(None, code))
             }
         }
     }
 
     async fn delete_object(&self, key: &str) -> Result<(), Error> {
         let deleted = self
-            .call("DeleteObject", key, |client, exchange| {
-                client
-                    .delete_object()
-                    .bucket(self.bucket())
-                    .key(key)
-                    .customize()
-                    .interceptor(exchange.watch(None))
-                    .send()
-            })
+            .request("DeleteObject", key)
+            .send(|client| client.delete_object().bucket(self.bucket()).key(key).send())
             .await;
         match deleted {
-            Err(failed) if failed.error.kind() == ErrorKind::NotFound => Ok(()),
-            Err(failed) => Err(failed.error),
-            Ok(_) => Ok(()),
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
         }
     }
 }
@@ -198,7 +182,6 @@ fn about_bucket(error: Error) -> Error {
     if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NoSuchBucket) {
         return error;
     }
-    let code = error.code().map(str::to_owned);
     Error::new(ErrorKind::NoSuchBucket, LIST, "", error.message())
-        .with_answer(error.status(), code.as_deref())
+        .with_answer(error.status(), error.code())
 }

@@ -14,11 +14,6 @@ mod admin;
 mod answer;
 mod body;
 mod call;
-mod clock;
-mod connector;
-mod credentials;
-mod environment;
-mod exchange;
 mod get;
 mod list;
 mod multipart;
@@ -27,17 +22,11 @@ mod put;
 use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
-use aws_config::{provider_config::ProviderConfig, sts::AssumeRoleProvider};
-use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_access::Access;
 use aws_sdk_s3::{
-    Client,
-    config::{
-        Builder, IdentityCache, Region, RequestChecksumCalculation, ResponseChecksumValidation,
-        StalledStreamProtectionConfig, retry::RetryConfig, timeout::TimeoutConfig,
-    },
+    config::{Builder, RequestChecksumCalculation, ResponseChecksumValidation},
     types::{ObjectCannedAcl, ServerSideEncryption},
 };
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use futures::stream::BoxStream;
 use tokio::sync::Mutex;
 
@@ -45,15 +34,11 @@ use tokio::sync::Mutex;
 pub use self::admin::{
     create_bucket, delete_bucket, delete_bucket_policy, open_uploads, put_bucket_policy,
 };
-pub use self::clock::LocalClock;
-use self::{clock::StoreClock, connector::Http, multipart::OpenUploads};
+use self::multipart::OpenUploads;
 use crate::{
-    Acl, Credentials, Error, GetOptions, GetReply, Listed, ObjectMeta, Payload, PutOptions,
-    PutReply, S3Config, Sse, Storage,
+    Acl, Credentials, Error, ErrorKind, GetOptions, GetReply, Listed, ObjectMeta, Payload,
+    PutOptions, PutReply, S3Config, Sse, Storage,
 };
-
-/// Where a bucket is looked for if nothing says otherwise: the region that redirects to all others.
-const DEFAULT_REGION: &str = "us-east-1";
 
 /// A bucket on S3. Clones share connections and credentials.
 #[derive(Clone)]
@@ -63,15 +48,11 @@ pub struct S3 {
 
 struct Inner {
     config: S3Config,
-    endpoint: Option<String>,
+    access: Access,
     /// Everything but the region.
     builder: Builder,
-    clock: StoreClock,
-    metadata: Option<aws_config::imds::Client>,
-    /// The region that was found, and the client for it. Filled by the first request.
-    client: Mutex<Option<(String, Client)>>,
-    /// The region that the configuration names.
-    region: Option<String>,
+    /// The region that the bucket is known to be in. Found by the first request.
+    region: Mutex<Option<String>>,
     uploads: OpenUploads,
 }
 
@@ -81,124 +62,49 @@ impl S3 {
     /// request.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for a malformed bucket, endpoint, proxy,
-    /// certificate bundle or program name.
+    /// [`ErrorKind::Invalid`] for a malformed bucket, endpoint, proxy, certificate bundle or program
+    /// name.
     pub async fn connect(config: S3Config) -> Result<Self, Error> {
-        Self::connect_by(config, clock::system_clock()).await
-    }
-
-    /// As [`S3::connect`], with another local clock: for tests of clocks that are wrong.
-    ///
-    /// # Errors
-    /// As [`S3::connect`].
-    pub async fn connect_with_clock(config: S3Config, local: LocalClock) -> Result<Self, Error> {
-        Self::connect_by(config, local).await
-    }
-
-    async fn connect_by(config: S3Config, local: clock::LocalClock) -> Result<Self, Error> {
-        environment::check_bucket(&config.bucket)?;
-        let http = SharedHttpClient::new(Http::new(environment::network(&config)?));
-        let clock = StoreClock::new(Arc::clone(&local));
-        let sdk = environment::load(&config, http.clone(), local).await?;
-        let endpoint = environment::endpoint(&config, &sdk)?;
-        let region = sdk.region().map(|region| region.as_ref().to_owned());
-        let provider_config = ProviderConfig::without_region()
-            .with_http_client(http)
-            .with_region(Some(Region::new(
-                region.clone().unwrap_or_else(|| DEFAULT_REGION.to_owned()),
+        let invalid =
+            |message: String| Error::new(ErrorKind::Invalid, "configuration", "", message);
+        if !config.has_sound_bucket() {
+            return Err(invalid(format!(
+                "{:?} is not a bucket's name",
+                config.bucket
             )));
-
-        let timeouts = TimeoutConfig::builder()
-            .connect_timeout(config.silence_timeout)
-            .disable_read_timeout()
-            .disable_operation_timeout()
-            .disable_operation_attempt_timeout()
-            .build();
-        let mut builder = Builder::from(&sdk)
-            .time_source(clock.clone())
-            // Corrected by our clock, which also judges when credentials expire.
-            .disable_clock_skew_correction(true)
-            .retry_config(RetryConfig::standard().with_max_attempts(config.max_attempts.max(1)))
-            .timeout_config(timeouts)
-            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        }
+        let access = Access::prepare(&config.access(), "S3")
+            .await
+            .map_err(|error| {
+                invalid("the bucket cannot be reached like this".into()).with_source(error)
+            })?;
+        let endpoint = access.endpoint().map(str::to_owned);
+        let mut builder = Builder::from(access.sdk())
             .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
-            .force_path_style(environment::path_style(&config, endpoint.is_some()));
-        builder.set_endpoint_url(endpoint.clone());
-        let base = match &config.credentials {
-            Credentials::Anonymous => None,
-            Credentials::Chain => Some(SharedCredentialsProvider::new(credentials::Chain::new(
-                &provider_config,
-                config.profile.as_deref(),
-            ))),
-            Credentials::Static {
-                access_key_id,
-                secret_access_key,
-                session_token,
-            } => Some(SharedCredentialsProvider::new(
-                aws_credential_types::Credentials::new(
-                    access_key_id,
-                    secret_access_key,
-                    session_token.clone(),
-                    None,
-                    "static",
-                ),
-            )),
-        };
-        match (base, &config.role_arn) {
-            (None, _) => builder = builder.allow_no_auth(),
-            (Some(base), None) => {
-                builder.set_credentials_provider(Some(base));
-            }
-            (Some(base), Some(role)) => {
-                let sdk = match sdk.region() {
-                    Some(_) => sdk.clone(),
-                    None => sdk.to_builder().region(Region::new(DEFAULT_REGION)).build(),
-                };
-                let name = config
-                    .app_name
-                    .clone()
-                    .unwrap_or_else(|| "debucket".to_owned());
-                let assumed = AssumeRoleProvider::builder(role)
-                    .session_name(name)
-                    .configure(&sdk)
-                    .build_from_provider(base)
-                    .await;
-                builder.set_credentials_provider(Some(SharedCredentialsProvider::new(assumed)));
-            }
+            .force_path_style(config.is_path_style(endpoint.is_some()));
+        builder.set_endpoint_url(endpoint);
+        if matches!(config.credentials, Credentials::Anonymous) {
+            builder = builder.allow_no_auth();
         }
-        let builder = builder.identity_cache(
-            IdentityCache::lazy()
-                .load_timeout(credentials::TOTAL_TIMEOUT)
-                .build(),
-        );
-        let ask_metadata = region.is_none()
-            && endpoint.is_none()
-            && matches!(config.credentials, Credentials::Chain);
-        let metadata = ask_metadata.then(|| credentials::metadata_client(&provider_config));
-        let inner = Inner {
-            config,
-            endpoint,
-            builder,
-            clock,
-            metadata,
-            client: Mutex::new(None),
-            region,
-            uploads: OpenUploads::default(),
-        };
         Ok(Self {
-            inner: Arc::new(inner),
+            inner: Arc::new(Inner {
+                config,
+                access,
+                builder,
+                region: Mutex::default(),
+                uploads: OpenUploads::default(),
+            }),
         })
-    }
-
-    /// The bucket's name.
-    pub fn bucket(&self) -> &str {
-        &self.inner.config.bucket
     }
 
     /// The custom endpoint, as it came out of the configuration and the environment; `None` is AWS.
     pub fn endpoint(&self) -> Option<&str> {
-        self.inner.endpoint.as_deref()
+        self.inner.access.endpoint()
+    }
+
+    fn bucket(&self) -> &str {
+        &self.inner.config.bucket
     }
 
     fn config(&self) -> &S3Config {
@@ -210,7 +116,7 @@ impl fmt::Debug for S3 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("S3")
             .field("bucket", &self.inner.config.bucket)
-            .field("endpoint", &self.inner.endpoint)
+            .field("access", &self.inner.access)
             .finish_non_exhaustive()
     }
 }

@@ -28,7 +28,7 @@ use super::{
     get::etag,
     put::{Headers, PUT, bad_file, conditional, precondition},
 };
-use crate::{Error, ErrorKind, Progress, PutMode, PutOptions, PutReply};
+use crate::{ETag, Error, ErrorKind, Progress, PutMode, PutOptions, PutReply, error::Refusable};
 
 /// The least size of a part, in bytes. S3 wants 5 MiB; larger parts mean fewer requests, smaller
 /// ones less memory.
@@ -78,8 +78,7 @@ impl Parts {
     }
 
     fn read(&mut self) -> Result<Option<Part>, BadFile> {
-        let unreadable =
-            |error: std::io::Error| BadFile(format!("{}: {error}", self.path.display()));
+        let unreadable = |error: std::io::Error| BadFile::unreadable(&self.path, error);
         if self.left == 0 {
             let grown = self.file.read(&mut [0]).map_err(unreadable)? != 0;
             return if grown {
@@ -169,8 +168,10 @@ impl S3 {
     async fn begin_upload(&self, key: &str, headers: &Headers) -> Result<Upload, Error> {
         const CREATE: &str = "CreateMultipartUpload";
         let (sse, sse_key) = self.config().sse.headers();
-        let (output, _) = self
-            .call(CREATE, key, |client, exchange| {
+        let output = self
+            .request(CREATE, key)
+            .having(self.refusable(&PutMode::Overwrite))
+            .send(|client| {
                 let mut request = client
                     .create_multipart_upload()
                     .bucket(self.bucket())
@@ -184,9 +185,10 @@ impl S3 {
                 for (name, value) in &headers.metadata {
                     request = request.metadata(name, value);
                 }
-                request.customize().interceptor(exchange.watch(None)).send()
+                request.send()
             })
-            .await?;
+            .await
+            .map_err(without_effect)?;
         let id = output.upload_id.filter(|id| !id.is_empty());
         let id = id.ok_or_else(|| {
             Error::new(
@@ -217,18 +219,20 @@ impl S3 {
     /// is the last resort.
     async fn abort(&self, upload: UploadId) {
         let aborted = self
-            .call("AbortMultipartUpload", &upload.key, |client, exchange| {
-                let request = client
+            .request("AbortMultipartUpload", &upload.key)
+            .send(|client| {
+                client
                     .abort_multipart_upload()
                     .bucket(self.bucket())
                     .key(&upload.key)
-                    .upload_id(&upload.id);
-                request.customize().interceptor(exchange.watch(None)).send()
+                    .upload_id(&upload.id)
+                    .send()
             })
             .await;
         match aborted {
-            Err(failed) if failed.error.code() != Some("NoSuchUpload") => {
-                tracing::info!(key = upload.key, error = %failed.error, "the upload could not be aborted");
+            Err(error) if error.code() != Some("NoSuchUpload") => {
+                let why = error.in_full();
+                tracing::info!(key = upload.key, why, "the upload could not be aborted");
             }
             _ => self.inner.uploads.close(&upload),
         }
@@ -283,9 +287,11 @@ impl Upload {
         const UPLOAD: &str = "UploadPart";
         let checksum = aws_smithy_types::base64::encode(part.sha256);
         let length = i64::try_from(part.bytes.len()).unwrap_or(i64::MAX);
-        let (output, _) = self
+        let output = self
             .s3
-            .call(UPLOAD, &self.id.key, |client, exchange| {
+            .request(UPLOAD, &self.id.key)
+            .signed_by(part.sha256)
+            .send(|client| {
                 client
                     .upload_part()
                     .bucket(self.s3.bucket())
@@ -295,11 +301,10 @@ impl Upload {
                     .body(body::of_bytes(part.bytes.clone(), meter.clone()))
                     .content_length(length)
                     .checksum_sha256(&checksum)
-                    .customize()
-                    .interceptor(exchange.watch(Some(part.sha256)))
                     .send()
             })
-            .await?;
+            .await
+            .map_err(without_effect)?;
         let etag = etag(UPLOAD, &self.id.key, output.e_tag)?;
         Ok(CompletedPart::builder()
             .part_number(part.number)
@@ -332,9 +337,13 @@ impl Upload {
         let parts = CompletedMultipartUpload::builder()
             .set_parts(Some(parts))
             .build();
-        let (output, exchange) = self
-            .s3
-            .call(COMPLETE, &self.id.key, |client, exchange| {
+        let refusable = Refusable {
+            condition: *mode != PutMode::Overwrite,
+            ..Refusable::default()
+        };
+        let request = self.s3.request(COMPLETE, &self.id.key).having(refusable);
+        let output = request
+            .send(|client| {
                 client
                     .complete_multipart_upload()
                     .bucket(self.s3.bucket())
@@ -343,26 +352,28 @@ impl Upload {
                     .multipart_upload(parts.clone())
                     .set_if_match(if_match.clone())
                     .set_if_none_match(if_none_match.clone())
-                    .customize()
-                    .interceptor(exchange.watch(None))
                     .send()
             })
             .await
-            .map_err(|failed| {
-                // The upload is gone: a first attempt, whose reply was lost, has completed it. Or
-                // somebody aborted it.
-                if failed.error.code() == Some("NoSuchUpload") {
-                    let message = "the upload is over, and its outcome is not known";
-                    return Error::new(ErrorKind::Unavailable, COMPLETE, &self.id.key, message)
-                        .with_answer(Some(404), Some("NoSuchUpload"));
-                }
-                conditional(failed.error, mode)
+            .map_err(|error| match error.code() {
+                // The upload is gone: an earlier attempt, whose answer was lost, has completed it.
+                // Or it was aborted by something else.
+                Some("NoSuchUpload") => error.into_kind(
+                    ErrorKind::Unavailable,
+                    "the upload is over, and not by an answer that was seen",
+                ),
+                _ => conditional(error, mode),
             })?;
         Ok(PutReply {
-            etag: etag(COMPLETE, &self.id.key, output.e_tag)?,
-            date: exchange.date(),
+            etag: ETag(output.e_tag.unwrap_or_default()),
+            date: request.date(),
         })
     }
+}
+
+/// A failure before the parts become an object: whatever became of the request, there is none.
+fn without_effect(error: Error) -> Error {
+    error.with_ambiguity(false)
 }
 
 impl Drop for Upload {

@@ -17,9 +17,10 @@ use super::{
     S3,
     answer::BadFile,
     body::{self, Meter},
-    get::etag,
 };
-use crate::{Error, ErrorKind, Payload, PutMode, PutOptions, PutReply};
+use crate::{
+    ETag, Error, ErrorKind, Payload, PutMode, PutOptions, PutReply, Sse, error::Refusable,
+};
 
 pub(super) const PUT: &str = "PutObject";
 
@@ -39,14 +40,10 @@ pub(super) fn precondition(mode: &PutMode) -> (Option<String>, Option<String>) {
 /// A conditional write of a key that is gone answers 404: somebody else wrote, too.
 pub(super) fn conditional(error: Error, mode: &PutMode) -> Error {
     if matches!(mode, PutMode::Update(_)) && error.kind() == ErrorKind::NotFound {
-        let (status, code) = (error.status(), error.code().map(str::to_owned));
-        let gone = Error::new(
+        return error.into_kind(
             ErrorKind::PreconditionFailed,
-            error.operation(),
-            error.key(),
             "the object to update does not exist",
         );
-        return gone.with_answer(status, code.as_deref());
     }
     error
 }
@@ -76,6 +73,18 @@ impl S3 {
         payload: Payload,
         options: PutOptions,
     ) -> Result<PutReply, Error> {
+        if let PutMode::Update(etag) = &options.mode
+            && !etag.is_strong()
+        {
+            let message = format!("\"{}\" cannot be the precondition of a write", etag.0);
+            let condition = Refusable {
+                condition: true,
+                ..Refusable::default()
+            };
+            return Err(
+                Error::new(ErrorKind::Unsupported, PUT, key, message).with_refusable(condition)
+            );
+        }
         let meter = Meter::new(options.progress.clone());
         match payload {
             Payload::Bytes(bytes) => {
@@ -114,6 +123,15 @@ impl S3 {
         }
     }
 
+    /// What a write with this precondition has that it need not have.
+    pub(super) fn refusable(&self, mode: &PutMode) -> Refusable {
+        Refusable {
+            acl: self.config().acl.is_some(),
+            encryption: self.config().sse != Sse::BucketDefault,
+            condition: *mode != PutMode::Overwrite,
+        }
+    }
+
     /// Writes `body`, whose size and SHA-256 are known, in one request.
     pub(super) async fn put_whole(
         &self,
@@ -127,8 +145,12 @@ impl S3 {
             .map_err(|_| Error::new(ErrorKind::Invalid, PUT, key, "the payload is too large"))?;
         let (if_match, if_none_match) = precondition(mode);
         let (sse, sse_key) = self.config().sse.headers();
-        let (output, exchange) = self
-            .call(PUT, key, |client, exchange| {
+        let request = self
+            .request(PUT, key)
+            .signed_by(sha256)
+            .having(self.refusable(mode));
+        let output = request
+            .send(|client| {
                 let mut request = client
                     .put_object()
                     .bucket(self.bucket())
@@ -146,16 +168,13 @@ impl S3 {
                 for (name, value) in &headers.metadata {
                     request = request.metadata(name, value);
                 }
-                request
-                    .customize()
-                    .interceptor(exchange.watch(Some(sha256)))
-                    .send()
+                request.send()
             })
             .await
-            .map_err(|failed| conditional(failed.error, mode))?;
+            .map_err(|error| conditional(error, mode))?;
         Ok(PutReply {
-            etag: etag(PUT, key, output.e_tag)?,
-            date: exchange.date(),
+            etag: ETag(output.e_tag.unwrap_or_default()),
+            date: request.date(),
         })
     }
 }
@@ -183,7 +202,7 @@ fn digest_file(path: &Path, size: u64) -> Result<[u8; 32], BadFile> {
     let mut total = 0_u64;
     loop {
         let count = std::io::Read::read(&mut file, &mut buffer)
-            .map_err(|error| BadFile(format!("{}: {error}", path.display())))?;
+            .map_err(|error| BadFile::unreadable(path, error))?;
         if count == 0 {
             break;
         }
@@ -198,5 +217,5 @@ fn digest_file(path: &Path, size: u64) -> Result<[u8; 32], BadFile> {
 }
 
 pub(super) fn bad_file(key: &str, error: BadFile) -> Error {
-    Error::new(ErrorKind::LocalFile, PUT, key, error.to_string())
+    Error::new(ErrorKind::LocalFile, PUT, key, "the file cannot be sent").with_source(error)
 }

@@ -23,33 +23,60 @@ use jiff::Timestamp;
 /// below what a store tolerates.
 const TOLERATED: i64 = 60;
 
-/// A local clock.
-pub type LocalClock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
+/// A local clock; the default is the machine's own.
+#[derive(Clone)]
+pub struct LocalClock(Arc<dyn Fn() -> SystemTime + Send + Sync>);
 
-/// The machine's own clock.
-pub(super) fn system_clock() -> LocalClock {
-    Arc::new(|| SystemTimeSource::new().now())
+impl LocalClock {
+    /// A clock that shows what `now` says.
+    pub fn new(now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now))
+    }
+
+    /// What it shows.
+    pub fn now(&self) -> SystemTime {
+        (self.0)()
+    }
 }
 
-/// A local clock with a learned offset. Clones share it.
-#[derive(Clone)]
-pub(super) struct StoreClock {
+impl Default for LocalClock {
+    fn default() -> Self {
+        Self::new(|| SystemTimeSource::new().now())
+    }
+}
+
+impl TimeSource for LocalClock {
+    fn now(&self) -> SystemTime {
+        Self::now(self)
+    }
+}
+
+impl fmt::Debug for LocalClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LocalClock")
+    }
+}
+
+/// The service's clock: the local one with an offset that is learned from its answers. Clones
+/// share it.
+#[derive(Debug, Clone)]
+pub struct StoreClock {
     local: LocalClock,
-    /// Seconds that the store is ahead.
+    /// Seconds that the service is ahead.
     offset: Arc<AtomicI64>,
 }
 
 impl StoreClock {
-    pub(super) fn new(local: LocalClock) -> Self {
+    pub(crate) fn new(local: LocalClock) -> Self {
         Self {
             local,
             offset: Arc::default(),
         }
     }
 
-    /// Learns from the `Date` of a reply that just arrived. Whether that changed the clock.
-    pub(super) fn learn(&self, date: Timestamp) -> bool {
-        let Ok(local) = Timestamp::try_from((self.local)()) else {
+    /// Learns from the `Date` of an answer that just arrived. Whether that changed the clock.
+    pub fn learn(&self, date: Timestamp) -> bool {
+        let Ok(local) = Timestamp::try_from(self.local.now()) else {
             return false;
         };
         let offset = date.as_second() - local.as_second();
@@ -65,7 +92,7 @@ impl StoreClock {
 
 impl TimeSource for StoreClock {
     fn now(&self) -> SystemTime {
-        let local = (self.local)();
+        let local = self.local.now();
         let offset = self.offset.load(Ordering::Relaxed);
         let distance = Duration::from_secs(offset.unsigned_abs());
         let shifted = if offset < 0 {
@@ -74,14 +101,6 @@ impl TimeSource for StoreClock {
             local.checked_add(distance)
         };
         shifted.unwrap_or(local)
-    }
-}
-
-impl fmt::Debug for StoreClock {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StoreClock")
-            .field("offset_seconds", &self.offset)
-            .finish_non_exhaustive()
     }
 }
 
@@ -95,7 +114,7 @@ mod tests {
 
     #[test]
     fn a_day_is_corrected_either_way_and_seconds_are_not() {
-        let clock = StoreClock::new(Arc::new(|| at(1_000_000)));
+        let clock = StoreClock::new(LocalClock::new(|| at(1_000_000)));
         assert!(!clock.learn(Timestamp::from_second(1_000_030).unwrap()));
         assert_eq!(clock.now(), at(1_000_000));
         assert!(clock.learn(Timestamp::from_second(1_086_400).unwrap()));

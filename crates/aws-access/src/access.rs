@@ -1,0 +1,175 @@
+//! One service of AWS, ready to be asked.
+
+use std::{fmt, sync::Arc};
+
+use aws_config::{
+    SdkConfig,
+    identity::IdentityCache,
+    imds::{self, region::ImdsRegionProvider},
+    provider_config::ProviderConfig,
+    retry::RetryConfig,
+    stalled_stream_protection::StalledStreamProtectionConfig,
+    sts::AssumeRoleProvider,
+    timeout::TimeoutConfig,
+};
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_async::time::SharedTimeSource;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_types::region::Region;
+
+use crate::{
+    Config, ConfigError, Credentials, Keys, StoreClock,
+    chain::{Chain, METADATA_TIMEOUT, metadata_client},
+    connector::Http,
+    credentials::{FromSdk, TOTAL_TIMEOUT, ToSdk},
+    environment,
+};
+
+/// Where a service is looked for if nothing says otherwise.
+const DEFAULT_REGION: &str = "us-east-1";
+
+/// How one service is reached. Clones share connections and credentials.
+#[derive(Clone)]
+pub struct Access {
+    sdk: SdkConfig,
+    clock: StoreClock,
+    endpoint: Option<String>,
+    metadata: Option<imds::Client>,
+}
+
+impl Access {
+    /// Prepares access to the service that the SDK calls `service_id` (`S3`: its endpoint is in
+    /// `AWS_ENDPOINT_URL_S3`). Reads the environment and local files, and does not touch the
+    /// network.
+    ///
+    /// # Errors
+    /// A malformed endpoint, proxy, certificate bundle or program name.
+    pub async fn prepare(config: &Config, service_id: &str) -> Result<Self, ConfigError> {
+        let http = SharedHttpClient::new(Http::new(environment::network(config)?));
+        let found = environment::load(config, http.clone()).await?;
+        let endpoint = environment::endpoint(config, service_id, &found)?;
+        let region = found.region().cloned();
+        let for_providers = ProviderConfig::without_region()
+            .with_http_client(http)
+            .with_region(Some(region.clone().unwrap_or(Region::new(DEFAULT_REGION))));
+        let asks_metadata = region.is_none()
+            && endpoint.is_none()
+            && matches!(config.credentials, Credentials::Chain);
+
+        let clock = StoreClock::new(config.clock.clone());
+        let mut sdk = found.to_builder();
+        sdk.set_credentials_provider(credentials(config, found, &for_providers).await)
+            .set_time_source(Some(SharedTimeSource::new(clock.clone())))
+            // Corrected by our clock, which also judges when credentials expire.
+            .set_disable_clock_skew_correction(Some(true))
+            .set_retry_config(Some(
+                RetryConfig::standard().with_max_attempts(config.max_attempts.max(1)),
+            ))
+            .set_timeout_config(Some(
+                TimeoutConfig::builder()
+                    .connect_timeout(config.silence_timeout)
+                    .disable_read_timeout()
+                    .disable_operation_timeout()
+                    .disable_operation_attempt_timeout()
+                    .build(),
+            ))
+            .set_stalled_stream_protection(Some(StalledStreamProtectionConfig::disabled()));
+        // Our own time limit, whose error says more, is the shorter one.
+        let cache = IdentityCache::lazy().load_timeout(TOTAL_TIMEOUT * 2);
+        Ok(Self {
+            sdk: sdk.identity_cache(cache.build()).build(),
+            clock,
+            endpoint,
+            metadata: asks_metadata.then(|| metadata_client(&for_providers)),
+        })
+    }
+
+    /// What a service's client is made from: everything but the region where nothing names one, and
+    /// the endpoint.
+    pub fn sdk(&self) -> &SdkConfig {
+        &self.sdk
+    }
+
+    /// The clock that requests are signed by.
+    pub fn clock(&self) -> &StoreClock {
+        &self.clock
+    }
+
+    /// The custom endpoint, as it came out of the configuration and the environment; `None` is AWS.
+    pub fn endpoint(&self) -> Option<&str> {
+        self.endpoint.as_deref()
+    }
+
+    /// The region: the one that something names, else the instance's (asked for a short time), else
+    /// `us-east-1`, which redirects to all others.
+    pub async fn region(&self) -> String {
+        if let Some(region) = self.sdk.region() {
+            return region.to_string();
+        }
+        let of_instance = match &self.metadata {
+            None => None,
+            Some(metadata) => {
+                let provider = ImdsRegionProvider::builder()
+                    .imds_client(metadata.clone())
+                    .build();
+                let asked =
+                    tokio::time::timeout(METADATA_TIMEOUT, async { provider.region().await });
+                asked.await.ok().flatten()
+            }
+        };
+        of_instance.map_or_else(|| DEFAULT_REGION.to_owned(), |region| region.to_string())
+    }
+}
+
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Access")
+            .field("region", &self.sdk.region())
+            .field("endpoint", &self.endpoint)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The source of credentials; `None` for requests that are not signed.
+async fn credentials(
+    config: &Config,
+    found: SdkConfig,
+    for_providers: &ProviderConfig,
+) -> Option<SharedCredentialsProvider> {
+    let base = match &config.credentials {
+        Credentials::Anonymous => return None,
+        Credentials::Chain => SharedCredentialsProvider::new(ToSdk(Chain::new(
+            for_providers,
+            config.profile.as_deref(),
+        ))),
+        Credentials::Source(source) => SharedCredentialsProvider::new(ToSdk(Arc::clone(source))),
+        Credentials::Static {
+            access_key_id,
+            secret_access_key,
+            session_token,
+        } => SharedCredentialsProvider::new(aws_credential_types::Credentials::from(Keys {
+            access_key_id: access_key_id.clone(),
+            secret_access_key: secret_access_key.clone(),
+            session_token: session_token.clone(),
+            expires: None,
+        })),
+    };
+    let Some(role) = &config.role_arn else {
+        return Some(base);
+    };
+    let region = found.region().cloned();
+    let sdk = found
+        .into_builder()
+        .region(region.unwrap_or(Region::new(DEFAULT_REGION)))
+        .build();
+    let session = config.app_name.as_deref().unwrap_or("aws-access");
+    let assumed = AssumeRoleProvider::builder(role)
+        .session_name(session)
+        .configure(&sdk)
+        .build_from_provider(base)
+        .await;
+    Some(SharedCredentialsProvider::new(ToSdk(FromSdk {
+        name: "assumed role",
+        provider: SharedCredentialsProvider::new(assumed),
+    })))
+}

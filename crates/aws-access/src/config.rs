@@ -1,0 +1,116 @@
+//! What the caller says about how AWS is reached, on top of what the environment says.
+//!
+//! Whatever is left unset is looked up as the AWS CLI does it: `AWS_PROFILE`, `AWS_REGION`,
+//! `AWS_ENDPOINT_URL_<service>`, `AWS_ENDPOINT_URL`, `AWS_CA_BUNDLE`, `AWS_CONFIG_FILE`,
+//! `AWS_SHARED_CREDENTIALS_FILE` and the credential variables
+//! (<https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-envvars.html>).
+
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+
+use crate::{CredentialSource, LocalClock};
+
+/// How AWS is reached. The default is all that the environment says.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `None`: `AWS_REGION`, `AWS_DEFAULT_REGION`, the profile, the instance's metadata (asked for a
+    /// short time only), `us-east-1`.
+    pub region: Option<String>,
+    /// The service's URL; without a scheme `https`. `None`: `AWS_ENDPOINT_URL_<service>`,
+    /// `AWS_ENDPOINT_URL`, the profile, AWS itself.
+    pub endpoint: Option<String>,
+    /// The profile in the AWS configuration files. `None`: `AWS_PROFILE`, `default`.
+    pub profile: Option<String>,
+    /// Where the credentials come from.
+    pub credentials: Credentials,
+    /// A role to assume with those credentials (`arn:aws:iam::…:role/…`).
+    pub role_arn: Option<String>,
+    /// How long nothing may move (while connecting, before the first byte of the answer, between
+    /// two pieces either way) before an attempt is given up. Default 30 s.
+    pub silence_timeout: Duration,
+    /// How many times a request is tried in all. Default 3.
+    pub max_attempts: u32,
+    /// Whether requests go through a proxy. Credential services on the machine itself never do.
+    pub proxy: Proxy,
+    /// A PEM file of certificates to trust *instead of* the system's, as the AWS CLI has it.
+    /// `None`: `AWS_CA_BUNDLE`.
+    pub ca_bundle: Option<PathBuf>,
+    /// The program's name for the `User-Agent` header and for the sessions of an assumed role:
+    /// letters, digits and `-`.
+    pub app_name: Option<String>,
+    /// The local clock; tests bring wrong ones.
+    pub clock: LocalClock,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            region: None,
+            endpoint: None,
+            profile: None,
+            credentials: Credentials::Chain,
+            role_arn: None,
+            silence_timeout: Duration::from_secs(30),
+            max_attempts: 3,
+            proxy: Proxy::FromEnvironment,
+            ca_bundle: None,
+            app_name: None,
+            clock: LocalClock::default(),
+        }
+    }
+}
+
+/// Where credentials come from.
+#[derive(Clone, Default)]
+pub enum Credentials {
+    /// The AWS default chain: environment, profile (static, SSO, assume role, process), web
+    /// identity, container (ECS, EKS), instance metadata.
+    #[default]
+    Chain,
+    /// These.
+    Static {
+        /// The identifier; not a secret.
+        access_key_id: String,
+        /// The secret. It is never shown.
+        secret_access_key: String,
+        /// The token of temporary credentials. It is never shown.
+        session_token: Option<String>,
+    },
+    /// A source of the caller's own.
+    Source(Arc<dyn CredentialSource>),
+    /// Requests are not signed: a public bucket.
+    Anonymous,
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Chain => f.write_str("Chain"),
+            Self::Static { .. } => f.write_str("Static { .. }"),
+            Self::Source(source) => f.debug_tuple("Source").field(source).finish(),
+            Self::Anonymous => f.write_str("Anonymous"),
+        }
+    }
+}
+
+/// Whether requests go through a proxy.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub enum Proxy {
+    /// `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`.
+    #[default]
+    FromEnvironment,
+    /// Straight to the service, whatever the environment says.
+    Direct,
+    /// Through this one (`http://user:password@proxy:3128`). It may hold a password and is never
+    /// shown.
+    Url(String),
+}
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::FromEnvironment => f.write_str("FromEnvironment"),
+            Self::Direct => f.write_str("Direct"),
+            Self::Url(_) => f.write_str("Url(..)"),
+        }
+    }
+}

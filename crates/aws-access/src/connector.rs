@@ -1,0 +1,164 @@
+//! HTTP and TLS below the SDK: hyper and rustls with ring, and the choice between the proxy and the
+//! direct way.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::Duration,
+};
+
+use aws_smithy_http_client::{
+    Connector,
+    proxy::ProxyConfig,
+    tls::{self, TlsContext, TrustStore, rustls_provider::CryptoMode},
+};
+use aws_smithy_runtime_api::client::{
+    http::{
+        HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+    },
+    orchestrator::HttpRequest,
+    runtime_components::RuntimeComponents,
+};
+use hyper::Uri;
+use hyper_util::client::proxy::matcher::Matcher;
+
+use crate::{Exchange, resolver::SystemResolver, silence::watched, target::is_beside_us};
+
+/// Where a request goes and whom to trust there.
+#[derive(Clone)]
+pub(crate) struct Network {
+    pub(crate) proxy: ProxyConfig,
+    /// The same proxy, to be asked what it is used for.
+    pub(crate) matcher: Arc<Matcher>,
+    pub(crate) trust: TrustStore,
+}
+
+impl Network {
+    /// Where a request goes, for people.
+    fn way(&self, url: &str) -> String {
+        let server = url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
+        let target: Option<Uri> = url.parse().ok();
+        match target.and_then(|target| self.matcher.intercept(&target)) {
+            Some(proxy) => {
+                let proxy = proxy.uri();
+                let (scheme, host) = (proxy.scheme_str(), proxy.host());
+                let port = proxy.port().map(|port| format!(":{port}"));
+                format!(
+                    "{server} through the proxy {}://{}{}",
+                    scheme.unwrap_or("http"),
+                    host.unwrap_or_default(),
+                    port.unwrap_or_default()
+                )
+            }
+            None => server,
+        }
+    }
+}
+
+/// To connect, and to the first byte of the answer.
+type Timeouts = (Option<Duration>, Option<Duration>);
+
+/// The HTTP client for the SDK: a connection pool for each pair of timeouts.
+pub(crate) struct Http {
+    network: Network,
+    connectors: Mutex<HashMap<Timeouts, SharedHttpConnector>>,
+}
+
+impl Http {
+    pub(crate) fn new(network: Network) -> Self {
+        Self {
+            network,
+            connectors: Mutex::default(),
+        }
+    }
+}
+
+impl fmt::Debug for Http {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Http")
+    }
+}
+
+impl HttpClient for Http {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        _components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        let mut connectors = self
+            .connectors
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let key = (settings.connect_timeout(), settings.read_timeout());
+        let make = || {
+            SharedHttpConnector::new(ByTarget(Arc::new(Kinds {
+                network: self.network.clone(),
+                settings: settings.clone(),
+                connectors: Default::default(),
+            })))
+        };
+        connectors.entry(key).or_insert_with(make).clone()
+    }
+}
+
+/// Connections by the proxy and direct ones, each in clear and over TLS.
+#[derive(Clone)]
+struct ByTarget(Arc<Kinds>);
+
+/// Each is set up when it is first needed: to read the system's certificates takes milliseconds,
+/// and a plain store may be used where there are none.
+struct Kinds {
+    network: Network,
+    settings: HttpConnectorSettings,
+    connectors: [[OnceLock<Connector>; 2]; 2],
+}
+
+impl Kinds {
+    fn get(&self, url: &str, direct: bool) -> &Connector {
+        let plain = url.starts_with("http://");
+        self.connectors[usize::from(direct)][usize::from(plain)].get_or_init(|| {
+            let proxy = if direct {
+                ProxyConfig::disabled()
+            } else {
+                self.network.proxy.clone()
+            };
+            let trust = if plain {
+                TrustStore::empty()
+            } else {
+                self.network.trust.clone()
+            };
+            let tls = TlsContext::builder().with_trust_store(trust).build();
+            Connector::builder()
+                .connector_settings(self.settings.clone())
+                .proxy_config(proxy)
+                .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
+                .tls_context(tls.unwrap_or_default())
+                .build_with_resolver(SystemResolver)
+        })
+    }
+}
+
+impl fmt::Debug for ByTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ByTarget")
+    }
+}
+
+impl HttpConnector for ByTarget {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        if let Some(exchange) = request.extension::<Exchange>().cloned() {
+            let connector = self.0.get(request.uri(), false);
+            let way = self.0.network.way(request.uri());
+            return watched(connector, request, exchange, way);
+        }
+        // Not a service's request, but one for credentials: the SDK's own timeouts hold. The
+        // services on this machine answer in clear, and to it alone: a proxy would see the role's
+        // keys, or ask its own machine for them.
+        let kinds = Arc::clone(&self.0);
+        HttpConnectorFuture::new(async move {
+            let direct = kinds.network.proxy.is_disabled() || is_beside_us(request.uri()).await;
+            kinds.get(request.uri(), direct).call(request).await
+        })
+    }
+}

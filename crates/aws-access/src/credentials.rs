@@ -1,0 +1,244 @@
+//! Sources of credentials: our own trait, and the way between it and the SDK's.
+
+use std::{
+    error::Error as StdError,
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use async_trait::async_trait;
+use aws_credential_types::provider::{
+    self, ProvideCredentials, SharedCredentialsProvider, error::CredentialsError, future,
+};
+use aws_sdk_sso::operation::get_role_credentials::GetRoleCredentialsError;
+use aws_sdk_sts::operation::{
+    assume_role::AssumeRoleError, assume_role_with_web_identity::AssumeRoleWithWebIdentityError,
+};
+use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+
+use crate::{ConnectProblem, cause};
+
+/// How long all sources of credentials together may take: more than any one of them.
+pub(crate) const TOTAL_TIMEOUT: Duration = Duration::from_secs(90);
+
+/// Keys to sign requests with. Only the identifier is ever shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Keys {
+    /// The identifier; not a secret.
+    pub access_key_id: String,
+    /// The secret.
+    pub secret_access_key: String,
+    /// The token of temporary keys.
+    pub session_token: Option<String>,
+    /// When they cease to be valid.
+    pub expires: Option<SystemTime>,
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keys")
+            .field("access_key_id", &self.access_key_id)
+            .field("expires", &self.expires)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Something that gives credentials: a metadata service, a program, a token service.
+#[async_trait]
+pub trait CredentialSource: fmt::Debug + Send + Sync {
+    /// Keys that are valid now. They are kept, and asked for again shortly before they expire.
+    ///
+    /// # Errors
+    /// [`CredentialError`], whose [`CredentialProblem`] decides whether another source is asked
+    /// and whether the same request may succeed later.
+    async fn keys(&self) -> Result<Keys, CredentialError>;
+}
+
+#[async_trait]
+impl<S: CredentialSource + ?Sized> CredentialSource for Arc<S> {
+    async fn keys(&self) -> Result<Keys, CredentialError> {
+        (**self).keys().await
+    }
+}
+
+/// The keys of `source`, which may take so long.
+pub(crate) async fn within(
+    limit: Duration,
+    name: &str,
+    source: &dyn CredentialSource,
+) -> Result<Keys, CredentialError> {
+    tokio::time::timeout(limit, source.keys())
+        .await
+        .unwrap_or_else(|_| {
+            Err(CredentialError::new(
+                CredentialProblem::Unreachable(ConnectProblem::TimedOut),
+                format!(
+                    "no credentials from source \"{name}\" within {} s",
+                    limit.as_secs()
+                ),
+            ))
+        })
+}
+
+/// What the caller can do about missing credentials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CredentialProblem {
+    /// The source is not there: it is not configured, or its service does not exist here. The only
+    /// problem after which another source may be asked.
+    Missing,
+    /// The source is configured, and wrongly; or the service behind it refuses.
+    Refused,
+    /// The source is configured, but could not be reached or did not answer. The same may succeed
+    /// later.
+    Unreachable(ConnectProblem),
+    /// The service behind the source has failed, or asks to slow down. The same may succeed later.
+    Unavailable,
+}
+
+/// Why there are no credentials.
+#[derive(Debug, Clone)]
+pub struct CredentialError {
+    problem: CredentialProblem,
+    message: String,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
+}
+
+impl fmt::Display for CredentialError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl StdError for CredentialError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}
+
+impl CredentialError {
+    /// An error that says `message`, which holds no secret.
+    pub fn new(problem: CredentialProblem, message: impl Into<String>) -> Self {
+        Self {
+            problem,
+            message: message.into(),
+            source: None,
+        }
+    }
+
+    /// Adds the cause.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.source = Some(Arc::from(source.into()));
+        self
+    }
+
+    /// What the caller can do.
+    pub fn problem(&self) -> CredentialProblem {
+        self.problem
+    }
+
+    /// What an error of the SDK means; `name` is the source's.
+    pub(crate) fn of(name: &str, error: CredentialsError) -> Self {
+        let problem = match &error {
+            CredentialsError::CredentialsNotLoaded(_) => CredentialProblem::Missing,
+            CredentialsError::ProviderTimedOut(_) => {
+                CredentialProblem::Unreachable(ConnectProblem::TimedOut)
+            }
+            CredentialsError::InvalidConfiguration(_) => CredentialProblem::Refused,
+            error => match (cause::<Self>(error), ConnectProblem::of(error)) {
+                (Some(own), _) => own.problem,
+                (None, Some(problem)) => CredentialProblem::Unreachable(problem),
+                (None, None) if is_overloaded(error) => CredentialProblem::Unavailable,
+                (None, None) => CredentialProblem::Refused,
+            },
+        };
+        // The SDK's outermost words only repeat the problem.
+        let message = format!("no credentials from source \"{name}\"");
+        Self::new(problem, message).with_source(error)
+    }
+}
+
+/// Whether a service of AWS that gives credentials answered that it cannot now.
+fn is_overloaded(error: &CredentialsError) -> bool {
+    fn says_so<E: ProvideErrorMetadata + StdError + 'static>(error: &CredentialsError) -> bool {
+        let Some(SdkError::ServiceError(answer)) = cause::<SdkError<E, HttpResponse>>(error) else {
+            return false;
+        };
+        let status = answer.raw().status().as_u16();
+        let codes = [
+            "IDPCommunicationError",
+            "RequestLimitExceeded",
+            "Throttling",
+            "ThrottlingException",
+            "TooManyRequestsException",
+        ];
+        status >= 500
+            || status == 429
+            || answer
+                .err()
+                .code()
+                .is_some_and(|code| codes.contains(&code))
+    }
+    says_so::<AssumeRoleError>(error)
+        || says_so::<AssumeRoleWithWebIdentityError>(error)
+        || says_so::<GetRoleCredentialsError>(error)
+}
+
+/// A source of the SDK's as one of ours.
+#[derive(Debug)]
+pub(crate) struct FromSdk {
+    pub(crate) name: &'static str,
+    pub(crate) provider: SharedCredentialsProvider,
+}
+
+#[async_trait]
+impl CredentialSource for FromSdk {
+    async fn keys(&self) -> Result<Keys, CredentialError> {
+        let given = self.provider.provide_credentials().await;
+        let keys = given.map_err(|error| CredentialError::of(self.name, error))?;
+        Ok(Keys {
+            access_key_id: keys.access_key_id().to_owned(),
+            secret_access_key: keys.secret_access_key().to_owned(),
+            session_token: keys.session_token().map(str::to_owned),
+            expires: keys.expiry(),
+        })
+    }
+}
+
+/// One of our sources as the SDK's. Its errors have a [`CredentialError`] among their causes.
+#[derive(Debug)]
+pub(crate) struct ToSdk<S>(pub(crate) S);
+
+impl<S: CredentialSource> ToSdk<S> {
+    async fn provide(&self) -> provider::Result {
+        let keys = within(TOTAL_TIMEOUT, "all", &self.0).await;
+        keys.map(Into::into).map_err(|error| match error.problem {
+            CredentialProblem::Missing => CredentialsError::not_loaded(error),
+            _ => CredentialsError::provider_error(error),
+        })
+    }
+}
+
+impl From<Keys> for aws_credential_types::Credentials {
+    fn from(keys: Keys) -> Self {
+        Self::new(
+            keys.access_key_id,
+            keys.secret_access_key,
+            keys.session_token,
+            keys.expires,
+            "aws-access",
+        )
+    }
+}
+
+impl<S: CredentialSource> ProvideCredentials for ToSdk<S> {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(self.provide())
+    }
+}

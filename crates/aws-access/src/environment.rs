@@ -1,0 +1,245 @@
+//! What the environment and the AWS configuration files say, read as the AWS CLI reads them. No
+//! network.
+
+use std::{error::Error as StdError, net::Ipv6Addr, path::PathBuf, sync::Arc};
+
+use aws_config::{
+    BehaviorVersion, SdkConfig, environment::EnvironmentVariableRegionProvider,
+    meta::region::RegionProviderChain, profile::ProfileFileRegionProvider,
+};
+use aws_smithy_http_client::{proxy::ProxyConfig, tls::TrustStore};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_types::{app_name::AppName, region::Region, service_config::ServiceConfigKey};
+use hyper_util::client::proxy::matcher::Matcher;
+use rustls::{RootCertStore, pki_types::CertificateDer, pki_types::pem::PemObject as _};
+
+use crate::{Config, Proxy, connector::Network};
+
+/// The configuration, the environment or a file that they name is wrong.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct ConfigError {
+    message: String,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl ConfigError {
+    fn new(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            source: None,
+        }
+    }
+
+    fn because(
+        message: impl Into<String>,
+        source: impl Into<Box<dyn StdError + Send + Sync>>,
+    ) -> Self {
+        Self {
+            message: message.into(),
+            source: Some(source.into()),
+        }
+    }
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name)
+        .ok()
+        .map(|value| value.trim().to_owned())
+        .filter(|value| !value.is_empty())
+}
+
+/// The proxy and the certificates.
+pub(crate) fn network(config: &Config) -> Result<Network, ConfigError> {
+    let (proxy, matcher) = match &config.proxy {
+        Proxy::FromEnvironment => (ProxyConfig::from_env(), Matcher::from_env()),
+        Proxy::Direct => (ProxyConfig::disabled(), Matcher::builder().build()),
+        Proxy::Url(url) => {
+            // The address may hold a password: it is not repeated, nor is the cause, which may.
+            let proxy = ProxyConfig::all(url)
+                .map_err(|_| ConfigError::new("the proxy's URL is neither http:// nor https://"))?;
+            (proxy, Matcher::builder().all(url.clone()).build())
+        }
+    };
+    let matcher = Arc::new(matcher);
+    let bundle = config
+        .ca_bundle
+        .clone()
+        .or_else(|| variable("AWS_CA_BUNDLE").map(PathBuf::from));
+    let trust = match bundle {
+        None => TrustStore::default().with_native_roots(true),
+        Some(path) => {
+            let message = || format!("the CA bundle \"{}\" cannot be used", path.display());
+            let pem =
+                std::fs::read(&path).map_err(|error| ConfigError::because(message(), error))?;
+            check_certificates(&pem).map_err(|error| ConfigError::because(message(), error))?;
+            TrustStore::empty().with_pem_certificate(pem)
+        }
+    };
+    Ok(Network {
+        proxy,
+        matcher,
+        trust,
+    })
+}
+
+/// The HTTP client below takes for granted that these can be parsed.
+fn check_certificates(pem: &[u8]) -> Result<(), Box<dyn StdError + Send + Sync>> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        roots.add(certificate?)?;
+    }
+    if roots.is_empty() {
+        return Err("it holds no certificate".into());
+    }
+    Ok(())
+}
+
+/// What the SDK makes of the environment and of the profile, without credentials.
+pub(crate) async fn load(
+    config: &Config,
+    http: SharedHttpClient,
+) -> Result<SdkConfig, ConfigError> {
+    let mut profile_region = ProfileFileRegionProvider::builder();
+    if let Some(profile) = &config.profile {
+        profile_region = profile_region.profile_name(profile);
+    }
+    let region = RegionProviderChain::first_try(config.region.clone().map(Region::new))
+        .or_else(EnvironmentVariableRegionProvider::new())
+        .or_else(profile_region.build())
+        .region()
+        .await;
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .no_credentials()
+        .http_client(http)
+        .region(region)
+        .time_source(config.clock.clone());
+    if let Some(profile) = &config.profile {
+        loader = loader.profile_name(profile);
+    }
+    if let Some(name) = &config.app_name {
+        loader = loader.app_name(AppName::new(name.clone()).map_err(|error| {
+            ConfigError::because(format!("\"{name}\" cannot be the program's name"), error)
+        })?);
+    }
+    Ok(loader.load().await)
+}
+
+/// The custom endpoint of a service, if any: the caller's, the environment's, the profile's.
+pub(crate) fn endpoint(
+    config: &Config,
+    service_id: &str,
+    sdk: &SdkConfig,
+) -> Result<Option<String>, ConfigError> {
+    let configured = || {
+        let key = ServiceConfigKey::builder()
+            .service_id(service_id)
+            .env("AWS_ENDPOINT_URL")
+            .profile("endpoint_url")
+            .build()
+            .ok()?;
+        sdk.service_config()?.load_config(key)
+    };
+    config
+        .endpoint
+        .clone()
+        .filter(|endpoint| !endpoint.trim().is_empty())
+        .or_else(configured)
+        .or_else(|| sdk.endpoint_url().map(str::to_owned))
+        .map(|endpoint| check_endpoint(&endpoint))
+        .transpose()
+}
+
+/// An endpoint as a URL without a slash at its end.
+fn check_endpoint(endpoint: &str) -> Result<String, ConfigError> {
+    let endpoint = endpoint.trim().trim_end_matches('/');
+    let with_scheme = if endpoint.contains("://") {
+        endpoint.to_owned()
+    } else {
+        format!("https://{endpoint}")
+    };
+    let rest = with_scheme
+        .strip_prefix("https://")
+        .or_else(|| with_scheme.strip_prefix("http://"));
+    let Some(rest) = rest else {
+        return Err(ConfigError::new(format!(
+            "the endpoint \"{endpoint}\" is neither http nor https"
+        )));
+    };
+    let authority = rest.split('/').next().unwrap_or_default();
+    // User and password in a URL would end in logs: not repeated either.
+    if rest.contains('@') {
+        return Err(ConfigError::new(
+            "the endpoint holds a user name: credentials do not belong into a URL",
+        ));
+    }
+    let port_is_sound = match authority.rsplit_once(':') {
+        Some((_, port)) if !authority.ends_with(']') => port.parse::<u16>().is_ok(),
+        _ => true,
+    };
+    let brackets_are_sound = authority.strip_prefix('[').is_none_or(|rest| {
+        rest.split_once(']')
+            .is_some_and(|(address, _)| address.parse::<Ipv6Addr>().is_ok())
+    });
+    if authority.is_empty()
+        || !port_is_sound
+        || rest
+            .chars()
+            .any(|c| c.is_control() || c.is_whitespace() || "?#\\\"<>".contains(c))
+        || !brackets_are_sound
+    {
+        return Err(ConfigError::new(format!(
+            "the endpoint {endpoint:?} is not a URL"
+        )));
+    }
+    Ok(with_scheme)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_without_a_scheme_is_https() {
+        assert_eq!(
+            check_endpoint("minio.example:9000/").unwrap(),
+            "https://minio.example:9000"
+        );
+        assert_eq!(
+            check_endpoint("http://127.0.0.1:9000").unwrap(),
+            "http://127.0.0.1:9000"
+        );
+        assert_eq!(
+            check_endpoint("http://[::1]:9000/base").unwrap(),
+            "http://[::1]:9000/base"
+        );
+        for bad in [
+            "",
+            "ftp://host",
+            "http://",
+            "http://host:port",
+            "http://host:99999",
+            "http://host/?x",
+            "http://a b",
+            "https://[arn:aws:s3:us-east-1:123456789012]",
+            "http://[::1",
+        ] {
+            assert!(check_endpoint(bad).is_err(), "{bad:?}");
+        }
+        let error = check_endpoint("http://me:hunter2@host").unwrap_err();
+        assert!(!error.to_string().contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn a_ca_bundle_without_certificates_is_refused() {
+        let file = std::env::temp_dir().join(format!("aws-access-ca-{}", std::process::id()));
+        std::fs::write(&file, "nothing").unwrap();
+        let config = Config {
+            ca_bundle: Some(file.clone()),
+            ..Config::default()
+        };
+        let error = network(&config).err().unwrap();
+        std::fs::remove_file(&file).unwrap();
+        assert_eq!(crate::causes(&error), "it holds no certificate");
+    }
+}

@@ -1,0 +1,29 @@
+//! How AWS and services that speak its protocols are reached: who the caller is, which region and
+//! endpoint, by which proxy, whose certificates are accepted, how long silence may last, what time
+//! it is there.
+//!
+//! A crate for one service ([`s3-storage`](../s3_storage/index.html) is the first) makes its client
+//! from [`Access::sdk`], attaches an [`Exchange`] to each of its requests and needs nothing else
+//! from here. This is the only crate that names the SDK's crates for credentials and configuration.
+
+mod access;
+mod chain;
+mod clock;
+mod config;
+mod connector;
+mod credentials;
+mod environment;
+mod exchange;
+mod problem;
+mod resolver;
+mod silence;
+mod target;
+
+pub use access::Access;
+pub use clock::{LocalClock, StoreClock};
+pub use config::{Config, Credentials, Proxy};
+pub use credentials::{CredentialError, CredentialProblem, CredentialSource, Keys};
+pub use environment::ConfigError;
+pub use exchange::Exchange;
+pub use problem::{ConnectProblem, cause, causes};
+pub use silence::Silence;
