@@ -306,11 +306,15 @@ fn storage_advice(error: &s3_storage::Error, role: Role) -> Option<&'static str>
             Some("the file may have changed while it was sent: run the same command again")
         }
         ErrorKind::Unsupported => match error.refused()? {
-            Refusable { acl: true, encryption: true, .. } => {
-                Some("leave out --acl or --sse: the store does not support one of them")
-            }
+            Refusable {
+                acl: true,
+                encryption: true,
+                ..
+            } => Some("leave out --acl or --sse: the store does not support one of them"),
             Refusable { acl: true, .. } => Some("leave out --acl: the store does not support it"),
-            Refusable { encryption: true, .. } => Some("leave out --sse: the store does not support it"),
+            Refusable {
+                encryption: true, ..
+            } => Some("leave out --sse: the store does not support it"),
             _ => None,
         },
         _ => None,

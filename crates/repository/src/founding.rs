@@ -107,7 +107,10 @@ impl Suite<'_> {
             let key = layout::founding_key(&self.name);
             let storage = self.repository.storage.as_ref();
             let (content, options) = founding(self.keys.is_signed());
-            if s3_storage::still_refuses(storage, &key, content, &options).await?.is_none() {
+            if s3_storage::still_refuses(storage, &key, content, &options)
+                .await?
+                .is_none()
+            {
                 return Ok(());
             }
         }

@@ -3,11 +3,11 @@
 use std::{process::Command, sync::Arc};
 
 use anyhow::{Context as _, Result};
-use deb_index::plan::Intent;
-use debucket::{
-    commit::{Authorship, Signing, Suite},
-    snapshot::IndexCache,
+use deb_index::{
+    change::{Edit, Intent},
+    suite::{commit::Authorship, settings::Settings},
 };
+use repository::{Allow, Keys, Repository, RepositoryUrl, Silent, Writes};
 use s3_storage::{Prefixed, S3, Storage};
 
 use super::{
@@ -87,7 +87,7 @@ fn name(size: usize) -> String {
     format!("publish 0.5 MB into a suite of {size}")
 }
 
-/// Commits `size` packages without their files: nobody fetches them here.
+/// Commits `size` packages without their files, which are not fetched here.
 fn seed(server: &Server, prefix: &str, size: usize) -> Result<()> {
     if size == 0 {
         return Ok(());
@@ -95,26 +95,30 @@ fn seed(server: &Server, prefix: &str, size: usize) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    let intent = Intent {
-        additions: stanzas::additions(size)?,
-        architectures: Some(vec!["amd64".parse()?]),
-        ..Intent::default()
+    let settings = Settings {
+        architectures: vec!["amd64".parse()?],
+        formats: vec!["gz".to_owned(), "zst".to_owned()],
+        ..Settings::default()
     };
+    let additions = stanzas::stanzas(size)?.into_iter().map(|stanza| Edit::Add {
+        stanza,
+        replace: false,
+    });
+    let edits = [Edit::Exist(settings)].into_iter().chain(additions);
+    let intent = Intent(edits.collect());
     runtime.block_on(async {
         let storage: Arc<dyn Storage> =
             Arc::new(Prefixed::new(S3::connect(server.config()).await?, prefix));
-        let name = "stable".parse()?;
-        let suite = Suite {
-            storage: storage.as_ref(),
-            name: &name,
-            signing: &Signing::Unsigned,
-        };
+        let url = RepositoryUrl::new(BUCKET, prefix)?;
+        let repository = Repository::new(storage, url, Writes::Conditional);
+        let suite = repository.suite("stable".parse()?, Keys::Unsigned);
+        let draft = suite.draft(intent, Allow::default()).await?;
         let by = Authorship {
             author: "bench".to_owned(),
-            message: "seed".to_owned(),
+            ..Authorship::default()
         };
-        suite
-            .commit(&intent, &by, IndexCache::default())
+        draft
+            .commit(&[], &by, &Silent)
             .await
             .context("seeding the suite")?;
         Ok(())

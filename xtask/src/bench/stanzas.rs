@@ -7,7 +7,7 @@ use deb_index::{
     deb::Deb,
     digest::{Algorithm, Digests},
     paragraph,
-    plan::Addition,
+    stanza::Stanza,
 };
 
 use crate::process::run;
@@ -23,35 +23,33 @@ const SAMPLE: &str = "Package: sample\nVersion: 1.0-1\nArchitecture: amd64\nMain
     Homepage: https://example.com/sample\nMulti-Arch: foreign\n";
 
 /// `count` packages for amd64, as if they had been read from files.
-pub(crate) fn additions(count: usize) -> Result<Vec<Addition>> {
+pub(crate) fn stanzas(count: usize) -> Result<Vec<Stanza>> {
     let mut lists = lists()?;
     if lists.is_empty() {
         lists = SAMPLE.as_bytes().to_vec();
     }
     let component = "main".parse()?;
-    let mut additions: Vec<Addition> = Vec::with_capacity(count);
+    let mut stanzas: Vec<Stanza> = Vec::with_capacity(count);
     for round in 0.. {
-        for stanza in paragraph::stanzas(&lists) {
-            if additions.len() == count {
-                return Ok(additions);
+        for bytes in paragraph::stanzas(&lists) {
+            if stanzas.len() == count {
+                return Ok(stanzas);
             }
-            let addition =
-                addition(stanza, round, &component).context("a stanza of apt's lists")?;
-            additions.extend(addition);
+            stanzas.extend(stanza(bytes, round, &component).context("a stanza of apt's lists")?);
         }
         anyhow::ensure!(
-            !additions.is_empty(),
+            !stanzas.is_empty(),
             "apt's lists hold no package that could be used"
         );
     }
-    Ok(additions)
+    Ok(stanzas)
 }
 
-fn addition(
+fn stanza(
     stanza: &[u8],
     round: usize,
     component: &deb_index::name::Component,
-) -> Result<Option<Addition>> {
+) -> Result<Option<Stanza>> {
     let text = |name| paragraph::field(stanza, name).map(String::from_utf8_lossy);
     let (Some(package), Some(version)) = (text("Package"), text("Version")) else {
         return Ok(None);
@@ -91,7 +89,7 @@ fn addition(
         version,
         digests,
     };
-    Ok(Some(Addition::new(component.clone(), deb)))
+    Ok(Some(Stanza::of_deb(component.clone(), &deb)))
 }
 
 /// The plain `Packages` indexes that apt has, the largest first; empty where it has none.

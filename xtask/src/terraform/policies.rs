@@ -193,7 +193,7 @@ impl Policies {
             }
             ensure!(
                 printed == rendered,
-                "the {role} policy of the module apt-repository differs from that of crates/publisher/src/iam.rs\n\
+                "the {role} policy of the module apt-repository differs from that of crates/debucket/src/iam.rs\n\
                  debucket:  {printed}\nterraform: {rendered}"
             );
         }

@@ -23,7 +23,6 @@ const ORDER: &[&[&str]] = &[
 /// Arrows that the order alone would allow.
 const FORBIDDEN: &[(&str, &str)] = &[
     ("s3-storage", "deb-index"),
-    ("repo-signing", "deb-index"),
     ("repo-signing", "s3-storage"),
     ("apt-method-s3", "repo-signing"),
     ("apt-method-s3", "repository"),

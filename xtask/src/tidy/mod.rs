@@ -21,9 +21,6 @@ use crate::{binaries::workspace, e2e};
 /// A file beyond this is listed; it is no error, but one idea seldom needs more.
 const LONG: usize = 500;
 
-/// Crates whose cycles are known, and being removed.
-const KNOWN_CYCLES: &[&str] = &["crates/deb-index/", "crates/publisher/"];
-
 /// Checks the architecture's invariants in the sources.
 #[derive(Debug, Args)]
 pub(crate) struct Tidy {}
@@ -48,14 +45,8 @@ impl Tidy {
             wrong.extend(words::check(path, &codes[path.as_str()], &exists));
         }
         for file in codes.keys().filter(|file| is_crate_root(file)) {
-            let is_known = KNOWN_CYCLES.iter().any(|known| file.starts_with(known));
             for cycle in imports::cycles(file, &|file| codes.get(file).cloned()) {
-                let message = format!("an import cycle:\n  {}", cycle.join("\n  "));
-                if is_known {
-                    println!("note: {message}");
-                } else {
-                    wrong.push(message);
-                }
+                wrong.push(format!("an import cycle:\n  {}", cycle.join("\n  ")));
             }
         }
         wrong.extend(Metadata::read()?.check(&root));

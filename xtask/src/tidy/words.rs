@@ -41,26 +41,6 @@ const RULES: &[Rule] = &[
         reason: "what the SDK is made of stays behind aws-access and s3-storage",
     },
     Rule {
-        folders: &["crates/publisher/src/"],
-        words: &["head_key"],
-        owners: &[
-            "crates/publisher/src/commit.rs",
-            "crates/publisher/src/followers.rs",
-            "crates/publisher/src/snapshot.rs",
-        ],
-        reason: "the head is moved by commit, read by snapshot and watched by followers",
-    },
-    Rule {
-        folders: &["crates/publisher/src/"],
-        words: &[".put("],
-        owners: &[
-            "crates/publisher/src/commit.rs",
-            "crates/publisher/src/followers.rs",
-            "crates/publisher/src/upload.rs",
-        ],
-        reason: "only upload, commit and followers write",
-    },
-    Rule {
         folders: &["crates/repository/src/"],
         words: &["PutMode::Update"],
         owners: &[
@@ -71,13 +51,25 @@ const RULES: &[Rule] = &[
     },
     Rule {
         folders: &["crates/repository/src/"],
+        words: &["head_key"],
+        owners: &[
+            "crates/repository/src/commit.rs",
+            "crates/repository/src/followers.rs",
+            "crates/repository/src/head.rs",
+        ],
+        reason: "the head is moved by commit, read by head and watched by followers",
+    },
+    Rule {
+        folders: &["crates/repository/src/"],
         words: &[".put("],
         owners: &[
-            "crates/repository/src/commit",
-            "crates/repository/src/followers",
-            "crates/repository/src/upload",
+            "crates/repository/src/commit.rs",
+            "crates/repository/src/followers.rs",
+            "crates/repository/src/founding.rs",
+            "crates/repository/src/prepare.rs",
+            "crates/repository/src/upload.rs",
         ],
-        reason: "only upload, commit and followers write",
+        reason: "only these write, each its own kind of object",
     },
     Rule {
         folders: &["crates/debucket/src/"],

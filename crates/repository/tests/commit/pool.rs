@@ -2,19 +2,22 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use deb_index::change::PlanError;
-use futures::stream::BoxStream;
 use repository::{Error, Writes};
-use s3_storage::{
-    GetOptions, GetReply, Listed, Memory, ObjectMeta, Payload, PutMode, PutOptions, PutReply,
-    Storage,
-};
+use s3_storage::{Careless, Flaw, Memory, Payload, PutMode, PutOptions, Storage as _};
 
 use crate::repository::{
     Options, Repository, committed, is_unchanged, key, keys, package, package_of, publish,
     publish_as,
 };
+
+/// A way to the bucket on which preconditions get lost.
+fn careless(repository: &Repository) -> Arc<Careless<Arc<Memory>>> {
+    Arc::new(Careless::new(
+        repository.bucket.clone(),
+        Flaw::IgnoresConditions,
+    ))
+}
 
 const KEY: &str = "pool/main/h/hello/hello_1.0_all.deb";
 
@@ -69,7 +72,9 @@ async fn another_suites_build_of_the_same_version_is_no_conflict() {
         let intent = crate::repository::intent(&keys(&None), &[&package], false);
         let draft = suite.draft(intent, Default::default()).await?;
         let files = [package.file.clone()];
-        draft.commit(&files, &Default::default(), &repository::Silent).await
+        draft
+            .commit(&files, &Default::default(), &repository::Silent)
+            .await
     };
     committed(publish_into("jammy", "first").await);
     let second = committed(publish_into("noble", "second").await);
@@ -161,51 +166,10 @@ async fn two_files_of_one_version_are_refused_before_anything_is_sent() {
     assert!(store.requests().is_empty());
 }
 
-/// A store that ignores preconditions, as some do.
-#[derive(Debug)]
-struct Careless(Arc<Memory>);
-
-#[async_trait]
-impl Storage for Careless {
-    async fn get(&self, key: &str, options: GetOptions) -> Result<GetReply, s3_storage::Error> {
-        self.0.get(key, options).await
-    }
-    async fn head(&self, key: &str) -> Result<ObjectMeta, s3_storage::Error> {
-        self.0.head(key).await
-    }
-    async fn put(
-        &self,
-        key: &str,
-        payload: Payload,
-        options: PutOptions,
-    ) -> Result<PutReply, s3_storage::Error> {
-        self.0
-            .put(
-                key,
-                payload,
-                PutOptions {
-                    mode: PutMode::Overwrite,
-                    ..options
-                },
-            )
-            .await
-    }
-    fn list(
-        &self,
-        prefix: &str,
-        delimiter: Option<&str>,
-    ) -> BoxStream<'_, Result<Listed, s3_storage::Error>> {
-        self.0.list(prefix, delimiter)
-    }
-    async fn delete(&self, keys: &[String]) -> Result<(), s3_storage::Error> {
-        self.0.delete(keys).await
-    }
-}
-
 #[tokio::test]
 async fn a_store_without_conditional_writes_needs_a_promise() {
     let repository = Repository::new();
-    let careless = Arc::new(Careless(repository.bucket.clone()));
+    let careless = careless(&repository);
     let signing = Some(key());
     let result = publish(&careless, &signing, &[&package("hello")]).await;
     assert!(matches!(result, Err(Error::NoConditionalWrites(_))));
@@ -233,7 +197,7 @@ async fn conditional_writes_that_vanish_later_are_noticed() {
     committed(publish(&repository.bucket, &signing, &[&package("base")]).await);
     let before = repository.release();
     // The same bucket, behind something that swallows the conditions.
-    let careless = Arc::new(Careless(repository.bucket.clone()));
+    let careless = careless(&repository);
     let result = publish(&careless, &signing, &[&package("wanted")]).await;
     assert!(
         matches!(result, Err(Error::NoConditionalWrites(_))),

@@ -239,9 +239,10 @@ pub(crate) struct Options {
 /// An intent to add packages, with the settings of a new suite for `keys`.
 pub(crate) fn intent(keys: &Keys, packages: &[&Package], replace: bool) -> Intent {
     let signing_keys = match keys {
-        Keys::Sign { signers, .. } => {
-            signers.iter().map(|signer| accepted_key(signer.certificate())).collect()
-        }
+        Keys::Sign { signers, .. } => signers
+            .iter()
+            .map(|signer| accepted_key(signer.certificate()))
+            .collect(),
         _ => Vec::new(),
     };
     let settings = Settings {
@@ -254,7 +255,12 @@ pub(crate) fn intent(keys: &Keys, packages: &[&Package], replace: bool) -> Inten
         stanza: package.file.stanza.clone(),
         replace,
     });
-    Intent([Edit::Exist(settings)].into_iter().chain(additions).collect())
+    Intent(
+        [Edit::Exist(settings)]
+            .into_iter()
+            .chain(additions)
+            .collect(),
+    )
 }
 
 pub(crate) async fn publish<S: Storage + 'static>(
@@ -275,7 +281,10 @@ pub(crate) async fn publish_as<S: Storage + 'static>(
     let intent = intent(&keys, packages, options.replace);
     let suite = repository.suite(suite(), keys);
     let draft = suite.draft(intent, options.allow).await?;
-    let files: Vec<_> = packages.iter().map(|package| package.file.clone()).collect();
+    let files: Vec<_> = packages
+        .iter()
+        .map(|package| package.file.clone())
+        .collect();
     let by = Authorship {
         author: "test".to_owned(),
         ..Authorship::default()

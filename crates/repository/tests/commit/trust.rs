@@ -1,8 +1,8 @@
 //! Nothing is built on what cannot be trusted, and a suite stays signed as it is.
 
 use deb_index::digest::Sha256;
-use repository::{Error, Keys};
 use repo_signing::Keyring;
+use repository::{Error, Keys};
 
 use crate::repository::{
     Options, Repository, committed, key, package, publish, publish_as, signer,
@@ -84,12 +84,7 @@ async fn a_suite_stays_signed_or_unsigned() {
     let repository = Repository::new();
     let signing = Some(key());
     committed(publish(&repository.bucket, &signing, &[&package("base")]).await);
-    let result = publish(
-        &repository.bucket,
-        &None,
-        &[&package("wanted")],
-    )
-    .await;
+    let result = publish(&repository.bucket, &None, &[&package("wanted")]).await;
     assert!(matches!(
         result,
         Err(Error::NoSigner {
@@ -103,14 +98,7 @@ async fn a_suite_stays_signed_or_unsigned() {
     assert!(repository.bucket.read("dists/stable/InRelease").is_none());
     let result = publish(&repository.bucket, &signing, &[&package("wanted")]).await;
     assert!(matches!(result, Err(Error::SuiteIsUnsigned { .. })));
-    committed(
-        publish(
-            &repository.bucket,
-            &None,
-            &[&package("wanted")],
-        )
-        .await,
-    );
+    committed(publish(&repository.bucket, &None, &[&package("wanted")]).await);
     repository.check_followers().await;
 }
 
