@@ -10,6 +10,7 @@ pub mod digest;
 pub mod fingerprint;
 pub mod index;
 pub mod name;
+pub mod package_id;
 pub mod paragraph;
 mod quote;
 pub mod relation;

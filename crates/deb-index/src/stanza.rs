@@ -5,34 +5,19 @@
 //! `SHA1` and `SHA256`. [`Stanza`] owns its bytes and comes from a `.deb` or from an index; [`StanzaRef`] borrows them from an
 //! index, of which a large one has tens of thousands.
 
-use std::{cmp::Ordering, fmt, io::Write as _};
+use std::{cmp::Ordering, io::Write as _};
 
 use bytes::Bytes;
 
 use crate::{
     deb::Deb,
     digest::{Algorithm, Sha256},
-    name::{Architecture, Component, PackageName},
+    name::Component,
+    package_id::PackageId,
     paragraph,
     suite::layout,
     version::Version,
 };
-
-/// What tells one package of a suite from another. Displayed as dpkg names its files: `hello_1.0-1_amd64`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct PackageId {
-    pub component: Component,
-    pub name: PackageName,
-    pub version: Version,
-    /// A single architecture, or `all`.
-    pub architecture: Architecture,
-}
-
-impl fmt::Display for PackageId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}_{}_{}", self.name, self.version, self.architecture)
-    }
-}
 
 /// A package of an index.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -189,6 +174,7 @@ impl<'a> StanzaRef<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::name::Architecture;
 
     fn stanza() -> Stanza {
         let id = PackageId {

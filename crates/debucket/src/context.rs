@@ -1,25 +1,17 @@
 //! What all commands share: where the repository is, how results are printed, and what an interruption leaves.
 
-use std::{
-    sync::{Arc, Mutex, OnceLock, PoisonError},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use deb_index::name::SuiteName;
 use repository::{Head, Keys, Repository, RepositoryUrl, Stage, Suite, Writes};
 use s3_storage::{Prefixed, S3, S3Config, Storage};
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
-    commands::Command,
     error::{Error, Role},
     key_options::TrustOptions,
     printer::{OutputOptions, Printer, eprint_line},
     store_options::{StoreOptions, WriteOptions},
 };
-
-/// How long uploads that were interrupted may take to be aborted.
-const CLEAN_UP: Duration = Duration::from_secs(5);
 
 /// One run of the program.
 #[derive(Debug)]
@@ -42,27 +34,20 @@ impl Context {
         }
     }
 
-    /// Runs a command until it ends or a signal interrupts it.
-    ///
-    /// # Errors
-    /// Those of the command; [`Error::Interrupted`].
-    pub async fn run(&self, command: Command) -> Result<(), Error> {
-        let signal = tokio::select! {
-            result = command.run(self) => return result,
-            signal = interruption() => signal,
-        };
-        if let Some((storage, _)) = self.opened.get() {
-            // What is left open by a store that does not answer, the bucket's lifecycle rule removes.
-            let _ = tokio::time::timeout(CLEAN_UP, storage.abort_uploads()).await;
-        }
-        Err(Error::Interrupted {
-            signal,
-            stage: *self.stage.lock().unwrap_or_else(PoisonError::into_inner),
-        })
+    /// How far the change that is carried out has come.
+    pub(crate) fn stage(&self) -> Stage {
+        *self.stage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn set_stage(&self, stage: Stage) {
         *self.stage.lock().unwrap_or_else(PoisonError::into_inner) = stage;
+    }
+
+    /// Removes what uploads that were interrupted have left in the store.
+    pub(crate) async fn abort_uploads(&self) {
+        if let Some((storage, _)) = self.opened.get() {
+            storage.abort_uploads().await;
+        }
     }
 
     /// Prints an error, what caused it, and what to do next.
@@ -132,17 +117,5 @@ impl Context {
         for warning in suite.warnings(head) {
             self.printer.warn(warning);
         }
-    }
-}
-
-/// Waits for SIGINT or SIGTERM; returns its number.
-async fn interruption() -> i32 {
-    let kinds = [SignalKind::interrupt(), SignalKind::terminate()];
-    let [Ok(mut interrupt), Ok(mut terminate)] = kinds.map(signal) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => SignalKind::interrupt().as_raw_value(),
-        _ = terminate.recv() => SignalKind::terminate().as_raw_value(),
     }
 }

@@ -75,7 +75,7 @@ fn interrupted(stage: Stage) -> String {
         Stage::Committed(id) => {
             format!(
                 "interrupted after the change took effect as commit {}",
-                crate::printer::short(&id)
+                crate::text::short(&id)
             )
         }
     }

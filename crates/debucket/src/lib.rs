@@ -13,4 +13,6 @@ pub mod inputs;
 pub mod key_options;
 pub mod printer;
 pub mod progress;
+pub mod run;
 pub mod store_options;
+pub mod text;

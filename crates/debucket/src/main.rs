@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use debucket::{cli::Cli, context::Context, error::Error};
+use debucket::{cli::Cli, context::Context, error::Error, run::run};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
@@ -18,7 +18,7 @@ fn main() -> ExitCode {
         .enable_all()
         .build();
     let result = match runtime {
-        Ok(runtime) => runtime.block_on(context.run(command)),
+        Ok(runtime) => runtime.block_on(run(&context, command)),
         Err(source) => Err(Error::Runtime(source)),
     };
     match result {

@@ -13,10 +13,7 @@ use deb_index::{change::Plan, stanza::Stanza};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use repository::{Observer, Stage};
 
-use crate::{
-    context::Context,
-    printer::{bytes, eprint_line},
-};
+use crate::{context::Context, printer::eprint_line, text::bytes};
 
 /// Shows the uploads of one change, and notes how far it has come.
 pub(crate) struct Progress<'a> {

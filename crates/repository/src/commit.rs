@@ -16,7 +16,7 @@ use std::{
 use deb_index::{
     change::{Edit, Intent, Plan, client_view::ViewChange},
     digest::Sha256,
-    stanza::PackageId,
+    package_id::PackageId,
     suite::{
         commit::{Authorship, Commit},
         layout,

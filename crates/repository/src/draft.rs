@@ -179,7 +179,7 @@ impl Suite<'_> {
         cache: &mut IndexCache,
         allow: Allow,
     ) -> Result<Planned, Error> {
-        self.keys.check(&self.name, head)?;
+        self.keys.check(&self.name, head.map(Head::signed))?;
         let indexes = match head {
             Some(head) => {
                 let base = &head.commit;
@@ -195,9 +195,12 @@ impl Suite<'_> {
             None => Default::default(),
         };
         let time = signature_time(self.time_of(head))?;
-        let chosen = self
-            .keys
-            .choose(&self.name, head, time, allow.new_signing_key)?;
+        let chosen = self.keys.choose(
+            &self.name,
+            head.map(Head::signed),
+            time,
+            allow.new_signing_key,
+        )?;
         let plan = {
             let (base, intent) = (head.map(|head| head.commit.clone()), intent.clone());
             blocking(move || plan(base.as_deref(), &indexes, &intent)).await?

@@ -12,10 +12,13 @@ use deb_index::{
     suite::{commit::Commit, layout, release::Release},
 };
 use jiff::Timestamp;
-use repo_signing::GoodSignature;
 use s3_storage::{ETag, ErrorKind, ObjectMeta};
 
-use crate::{Error, Suite};
+use crate::{
+    error::{Error, Missing},
+    keys::{HeadSignatures, Signed},
+    suite::Suite,
+};
 
 /// The most bytes of a `Release` or a commit that are read: far above what the largest suite has.
 const METADATA_LIMIT: u64 = 64 << 20;
@@ -34,17 +37,6 @@ pub struct Head {
     pub store_time: Option<Timestamp>,
 }
 
-/// Who signed a head.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum HeadSignatures {
-    /// It is the `Release` of an unsigned suite.
-    Unsigned,
-    /// It is signed, but no key was given to check it with.
-    Unchecked,
-    /// It has these good signatures.
-    By(Vec<GoodSignature>),
-}
-
 /// A head whose signature was checked, but whose commit was not read yet.
 #[derive(Debug)]
 pub(crate) struct SignedHead {
@@ -61,6 +53,13 @@ impl Head {
     pub fn id(&self) -> Sha256 {
         self.release.commit
     }
+
+    pub(crate) fn signed(&self) -> Signed<'_> {
+        Signed {
+            signatures: &self.signatures,
+            settings: &self.commit.settings,
+        }
+    }
 }
 
 impl Suite<'_> {
@@ -74,6 +73,18 @@ impl Suite<'_> {
         };
         let commit = self.read_commit(&signed.release.commit).await?;
         self.head_of(signed, commit).map(Some)
+    }
+
+    /// The head of a suite that has to exist.
+    ///
+    /// # Errors
+    /// [`Missing::Suite`]; those of [`Suite::head`].
+    pub async fn existing_head(&self) -> Result<Head, Error> {
+        let missing = || Missing::Suite {
+            suite: self.name.clone(),
+            repository: self.repository.url.to_string(),
+        };
+        Ok(self.head().await?.ok_or_else(missing)?)
     }
 
     /// Reads the head without its commit.

@@ -7,11 +7,11 @@ use deb_index::{
 };
 use jiff::Timestamp;
 use repo_signing::{
-    Certificate, KeyState, Keyring, SignWith, SignatureTime, SignedRelease, Signer, choose_key,
-    keys_at, sign_release,
+    Certificate, GoodSignature, KeyState, Keyring, SignWith, SignatureTime, SignedRelease, Signer,
+    choose_key, keys_at, sign_release,
 };
 
-use crate::{Error, Head, HeadSignatures};
+use crate::error::Error;
 
 /// What is known about the keys of a suite.
 #[derive(Debug)]
@@ -27,6 +27,24 @@ pub enum Keys {
     },
     /// The suite is not signed.
     Unsigned,
+}
+
+/// Who signed a head.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HeadSignatures {
+    /// It is the `Release` of an unsigned suite.
+    Unsigned,
+    /// It is signed, but no key was given to check it with.
+    Unchecked,
+    /// It has these good signatures.
+    By(Vec<GoodSignature>),
+}
+
+/// How a head is signed, and by whom it may be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Signed<'a> {
+    pub(crate) signatures: &'a HeadSignatures,
+    pub(crate) settings: &'a Settings,
 }
 
 /// A certificate as a suite's settings hold it.
@@ -70,9 +88,9 @@ impl Keys {
     }
 
     /// Whether these keys may change the suite: a signed suite stays signed by keys that it accepts, an unsigned one unsigned.
-    pub(crate) fn check(&self, suite: &SuiteName, head: Option<&Head>) -> Result<(), Error> {
+    pub(crate) fn check(&self, suite: &SuiteName, head: Option<Signed<'_>>) -> Result<(), Error> {
         let suite = suite.clone();
-        let is_signed = head.map(|head| head.signatures != HeadSignatures::Unsigned);
+        let is_signed = head.map(|head| *head.signatures != HeadSignatures::Unsigned);
         match (self, is_signed) {
             (Self::Unchecked | Self::Verify(_), _) => Err(Error::NoSigner {
                 suite,
@@ -84,10 +102,10 @@ impl Keys {
             }),
             (Self::Sign { .. }, Some(false)) => Err(Error::SuiteIsUnsigned { suite }),
             (Self::Sign { signers, .. }, Some(true)) => {
-                let accepted = &head
+                let accepted = head
                     .into_iter()
-                    .flat_map(|head| &head.commit.settings.signing_keys);
-                let accepted: Vec<_> = accepted.clone().map(|key| key.fingerprint).collect();
+                    .flat_map(|head| &head.settings.signing_keys);
+                let accepted: Vec<_> = accepted.map(|key| key.fingerprint).collect();
                 let own = signers
                     .iter()
                     .map(|signer| signer.certificate().fingerprint());
@@ -108,19 +126,19 @@ impl Keys {
     pub(crate) fn choose(
         &self,
         suite: &SuiteName,
-        head: Option<&Head>,
+        head: Option<Signed<'_>>,
         time: SignatureTime,
         may_adopt_new: bool,
     ) -> Result<Vec<KeyState>, Error> {
         let Self::Sign { signers, .. } = self else {
             return Ok(Vec::new());
         };
-        let signed_last = match head.map(|head| &head.signatures) {
+        let signed_last = match head.map(|head| head.signatures) {
             Some(HeadSignatures::By(signatures)) => signatures.iter().map(|by| by.key).collect(),
             _ => Vec::new(),
         };
         let chosen = signers.iter().map(|signer| {
-            let known = head.and_then(|head| known_keys(&head.commit.settings, signer.as_ref()));
+            let known = head.and_then(|head| known_keys(head.settings, signer.as_ref()));
             choose_key(
                 &keys_at(signer.as_ref(), time),
                 &signed_last,

@@ -7,7 +7,7 @@ use futures::TryStreamExt as _;
 use jiff::Timestamp;
 use s3_storage::{Listed, PutMode, Storage};
 
-use crate::{Error, Keys, RepositoryUrl, Suite, clock::Clock};
+use crate::{clock::Clock, error::Error, url::RepositoryUrl};
 
 /// An open repository.
 #[derive(Debug, Clone)]
@@ -60,16 +60,6 @@ impl Repository {
     #[must_use]
     pub fn url(&self) -> &RepositoryUrl {
         &self.url
-    }
-
-    /// A suite, which need not exist.
-    #[must_use]
-    pub fn suite(&self, name: SuiteName, keys: Keys) -> Suite<'_> {
-        Suite {
-            repository: self,
-            name,
-            keys,
-        }
     }
 
     /// Names of all suites, in order: the folders below `dists/` that hold a head. A name may have several segments

@@ -11,7 +11,8 @@ use std::{
 
 use deb_index::{
     digest::{Hasher, Sha256},
-    stanza::{PackageId, Stanza},
+    package_id::PackageId,
+    stanza::Stanza,
     suite::layout,
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};

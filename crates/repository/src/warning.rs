@@ -4,6 +4,8 @@ use deb_index::fingerprint::Fingerprint;
 use jiff::{SignedDuration, Timestamp};
 use repo_signing::{Certificate, KeyProblem, SignatureTime};
 
+use crate::{head::Head, keys::HeadSignatures, suite::Suite};
+
 /// How long before a key expires it is warned of.
 const NOTICE: SignedDuration = SignedDuration::from_hours(30 * 24);
 
@@ -35,5 +37,28 @@ pub fn key_expiry(certificate: &Certificate, key: Fingerprint, now: Timestamp) -
             at: timestamp(at)?,
         }),
         Err(_) => None,
+    }
+}
+
+impl Suite<'_> {
+    /// What is known to go wrong with this head: keys that expire, and a date that devices refuse.
+    #[must_use]
+    pub fn warnings(&self, head: &Head) -> Vec<Warning> {
+        let clock = &self.repository.clock;
+        let mut warnings = Vec::new();
+        if clock.is_absurd(head.release.date) {
+            warnings.push(Warning::FutureDate {
+                suite: self.name.to_string(),
+                date: head.release.date,
+            });
+        }
+        if let HeadSignatures::By(signatures) = &head.signatures {
+            let now = head.store_time.unwrap_or_else(|| clock.now());
+            warnings.extend(signatures.iter().filter_map(|by| {
+                let certificate = self.keys.certificate_of(by.key)?;
+                key_expiry(&certificate, by.key, now)
+            }));
+        }
+        warnings
     }
 }

@@ -25,7 +25,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         folders: EVERYWHERE,
-        words: &["aws_config", "aws_runtime"],
+        words: &["aws_config"],
         owners: &["crates/aws-access/"],
         reason: "only aws-access names the credential SDK",
     },

@@ -12,7 +12,8 @@ use crate::{
     digest::Sha256,
     index::{IndexPath, packages::Packages},
     name::{Architecture, Component},
-    stanza::{PackageId, Stanza, StanzaError},
+    package_id::PackageId,
+    stanza::{Stanza, StanzaError},
     suite::{
         commit::{Change, Commit},
         settings::Settings,

@@ -7,8 +7,9 @@
 use std::cmp::Ordering;
 
 use crate::{
+    package_id::PackageId,
     paragraph,
-    stanza::{PackageId, Stanza, StanzaError, StanzaRef},
+    stanza::{Stanza, StanzaError, StanzaRef},
 };
 
 /// A `Packages` index, on borrowed bytes.

@@ -7,7 +7,7 @@
 use crate::{
     digest::Sha256,
     name::{PackageName, SuiteName},
-    stanza::PackageId,
+    package_id::PackageId,
 };
 
 /// Folder of all suites.

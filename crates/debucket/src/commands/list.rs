@@ -15,8 +15,9 @@ use crate::{
     context::Context,
     error::Error,
     key_options::TrustOptions,
-    printer::{Report, Table, bytes},
+    printer::Report,
     store_options::SuiteOption,
+    text::{Table, bytes},
 };
 
 /// List the packages of a suite

@@ -18,8 +18,8 @@ use crate::{
     context::Context,
     error::Error,
     key_options::TrustOptions,
-    printer::{Table, short},
     store_options::SuiteOption,
+    text::{Table, short},
 };
 
 /// Changes that are named on one line.

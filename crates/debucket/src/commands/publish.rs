@@ -7,7 +7,8 @@ use deb_index::{
     change::{Edit, Intent, SettingsPatch, client_view::ViewChange},
     digest::Sha256,
     name::{Architecture, Component, PackageName, SuiteName},
-    stanza::{PackageId, Stanza},
+    package_id::PackageId,
+    stanza::Stanza,
     suite::{
         commit::{Change, Commit},
         settings::{Line, Settings},
@@ -24,9 +25,10 @@ use crate::{
     error::Error,
     inputs,
     key_options::SigningOptions,
-    printer::{Report, Table, bytes, short},
+    printer::Report,
     progress::Progress,
     store_options::{SuiteOption, WriteOptions},
+    text::{Table, bytes, short},
 };
 
 /// Architectures of a new suite, beside those of its packages: what most fleets of Debian and Ubuntu machines run on. With both, the

@@ -1,0 +1,24 @@
+//! The identity of a package in a suite.
+
+use std::fmt;
+
+use crate::{
+    name::{Architecture, Component, PackageName},
+    version::Version,
+};
+
+/// What tells one package of a suite from another. Displayed as dpkg names its files: `hello_1.0-1_amd64`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct PackageId {
+    pub component: Component,
+    pub name: PackageName,
+    pub version: Version,
+    /// A single architecture, or `all`.
+    pub architecture: Architecture,
+}
+
+impl fmt::Display for PackageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}_{}_{}", self.name, self.version, self.architecture)
+    }
+}
