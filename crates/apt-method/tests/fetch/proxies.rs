@@ -10,7 +10,7 @@ use std::{
     },
 };
 
-use dev_s3::{AccessKey, FaultProxy, Grants};
+use dev_s3::{AccessKey, FaultProxy, Grants, Operation};
 
 use crate::{
     store::store,
@@ -106,7 +106,8 @@ async fn only_the_store_is_asked_through_the_proxy() {
                 .into_iter()
                 .map(|logged| (logged.request.operation, logged.request.key))
                 .collect();
-            assert_eq!(seen, [("GetObject", "file".to_owned())], "{service}, {way}");
+            let read = (Operation::GetObject, "file".to_owned());
+            assert_eq!(seen, [read], "{service}, {way}");
         }
     }
 }
