@@ -7,6 +7,7 @@ use clap::Subcommand;
 use crate::{context::Context, error::Error};
 
 mod client_config;
+mod exists;
 mod key;
 mod list;
 mod log;
@@ -36,6 +37,7 @@ commands! {
         Publish(publish::Publish),
         List(list::List),
         Show(show::Show),
+        Exists(exists::Exists),
         Log(log::Log),
         ClientConfig(client_config::ClientConfig),
         Key(key::Key),

@@ -180,6 +180,37 @@ fn what_is_not_there_ends_with_4() {
 }
 
 #[test]
+fn a_script_can_ask_whether_a_package_exists() {
+    let store = Store::start();
+    let file = package::write(store.folder.path(), "hello", "1.0-1", "amd64", "first");
+    store.publish(&file, &[]).expect(0);
+    for (arguments, code) in [
+        (&["hello"][..], 0),
+        (&["hello=1.0-1"], 0),
+        (&["hello=0:1.0-1"], 0),
+        (&["hello=1.0"], 4),
+        (&["hello=1.0-1", "fan"], 4),
+        (&["hello", "--arch", "arm64"], 4),
+        (&["hello", "--suite", "testing"], 4),
+        (&["hello=not a version"], 2),
+        (&["Hello"], 2),
+        (&[], 2),
+    ] {
+        let run = store.read(&[&["exists"], arguments].concat());
+        assert_eq!((run.code, run.stdout.as_str()), (code, ""), "{arguments:?}");
+    }
+    let missing = store.read(&["exists", "hello", "fan=2", "--output", "json"]);
+    assert!(
+        missing
+            .stderr
+            .contains("suite stable has no package fan=2\n")
+    );
+    let document: serde_json::Value = serde_json::from_str(&missing.stdout).unwrap();
+    assert_eq!(document["found"], serde_json::json!(["hello"]));
+    assert_eq!(document["missing"], serde_json::json!(["fan=2"]));
+}
+
+#[test]
 fn the_newest_version_is_shown_unless_another_is_asked_for() {
     let store = Store::start();
     for version in ["1.9", "1.10", "1.10~rc1"] {
