@@ -18,8 +18,10 @@ use aws_smithy_runtime_api::client::{
         HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
     },
     orchestrator::HttpRequest,
+    result::ConnectorError,
     runtime_components::RuntimeComponents,
 };
+use aws_smithy_types::retry::ErrorKind;
 use hyper::Uri;
 use hyper_util::client::proxy::matcher::Matcher;
 
@@ -157,8 +159,21 @@ impl HttpConnector for ByTarget {
         // keys, or ask its own machine for them.
         let kinds = Arc::clone(&self.0);
         HttpConnectorFuture::new(async move {
-            let direct = kinds.network.proxy.is_disabled() || is_beside_us(request.uri()).await;
-            kinds.get(request.uri(), direct).call(request).await
+            let beside_us = is_beside_us(request.uri()).await;
+            let response = kinds.get(request.uri(), beside_us).call(request).await?;
+            let status = response.status().as_u16();
+            if beside_us && (status >= 500 || status == 429) {
+                // The SDK would keep no more of it than a text.
+                let overloaded = Overloaded(status).into();
+                let kind = ErrorKind::TransientError;
+                return Err(ConnectorError::other(overloaded, Some(kind)));
+            }
+            Ok(response)
         })
     }
 }
+
+/// A credential service on this machine cannot answer now.
+#[derive(Debug, thiserror::Error)]
+#[error("the service answered with status {0}")]
+pub(crate) struct Overloaded(u16);
