@@ -18,12 +18,14 @@ use aws_smithy_runtime_api::client::{
         HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
     },
     orchestrator::HttpRequest,
+    result::ConnectorError,
     runtime_components::RuntimeComponents,
 };
+use aws_smithy_types::retry::ErrorKind;
 use hyper::Uri;
 use hyper_util::client::proxy::matcher::Matcher;
 
-use crate::{Exchange, resolver::SystemResolver, silence::watched, target::is_beside_us};
+use crate::{Exchange, resolver::SystemResolver, silence::watched, target::stays_local};
 
 /// Where a request goes and whom to trust there.
 #[derive(Clone)]
@@ -152,13 +154,26 @@ impl HttpConnector for ByTarget {
             let way = self.0.network.way(request.uri());
             return watched(connector, request, exchange, way);
         }
-        // Not a service's request, but one for credentials: the SDK's own timeouts hold. The
-        // services on this machine answer in clear, and to it alone: a proxy would see the role's
-        // keys, or ask its own machine for them.
+        // Not a service's request, but one for credentials, to which the SDK's own timeouts apply.
+        // The services on this machine answer in clear text: a proxy would see the role's keys, or
+        // ask the services of its own machine.
         let kinds = Arc::clone(&self.0);
         HttpConnectorFuture::new(async move {
-            let direct = kinds.network.proxy.is_disabled() || is_beside_us(request.uri()).await;
-            kinds.get(request.uri(), direct).call(request).await
+            let local = stays_local(request.uri()).await;
+            let response = kinds.get(request.uri(), local).call(request).await?;
+            let status = response.status().as_u16();
+            if local && (status >= 500 || status == 429) {
+                // The SDK would keep no more of it than a text.
+                let overloaded = Overloaded(status).into();
+                let kind = ErrorKind::TransientError;
+                return Err(ConnectorError::other(overloaded, Some(kind)));
+            }
+            Ok(response)
         })
     }
 }
+
+/// A credential service on this machine cannot answer now.
+#[derive(Debug, thiserror::Error)]
+#[error("the service answered with status {0}")]
+pub(crate) struct Overloaded(u16);

@@ -18,7 +18,7 @@ use aws_sdk_sts::operation::{
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-use crate::{ConnectProblem, cause};
+use crate::{ConnectProblem, cause, connector::Overloaded};
 
 /// How long all sources of credentials together may take: more than any one of them.
 pub(crate) const TOTAL_TIMEOUT: Duration = Duration::from_secs(90);
@@ -150,8 +150,8 @@ impl CredentialError {
             CredentialsError::InvalidConfiguration(_) => CredentialProblem::Refused,
             error => match (cause::<Self>(error), ConnectProblem::of(error)) {
                 (Some(own), _) => own.problem,
+                _ if is_overloaded(error) => CredentialProblem::Unavailable,
                 (None, Some(problem)) => CredentialProblem::Unreachable(problem),
-                (None, None) if is_overloaded(error) => CredentialProblem::Unavailable,
                 (None, None) => CredentialProblem::Refused,
             },
         };
@@ -161,7 +161,7 @@ impl CredentialError {
     }
 }
 
-/// Whether a service of AWS that gives credentials answered that it cannot now.
+/// Whether a service that gives credentials answered that it cannot now.
 fn is_overloaded(error: &CredentialsError) -> bool {
     fn says_so<E: ProvideErrorMetadata + StdError + 'static>(error: &CredentialsError) -> bool {
         let Some(SdkError::ServiceError(answer)) = cause::<SdkError<E, HttpResponse>>(error) else {
@@ -182,7 +182,8 @@ fn is_overloaded(error: &CredentialsError) -> bool {
                 .code()
                 .is_some_and(|code| codes.contains(&code))
     }
-    says_so::<AssumeRoleError>(error)
+    cause::<Overloaded>(error).is_some()
+        || says_so::<AssumeRoleError>(error)
         || says_so::<AssumeRoleWithWebIdentityError>(error)
         || says_so::<GetRoleCredentialsError>(error)
 }

@@ -1,4 +1,4 @@
-//! Names to addresses by the system's resolver, with an error that can be told from others.
+//! Resolves names by the system's resolver, with an error type of its own.
 
 use std::{io, net::ToSocketAddrs as _};
 

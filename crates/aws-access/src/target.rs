@@ -1,5 +1,5 @@
-//! Whether a request stays on this machine or its link: there are the services that hand out the
-//! credentials of the instance or the container, in clear.
+//! Whether a request stays on this machine or its link. The services that hand out the credentials of
+//! the instance or the container are there, and answer in clear text.
 
 use std::net::IpAddr;
 
@@ -39,9 +39,9 @@ fn is_local(address: IpAddr) -> bool {
 
 /// Whether a request to `url` stays on this machine or its link. In clear text, a name, and an
 /// address in one of the spellings that only the system's resolver knows (`127.1`), is looked up;
-/// one that cannot be is elsewhere. Over TLS nobody on the way sees anything, and it may be the
-/// proxy alone that knows the name: there it is not.
-pub(crate) async fn is_beside_us(url: &str) -> bool {
+/// one that does not resolve is elsewhere. Over TLS the proxy sees no keys, and the name may be one
+/// that only the proxy can resolve, so it is not looked up.
+pub(crate) async fn stays_local(url: &str) -> bool {
     let host = host(url).trim_end_matches('.').to_ascii_lowercase();
     if host == "localhost" || host.ends_with(".localhost") {
         return true;
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn credential_services_are_beside_us_in_every_spelling() {
+    async fn credential_services_are_local_in_every_spelling() {
         for url in [
             "http://169.254.169.254/latest/api/token",
             "http://169.254.170.2/v2/credentials/x",
@@ -89,7 +89,7 @@ mod tests {
             "https://localhost:8443/creds",
             "https://[::1]/creds",
         ] {
-            assert!(is_beside_us(url).await, "{url}");
+            assert!(stays_local(url).await, "{url}");
         }
     }
 
@@ -106,7 +106,7 @@ mod tests {
             "http://localhost@192.0.2.1/127.0.0.1",
             "https://sts.invalid/169.254.169.254",
         ] {
-            assert!(!is_beside_us(url).await, "{url}");
+            assert!(!stays_local(url).await, "{url}");
         }
     }
 }

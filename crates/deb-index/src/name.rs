@@ -221,7 +221,7 @@ fn check_segment(name: &str) -> Result<(), &'static str> {
         Err("may have only letters, digits, “+”, “-”, “.”, “_” and “~”")
     } else if !begins_with_alphanumeric(name) {
         Err("has a part that does not begin with a letter or digit")
-    } else if name == "by-hash" || name == "commits" {
+    } else if ["by-hash", "commits", "succession"].contains(&name) {
         Err("has a part that is a folder of the repository's own")
     } else {
         Ok(())

@@ -1,5 +1,5 @@
-//! A write whose first attempt was carried out without its answer being seen is in doubt, whatever
-//! its last attempt was told.
+//! A write is ambiguous if an attempt of it was carried out without its answer being seen, whatever
+//! the last attempt was answered.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -89,7 +89,7 @@ impl Setup {
     }
 }
 
-/// What the last attempt is told.
+/// Answers to the last attempt.
 const ANSWERS: [(u16, &str, ErrorKind); 10] = [
     (503, "SlowDown", ErrorKind::Throttled),
     (503, "ServiceUnavailable", ErrorKind::Unavailable),
@@ -150,7 +150,7 @@ async fn an_attempt_that_the_store_failed_at_leaves_it_in_doubt_too() {
 async fn an_answer_that_was_seen_is_in_no_doubt() {
     let setup = set_up(3).await;
     for (status, code, kind) in ANSWERS {
-        // Also after having been told to slow down.
+        // Also after an answer that asks to slow down.
         let slow = Fault::slow_down();
         let faults = [slow, answer(status, code), answer(status, code)];
         let error = setup.write(PUT, "create", &faults).await.unwrap_err();

@@ -61,13 +61,11 @@ enum Content {
     Stored(String),
 }
 
-/// When, and on what condition, a follower is written.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// When a follower is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Turn {
-    /// Under a name that no other commit uses, so without a condition.
-    Record,
-    Index,
-    /// Says that all others are up.
+    First,
+    /// Last, because it says that all others are up.
     Release,
 }
 
@@ -233,10 +231,7 @@ async fn write(
             bytes
         }
     };
-    let mut options = PutOptions::new(match follower.turn {
-        Turn::Record => PutMode::Overwrite,
-        Turn::Index | Turn::Release => suite.repository.writes.mode(mode),
-    });
+    let mut options = PutOptions::new(suite.repository.writes.mode(mode));
     options.sha256 = Some(Sha256::of(&bytes).0);
     options.cache_control = Some("no-cache");
     options
@@ -319,7 +314,7 @@ impl Leader {
                     key: key(&path.with_extension(extension)),
                     follows: stored.sha256,
                     content,
-                    turn: Turn::Index,
+                    turn: Turn::First,
                 });
             }
         }
@@ -328,7 +323,7 @@ impl Leader {
             record,
             self.id,
             &format!("{}\n", self.id).into(),
-            Turn::Record,
+            Turn::First,
         ));
         if let Some(detached) = &self.detached {
             let follows = Sha256::of(&self.text);

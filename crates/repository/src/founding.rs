@@ -5,9 +5,9 @@
 
 use bytes::Bytes;
 use deb_index::{digest::Sha256, suite::layout};
-use futures::TryStreamExt as _;
+use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
-use s3_storage::{ConditionalWrites, ErrorKind, Listed, Payload, PutMode, PutOptions};
+use s3_storage::{ConditionalWrites, ErrorKind, Payload, PutMode, PutOptions};
 
 use crate::{Error, Head, Suite, Writes};
 
@@ -35,20 +35,17 @@ impl Suite<'_> {
     }
 
     async fn has_history(&self) -> Result<bool, Error> {
-        let folder = layout::commits(&self.name);
-        let mut entries = self.repository.storage.list(&folder, None);
-        let mut commits = Vec::new();
-        while let Some(entry) = entries.try_next().await? {
-            let Listed::Object(object) = entry else {
-                continue;
-            };
-            if object.key.ends_with(".next") {
-                return Ok(true);
-            }
-            commits.extend(layout::commit_at(&self.name, &object.key));
+        let storage = &self.repository.storage;
+        let records = layout::succession(&self.name);
+        if storage.list(&records, None).try_next().await?.is_some() {
+            return Ok(true);
         }
-        for id in commits.iter().take(SEARCHED) {
-            match self.read_commit(id).await {
+        let folder = layout::commits(&self.name);
+        let commits = storage.list(&folder, None).take(SEARCHED);
+        let commits =
+            commits.try_filter_map(async |entry| Ok(layout::commit_at(&self.name, entry.key())));
+        for id in commits.try_collect::<Vec<_>>().await? {
+            match self.read_commit(&id).await {
                 Ok(commit) if commit.parent.is_some() => return Ok(true),
                 Ok(_) | Err(Error::Damaged { .. } | Error::Commit { .. }) => {}
                 Err(error) => return Err(error),

@@ -81,7 +81,9 @@ impl Repository {
                     }
                     // What is inside the folder of an index, or of a history, is no suite.
                     Listed::Folder(inner)
-                        if inner.contains("/binary-") || inner.ends_with("/commits/") => {}
+                        if inner.contains("/binary-")
+                            || inner.ends_with("/commits/")
+                            || inner.ends_with("/succession/") => {}
                     Listed::Folder(inner) => folders.push(inner),
                 }
             }

@@ -1,7 +1,7 @@
 //! Noticing that a head was put back to an older commit, by an attacker or a restore.
 //!
 //! A head that is signed and whole says nothing about being the newest. Two things beside it do: `Release`, which follows the head
-//! and says which commit it shows, and the record of succession, `commits/<sha256>.next`, which is written when another commit has
+//! and says which commit it shows, and the record of succession, `succession/<sha256>`, which is written when another commit has
 //! taken this one's place. (A commit whose parent is the head proves nothing: a publisher that lost a race or was killed leaves such.)
 
 use deb_index::{digest::Sha256, suite::layout};

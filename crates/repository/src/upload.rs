@@ -145,12 +145,13 @@ impl NewObject<'_> {
             };
             match storage.put(self.key, payload, options.clone()).await {
                 Ok(reply) => return Ok(Some(There(reply.date))),
-                // Another publisher was first, or the reply to this request was lost: look at what is there.
+                // Another publisher was first, a part did not get through, or the reply was lost: look at what is there.
                 Err(error)
                     if matches!(
                         error.kind(),
                         ErrorKind::PreconditionFailed | ErrorKind::Conflict
-                    ) || error.is_ambiguous() =>
+                    ) || error.is_ambiguous()
+                        || error.is_transient() =>
                 {
                     failure = Some(error);
                     look = true;

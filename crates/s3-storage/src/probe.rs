@@ -122,7 +122,7 @@ async fn write(
 }
 
 /// An ETag that no object has.
-fn nobodys() -> ETag {
+fn unknown_etag() -> ETag {
     ETag("\"00000000000000000000000000000000\"".to_owned())
 }
 
@@ -158,12 +158,12 @@ async fn try_all(
     if let Outcome::Written(_) = write(one, b"second", PutMode::Create).await? {
         return Err(Finding::Gap(Gap::CreateIgnored));
     }
-    match write(one, b"third", PutMode::Update(nobodys())).await? {
+    match write(one, b"third", PutMode::Update(unknown_etag())).await? {
         Outcome::Written(_) => return Err(Finding::Gap(Gap::UpdateIgnored)),
         Outcome::Unknown => return Err(unknown(storage, one, Gap::UpdateRefused).await),
         Outcome::Refused | Outcome::Again => {}
     }
-    if let Outcome::Written(_) = write(missing, b"none", PutMode::Update(nobodys())).await? {
+    if let Outcome::Written(_) = write(missing, b"none", PutMode::Update(unknown_etag())).await? {
         return Err(Finding::Gap(Gap::UpdateOfMissing));
     }
     match write(one, b"fourth", PutMode::Update(first)).await? {
@@ -248,7 +248,7 @@ pub async fn still_refuses(
     };
     let (created, updated) = futures::join!(
         attempt(PutMode::Create),
-        attempt(PutMode::Update(nobodys()))
+        attempt(PutMode::Update(unknown_etag()))
     );
     Ok(match (created?, updated?) {
         (Outcome::Written(_), _) => Some(Gap::CreateIgnored),

@@ -1,4 +1,4 @@
-//! The proxy that apt is told of is for the store: the services that give the credentials of the
+//! The proxy in apt's configuration is for the store: the services that give the credentials of the
 //! container or the instance are asked directly.
 
 use std::{

@@ -72,7 +72,7 @@ impl FromStr for IndexPath {
         let segment = |segment: &str| {
             segment.starts_with(|c: char| c.is_ascii_alphanumeric())
                 && segment.chars().all(character)
-                && !["by-hash", "commits"].contains(&segment)
+                && !["by-hash", "commits", "succession"].contains(&segment)
         };
         if text.len() <= MAX_LENGTH && text.split('/').all(segment) {
             Ok(Self(text.to_owned()))

@@ -65,13 +65,20 @@ pub fn commit_key(suite: &SuiteName, commit: &Sha256) -> String {
     format!("{}{commit}.json", commits(suite))
 }
 
-/// Key of the record that names the commit that took the place of another as head: `dists/<suite>/commits/<sha256>.next`, or
-/// `first.next` for the first commit.
+/// Folder of the records that name the commits that took the place of others as head.
+#[must_use]
+pub fn succession(suite: &SuiteName) -> String {
+    in_suite(suite, "succession/")
+}
+
+/// Key of the record that names the commit that took the place of another as head: `dists/<suite>/succession/<sha256>`, or
+/// `…/first` for the first commit.
 #[must_use]
 pub fn successor_key(suite: &SuiteName, commit: Option<&Sha256>) -> String {
+    let folder = succession(suite);
     match commit {
-        Some(commit) => format!("{}{commit}.next", commits(suite)),
-        None => format!("{}first.next", commits(suite)),
+        Some(commit) => format!("{folder}{commit}"),
+        None => format!("{folder}first"),
     }
 }
 

@@ -5,6 +5,7 @@ use futures::StreamExt as _;
 use hyper::StatusCode;
 use s3s::{
     S3Error, S3ErrorCode, S3Result, StdError, TrailingHeaders, dto::StreamingBlob, s3_error,
+    stream::ByteStream as _,
 };
 
 use crate::{
@@ -45,20 +46,19 @@ pub(super) async fn receive(
     }
     let mut digests = Digests::new(algorithms);
     let mut writer = Writer::default();
-    let announced_length = announced
-        .length
-        .and_then(|length| u64::try_from(length).ok());
-    let mut received = 0;
     if let Some(mut body) = body {
         while let Some(piece) = body.next().await {
-            let piece = piece.map_err(|error| refuse(error, announced_length == Some(received)))?;
-            received += piece.len() as u64;
+            let left = body.remaining_length().exact();
+            let piece = piece.map_err(|error| refuse(error, left == Some(0)))?;
             digests.update(&piece);
             writer.write(&piece);
         }
     }
     let content = writer.finish();
-    if announced_length.is_some_and(|length| length != content.length()) {
+    if announced
+        .length
+        .is_some_and(|length| u64::try_from(length) != Ok(content.length()))
+    {
         return Err(incomplete());
     }
     let digested = digests.finish();
@@ -83,8 +83,8 @@ pub(super) async fn receive(
     Ok(Received { content, digested })
 }
 
-/// The answer to a body that broke off, or whose digest is wrong. The digest is compared when all
-/// bytes are there: nothing else can be wrong with them then.
+/// The answer to a body that broke off, or whose digest is wrong: it is compared when no more bytes
+/// are to come.
 fn refuse(error: StdError, is_whole: bool) -> S3Error {
     let mut refused = if is_whole {
         let message =

@@ -360,7 +360,7 @@ impl Upload {
                 // Or it was aborted by something else.
                 Some("NoSuchUpload") => error.into_kind(
                     ErrorKind::Unavailable,
-                    "the upload is over, and not by an answer that was seen",
+                    "the upload no longer exists, and its outcome was not seen",
                 ),
                 _ => conditional(error, mode),
             })?;
@@ -371,7 +371,7 @@ impl Upload {
     }
 }
 
-/// A failure before the parts become an object: whatever became of the request, there is none.
+/// A failure before the parts become an object: nothing was written, even if the request succeeded.
 fn without_effect(error: Error) -> Error {
     error.with_ambiguity(false)
 }

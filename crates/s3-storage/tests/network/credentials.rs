@@ -206,15 +206,12 @@ async fn a_source_that_is_there_and_fails_is_not_passed_over() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let unused = listener.local_addr().unwrap();
     drop(listener);
-    let (refusing, _) = serve(None, |_, _| {
-        answer(
-            "403 Forbidden",
-            "",
-            r#"{"Code":"AccessDenied","Message":"no"}"#,
-            None,
-        )
-    })
-    .await;
+    let answering = async |status: &'static str| {
+        let body = r#"{"Code":"Some","Message":"no"}"#;
+        serve(None, move |_, _| answer(status, "", body, None))
+            .await
+            .0
+    };
     let (silent, _) = serve(None, |_, _| Reply {
         bytes: String::new(),
         closes: false,
@@ -223,7 +220,10 @@ async fn a_source_that_is_there_and_fails_is_not_passed_over() {
     for (service, kind) in [
         (unused, "Connect(Refused)"),
         (silent, "Connect(TimedOut)"),
-        (refusing, "BadCredentials"),
+        (answering("403 Forbidden").await, "BadCredentials"),
+        (answering("404 Not Found").await, "BadCredentials"),
+        (answering("429 Too Many Requests").await, "Unavailable"),
+        (answering("500 Internal Server Error").await, "Unavailable"),
     ] {
         let container = (
             "AWS_CONTAINER_CREDENTIALS_FULL_URI",

@@ -111,7 +111,7 @@ fn saw_the_store_alone(proxy: &Requests) {
 }
 
 #[tokio::test]
-async fn a_credential_service_beside_us_is_asked_directly() {
+async fn a_local_credential_service_is_asked_directly() {
     let (service, asked) = serve(None, credentials).await;
     let (proxy, seen) = serve(None, store).await;
     for source in sources(service) {
