@@ -194,8 +194,17 @@ impl Run<'_> {
     ) -> Result<(Outcome, Option<Leader>), Error> {
         let mut patience = Patience::new(self.observer);
         loop {
-            patience.wait(self.suite, pending.doubt.as_ref()).await?;
-            let in_doubt = pending.doubt.is_some();
+            let doubt = pending.doubt.take();
+            let in_doubt = doubt.is_some();
+            if !patience.wait(self.suite, in_doubt).await {
+                return Err(match doubt {
+                    Some(error) => self.unknown(error.into()),
+                    None => Error::Contention {
+                        suite: self.suite.name.clone(),
+                        attempts: patience.attempts,
+                    },
+                });
+            }
             let unknown = |error| if in_doubt { self.unknown(error) } else { error };
             let head = self.suite.head().await.map_err(unknown)?;
             if let Some(head) = &head
@@ -210,11 +219,14 @@ impl Run<'_> {
                     suite: self.suite.name.clone(),
                 });
             }
-            patience.compare(self.suite, draft.base.as_ref(), head.as_ref())?;
+            if !in_doubt {
+                patience.compare(self.suite, draft.base.as_ref(), head.as_ref())?;
+            }
             draft.store_time = head
                 .as_ref()
                 .and_then(|head| head.store_time)
                 .max(draft.store_time);
+            self.check_clock(draft.store_time)?;
             draft.base = head;
             self.plan(&mut draft).await?;
             if draft.is_empty()
@@ -347,18 +359,15 @@ impl<'a> Patience<'a> {
     }
 
     /// Pauses before the next attempt: longer each time, and of random length, so that a crowd spreads out.
-    async fn wait(
-        &mut self,
-        suite: &Suite<'_>,
-        doubt: Option<&s3_storage::Error>,
-    ) -> Result<(), Error> {
+    /// False if it has been tried for long enough.
+    async fn wait(&mut self, suite: &Suite<'_>, in_doubt: bool) -> bool {
         self.attempts += 1;
-        let (suite, attempts) = (suite.name.clone(), self.attempts);
+        let (suite, attempts) = (&suite.name, self.attempts);
         tracing::info!(%suite, attempts, "the head was not moved; planning again");
         if self.started.elapsed() > PATIENCE {
-            return Err(Error::Contention { suite, attempts });
+            return false;
         }
-        if doubt.is_none() && self.started.elapsed() > NOTICE_AFTER {
+        if !in_doubt && self.started.elapsed() > NOTICE_AFTER {
             self.notice(&format!(
                 "other publishers are changing suite {suite} too; still trying"
             ));
@@ -367,7 +376,7 @@ impl<'a> Patience<'a> {
             .saturating_mul(1 << attempts.min(7))
             .min(LONGEST_PAUSE);
         tokio::time::sleep(longest.mul_f64(fastrand::f64())).await;
-        Ok(())
+        true
     }
 
     /// A head that stays the same although the store refuses to replace it has a version tag that the store does not accept.

@@ -86,7 +86,7 @@ impl Draft<'_> {
     pub fn warnings(&self) -> Vec<Warning> {
         let head = self.base.as_ref();
         let mut warnings = head.map_or_else(Vec::new, |head| self.suite.warnings(head));
-        let now = self.suite.time_of(head);
+        let now = self.suite.time_of(head, self.allow);
         let keys = self.planned.chosen.iter();
         let expiring = keys.filter_map(|state| {
             let certificate = self.suite.keys.certificate_of(state.key)?;
@@ -194,7 +194,7 @@ impl Suite<'_> {
             }
             None => Default::default(),
         };
-        let time = signature_time(self.time_of(head))?;
+        let time = signature_time(self.time_of(head, allow))?;
         let chosen = self.keys.choose(
             &self.name,
             head.map(Head::signed),
@@ -242,8 +242,9 @@ impl Suite<'_> {
 
     /// The time that a head written now would have: the store's, as far as it is known. (A suite that does not exist yet has
     /// shown none.)
-    pub(crate) fn time_of(&self, head: Option<&Head>) -> Timestamp {
-        let shown = head.and_then(|head| head.store_time.max(Some(head.release.date)));
+    fn time_of(&self, head: Option<&Head>, allow: Allow) -> Timestamp {
+        let date = |head: &Head| (!allow.reset_date).then_some(head.release.date);
+        let shown = head.and_then(|head| head.store_time.max(date(head)));
         shown.unwrap_or_else(|| self.repository.clock.now())
     }
 }
