@@ -6,8 +6,8 @@
 //!
 //! A publisher may write each kind of object only on the condition that it sends with it
 //! ([how S3 says so](https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html)):
-//! a package is created and never replaced, a head and its followers are created, or replaced if
-//! they are still the ones that were read; only what is named by its digest is written whatever is
+//! a package is created and never replaced; a head, its followers and the records of succession are
+//! created, or replaced if they are still the ones that were read; only what is named by its digest is written whatever is
 //! there. So the same rights in another tool's hands overwrite nothing. The parts of a large
 //! package carry no condition, but its completion, which makes the object, does.
 //!
@@ -29,7 +29,7 @@ use repository::RepositoryUrl;
 
 /// Package files.
 const POOL: &str = "pool/";
-/// Heads, followers, indexes and commits.
+/// Heads, `suite.json`, followers, records of succession, indexes and commits.
 const DISTS: &str = "dists/";
 /// Folder of the objects that a probe of the store leaves and removes.
 const PROBE_FOLDER: &str = "debucket-probe/";
