@@ -38,7 +38,7 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(600);
 /// How long the store may refuse to replace a head that does not change.
 const REFUSAL_PATIENCE: Duration = Duration::from_secs(20);
-/// When a caller is told that something takes longer.
+/// How long until the observer gets a notice that the change takes longer.
 const NOTICE_AFTER: Duration = Duration::from_secs(3);
 /// The first pause after a lost race; doubled each time, and shortened at random.
 const FIRST_PAUSE: Duration = Duration::from_millis(25);

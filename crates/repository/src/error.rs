@@ -1,5 +1,5 @@
-//! What can go wrong, sorted by what the caller can do about it. What to do is for the caller to say, who knows the words of its
-//! users.
+//! What can go wrong, sorted by what the caller can do about it. What to do next is for the caller to say, in the words of
+//! its users.
 
 use deb_index::{
     change::{PlanError, client_view::ViewChange},
@@ -18,7 +18,7 @@ use repo_signing::{ChooseError, SignError, VerifyError};
 pub enum Error {
     #[error(transparent)]
     Storage(#[from] s3_storage::Error),
-    /// Conflicts, and wishes that cannot be met.
+    /// Conflicts, and changes that are impossible.
     #[error(transparent)]
     Plan(#[from] PlanError),
     /// What was asked for does not exist.
@@ -118,7 +118,7 @@ pub enum Error {
         "other publishers won the race for suite {suite} {attempts} times; nothing was changed"
     )]
     Contention { suite: SuiteName, attempts: u32 },
-    /// The head was written, but the answer is not known.
+    /// The head was sent, but whether the store took it is not known.
     #[error("it is not known whether the change of suite {suite} took effect")]
     Unknown {
         suite: SuiteName,

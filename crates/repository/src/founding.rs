@@ -94,7 +94,7 @@ impl Suite<'_> {
         }
     }
 
-    /// Before every later head: the store must still refuse what it must, whatever stands between it and us by now. `suite.json`
+    /// Before every later head: the store must still refuse what it must, whatever is between it and us by now. `suite.json`
     /// serves as an object that exists; its content does not change even if the store takes the writes.
     pub(crate) async fn prove_conditional_writes(&self, head: Option<&Head>) -> Result<(), Error> {
         let Some(head) = head.filter(|_| self.repository.writes == Writes::Conditional) else {

@@ -1,4 +1,4 @@
-//! Whose signatures on a suite are accepted, and who signs it.
+//! Keys whose signatures on a suite are accepted, and keys that sign it.
 
 use deb_index::{
     fingerprint::Fingerprint,
@@ -62,7 +62,7 @@ impl Keys {
     /// The keys whose signatures are accepted; none if signatures are not checked.
     pub(crate) fn accepted(&self) -> Option<Keyring> {
         match self {
-            // A publisher of an unsigned suite refuses signed heads whoever signed them.
+            // A publisher of an unsigned suite refuses every signed head, so the signature does not matter.
             Self::Unchecked | Self::Unsigned => None,
             Self::Verify(keyring) => Some(keyring.clone()),
             Self::Sign { signers, further } => {

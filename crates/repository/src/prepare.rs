@@ -22,7 +22,7 @@ use crate::{
     keys::signature_time,
 };
 
-/// Index files that are written at once.
+/// Index files written at the same time.
 const CONCURRENT_WRITES: usize = 8;
 
 /// A head, ready to be written.

@@ -6,10 +6,10 @@ use repo_signing::{Certificate, KeyProblem, SignatureTime};
 
 use crate::{head::Head, keys::HeadSignatures, suite::Suite};
 
-/// How long before a key expires it is warned of.
+/// How long before a key expires the warning begins.
 const NOTICE: SignedDuration = SignedDuration::from_hours(30 * 24);
 
-/// Something to be told about.
+/// A problem that does not stop an operation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Warning {

@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-/// One wish.
+/// One change to a suite.
 #[derive(Debug, Clone)]
 pub enum Edit {
     /// The suite exists. The settings are those of a new one; an existing suite keeps its own.

@@ -1,7 +1,7 @@
 //! The plan: from a suite as it is and what is wanted to the suite as it will be. Pure.
 //!
-//! Only the suite's own indexes decide about conflicts: other bytes for a package that one of them names. Another suite's build
-//! of the same version is none.
+//! Only the suite's own indexes make a conflict: other bytes for a package that one of them names. Another suite's build of the
+//! same version is not a conflict.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -73,7 +73,7 @@ pub enum PlanError {
 }
 
 impl PlanError {
-    /// Whether content stands in the way, as opposed to a wrong call or a broken repository.
+    /// Whether it is about other content, as opposed to a wrong call or a broken repository.
     #[must_use]
     pub fn is_conflict(&self) -> bool {
         matches!(self, Self::Clash(_) | Self::Conflict { .. })
