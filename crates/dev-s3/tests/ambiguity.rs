@@ -7,14 +7,14 @@ mod common;
 
 use bytes::Bytes;
 use common::{BUCKET, admin, config};
-use dev_s3::{DevS3, Fault, FaultProxy, Rule};
+use dev_s3::{DevS3, Fault, FaultProxy, Operation, Rule};
 use hyper::StatusCode;
 use s3_storage::{
     Error, ErrorKind, Payload, PutMode, PutOptions, S3, S3Config, Storage, open_uploads,
 };
 
-const PUT: &str = "PutObject";
-const COMPLETE: &str = "CompleteMultipartUpload";
+const PUT: Operation = Operation::PutObject;
+const COMPLETE: Operation = Operation::CompleteMultipartUpload;
 
 struct Setup {
     server: DevS3,
@@ -43,12 +43,7 @@ async fn set_up(max_attempts: u32) -> Setup {
 impl Setup {
     /// Writes over an object that is there, or is not where the write must create it. Each write
     /// meets `faults`, one after the other.
-    async fn write(
-        &self,
-        operation: &'static str,
-        mode: &str,
-        faults: &[Fault],
-    ) -> Result<(), Error> {
+    async fn write(&self, operation: Operation, mode: &str, faults: &[Fault]) -> Result<(), Error> {
         self.proxy.clear_rules();
         let mode = match mode {
             "create" => {
@@ -121,7 +116,7 @@ async fn a_lost_answer_leaves_every_later_one_in_doubt() {
             for &(status, code, kind) in answers {
                 let faults = [Fault::LoseReply, answer(status, code)];
                 let error = setup.write(operation, mode, &faults).await.unwrap_err();
-                let case = format!("{operation}, {mode}, {status} {code}: {error:?}");
+                let case = format!("{operation:?}, {mode}, {status} {code}: {error:?}");
                 assert_eq!(error.kind(), kind, "{case}");
                 assert!(setup.is_written(), "{case}");
                 assert!(error.is_ambiguous(), "{case}");
@@ -175,7 +170,7 @@ async fn a_write_that_finds_its_own_object_is_in_doubt() {
         let written = setup.write(operation, mode, &[Fault::LoseReply]).await;
         assert!(setup.is_written());
         let error = written.unwrap_err();
-        assert!(error.is_ambiguous(), "{operation}, {mode}: {error:?}");
+        assert!(error.is_ambiguous(), "{operation:?}, {mode}: {error:?}");
     }
     setup
         .write(PUT, "overwrite", &[Fault::LoseReply])
@@ -187,7 +182,7 @@ async fn a_write_that_finds_its_own_object_is_in_doubt() {
 #[tokio::test]
 async fn a_part_that_is_lost_leaves_no_doubt() {
     let setup = set_up(1).await;
-    for operation in ["CreateMultipartUpload", "UploadPart"] {
+    for operation in [Operation::CreateMultipartUpload, Operation::UploadPart] {
         setup.proxy.clear_rules();
         let lost = Rule::new(Fault::LoseReply).operation(operation);
         setup.proxy.push(lost);

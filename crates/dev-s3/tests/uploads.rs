@@ -7,7 +7,7 @@ mod common;
 use std::{sync::Arc, time::Duration};
 
 use common::{BUCKET, admin, config};
-use dev_s3::{DevS3, Fault, FaultProxy, Rule};
+use dev_s3::{DevS3, Fault, FaultProxy, Operation, Rule};
 use s3_storage::{Payload, Prefixed, PutMode, PutOptions, S3, S3Config, Storage, open_uploads};
 
 /// Three parts.
@@ -56,10 +56,10 @@ impl Setup {
 #[tokio::test]
 async fn a_dropped_upload_is_aborted_before_the_process_ends() {
     let setup = set_up().await;
-    let parts = Rule::new(Fault::BlackHole).operation("UploadPart");
+    let parts = Rule::new(Fault::BlackHole).operation(Operation::UploadPart);
     setup.proxy.push(parts);
     // The abort that a dropped upload begins on its own is lost.
-    let aborts = Rule::new(Fault::Refuse).operation("AbortMultipartUpload");
+    let aborts = Rule::new(Fault::Refuse).operation(Operation::AbortMultipartUpload);
     setup.proxy.push(aborts);
     let prefixed = Prefixed::new(Arc::new(setup.store.clone()), "below");
     setup.give_up(&prefixed, "one").await;
@@ -82,8 +82,9 @@ async fn a_dropped_upload_is_aborted_before_the_process_ends() {
     written.unwrap();
     prefixed.abort_uploads().await;
     let log = setup.proxy.request_log();
-    let aborted =
-        |logged: &&dev_s3::LoggedRequest| logged.request.operation == "AbortMultipartUpload";
+    let aborted = |logged: &&dev_s3::LoggedRequest| {
+        logged.request.operation == Operation::AbortMultipartUpload
+    };
     assert_eq!(log.iter().filter(aborted).count(), 0);
     assert_eq!(setup.server.keys(BUCKET), ["whole"]);
 }
@@ -91,13 +92,13 @@ async fn a_dropped_upload_is_aborted_before_the_process_ends() {
 #[tokio::test]
 async fn an_upload_that_is_dropped_or_fails_is_aborted_on_its_own() {
     let setup = set_up().await;
-    let parts = Rule::new(Fault::BlackHole).operation("UploadPart");
+    let parts = Rule::new(Fault::BlackHole).operation(Operation::UploadPart);
     setup.proxy.push(parts);
     setup.give_up(&setup.store, "dropped").await;
     setup.proxy.clear_rules();
     setup.proxy.push(
         Rule::new(Fault::Answer(hyper::StatusCode::FORBIDDEN, "AccessDenied"))
-            .operation("UploadPart"),
+            .operation(Operation::UploadPart),
     );
     let options = PutOptions::new(PutMode::Create);
     let failed = setup.store.put("failed", setup.payload(), options).await;

@@ -9,11 +9,7 @@ use pgp::{
     types::{EcdsaPublicParams, EddsaLegacyPublicParams, KeyDetails, PublicParams},
 };
 
-use crate::KeyProblem;
-
-/// The shortest RSA modulus that is accepted, in bits: what `sqv` and apt accept. New keys should
-/// have 3072 or more.
-pub(crate) const MIN_RSA_BITS: u16 = 2048;
+use crate::problem::{KeyProblem, MIN_RSA_BITS};
 
 /// Whether signatures with this digest count. SHA-1 and older do not; SHA-224 and SHA-3 are left out
 /// because `gpgv` or `sqv` may lack them.

@@ -6,10 +6,7 @@
 //! for [`one_line`](crate::one_line).
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use pgp::{armor::BlockType, composed::DetachedSignature};
 use zeroize::Zeroizing;
-
-use crate::Signature;
 
 /// Why a file has no packets. Carries nothing of the file, which may be a secret key. Continues a
 /// sentence about the file.
@@ -139,24 +136,6 @@ fn decode(block: &[u8]) -> Result<Zeroizing<Vec<u8>>, ArmorError> {
         .decode_vec(text.as_slice(), &mut bytes)
         .map_err(|_| ArmorError::Damaged)?;
     Ok(bytes)
-}
-
-/// Signatures in one armored block, with a final newline.
-pub(crate) fn encode_signatures(signatures: &[Signature]) -> Result<Vec<u8>, pgp::errors::Error> {
-    let packets: Vec<_> = signatures
-        .iter()
-        .map(|signature| DetachedSignature::new(signature.packet().clone()))
-        .collect();
-    let mut armored = Vec::new();
-    let checksum = true;
-    pgp::armor::write(
-        &packets.as_slice(),
-        BlockType::Signature,
-        &mut armored,
-        None,
-        checksum,
-    )?;
-    Ok(armored)
 }
 
 #[cfg(test)]

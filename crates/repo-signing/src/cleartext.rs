@@ -24,8 +24,6 @@
 
 use thiserror::Error;
 
-use crate::Signature;
-
 const BEGIN_MESSAGE: &[u8] = b"-----BEGIN PGP SIGNED MESSAGE-----";
 const BEGIN_SIGNATURE: &[u8] = b"-----BEGIN PGP SIGNATURE-----";
 const END_SIGNATURE: &[u8] = b"-----END PGP SIGNATURE-----";
@@ -110,19 +108,9 @@ pub(crate) fn canonical(text: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// The framework around `text` and its armored signatures.
-pub(crate) fn render(text: &[u8], signatures: &[Signature], armored: &[u8]) -> Vec<u8> {
-    let mut hashes = Vec::new();
-    for name in signatures.iter().filter_map(Signature::hash_name) {
-        if !hashes.contains(&name) {
-            hashes.push(name);
-        }
-    }
-    frame(text, &hashes.join(","), armored)
-}
-
-/// The framework with the digests' names, separated by commas, as `gpg` writes them.
-fn frame(text: &[u8], hashes: &str, armored_signature: &[u8]) -> Vec<u8> {
+/// The framework around `text` and its armored signatures. `hashes`: the digests' names, separated by
+/// commas, as `gpg` writes them.
+pub(crate) fn frame(text: &[u8], hashes: &str, armored_signature: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len() + armored_signature.len() + 128);
     bytes.extend_from_slice(BEGIN_MESSAGE);
     bytes.extend_from_slice(b"\nHash: ");

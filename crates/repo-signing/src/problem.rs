@@ -2,7 +2,11 @@
 
 use thiserror::Error;
 
-use crate::{Fingerprint, SignatureTime, algorithm::MIN_RSA_BITS};
+use crate::{Fingerprint, SignatureTime};
+
+/// The shortest RSA modulus that is accepted, in bits: what `sqv` and apt accept. New keys should
+/// have 3072 or more.
+pub(crate) const MIN_RSA_BITS: u16 = 2048;
 
 /// A key that may sign at the time that was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

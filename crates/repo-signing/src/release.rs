@@ -1,10 +1,10 @@
 //! Signing a `Release`: one text, any number of signers, two files.
 
 use bytes::Bytes;
+use pgp::{armor::BlockType, composed::DetachedSignature};
 
 use crate::{
-    Fingerprint, SignError, Signature, SignatureKind, SignatureTime, Signer, ToSign, armor,
-    cleartext,
+    Fingerprint, SignError, Signature, SignatureKind, SignatureTime, Signer, ToSign, cleartext,
     verify::{self, Expected},
 };
 
@@ -52,11 +52,10 @@ pub async fn sign_release(
         of_bytes.push(with.sign(SignatureKind::Binary, text, time).await?);
     }
     let armored = |signatures: &[Signature]| {
-        armor::encode_signatures(signatures)
-            .map_err(|error| SignError::computation(by[0].key, error))
+        armored(signatures).map_err(|error| SignError::computation(by[0].key, error))
     };
     Ok(SignedRelease {
-        inrelease: cleartext::render(text, &of_text, &armored(&of_text)?).into(),
+        inrelease: cleartext::frame(text, &hashes(&of_text), &armored(&of_text)?).into(),
         detached: armored(&of_bytes)?.into(),
     })
 }
@@ -89,4 +88,33 @@ impl SignWith<'_> {
             Err(SignError::Mismatch { key })
         }
     }
+}
+
+/// The names of the signatures' digests, each once, for the `Hash` header.
+fn hashes(signatures: &[Signature]) -> String {
+    let mut hashes = Vec::new();
+    for name in signatures.iter().filter_map(Signature::hash_name) {
+        if !hashes.contains(&name) {
+            hashes.push(name);
+        }
+    }
+    hashes.join(",")
+}
+
+/// Signatures in one armored block, with a final newline.
+fn armored(signatures: &[Signature]) -> Result<Vec<u8>, pgp::errors::Error> {
+    let packets: Vec<_> = signatures
+        .iter()
+        .map(|signature| DetachedSignature::new(signature.packet().clone()))
+        .collect();
+    let mut armored = Vec::new();
+    let checksum = true;
+    pgp::armor::write(
+        &packets.as_slice(),
+        BlockType::Signature,
+        &mut armored,
+        None,
+        checksum,
+    )?;
+    Ok(armored)
 }

@@ -27,8 +27,8 @@ const MAX_SIGNATURES: usize = 32;
 /// A text with at least one good signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified {
-    /// The signed bytes. Of an `InRelease`: the text without the framework, with a final newline,
-    /// which are the bytes of the `Release` that was signed.
+    /// The text without the framework, with a final newline: the bytes of the `Release` that was
+    /// signed.
     pub release: Vec<u8>,
     /// The good signatures by accepted keys, at least one, in the file's order.
     pub signatures: Vec<GoodSignature>,
@@ -149,27 +149,10 @@ impl Keyring {
     pub fn verify_inrelease(&self, inrelease: &[u8]) -> Result<Verified, VerifyError> {
         let message = cleartext::parse(inrelease)?;
         let data = cleartext::canonical(&message.text);
-        let kinds = [SignatureType::Text, SignatureType::Binary];
         let signatures = read_signatures(message.armored_signature)?;
         Ok(Verified {
-            signatures: self.judge(&signatures, &kinds, &message.hashes, &data)?,
+            signatures: self.judge(&signatures, &message.hashes, &data)?,
             release: message.text,
-        })
-    }
-
-    /// Verifies a `Release` with its detached signature `Release.gpg`, armored or binary.
-    ///
-    /// # Errors
-    /// As [`Keyring::verify_inrelease`].
-    pub fn verify_detached(
-        &self,
-        release: &[u8],
-        signature: &[u8],
-    ) -> Result<Verified, VerifyError> {
-        let signatures = read_signatures(signature)?;
-        Ok(Verified {
-            signatures: self.judge(&signatures, &[SignatureType::Binary], &[], release)?,
-            release: release.to_vec(),
         })
     }
 
@@ -177,10 +160,10 @@ impl Keyring {
     fn judge(
         &self,
         signatures: &[Signature],
-        kinds: &[SignatureType],
         announced: &[&str],
         data: &[u8],
     ) -> Result<Vec<GoodSignature>, VerifyError> {
+        let kinds = [SignatureType::Text, SignatureType::Binary];
         let mut good = Vec::new();
         let mut unusable = None;
         let mut unknown = Vec::new();
@@ -188,7 +171,7 @@ impl Keyring {
             let mut is_known = false;
             for key in self.authors(signature) {
                 is_known = true;
-                match check(key, signature, kinds, announced, data) {
+                match check(key, signature, &kinds, announced, data) {
                     Ok(found) if good.contains(&found) => {}
                     Ok(found) => good.push(found),
                     Err(error @ VerifyError::BadSignature(_)) => return Err(error),
@@ -303,9 +286,9 @@ fn issuer(signature: &Signature) -> Issuer {
     }
 }
 
-/// The signatures in `file`, armored or binary, and nothing else.
-fn read_signatures(file: &[u8]) -> Result<Vec<Signature>, VerifyError> {
-    let bytes = armor::packets(file).map_err(|_| VerifyError::Unreadable)?;
+/// The signatures in an armored block, which has nothing else.
+fn read_signatures(armored: &[u8]) -> Result<Vec<Signature>, VerifyError> {
+    let bytes = armor::packets(armored).map_err(|_| VerifyError::Unreadable)?;
     let mut signatures = Vec::new();
     for packet in PacketParser::new(bytes.as_slice()) {
         match packet {

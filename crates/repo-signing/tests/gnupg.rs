@@ -4,10 +4,7 @@
 
 mod support;
 
-use std::{
-    path::Path,
-    process::{Command, Output, Stdio},
-};
+use std::process::{Command, Output, Stdio};
 
 use repo_signing::{KeyAlgorithm, KeyFile, Keyring, Signer, generate};
 use support::{
@@ -126,20 +123,10 @@ fn what_gpg_signs_is_verified() {
     let ring = Keyring::from_bytes(&gpg.run(&["--export"]).stdout).unwrap();
     let release = gpg.home.path().join("Release");
     std::fs::write(&release, RELEASE).unwrap();
-    let sign = |kind: &str, file: &Path| {
-        gpg.run(&["--armor", "--output", "-", kind, file.to_str().unwrap()])
-            .stdout
-    };
-    let verified = ring
-        .verify_inrelease(&sign("--clearsign", &release))
-        .unwrap();
+    let signed = gpg.run(&["--output", "-", "--clearsign", release.to_str().unwrap()]);
+    let verified = ring.verify_inrelease(&signed.stdout).unwrap();
     assert_eq!(verified.release, RELEASE);
     assert_eq!(verified.signatures[0].created, time(JANUARY));
-    assert_eq!(
-        ring.verify_detached(RELEASE, &sign("--detach-sign", &release))
-            .unwrap(),
-        verified
-    );
 }
 
 #[test]

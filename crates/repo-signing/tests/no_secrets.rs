@@ -37,8 +37,13 @@ fn said_of(input: &[u8]) -> Vec<String> {
     note(boxed(Certificate::from_bytes(input)));
     note(boxed(Keyring::from_bytes(input)));
     note(boxed(ring.verify_inrelease(input)));
-    note(boxed(ring.verify_detached(RELEASE, input)));
-    note(boxed(ring.verify_detached(input, input)));
+    let as_signature = [
+        b"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\nOrigin: x\n-----BEGIN PGP SIGNATURE-----\n\n",
+        input,
+        b"\n-----END PGP SIGNATURE-----\n",
+    ]
+    .concat();
+    note(boxed(ring.verify_inrelease(&as_signature)));
     note(boxed(unverified_text(input)));
     note(boxed(text.parse::<Fingerprint>()));
     if let Err(support::Failed::Sign(error)) = sign(&key("ed25519"), input, FEBRUARY) {

@@ -33,6 +33,8 @@ fn redact(value: &mut Value, fingerprint: &str) {
             let time = text.parse::<jiff::Timestamp>();
             if text == fingerprint {
                 *text = "[fingerprint]".to_owned();
+            } else if text.starts_with("-----BEGIN PGP PUBLIC KEY BLOCK-----\n") {
+                *text = "[certificate]".to_owned();
             } else if is_digest {
                 *text = format!("[{} digits]", text.len());
             } else if let Ok(time) = time {

@@ -1,5 +1,6 @@
 //! The clear-signed frame: only what is signed is given, and nothing stands around it.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use repo_signing::{Signer as _, VerifyError};
 
 use crate::forge::{inrelease, replaced};
@@ -85,11 +86,6 @@ fn changed_text_is_a_bad_signature() {
             "{from:?}"
         );
     }
-    let changed = replaced(RELEASE, "stable", "hacked");
-    assert_eq!(
-        keyring(&key).verify_detached(&changed, &signed.detached),
-        Err(bad)
-    );
 }
 
 #[test]
@@ -131,17 +127,16 @@ fn what_is_not_signed_is_told_apart() {
         Err(VerifyError::NotClearsigned)
     );
     assert_eq!(ring.verify_inrelease(b""), Err(VerifyError::NotClearsigned));
-    assert_eq!(
-        ring.verify_detached(RELEASE, b"hello"),
-        Err(VerifyError::Unreadable)
-    );
-    assert_eq!(
-        ring.verify_detached(RELEASE, b""),
-        Err(VerifyError::Unreadable)
-    );
-    let public = key("ed25519").certificate().armored().as_bytes().to_vec();
-    assert_eq!(
-        ring.verify_detached(RELEASE, &public),
-        Err(VerifyError::Unreadable)
-    );
+    let public = STANDARD.encode(key("ed25519").certificate().binary());
+    for inside in ["", "hello", "\n", "\nhello!", &format!("\n{public}")] {
+        let file = format!(
+            "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\nOrigin: x\n\
+             -----BEGIN PGP SIGNATURE-----\n{inside}\n-----END PGP SIGNATURE-----\n"
+        );
+        assert_eq!(
+            ring.verify_inrelease(file.as_bytes()),
+            Err(VerifyError::Unreadable),
+            "{inside:?}"
+        );
+    }
 }

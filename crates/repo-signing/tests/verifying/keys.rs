@@ -1,27 +1,25 @@
 //! When a key may sign, and which of its subkeys.
 
-use pgp::composed::{ArmorOptions, Deserializable as _, DetachedSignature, SignedSecretKey};
+use pgp::composed::{Deserializable as _, SignedSecretKey};
 use pgp::crypto::hash::HashAlgorithm;
 use pgp::packet::{SignatureConfig, SignatureType, Subpacket, SubpacketData};
 use pgp::types::{KeyDetails as _, Password, Timestamp};
 use repo_signing::{KeyProblem, Keyring, SignatureProblem, Signer as _, VerifyError};
 
-use crate::forge::{inrelease, signature};
-use crate::support::{DAY, FEBRUARY, JANUARY, RELEASE, fixture, key, keyring};
+use crate::forge::{framed, inrelease, signature};
+use crate::support::{DAY, FEBRUARY, JANUARY, fixture, key, keyring};
 
 /// What is said of a signature that the fixture's primary key made at a time.
 fn at(name: &str, seconds: u32) -> Result<(), KeyProblem> {
     let signature = signature(
         name,
-        SignatureType::Binary,
+        SignatureType::Text,
         HashAlgorithm::Sha512,
         seconds,
-        RELEASE,
+        b"Origin: x",
     );
-    let armored = DetachedSignature::new(signature)
-        .to_armored_bytes(ArmorOptions::default())
-        .unwrap();
-    match keyring(&key(name)).verify_detached(RELEASE, &armored) {
+    let file = framed("SHA512", "Origin: x\n", &[signature]);
+    match keyring(&key(name)).verify_inrelease(&file) {
         Ok(_) => Ok(()),
         Err(VerifyError::Unusable {
             problem: SignatureProblem::Key(problem),

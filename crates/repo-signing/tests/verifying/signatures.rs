@@ -1,13 +1,13 @@
 //! Which signatures count, and which of several.
 
-use pgp::composed::{ArmorOptions, Deserializable as _, DetachedSignature, SignedSecretKey};
+use pgp::composed::{Deserializable as _, SignedSecretKey};
 use pgp::crypto::hash::HashAlgorithm;
 use pgp::packet::{SignatureConfig, SignatureType, Subpacket, SubpacketData};
 use pgp::types::{KeyDetails as _, Password, Timestamp};
 use repo_signing::{Issuer, Keyring, SignatureProblem, Signer as _, VerifyError};
 
 use crate::forge::{framed, inrelease, replaced, signature};
-use crate::support::{self, FEBRUARY, RELEASE, fixture, key, keyring};
+use crate::support::{self, FEBRUARY, fixture, key, keyring};
 
 #[test]
 fn an_unknown_key_is_named() {
@@ -150,18 +150,15 @@ fn a_binary_signature_in_the_frame_counts() {
 #[test]
 fn signatures_of_other_things_are_refused() {
     let ring = keyring(&key("ed25519"));
-    // Of a text: newlines of either kind would count as the same.
-    let signature = signature(
-        "ed25519",
-        SignatureType::Text,
-        HashAlgorithm::Sha512,
-        FEBRUARY,
-        RELEASE,
-    );
-    let armored = DetachedSignature::new(signature)
-        .to_armored_bytes(ArmorOptions::default())
-        .unwrap();
-    let error = ring.verify_detached(RELEASE, &armored).unwrap_err();
+    // The key's signature of its own user ID.
+    let key = SignedSecretKey::from_armor_single(fixture("ed25519").as_slice())
+        .unwrap()
+        .0;
+    let signature = key.details.users[0].signatures[0].clone();
+    let hash = signature.hash_alg().unwrap().to_string();
+    let error = ring
+        .verify_inrelease(&framed(&hash, "Origin: x\n", &[signature]))
+        .unwrap_err();
     assert!(
         matches!(
             error,
@@ -180,7 +177,7 @@ fn critical_parts_that_are_not_known_make_a_signature_void() {
         .unwrap()
         .0;
     let mut config = SignatureConfig::v4(
-        SignatureType::Binary,
+        SignatureType::Text,
         key.primary_key.algorithm(),
         HashAlgorithm::Sha512,
     );
@@ -196,13 +193,14 @@ fn critical_parts_that_are_not_known_make_a_signature_void() {
         Subpacket::critical(SubpacketData::Experimental(101, vec![1].into())).unwrap(),
     ];
     let signature = config
-        .sign(&key.primary_key, &Password::empty(), RELEASE)
-        .unwrap();
-    let armored = DetachedSignature::new(signature)
-        .to_armored_bytes(ArmorOptions::default())
+        .sign(
+            &key.primary_key,
+            &Password::empty(),
+            b"Origin: x".as_slice(),
+        )
         .unwrap();
     let error = keyring(&support::key("ed25519"))
-        .verify_detached(RELEASE, &armored)
+        .verify_inrelease(&framed("SHA512", "Origin: x\n", &[signature]))
         .unwrap_err();
     assert!(
         matches!(

@@ -15,7 +15,7 @@ use aws_smithy_runtime_api::{
     client::{orchestrator::HttpResponse, result::ConnectorError},
 };
 
-use super::call::Request;
+use super::request::Request;
 use crate::{Error, ErrorKind, error::Refusable};
 
 /// A local file that cannot be read, or is no longer what it was.

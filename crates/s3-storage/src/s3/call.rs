@@ -26,35 +26,11 @@ use aws_smithy_runtime_api::{
     },
 };
 use aws_smithy_types::config_bag::ConfigBag;
-use jiff::Timestamp;
 
-use super::{S3, answer};
-use crate::{Error, ErrorKind, error::Refusable};
-
-/// A request that is made.
-pub(super) struct Request<'a> {
-    s3: &'a S3,
-    /// The S3 API's name.
-    pub(super) operation: &'static str,
-    /// Empty where the request is about the bucket.
-    pub(super) key: &'a str,
-    pub(super) refusable: Refusable,
-    sha256: Option<[u8; 32]>,
-    pub(super) exchange: Exchange,
-}
+use super::{S3, answer, request::Request};
+use crate::{Error, ErrorKind};
 
 impl S3 {
-    pub(super) fn request<'a>(&'a self, operation: &'static str, key: &'a str) -> Request<'a> {
-        Request {
-            s3: self,
-            operation,
-            key,
-            refusable: Refusable::default(),
-            sha256: None,
-            exchange: Exchange::new(self.config().silence_timeout),
-        }
-    }
-
     /// The region that is known by now.
     async fn region(&self) -> String {
         let mut slot = self.inner.region.lock().await;
@@ -66,23 +42,6 @@ impl S3 {
 }
 
 impl Request<'_> {
-    /// Signs the payload by its digest, instead of reading it for that or leaving it unsigned.
-    pub(super) fn signed_by(mut self, sha256: [u8; 32]) -> Self {
-        self.sha256 = Some(sha256);
-        self
-    }
-
-    /// Says what the request has that it need not have.
-    pub(super) fn having(mut self, refusable: Refusable) -> Self {
-        self.refusable = refusable;
-        self
-    }
-
-    /// The `Date` of the last answer.
-    pub(super) fn date(&self) -> Option<Timestamp> {
-        self.exchange.date()
-    }
-
     /// Runs `send`; more than once where the bucket is in another region than was thought or the
     /// clock was wrong.
     pub(super) async fn send<T, E, F>(&self, send: impl Fn(Client) -> F) -> Result<T, Error>

@@ -18,6 +18,7 @@ mod get;
 mod list;
 mod multipart;
 mod put;
+mod request;
 
 use std::{fmt, sync::Arc};
 
