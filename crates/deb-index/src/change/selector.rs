@@ -2,6 +2,8 @@
 
 use std::{cmp::Ordering, fmt, str::FromStr};
 
+use glob::Pattern;
+
 use crate::{
     name::{Architecture, Component},
     relation::{Relation, VersionRange},
@@ -16,7 +18,7 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct Selector {
     text: String,
-    name: String,
+    name: Pattern,
     versions: Versions,
     architecture: Option<Architecture>,
     /// Only in this component.
@@ -43,7 +45,7 @@ impl Selector {
     pub fn all(component: Option<Component>) -> Self {
         Self {
             text: "*".to_owned(),
-            name: "*".to_owned(),
+            name: Pattern::new("*").unwrap_or_default(),
             versions: Versions::Any,
             architecture: None,
             component,
@@ -59,7 +61,7 @@ impl Selector {
         };
         let architecture = self.architecture.as_ref();
         self.component.as_ref().is_none_or(|only| only == component)
-            && matches_glob(&self.name, stanza.name)
+            && self.name.matches(stanza.name)
             && architecture.is_none_or(|only| only.as_str() == stanza.architecture)
             && match &self.versions {
                 Versions::Any => true,
@@ -105,13 +107,14 @@ impl FromStr for Selector {
             }
             None => (package, None),
         };
-        let is_allowed = |c: char| c.is_ascii_alphanumeric() || "+-._*?".contains(c);
+        let is_allowed = |c: char| c.is_ascii_alphanumeric() || "+-._*?[]!".contains(c);
         if name.is_empty() || !name.chars().all(is_allowed) {
             return Err(InvalidSelector(None));
         }
+        let name = Pattern::new(name).map_err(|error| source(Box::new(error)))?;
         Ok(Self {
             text: text.to_owned(),
-            name: name.to_owned(),
+            name,
             versions,
             architecture,
             component: None,
@@ -123,35 +126,6 @@ impl fmt::Display for Selector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
-}
-
-/// Whether a pattern matches all of a text: `*` stands for any characters, `?` for one.
-fn matches_glob(pattern: &str, text: &str) -> bool {
-    let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
-    let (mut at, mut position) = (0, 0);
-    // Where to go on after a mismatch: the last `*` takes one more character.
-    let mut star = None;
-    while position < text.len() {
-        match pattern.get(at) {
-            Some(b'*') => {
-                star = Some((at, position));
-                at += 1;
-            }
-            Some(&byte) if byte == b'?' || byte == text[position] => {
-                at += 1;
-                position += 1;
-            }
-            _ => {
-                let Some((star_at, from)) = star else {
-                    return false;
-                };
-                star = Some((star_at, from + 1));
-                at = star_at + 1;
-                position = from + 1;
-            }
-        }
-    }
-    pattern[at..].iter().all(|&byte| byte == b'*')
 }
 
 #[cfg(test)]
