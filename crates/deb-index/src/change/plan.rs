@@ -29,6 +29,8 @@ pub struct Plan {
     pub settings: Settings,
     /// What changes, in the order of the intent.
     pub changes: Vec<Change>,
+    /// Packages to add that the suite has already, at the keys that its indexes give them.
+    pub there: Vec<Stanza>,
     /// All indexes of the suite.
     pub indexes: BTreeMap<IndexPath, IndexPlan>,
 }
@@ -100,7 +102,7 @@ pub fn plan(
 ) -> Result<Plan, PlanError> {
     let additions = distinct(intent)?;
     let settings = settings(base, intent, &additions)?;
-    let mut changes = vec![None; additions.len()];
+    let mut outcomes = vec![Outcome::default(); additions.len()];
     let planner = Planner {
         base,
         plain: indexes,
@@ -113,17 +115,30 @@ pub fn plan(
         .collect();
     for component in &settings.components {
         for architecture in &settings.architectures {
-            if let Some(plain) = planner.index(component, architecture, &mut changes)? {
+            if let Some(plain) = planner.index(component, architecture, &mut outcomes)? {
                 let path = IndexPath::packages(component, architecture);
                 planned.insert(path, IndexPlan::Write(plain.into()));
             }
         }
     }
+    let there = outcomes.iter().filter(|outcome| outcome.change.is_none());
     Ok(Plan {
         settings,
-        changes: changes.into_iter().flatten().collect(),
+        there: there.filter_map(|outcome| outcome.there.clone()).collect(),
+        changes: outcomes
+            .into_iter()
+            .filter_map(|outcome| outcome.change)
+            .collect(),
         indexes: planned,
     })
+}
+
+/// What becomes of a package to add, in all indexes that it belongs in.
+#[derive(Debug, Clone, Default)]
+struct Outcome {
+    change: Option<Change>,
+    /// The package as an index has it.
+    there: Option<Stanza>,
 }
 
 /// Whether an intent makes sense on any base.
@@ -207,13 +222,13 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    /// The plain index of a component and an architecture, or none if it stays as it is. `changes` has a place for each
+    /// The plain index of a component and an architecture, or none if it stays as it is. `outcomes` has a place for each
     /// addition, because a package that is in several indexes is one change.
     fn index(
         &self,
         component: &Component,
         architecture: &Architecture,
-        changes: &mut [Option<Change>],
+        outcomes: &mut [Outcome],
     ) -> Result<Option<Vec<u8>>, PlanError> {
         let path = IndexPath::packages(component, architecture);
         let is_new = !self.has(&path);
@@ -239,9 +254,14 @@ impl Planner<'_> {
         };
         let mut new = Vec::new();
         for (at, (stanza, replace)) in additions {
-            if let Some(action) = action(&index, stanza, *replace)? {
-                new.push(*stanza);
-                changes[at].get_or_insert_with(|| Change::new(action, stanza));
+            let outcome = &mut outcomes[at];
+            match action(&index, stanza, *replace)? {
+                Action::Change(action) => {
+                    new.push(*stanza);
+                    let change = || Change::new(action, stanza);
+                    outcome.change.get_or_insert_with(change);
+                }
+                Action::Keep(key) => outcome.there = Some(stanza.at_key(key.to_owned())),
             }
         }
         Ok((is_new || !new.is_empty()).then(|| index.with(new).render()))
@@ -259,19 +279,31 @@ impl Planner<'_> {
     }
 }
 
-/// What adding a package to an index does; none if it is there already.
-fn action(
-    index: &Packages<'_>,
+/// What adding a package to an index does.
+enum Action<'a> {
+    /// It changes the index, in this way.
+    Change(&'static str),
+    /// The package is in it already, with this key.
+    Keep(&'a str),
+}
+
+fn action<'a>(
+    index: &'a Packages<'_>,
     stanza: &Stanza,
     replace: bool,
-) -> Result<Option<&'static str>, PlanError> {
-    match index.get(&stanza.id) {
-        None => Ok(Some(Change::ADD)),
-        Some(there) if there.sha256() == Some(stanza.sha256) => Ok(None),
-        Some(_) if replace => Ok(Some(Change::REPLACE)),
-        Some(there) => Err(PlanError::Conflict {
+) -> Result<Action<'a>, PlanError> {
+    let Some(there) = index.get(&stanza.id) else {
+        return Ok(Action::Change(Change::ADD));
+    };
+    let key = there.field("Filename").unwrap_or_default();
+    if there.sha256() == Some(stanza.sha256) {
+        Ok(Action::Keep(key))
+    } else if replace {
+        Ok(Action::Change(Change::REPLACE))
+    } else {
+        Err(PlanError::Conflict {
             id: stanza.id.clone(),
-            key: there.field("Filename").unwrap_or_default().to_owned(),
-        }),
+            key: key.to_owned(),
+        })
     }
 }
