@@ -8,7 +8,7 @@ use crate::{
     index::IndexPath,
     name::Architecture,
     package_id::PackageId,
-    stanza::StanzaError,
+    stanza::{Stanza, StanzaError},
     suite::{
         commit::{Change, Commit, Index},
         settings::Settings,
@@ -24,6 +24,8 @@ pub struct Plan {
     pub settings: Settings,
     /// What changes, index by index.
     pub changes: Vec<Change>,
+    /// Packages to add that the suite has already, at the keys that its indexes give them.
+    pub there: Vec<Stanza>,
     /// All indexes of the suite.
     pub indexes: BTreeMap<IndexPath, IndexPlan>,
     /// What was to be removed and is not there, as the selectors are written.

@@ -54,6 +54,7 @@ pub fn plan(
             .additions()
             .map(|(stanza, _)| stanza.sha256)
             .collect(),
+        there: BTreeMap::new(),
         matched: vec![false; intent.0.len()],
         changes: Vec::new(),
         recorded: HashSet::new(),
@@ -81,6 +82,7 @@ pub fn plan(
     Ok(Plan {
         unmatched: unmatched.collect(),
         changes: planner.changes,
+        there: planner.there.into_values().collect(),
         refreshes: base.is_some_and(|base| intent.refreshes(base)),
         settings,
         indexes: planned,
@@ -157,6 +159,8 @@ struct Planner<'a> {
     settings: &'a Settings,
     /// Digests of the files that the intent adds. Retention as a setting of the suite leaves them alone.
     added: HashSet<Sha256>,
+    /// Packages to add that the suite has already, by their keys.
+    there: BTreeMap<String, Stanza>,
     /// For each edit, whether it removes something from some index.
     matched: Vec<bool>,
     changes: Vec<Change>,
@@ -239,8 +243,12 @@ impl<'a> Planner<'a> {
             if let Edit::Add { stanza, replace } = edit {
                 if stanza.id.is_in(component, architecture) {
                     names.insert(stanza.id.name.as_str());
-                    if is_needed(&index, stanza, *replace)? {
-                        new.push(stanza);
+                    match key_of(&index, stanza, *replace)? {
+                        None => new.push(stanza),
+                        Some(key) => {
+                            let there = || stanza.at_key(key.to_owned());
+                            self.there.entry(key.to_owned()).or_insert_with(there);
+                        }
                     }
                 }
                 continue;
@@ -312,16 +320,25 @@ fn read<'a>(indexes: &'a PlainIndexes, path: &IndexPath) -> Result<Packages<'a>,
     Packages::parse(plain).map_err(|error| PlanError::Broken(path.clone(), error))
 }
 
-/// Whether a package has to be added to an index, which may have it already.
-fn is_needed(index: &Packages<'_>, stanza: &Stanza, replace: bool) -> Result<bool, PlanError> {
-    match index.get(&stanza.id) {
-        None => Ok(true),
-        Some(there) if there.sha256() == Some(stanza.sha256) => Ok(false),
-        Some(_) if replace => Ok(true),
-        Some(there) => Err(PlanError::Conflict {
+/// The key of a package that an index has already; none if it has to be added.
+fn key_of<'a>(
+    index: &Packages<'a>,
+    stanza: &Stanza,
+    replace: bool,
+) -> Result<Option<&'a str>, PlanError> {
+    let Some(there) = index.get(&stanza.id) else {
+        return Ok(None);
+    };
+    let key = there.field("Filename").unwrap_or_default();
+    if there.sha256() == Some(stanza.sha256) {
+        Ok(Some(key))
+    } else if replace {
+        Ok(None)
+    } else {
+        Err(PlanError::Conflict {
             id: stanza.id.clone(),
-            key: there.field("Filename").unwrap_or_default().to_owned(),
-        }),
+            key: key.to_owned(),
+        })
     }
 }
 

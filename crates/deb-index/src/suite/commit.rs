@@ -297,11 +297,31 @@ mod tests {
             "files": {"br": {"size": 2, "sha256": Sha256::of(b"br"), "midstate": "00"}},
         });
         value["authorship"]["run"] = serde_json::json!(7);
-        value["later"] = serde_json::json!({"any": ["thing"]});
-        let read = parse(&value.to_string()).unwrap();
+        value["later"] = serde_json::json!({"any": ["thing", null, true]});
+        let mut text = value.to_string();
+        // Numbers that neither an integer nor a float of this machine holds.
+        for (place, number) in [
+            ("\"any\":", "18446744073709551617"),
+            ("\"percent\":", "0.12345678901234567890123"),
+            ("\"keep\":", "-170141183460469231731687303715884105729"),
+            ("\"segments\":", "100000000000000000000.5"),
+            ("\"midstate\":", "3.1415926535897932384626433832795"),
+            ("\"run\":", "9007199254740993.0"),
+        ] {
+            let more = format!("\"number {number}\":{number},{place}");
+            text = text.replacen(place, &more, 1);
+        }
+        let read = parse(&text).unwrap();
         read.check_requirements().unwrap();
-        let written: Value = serde_json::from_slice(&read.to_bytes().0).unwrap();
-        assert_eq!(written, value);
+        let written = read.to_bytes().0;
+        let value = serde_json::from_str::<Value>(&text).unwrap();
+        assert_eq!(serde_json::from_slice::<Value>(&written).unwrap(), value);
+        let written = String::from_utf8(written).unwrap();
+        assert_eq!(written.matches("\"number ").count(), 6);
+        for named in written.split("\"number ").skip(1) {
+            let (name, rest) = named.split_once("\": ").unwrap();
+            assert!(rest.starts_with(name), "{name}: {rest:.40}");
+        }
     }
 
     #[test]
