@@ -284,7 +284,7 @@ fn a_rollback_is_a_new_commit_with_the_old_content() {
     store.change(&["rollback", "--to", "@~2"]).expect(0);
     assert_eq!(store.packages("stable"), ["tool 1.0"]);
     store
-        .change(&["rollback", "--to", &before[1][..8]])
+        .change(&["rollback", "--to", before[1].get(..8).unwrap()])
         .expect(0);
     assert_eq!(store.packages("stable"), ["tool 1.0", "tool 2.0"]);
     let now = store.change(&["rollback", "--to", "9999-01-01"]).expect(0);
