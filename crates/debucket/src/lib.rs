@@ -18,5 +18,6 @@ pub mod printer;
 pub mod progress;
 pub mod run;
 pub mod settings_text;
+pub mod source;
 pub mod store_options;
 pub mod text;

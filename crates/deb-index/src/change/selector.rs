@@ -107,7 +107,8 @@ impl FromStr for Selector {
             }
             None => (package, None),
         };
-        let is_allowed = |c: char| c.is_ascii_alphanumeric() || "+-._*?[]!".contains(c);
+        let is_allowed =
+            |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "+-._*?[]!".contains(c);
         if name.is_empty() || !name.chars().all(is_allowed) {
             return Err(InvalidSelector(None));
         }
@@ -188,6 +189,7 @@ mod tests {
             "tool (<< 2) x",
             "tool=1 0",
             "a/b",
+            "Tool",
             "a|b",
             "tool (<< 2), other",
         ] {

@@ -12,10 +12,7 @@ use deb_index::{
 use repository::Listed;
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 
-use super::list::SelectionOptions;
-use crate::{
-    context::Context, error::Error, key_options::TrustOptions, store_options::SuiteOption,
-};
+use crate::{context::Context, error::Error, source::SourceOptions};
 
 /// Show all fields of a package
 #[derive(Debug, Args)]
@@ -34,11 +31,7 @@ pub struct Show {
     #[arg(long, short, conflicts_with = "of-version")]
     all_versions: bool,
     #[command(flatten)]
-    suite: SuiteOption,
-    #[command(flatten)]
-    selection: SelectionOptions,
-    #[command(flatten)]
-    trust: TrustOptions,
+    source: SourceOptions,
 }
 
 /// The JSON document of `debucket show`.
@@ -81,9 +74,7 @@ impl Show {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
         let repo = context.url()?.to_string();
         let repository = context.repository().await?;
-        let suite = context.readable_suite(&repository, &self.suite.suite, &self.trust)?;
-        let list = suite.packages(&self.selection.into()).await?;
-        context.warn_of(&suite, &list.head);
+        let (suite, list) = self.source.read(context, &repository).await?;
         let mut packages = suite.sorted(&list)?;
         packages.retain(|package| package.stanza.name == self.package.as_str());
         let there = versions(&packages);
@@ -130,7 +121,7 @@ impl Show {
         context.printer.json(&Document {
             repo,
             suite: suite.name(),
-            commit: list.head.id(),
+            commit: list.id,
             packages: packages.collect::<Result<Vec<_>, Error>>()?,
         })
     }

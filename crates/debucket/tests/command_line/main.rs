@@ -7,6 +7,7 @@ mod documents;
 mod guards;
 mod keys;
 mod package;
+mod reading;
 mod run;
 mod store;
 mod usage;

@@ -160,6 +160,8 @@ fn help_reads_as_before() {
         ("help-list", &["list", "--help"]),
         ("help-show", &["show", "--help"]),
         ("help-log", &["log", "--help"]),
+        ("help-search", &["search", "--help"]),
+        ("help-diff", &["diff", "--help"]),
         ("help-remove", &["remove", "--help"]),
         ("help-promote", &["promote", "--help"]),
         ("help-prune", &["prune", "--help"]),
