@@ -19,6 +19,7 @@ mod indexes;
 mod keys;
 mod observer;
 mod packages;
+mod patience;
 mod prepare;
 mod repository;
 mod succession;
