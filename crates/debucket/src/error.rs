@@ -4,7 +4,7 @@ use deb_index::{
     change::PlanError,
     deb::DebError,
     name::SuiteName,
-    suite::{commit::CommitError, release::ReleaseError},
+    suite::{commit::CommitError, layout, release::ReleaseError},
 };
 use repo_signing::{CertificateError, ChooseError, GenerateError, KeyFileError};
 use repository::{Missing, Stage};
@@ -237,7 +237,17 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
                  to give the suite's packages up, delete dists/{suite}/ and publish again"
             ));
         }
-        E::PutBack { suite, .. } => {
+        E::NotSigned { .. } => {
+            "find out why it is not signed; to read it all the same, give no key: neither --keyring nor --key, \
+             DEBUCKET_KEYRING nor DEBUCKET_SIGN_KEY"
+        }
+        E::Damaged { suite, key, .. } if key.starts_with(&layout::succession(suite)) => {
+            return Some(format!(
+                "find out who wrote {key}; then restore it from the bucket's version history, or pass --accept-rollback to go on \
+                 from the head that is there"
+            ));
+        }
+        E::PutBack { suite, .. } | E::MayBePutBack { suite, .. } => {
             return Some(format!(
                 "restore the newest dists/{suite}/InRelease from the bucket's version history, or pass --accept-rollback \
                  to go on from the older commit"
@@ -264,12 +274,12 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
             "use a store that has them (AWS S3, MinIO, R2, SeaweedFS), or pass --single-writer and make sure that only one \
              publisher ever runs at a time"
         }
-        E::TagRefused { .. } => {
+        E::TagRefused { .. } | E::WeakTag { .. } => {
             "talk to the store directly, without a proxy or cache in between (--endpoint-url)"
         }
         E::Contention { .. } => "run the same command again",
         E::Unknown { .. } => {
-            "run the same command again: it changes nothing if the change is there"
+            "run the same command again: it changes nothing if the change is there; `debucket log` shows whether it is"
         }
         _ => return None,
     };

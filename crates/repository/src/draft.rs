@@ -8,14 +8,15 @@ use deb_index::{
         client_view::{ClientView, ViewChange},
         plan,
     },
+    stanza::Stanza,
     suite::{commit::Commit, settings::Settings},
 };
 use jiff::Timestamp;
 use repo_signing::KeyState;
 
 use crate::{
-    Error, Head, Suite, Warning, indexes::IndexCache, keys::signature_time, succession::Beside,
-    warning::key_expiry,
+    Error, Head, Suite, Warning, Writes, indexes::IndexCache, keys::signature_time,
+    succession::Beside, warning::key_expiry,
 };
 
 /// What a change may do only if its caller has said so.
@@ -43,6 +44,10 @@ pub struct Draft<'a> {
     pub(crate) planned: Planned,
     pub(crate) cache: IndexCache,
     pub(crate) beside: Beside,
+    /// Packages to add that the suite has, but whose files are missing; with the keys where they belong.
+    pub(crate) lost: Vec<Stanza>,
+    /// Whether a commit is needed even if it changes no package: it takes the place of a head that was put back, or of its date.
+    is_needed: bool,
     /// The store's clock, as far as it has been seen.
     pub(crate) store_time: Option<Timestamp>,
 }
@@ -72,7 +77,7 @@ impl Draft<'_> {
     /// Whether there is nothing to do.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.planned.plan.is_empty(commit_of(self.base.as_ref()))
+        !self.is_needed && self.planned.plan.is_empty(commit_of(self.base.as_ref()))
     }
 
     /// What devices have to accept of the change. Not empty only if that was allowed.
@@ -86,7 +91,7 @@ impl Draft<'_> {
     pub fn warnings(&self) -> Vec<Warning> {
         let head = self.base.as_ref();
         let mut warnings = head.map_or_else(Vec::new, |head| self.suite.warnings(head));
-        let now = self.suite.time_of(head, self.allow);
+        let now = self.suite.time_of(head, self.store_time, self.allow);
         let keys = self.planned.chosen.iter();
         let expiring = keys.filter_map(|state| {
             let certificate = self.suite.keys.certificate_of(state.key)?;
@@ -97,6 +102,8 @@ impl Draft<'_> {
                 warnings.push(warning);
             }
         }
+        let lost = self.lost.iter().map(|stanza| stanza.key.clone());
+        warnings.extend(lost.map(|key| Warning::FileMissing { key }));
         if self.allow.reset_date {
             warnings.retain(|warning| !matches!(warning, Warning::FutureDate { .. }));
         }
@@ -120,14 +127,15 @@ impl Suite<'_> {
         let intent = Arc::new(intent);
         let mut cache = IndexCache::default();
         let mut beside = Beside::default();
-        let base = match self.signed_head().await? {
+        let mut is_needed = false;
+        let (base, store_time) = match self.signed_head().await? {
             None => {
-                self.check_is_new().await?;
+                let store_time = self.check_is_new().await?;
                 let is_new = |edit: &Edit| matches!(edit, Edit::Exist(_));
                 if !intent.0.iter().any(is_new) {
                     return Err(self.missing().into());
                 }
-                None
+                (None, store_time)
             }
             Some(signed) => {
                 let id = signed.release.commit;
@@ -143,26 +151,30 @@ impl Suite<'_> {
                     .flat_map(|name| name.parse())
                     .collect();
                 let paths = intent.reads(&components, &architectures);
-                let (commit, (), seen, successor) = futures::try_join!(
+                let (commit, (), evidence) = futures::join!(
                     self.read_commit(&id),
                     cache.prefetch(self, &signed.release, &paths),
-                    self.beside(),
-                    self.successor(id),
-                )?;
-                if !allow.put_back {
-                    self.check_not_put_back(&signed, &seen, successor).await?;
+                    self.evidence(id),
+                );
+                let (commit, evidence) = (commit?, evidence?);
+                match self.check_newest(&signed, &commit, &evidence).await {
+                    Err(error) if allow.put_back && error.is_put_back() => is_needed = true,
+                    checked => checked?,
                 }
-                beside = seen;
-                Some(self.head_of(signed, commit)?)
+                beside = evidence.beside;
+                let head = self.head_of(signed, commit)?;
+                let store_time = head.store_time;
+                is_needed |= allow.reset_date && store_time < Some(head.release.date);
+                (Some(head), store_time)
             }
         };
-        let store_time = base.as_ref().and_then(|head| head.store_time);
         if let (Some(time), false) = (store_time, allow.store_clock) {
             self.repository.clock.check(time)?;
         }
         let planned = self
-            .plan_on(&intent, base.as_ref(), &mut cache, allow)
+            .plan_on(&intent, base.as_ref(), store_time, &mut cache, allow)
             .await?;
+        let lost = self.lost(&planned.plan.there).await?;
         Ok(Draft {
             suite: self,
             allow,
@@ -171,6 +183,8 @@ impl Suite<'_> {
             planned,
             cache,
             beside,
+            lost,
+            is_needed,
             store_time,
         })
     }
@@ -180,12 +194,19 @@ impl Suite<'_> {
         &self,
         intent: &Arc<Intent>,
         head: Option<&Head>,
+        store_time: Option<Timestamp>,
         cache: &mut IndexCache,
         allow: Allow,
     ) -> Result<Planned, Error> {
         self.keys.check(&self.name, head.map(Head::signed))?;
         let indexes = match head {
             Some(head) => {
+                if self.repository.writes == Writes::Conditional && !head.etag.is_strong() {
+                    return Err(Error::WeakTag {
+                        suite: self.name.clone(),
+                        tag: head.etag.0.clone(),
+                    });
+                }
                 let base = &head.commit;
                 base.check_requirements().map_err(|source| Error::Commit {
                     suite: self.name.clone(),
@@ -198,7 +219,7 @@ impl Suite<'_> {
             }
             None => Default::default(),
         };
-        let time = signature_time(self.time_of(head, allow))?;
+        let time = signature_time(self.time_of(head, store_time, allow))?;
         let chosen = self.keys.choose(
             &self.name,
             head.map(Head::signed),
@@ -244,12 +265,16 @@ impl Suite<'_> {
         changes
     }
 
-    /// The time that a head written now would have: the store's, as far as it is known. (A suite that does not exist yet has
-    /// shown none.)
-    fn time_of(&self, head: Option<&Head>, allow: Allow) -> Timestamp {
-        let date = |head: &Head| (!allow.reset_date).then_some(head.release.date);
-        let shown = head.and_then(|head| head.store_time.max(date(head)));
-        shown.unwrap_or_else(|| self.repository.clock.now())
+    /// The time that a head written now would have: the store's, as far as it is known.
+    fn time_of(
+        &self,
+        head: Option<&Head>,
+        store_time: Option<Timestamp>,
+        allow: Allow,
+    ) -> Timestamp {
+        let date = head.filter(|_| !allow.reset_date);
+        let time = store_time.max(date.map(|head| head.release.date));
+        time.unwrap_or_else(|| self.repository.clock.now())
     }
 }
 

@@ -14,7 +14,10 @@ use deb_index::{
     change::{IndexPlan, Plan},
     digest::Sha256,
     index::IndexPath,
-    suite::{commit::Commit, layout},
+    suite::{
+        commit::{Commit, Stored},
+        layout,
+    },
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use s3_storage::{ETag, ErrorKind, Listed, Payload, PutMode, PutOptions};
@@ -90,25 +93,16 @@ pub(crate) async fn tags(
     if !is_up(head, beside) {
         return Ok(None);
     }
-    let changed = plan.indexes.iter();
-    let changed = changed.filter(|(_, plan)| **plan != IndexPlan::Keep);
-    let changed: BTreeSet<_> = changed.map(|(path, _)| path.clone()).collect();
-    let listings = changed.iter().map(|path| async move {
-        let prefix = layout::in_suite(&suite.name, path.as_str());
-        let entries = suite.repository.storage.list(&prefix, Some("/"));
-        let objects = entries.try_filter_map(async |entry| {
-            Ok(match entry {
-                Listed::Object(object) => Some((object.key, object.etag)),
-                Listed::Folder(_) => None,
-            })
-        });
-        objects.try_collect::<Vec<_>>().await
-    });
-    let listed: Vec<_> = stream::iter(listings.collect::<Vec<_>>())
-        .buffer_unordered(CONCURRENT)
-        .try_collect()
-        .await?;
-    let mut tags: BTreeMap<_, _> = listed.into_iter().flatten().collect();
+    let is_kept = |path: &IndexPath| plan.indexes.get(path) == Some(&IndexPlan::Keep);
+    let paths: Vec<_> = plan.indexes.keys().cloned().collect();
+    let changed = paths
+        .iter()
+        .filter(|path| !is_kept(path))
+        .cloned()
+        .collect();
+    let Some(mut tags) = index_tags(suite, head, paths, &is_kept).await? else {
+        return Ok(None);
+    };
     for (name, seen) in [
         ("Release", &beside.release),
         ("Release.gpg", &beside.signature),
@@ -120,6 +114,49 @@ pub(crate) async fn tags(
     Ok(Some(Tags { changed, tags }))
 }
 
+/// The tags of the followers of these indexes. None if one of an index that is kept is missing or has another size: it was deleted,
+/// or an older publisher wrote it last.
+async fn index_tags(
+    suite: &Suite<'_>,
+    head: &Head,
+    paths: Vec<IndexPath>,
+    is_kept: &dyn Fn(&IndexPath) -> bool,
+) -> Result<Option<BTreeMap<String, ETag>>, Error> {
+    let listings = paths.iter().map(|path| {
+        let prefix = layout::in_suite(&suite.name, path.as_str());
+        let entries = suite.repository.storage.list(&prefix, Some("/"));
+        let objects = entries.try_filter_map(async |entry| {
+            Ok(match entry {
+                Listed::Object(object) => Some((object.key.clone(), object)),
+                Listed::Folder(_) => None,
+            })
+        });
+        objects.try_collect::<Vec<_>>()
+    });
+    let listed: Vec<_> = stream::iter(listings.collect::<Vec<_>>())
+        .buffer_unordered(CONCURRENT)
+        .try_collect()
+        .await?;
+    let listed: BTreeMap<_, _> = listed.into_iter().flatten().collect();
+    let kept = paths.iter().filter(|path| is_kept(path));
+    for path in kept {
+        let Some(index) = head.commit.indexes.get(path) else {
+            continue;
+        };
+        let is_there = |(extension, stored): (&String, &Stored)| {
+            let key = layout::in_suite(&suite.name, &path.with_extension(extension));
+            listed
+                .get(&key)
+                .is_some_and(|there| there.size == stored.size)
+        };
+        if !index.files.iter().all(is_there) {
+            return Ok(None);
+        }
+    }
+    let tags = listed.into_iter().map(|(key, object)| (key, object.etag));
+    Ok(Some(tags.collect()))
+}
+
 /// Whether all followers of a head are known to be up.
 fn is_up(head: &Head, beside: &Beside) -> bool {
     let text = Some(Sha256::of(&head.text));
@@ -129,7 +166,8 @@ fn is_up(head: &Head, beside: &Beside) -> bool {
 
 /// Brings up the followers of a head that was there already, unless they are. Its publisher may have been killed before.
 pub(crate) async fn check(suite: &Suite<'_>, head: &Head, beside: &Beside) -> Result<(), Error> {
-    if is_up(head, beside) {
+    let paths = head.commit.indexes.keys().cloned().collect();
+    if is_up(head, beside) && index_tags(suite, head, paths, &|_| true).await?.is_some() {
         return Ok(());
     }
     bring_up(suite, Leader::of_head(suite, head).await?, None).await
@@ -161,7 +199,7 @@ pub(crate) async fn bring_up(
         stale = if now.etag == leader.etag {
             examine(suite, refused).await?
         } else {
-            let Some(head) = suite.head().await? else {
+            let Some(head) = suite.current_head().await? else {
                 return Ok(());
             };
             leader = Leader::of_head(suite, &head).await?;

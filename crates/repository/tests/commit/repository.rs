@@ -223,6 +223,11 @@ pub(crate) fn keys(signing: &Signing) -> Keys {
     }
 }
 
+/// The address of an object of the suite.
+pub(crate) fn in_suite(path: &str) -> String {
+    layout::in_suite(&suite(), path)
+}
+
 pub(crate) fn open(storage: Arc<dyn Storage>, writes: Writes) -> repository::Repository {
     let url = RepositoryUrl::new("bucket", "").unwrap();
     repository::Repository::new(storage, url, writes)
@@ -234,6 +239,17 @@ pub(crate) struct Options {
     pub(crate) replace: bool,
     pub(crate) writes: Writes,
     pub(crate) allow: Allow,
+    /// What this machine's clock shows, as a Unix timestamp; the real one's time by default.
+    pub(crate) own_clock: Option<i64>,
+}
+
+impl Options {
+    pub(crate) fn allowing(allow: Allow) -> Self {
+        Self {
+            allow,
+            ..Self::default()
+        }
+    }
 }
 
 /// An intent to add packages, with the settings of a new suite for `keys`.
@@ -277,7 +293,10 @@ pub(crate) async fn publish_as<S: Storage + 'static>(
     packages: &[&Package],
     options: Options,
 ) -> Result<Published, Error> {
-    let repository = open(storage.clone(), options.writes);
+    let mut repository = open(storage.clone(), options.writes);
+    if let Some(now) = options.own_clock {
+        repository = repository.with_clock(move || Timestamp::from_second(now).unwrap());
+    }
     let intent = intent(&keys, packages, options.replace);
     let suite = repository.suite(suite(), keys);
     let draft = suite.draft(intent, options.allow).await?;
