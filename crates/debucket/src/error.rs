@@ -37,8 +37,17 @@ pub enum Error {
         source: CertificateError,
     },
     /// The variable holds neither a key nor the path of a file that can be read.
-    #[error("DEBUCKET_SIGN_KEY holds neither a key nor the path of a file that can be read ({0})")]
-    KeyVariable(std::io::ErrorKind),
+    #[error("{name} holds neither a key nor the path of a file that can be read ({problem})")]
+    KeyVariable {
+        name: &'static str,
+        problem: std::io::ErrorKind,
+    },
+    /// The file with the passphrase cannot be read. Its path may be the passphrase itself, so it is not shown.
+    #[error("the passphrase's file cannot be read")]
+    Passphrase(#[source] std::io::Error),
+    /// An argument or a variable, by its place, looks like a key.
+    #[error("{0} looks like a key or a piece of one, so nothing of it is shown")]
+    Secret(String),
     #[error(transparent)]
     Generate(#[from] GenerateError),
     /// No file matches a path.
@@ -99,7 +108,8 @@ impl Error {
                 | PlanError::ForeignArchitecture(_)
                 | PlanError::ArchitectureAll,
             ))
-            | Self::Usage(_) => 2,
+            | Self::Usage(_)
+            | Self::Secret(_) => 2,
             Self::Repository(repository::Error::Missing(_))
             | Self::NotFound(_)
             | Self::NoFile(_) => 4,
@@ -119,8 +129,14 @@ impl Error {
             Self::File { source, .. } => return file_advice(source).map(ToOwned::to_owned),
             Self::Exists(_) => "choose another path, or move the file away",
             Self::Key { source, .. } => return key_advice(source).map(ToOwned::to_owned),
-            Self::KeyVariable(_) => {
-                "set it to the armored secret key (on one line or several, or in base64), or to the path of its file"
+            Self::KeyVariable { .. } => {
+                "set it to the armored key (on one line or several, or in base64), or to the path of its file"
+            }
+            Self::Passphrase(_) => {
+                "give the path of a file whose first line is the passphrase, or set DEBUCKET_SIGN_KEY_PASSPHRASE"
+            }
+            Self::Secret(_) => {
+                "options take the path of a key's file; a key itself belongs into DEBUCKET_SIGN_KEY, where no other user sees it"
             }
             Self::Keyring {
                 source: CertificateError::Secret(_),

@@ -124,10 +124,11 @@ impl Publish {
         for warning in &warnings {
             context.printer.warn(warning);
         }
-        let keys = self.signing.keys(&self.suite.suite)?;
+        let name = self.suite.name()?;
+        let keys = self.signing.keys(&name)?;
         let intent = self.intent(&files, &keys);
         let repository = context.writable_repository(&self.write).await?;
-        let suite = repository.suite(self.suite.suite.clone(), keys);
+        let suite = repository.suite(name, keys);
         let draft = suite.draft(intent, self.allow.allow()).await?;
         let mut report = Planned::new(context, &suite, &draft, &files);
         report.warnings.extend(warnings);

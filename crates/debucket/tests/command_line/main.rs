@@ -7,5 +7,6 @@ mod guards;
 mod keys;
 mod package;
 mod run;
+mod secrets;
 mod store;
 mod usage;
