@@ -150,12 +150,21 @@ fn variables_for_keys_take_them_or_say_nothing_of_them() {
 fn a_passphrase_in_place_of_its_file_is_not_shown() {
     for arguments in [
         &["key", "generate", "--passphrase-file", "correct horse"][..],
-        &["key", "export", "--sign-key", "%", "--sign-key-passphrase-file", "correct horse"],
+        &[
+            "key",
+            "export",
+            "--sign-key",
+            "%",
+            "--sign-key-passphrase-file",
+            "correct horse",
+        ],
     ] {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key.asc");
         fs::write(&path, key()).unwrap();
-        let arguments = arguments.iter().map(|part| part.replace('%', path.to_str().unwrap()));
+        let arguments = arguments
+            .iter()
+            .map(|part| part.replace('%', path.to_str().unwrap()));
         let run = run(debucket().args(arguments).current_dir(&folder));
         assert_eq!(run.code, 1, "{run:#?}");
         assert!(!run.stderr.contains("correct"), "{run:#?}");
