@@ -52,7 +52,7 @@ impl SourceOptions {
         context: &Context,
         repository: &'r Repository,
     ) -> Result<(Suite<'r>, PackageList), Error> {
-        let suite = context.readable_suite(repository, &self.suite.suite, &self.trust)?;
+        let suite = context.readable_suite(repository, self.suite.name()?, &self.trust)?;
         let selection = Selection {
             component: self.component.clone(),
             architecture: self.arch.clone(),

@@ -119,7 +119,7 @@ impl Diff {
         repository: &'r Repository,
         state: &State,
     ) -> Result<(Suite<'r>, PackageList), Error> {
-        let suite = context.readable_suite(repository, &state.suite, &self.trust)?;
+        let suite = context.readable_suite(repository, state.suite.clone(), &self.trust)?;
         let head = suite.existing_head().await?;
         context.warn_of(&suite, &head);
         let (id, commit) = match &state.revision {

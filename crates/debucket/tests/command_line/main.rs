@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
+mod advice;
 mod changes;
 mod documents;
 mod guards;
@@ -9,5 +10,6 @@ mod keys;
 mod package;
 mod reading;
 mod run;
+mod secrets;
 mod store;
 mod usage;

@@ -138,10 +138,10 @@ async fn a_key_does_not_vouch_for_what_is_not_signed() {
     let store = open(repository.bucket.clone(), Writes::Conditional);
     let certificate = signer(&key()).certificate().clone();
     let verifying = store.suite(suite(), Keys::Verify(certificate.into()));
-    let error = verifying.packages(&Default::default()).await.unwrap_err();
+    let error = verifying.existing_head().await.unwrap_err();
     assert!(matches!(error, Error::NotSigned { .. }), "{error}");
     let unchecked = store.suite(suite(), Keys::Unchecked);
-    unchecked.packages(&Default::default()).await.unwrap();
+    unchecked.existing_head().await.unwrap();
 }
 
 /// Indexes of two architectures with the same packages have the same content, at two keys.
