@@ -3,8 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 mod documents;
+mod forge;
 mod guards;
 mod keys;
+mod later_version;
 mod package;
 mod run;
 mod store;
