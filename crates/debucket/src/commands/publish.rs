@@ -132,7 +132,7 @@ impl Publish {
         let mut report = Planned::new(context, &suite, &draft, &files);
         report.warnings.extend(warnings);
         for warning in draft.warnings() {
-            context.printer.warn(&warning);
+            context.warn(&warning);
             report.warnings.push(warning.to_string());
         }
         if self.dry_run {

@@ -61,6 +61,7 @@ fn a_head_that_was_put_back_is_refused_unless_it_is_accepted() {
         assert_eq!(read.code, 0, "{read:#?}");
         let warning = "warning: suite stable was put back: its head is commit ";
         assert!(read.stderr.contains(warning), "{read:#?}");
+        assert!(read.stderr.contains("\n  next: restore"), "{read:#?}");
     }
     store.publish(&third, &["--accept-rollback"]).expect(0);
     store.publish(&build(&store, "4.0"), &[]).expect(0);
