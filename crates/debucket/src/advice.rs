@@ -5,7 +5,7 @@ use deb_index::{
     suite::{commit::CommitError, layout, release::ReleaseError},
 };
 use repo_signing::{CertificateError, ChooseError, KeyFileError};
-use repository::{Missing, Stage};
+use repository::{Missing, Stage, Warning};
 use s3_storage::{ConnectProblem, ErrorKind, Refusable};
 
 use crate::error::{Error, Role};
@@ -191,6 +191,20 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
         _ => return None,
     };
     Some(advice.to_owned())
+}
+
+/// What to do about a warning, where it says so.
+pub(crate) fn warning_advice(warning: &Warning) -> Option<&'static str> {
+    match warning {
+        Warning::FutureDate { .. } => Some(
+            "when the store's clock is right, `debucket publish --reset-date` dates the suite anew",
+        ),
+        Warning::PutBack(_) => Some(
+            "restore the newest head from the bucket's version history, or go on from this one with \
+             `debucket publish --accept-rollback`",
+        ),
+        _ => None,
+    }
 }
 
 fn storage_advice(error: &s3_storage::Error, role: Role) -> Option<String> {

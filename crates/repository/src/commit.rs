@@ -76,6 +76,17 @@ struct Pending {
 /// A head that was written or not: the result, and the head whose followers are to be brought up.
 type Written = Result<(Outcome, Option<Leader>), Box<Pending>>;
 
+/// How a head is related to a commit that was to become one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kinship {
+    /// It is the commit, or was built on it.
+    Descends,
+    /// It is what the commit was built on, or was built on that too.
+    Sibling,
+    /// It is neither: there is no head, or it was put back to an older commit.
+    Apart,
+}
+
 /// What stays the same over all attempts.
 struct Run<'a> {
     suite: &'a Suite<'a>,
@@ -188,13 +199,13 @@ impl Run<'_> {
                     },
                 });
             }
-            let (head, is_mine) = match self.look(&pending.prepared).await {
+            let (head, kinship) = match self.look(&pending.prepared).await {
                 Ok(found) => found,
                 Err(Error::Storage(error)) if in_doubt && error.is_transient() => continue,
                 Err(error) if in_doubt => return Err(self.unknown(error)),
                 Err(error) => return Err(error),
             };
-            if let (true, Some(head)) = (is_mine, &head) {
+            if let (Kinship::Descends, Some(head)) = (kinship, &head) {
                 self.observer.stage(Stage::Committed(pending.prepared.id));
                 let etag = (head.id() == pending.prepared.id).then(|| head.etag.clone());
                 return Ok(committed(pending.prepared, pending.view_changes, etag));
@@ -203,6 +214,16 @@ impl Run<'_> {
                 return Err(Error::HeadVanished {
                     suite: self.suite.name.clone(),
                 });
+            }
+            if let (Kinship::Apart, false, Some(now), Some(base)) =
+                (kinship, self.allow.put_back, &head, &draft.base)
+            {
+                let error = Error::PutBack {
+                    suite: self.suite.name.clone(),
+                    head: now.id(),
+                    newer: base.id(),
+                };
+                return Err(if in_doubt { self.unknown(error) } else { error });
             }
             let tag = |head: Option<&Head>| head.map(|head| head.etag.clone());
             let is_unchanged = tag(head.as_ref()) == tag(draft.base.as_ref());
@@ -295,33 +316,32 @@ impl Run<'_> {
         })))
     }
 
-    /// The head as it is now, and whether it is `mine` or was built on it.
-    async fn look(&self, mine: &Prepared) -> Result<(Option<Head>, bool), Error> {
+    /// The head as it is now, and how it is related to `mine`.
+    async fn look(&self, mine: &Prepared) -> Result<(Option<Head>, Kinship), Error> {
         let head = self.suite.current_head().await?;
-        let is_mine = match &head {
-            Some(head) => self.has(head, mine).await?,
-            None => false,
+        let kinship = match &head {
+            Some(head) => self.kinship(head, mine).await?,
+            None => Kinship::Apart,
         };
-        Ok((head, is_mine))
+        Ok((head, kinship))
     }
 
-    /// Whether `mine` is what the head names, or is in the history between it and the commit that `mine` was built on.
-    async fn has(&self, head: &Head, mine: &Prepared) -> Result<bool, Error> {
+    async fn kinship(&self, head: &Head, mine: &Prepared) -> Result<Kinship, Error> {
         let base = mine.commit.parent;
-        let (mut next, mut parent) = (head.id(), head.commit.parent);
+        let (mut commit, mut parent) = (Some(head.id()), head.commit.parent);
         for _ in 0..SEARCHED {
-            if next == mine.id {
-                return Ok(true);
+            match commit {
+                Some(id) if id == mine.id => return Ok(Kinship::Descends),
+                id if id == base => return Ok(Kinship::Sibling),
+                None => return Ok(Kinship::Apart),
+                Some(_) => {}
             }
-            let Some(id) = parent.filter(|id| Some(*id) != base) else {
-                break;
-            };
-            next = id;
-            if id != mine.id {
+            commit = parent;
+            if let Some(id) = parent.filter(|id| *id != mine.id && Some(*id) != base) {
                 parent = self.suite.read_commit(&id).await?.parent;
             }
         }
-        Ok(false)
+        Ok(Kinship::Sibling)
     }
 
     fn unknown(&self, error: Error) -> Error {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use deb_index::{digest::Sha256, suite::layout};
 use repository::{Allow, Error, Keys, Writes};
-use s3_storage::{Payload, PutMode, PutOptions, Storage as _};
+use s3_storage::{Fault, Gate, On, Operation, Payload, PutMode, PutOptions, Storage as _};
 
 use crate::repository::{
     Options, Repository, committed, in_suite, is_unchanged, key, keys, package, publish,
@@ -199,4 +199,43 @@ async fn a_head_that_was_given_up_does_not_come_back_unnoticed() {
     let error = error.unwrap_err();
     assert!(matches!(error, Error::MayBePutBack { .. }), "{error}");
     assert!(put_back.reader_is_warned().await);
+}
+
+#[tokio::test]
+async fn a_head_that_is_put_back_while_a_publish_runs_is_noticed() {
+    let (repository, signing) = (Repository::new(), Some(key()));
+    committed(publish(&repository.bucket, &signing, &[&package("one")]).await);
+    let old = repository.bucket.read(&in_suite("InRelease")).unwrap();
+    committed(publish(&repository.bucket, &signing, &[&package("two")]).await);
+    let (slow, gate) = (repository.faulty(), Gate::new());
+    let on = On::Key(Operation::Put, "InRelease".to_owned());
+    slow.at(on, 1, Fault::PauseBefore(gate.clone()));
+    let wanted = package("wanted");
+    let publish = async { publish(&slow, &signing, &[&wanted]).await };
+    let attacker = async {
+        gate.reached().await;
+        repository.bucket.write(&in_suite("InRelease"), old.clone());
+        gate.open();
+    };
+    let (published, ()) = tokio::join!(publish, attacker);
+    let error = published.unwrap_err();
+    assert!(matches!(error, Error::PutBack { .. }), "{error}");
+    assert_eq!(repository.bucket.read(&in_suite("InRelease")), Some(old));
+}
+
+#[tokio::test]
+async fn the_head_of_an_unsigned_suite_is_judged_too() {
+    let repository = Repository::new();
+    let store = &repository.bucket;
+    committed(publish(store, &None, &[&package("one")]).await);
+    let old = store.read(&in_suite("Release")).unwrap();
+    committed(publish(store, &None, &[&package("two")]).await);
+    store.write(&in_suite("Release"), old);
+    let error = publish(store, &None, &[&package("wanted")]).await;
+    let error = error.unwrap_err();
+    assert!(matches!(error, Error::PutBack { .. }), "{error}");
+    let accept = Options::allowing(ACCEPT);
+    committed(publish_as(store, Keys::Unsigned, &[&package("one")], accept).await);
+    committed(publish(store, &None, &[&package("wanted")]).await);
+    repository.check_followers().await;
 }
