@@ -75,12 +75,23 @@ impl Printer {
         }
     }
 
-    /// Prints the result of a command that was run for its effect: nothing for people who asked for quiet.
-    pub(crate) fn outcome(&self, report: &impl Report) -> Result<(), Error> {
+    /// Prints the result of a command that was run for its effect: nothing for people who asked for quiet. `done` says what has
+    /// happened, should it not be possible to print it.
+    pub(crate) fn outcome(
+        &self,
+        report: &impl Report,
+        done: impl FnOnce() -> String,
+    ) -> Result<(), Error> {
         if self.0.quiet && !self.is_json() {
             return Ok(());
         }
-        self.result(report)
+        self.result(report).map_err(|error| match error {
+            Error::Output(source) => Error::Unprinted {
+                result: done(),
+                source,
+            },
+            error => error,
+        })
     }
 
     pub(crate) fn json(&self, document: &impl Serialize) -> Result<(), Error> {

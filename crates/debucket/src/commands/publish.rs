@@ -137,7 +137,9 @@ impl Publish {
             report.warnings.push(warning.to_string());
         }
         if self.dry_run {
-            return context.printer.outcome(&report);
+            return context
+                .printer
+                .outcome(&report, || "nothing was written in this dry run".to_owned());
         }
         let progress = Progress::new(context, draft.plan());
         let published = draft
@@ -152,14 +154,7 @@ impl Publish {
         let report = report.carried_out(&published, &files);
         context
             .printer
-            .outcome(&report)
-            .map_err(|error| match error {
-                Error::Output(source) => Error::Unprinted {
-                    result: report.conclusion().trim_end().to_owned(),
-                    source,
-                },
-                error => error,
-            })
+            .outcome(&report, || report.conclusion().trim_end().to_owned())
     }
 
     fn intent(&self, files: &[PackageFile], keys: &Keys) -> Intent {
