@@ -95,7 +95,7 @@ fn log_to_stderr(verbose: u8) {
     });
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(|| printer::Stderr)
         .with_ansi(false)
         // Standard error may be what cannot be written.
         .log_internal_errors(false)

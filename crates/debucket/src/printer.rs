@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use crate::{
     error::{Error, Role},
-    text::printable,
+    text::{is_obeyed, one_line, printable},
 };
 
 /// How results are shown.
@@ -95,10 +95,9 @@ impl Printer {
     }
 
     pub(crate) fn json(&self, document: &impl Serialize) -> Result<(), Error> {
-        let mut bytes =
-            serde_json::to_vec_pretty(document).map_err(|error| Error::Output(error.into()))?;
-        bytes.push(b'\n');
-        self.raw(&bytes).map(drop)
+        let json =
+            serde_json::to_string_pretty(document).map_err(|error| Error::Output(error.into()))?;
+        self.raw(escaped(&json).as_bytes()).map(drop)
     }
 
     /// Prints text for people. `Break` if the reader has closed the pipe, which is a reason to stop, but no error.
@@ -158,6 +157,35 @@ pub fn print(bytes: &[u8]) -> Result<ControlFlow<()>, Error> {
     }
 }
 
+/// A JSON document and its newline, with escapes for what a terminal would obey. JSON itself escapes only the first 32.
+fn escaped(json: &str) -> String {
+    let mut text = String::with_capacity(json.len() + 1);
+    for c in json.chars() {
+        if is_obeyed(c) && c != '\n' {
+            text.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            text.push(c);
+        }
+    }
+    text.push('\n');
+    text
+}
+
+/// Standard error for a log: what other people wrote is in it, too.
+#[derive(Debug, Clone, Copy)]
+pub struct Stderr;
+
+impl io::Write for Stderr {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        eprint(&String::from_utf8_lossy(bytes));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Prints text on standard error.
 pub fn eprint(text: &str) {
     // There is no place left to report that standard error cannot be written.
@@ -166,5 +194,5 @@ pub fn eprint(text: &str) {
 
 /// Prints a line on standard error.
 pub(crate) fn eprint_line(text: &str) {
-    eprint(&format!("{text}\n"));
+    eprint(&format!("{}\n", one_line(text)));
 }

@@ -28,7 +28,7 @@ use crate::{
     printer::Report,
     progress::Progress,
     store_options::{SuiteOption, WriteOptions},
-    text::{Table, bytes, short},
+    text::{Table, bytes, one_line, short},
 };
 
 /// Architectures of a new suite, beside those of its packages: what most fleets of Debian and Ubuntu machines run on. With both, the
@@ -387,7 +387,7 @@ impl<'a> Planned<'a> {
             false => format!("nothing to do: suite {suite} in {repo} has all of this already\n"),
         };
         for line in settings_lines(self.old_settings.as_ref(), &self.settings) {
-            text.push_str(&format!("  {line}\n"));
+            text.push_str(&format!("  {}\n", one_line(&line)));
         }
         text
     }

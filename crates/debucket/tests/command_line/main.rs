@@ -12,4 +12,5 @@ mod run;
 mod secrets;
 mod signals;
 mod store;
+mod terminal;
 mod usage;
