@@ -66,6 +66,9 @@ fn key_advice(error: &KeyFileError) -> Option<&'static str> {
         KeyFileError::Public(_) | KeyFileError::NoSecret(_) => {
             Some("export the secret key (gpg --export-secret-keys --armor FINGERPRINT)")
         }
+        KeyFileError::NotForSigning(_) => Some(
+            "add a subkey that signs (gpg --quick-add-key FINGERPRINT ed25519 sign) and export the key again",
+        ),
         KeyFileError::Key(_) => Some(
             "sign with another key: `debucket key generate` makes one that every device accepts",
         ),
