@@ -19,6 +19,7 @@ use crate::quote::printable;
 use crate::version::Version;
 
 mod ar;
+pub mod changes;
 mod control_tar;
 mod fields;
 mod warning;

@@ -19,6 +19,7 @@ impl Error {
             Self::Deb { .. } => {
                 "correct the package and build it again (dpkg-deb --info FILE shows what is in it)"
             }
+            Self::Differs { .. } => "build the package and its .changes file again",
             Self::File { source, .. } => return file_advice(source).map(ToOwned::to_owned),
             Self::Exists(_) => "choose another path, or move the file away",
             Self::Key { source, .. } => return key_advice(source).map(ToOwned::to_owned),
@@ -67,6 +68,9 @@ fn key_advice(error: &KeyFileError) -> Option<&'static str> {
         KeyFileError::Public(_) | KeyFileError::NoSecret(_) => {
             Some("export the secret key (gpg --export-secret-keys --armor FINGERPRINT)")
         }
+        KeyFileError::NotForSigning(_) => Some(
+            "add a subkey that signs (gpg --quick-add-key FINGERPRINT ed25519 sign) and export the key again",
+        ),
         KeyFileError::Key(_) => Some(
             "sign with another key: `debucket key generate` makes one that every device accepts",
         ),

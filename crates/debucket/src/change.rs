@@ -6,7 +6,7 @@ use repository::{Allow, Draft, Keys, PackageFile, Repository, Suite, accepted_ke
 
 use crate::{
     authorship::authorship, change_report::ChangeReport, context::Context, error::Error,
-    key_options::SigningOptions, progress::Progress, store_options::WriteOptions,
+    key_options::SigningOptions, printer::Report, progress::Progress, store_options::WriteOptions,
 };
 
 /// Architectures of a new suite, beside those of its packages: what most fleets of Debian and Ubuntu machines run on. With both, the

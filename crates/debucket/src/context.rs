@@ -114,9 +114,9 @@ impl Context {
 
     /// Prints a warning, and what to do about it.
     pub(crate) fn warn(&self, warning: &Warning) {
-        let next = warning_advice(warning);
-        let next = next.map(|next| format!("\n  next: {next}"));
-        self.printer
-            .warn(format!("{warning}{}", next.unwrap_or_default()));
+        self.printer.warn(warning);
+        if let Some(next) = warning_advice(warning) {
+            self.printer.next(next);
+        }
     }
 }

@@ -1,6 +1,13 @@
 //! What can go wrong. Each error maps to one exit code; [`Error::advice`] says what to do next.
 
-use deb_index::{change::PlanError, deb::DebError, name::SuiteName};
+use deb_index::{
+    change::PlanError,
+    deb::{
+        DebError,
+        changes::{ChangesError, Differs},
+    },
+    name::SuiteName,
+};
 use repo_signing::{CertificateError, GenerateError, KeyFileError};
 use repository::Stage;
 
@@ -13,6 +20,12 @@ pub enum Error {
     /// A file that is not a package.
     #[error("{path}: {problem}")]
     Deb { path: String, problem: DebError },
+    /// A file that is not a `.changes`.
+    #[error("{path}")]
+    Changes { path: String, source: ChangesError },
+    /// A package that is not the one that a `.changes` lists.
+    #[error("{path}: {problem}")]
+    Differs { path: String, problem: Differs },
     /// A file that cannot be read or written.
     #[error("{path}")]
     File {

@@ -35,6 +35,19 @@ const TRIES: usize = 5;
 pub struct PackageFile {
     pub path: PathBuf,
     pub stanza: Stanza,
+    /// Whether it was sent just now, for another suite. It is then looked for before it is sent again.
+    pub is_sent: bool,
+}
+
+impl PackageFile {
+    #[must_use]
+    pub fn new(path: PathBuf, stanza: Stanza) -> Self {
+        Self {
+            path,
+            stanza,
+            is_sent: false,
+        }
+    }
 }
 
 /// What came of some uploads.
@@ -131,7 +144,10 @@ async fn upload(
     let own = stanza.key.clone();
     let other = layout::key_with_digest(&own, &stanza.sha256);
     for key in [own, other.clone()] {
-        let object = NewObject::of(stanza, &key, &file.path);
+        let object = NewObject {
+            is_sent: file.is_sent,
+            ..NewObject::of(stanza, &key, &file.path)
+        };
         if let Some(store_time) = object.create(repository, observer.upload(stanza)).await? {
             return Ok(Place {
                 key,
@@ -154,6 +170,7 @@ struct NewObject<'a> {
     path: &'a Path,
     size: u64,
     sha256: Sha256,
+    is_sent: bool,
 }
 
 /// The object is there. Holds the store's clock if it was sent just now.
@@ -166,6 +183,7 @@ impl<'a> NewObject<'a> {
             path,
             size: stanza.size,
             sha256: stanza.sha256,
+            is_sent: false,
         }
     }
 
@@ -182,7 +200,8 @@ impl<'a> NewObject<'a> {
         options.cache_control = Some("public, max-age=31536000, immutable");
         options.progress = progress;
         // The condition of an upload in parts is checked when it is complete, and a single writer's has none.
-        let mut look = self.size >= LARGE || repository.writes == Writes::SingleWriter;
+        let mut look =
+            self.is_sent || self.size >= LARGE || repository.writes == Writes::SingleWriter;
         let mut failure = None;
         for _ in 0..TRIES {
             if look {

@@ -5,7 +5,7 @@ use std::{cmp::Ordering, fmt, str::FromStr};
 use glob::Pattern;
 
 use crate::{
-    name::{Architecture, Component},
+    name::{Architecture, Component, PackageName},
     relation::{Relation, VersionRange},
     stanza::StanzaRef,
     version::Version,
@@ -49,6 +49,17 @@ impl Selector {
             versions: Versions::Any,
             architecture: None,
             component,
+        }
+    }
+
+    /// All versions of a package.
+    #[must_use]
+    pub fn package(name: &PackageName, component: Option<Component>) -> Self {
+        let pattern = Pattern::new(&Pattern::escape(name.as_str()));
+        Self {
+            text: name.to_string(),
+            name: pattern.unwrap_or_default(),
+            ..Self::all(component)
         }
     }
 

@@ -22,7 +22,7 @@ use crate::{
     error::Error,
     key_options::TrustOptions,
     store_options::SuiteOption,
-    text::{Table, short},
+    text::{Table, one_line, short},
 };
 
 /// Changes that are named on one line.
@@ -148,10 +148,13 @@ impl<'a> Document<'a> {
 
 /// A commit as `git log` would show it.
 fn entry(id: &Sha256, commit: &Commit) -> String {
-    let (author, message) = (&commit.authorship.author, &commit.authorship.message);
+    let (author, message) = (
+        one_line(&commit.authorship.author),
+        &commit.authorship.message,
+    );
     let mut text = format!("commit {id}\nAuthor: {author}\nDate:   {}\n\n", commit.time);
     for line in message.lines() {
-        text.push_str(format!("    {line}").trim_end());
+        text.push_str(format!("    {}", one_line(line)).trim_end());
         text.push('\n');
     }
     if !message.trim().is_empty() {
@@ -192,7 +195,7 @@ fn line(id: &Sha256, commit: &Commit) -> String {
     let subject = message
         .filter(|line| !line.is_empty())
         .map_or_else(|| summary(&commit.changes), ToOwned::to_owned);
-    format!("{} {} {subject}\n", short(id), commit.time)
+    format!("{} {} {}\n", short(id), commit.time, one_line(&subject))
 }
 
 fn summary(changes: &[Change]) -> String {

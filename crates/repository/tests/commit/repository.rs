@@ -182,10 +182,7 @@ pub(crate) fn package_of(name: &str, version: &str, build: &str) -> Package {
     };
     let stanza = Stanza::of_deb("main".parse().unwrap(), &deb);
     Package {
-        file: PackageFile {
-            path: content.path().to_owned(),
-            stanza,
-        },
+        file: PackageFile::new(content.path().to_owned(), stanza),
         _content: content,
     }
 }
