@@ -8,6 +8,7 @@ mod guards;
 mod keys;
 mod later_version;
 mod package;
+mod replies;
 mod run;
 mod store;
 mod usage;
