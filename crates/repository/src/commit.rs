@@ -158,7 +158,9 @@ impl Run<'_> {
         let wanted = needed(files, &draft.planned.plan);
         let uploads = upload_all(suite.repository, &wanted, self.observer);
         let proof = suite.prove_conditional_writes(head);
-        let tags = followers::tags(suite, head, &draft.planned.plan, &draft.beside);
+        // Followers of a head that was put back may be anything.
+        let beside = (!draft.is_needed).then_some(&draft.beside);
+        let tags = followers::tags(suite, head, &draft.planned.plan, beside);
         let size: u64 = wanted.iter().map(|file| file.stanza.size).sum();
         let (uploaded, prepared, tags) = if size <= SMALL_UPLOAD && draft.store_time.is_some() {
             let prepared = self.prepare(draft);

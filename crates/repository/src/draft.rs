@@ -47,7 +47,7 @@ pub struct Draft<'a> {
     /// Packages to add that the suite has, but whose files are missing; with the keys where they belong.
     pub(crate) lost: Vec<Stanza>,
     /// Whether a commit is needed even if it changes no package: it takes the place of a head that was put back, or of its date.
-    is_needed: bool,
+    pub(crate) is_needed: bool,
     /// The store's clock, as far as it has been seen.
     pub(crate) store_time: Option<Timestamp>,
 }

@@ -78,14 +78,14 @@ pub(crate) async fn tags(
     suite: &Suite<'_>,
     head: Option<&Head>,
     plan: &Plan,
-    beside: &Beside,
+    beside: Option<&Beside>,
 ) -> Result<Option<Tags>, Error> {
     let Some(head) = head else {
         return Ok(Some(Tags(BTreeMap::new())));
     };
-    if !is_up(head, beside) {
+    let Some(beside) = beside.filter(|beside| is_up(head, beside)) else {
         return Ok(None);
-    }
+    };
     let is_kept = |path: &IndexPath| plan.indexes.get(path) == Some(&IndexPlan::Keep);
     let paths = plan.indexes.keys().cloned().collect();
     let Some(mut tags) = index_tags(suite, head, paths, &is_kept).await? else {
