@@ -1,9 +1,13 @@
 //! Heads that are signed and whole, and not the newest.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use deb_index::{digest::Sha256, suite::layout};
 use repository::{Allow, Error, Keys, Writes};
-use s3_storage::{Fault, Gate, On, Operation, Payload, PutMode, PutOptions, Storage as _};
+use s3_storage::{
+    ErrorKind, Fault, Gate, On, Operation, Payload, PutMode, PutOptions, Storage as _,
+};
 
 use crate::repository::{
     Options, Repository, committed, in_suite, is_unchanged, key, keys, package, publish,
@@ -184,6 +188,27 @@ async fn followers_that_lag_are_no_evidence() {
         committed(publish(store, &lagging.signing, &[&package("wanted")]).await);
         lagging.repository.check_followers().await;
     }
+}
+
+#[tokio::test]
+async fn a_publisher_that_may_not_write_followers_can_go_on() {
+    let (repository, signing) = (Repository::new(), Some(key()));
+    let store = repository.faulty();
+    let mut requests = Vec::new();
+    for nth in 0..210 {
+        let before = store.requests().len();
+        let package = package(&format!("p{nth}"));
+        let published = publish(&store, &signing, &[&package]).await.unwrap();
+        assert_eq!(published.stale_followers.is_some(), nth > 0);
+        requests.push(store.requests().len() - before);
+        if nth == 0 {
+            let denied = Fault::Fail(ErrorKind::PermissionDenied);
+            let followers = On::Key(Operation::Put, "stable/Release".to_owned());
+            store.always(followers, denied);
+        }
+        repository.clock.advance(Duration::from_secs(1));
+    }
+    assert!(requests[209] <= requests[2] + 1, "{requests:?}");
 }
 
 #[tokio::test]
