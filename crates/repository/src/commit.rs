@@ -232,6 +232,7 @@ impl Run<'_> {
             if !in_doubt {
                 patience.refused(is_unchanged)?;
             }
+            draft.is_needed &= is_unchanged || self.allow.is_date_reset(head.as_ref());
             match self.attempt(&mut draft, head).await {
                 Ok(Ok(written)) => return Ok(written),
                 Ok(Err(next)) => pending = *next,

@@ -34,6 +34,13 @@ pub struct Allow {
     pub reset_date: bool,
 }
 
+impl Allow {
+    /// Whether a commit on this head is wanted for its date alone.
+    pub(crate) fn is_date_reset(self, head: Option<&Head>) -> bool {
+        self.reset_date && head.is_some_and(|head| head.store_time < Some(head.release.date))
+    }
+}
+
 /// A change as it would be carried out now.
 #[derive(Debug)]
 pub struct Draft<'a> {
@@ -157,7 +164,7 @@ impl Suite<'_> {
                 beside = evidence.beside;
                 let head = self.head_of(signed, commit)?;
                 let store_time = head.store_time;
-                is_needed |= allow.reset_date && store_time < Some(head.release.date);
+                is_needed |= allow.is_date_reset(Some(&head));
                 (Some(head), store_time)
             }
         };

@@ -227,6 +227,30 @@ async fn a_head_that_was_given_up_does_not_come_back_unnoticed() {
 }
 
 #[tokio::test]
+async fn two_that_go_on_make_one_commit_where_there_is_nothing_else_to_do() {
+    let put_back = PutBack::to(0).await;
+    let (store, signing) = (&put_back.repository.bucket, &put_back.signing);
+    let (slow, gate) = (put_back.repository.faulty(), Gate::new());
+    let on = On::Key(Operation::Put, "InRelease".to_owned());
+    slow.at(on, 1, Fault::PauseBefore(gate.clone()));
+    let one = package("one");
+    let packages = [&one];
+    let accept = Options::allowing(ACCEPT);
+    let later = publish_as(&slow, keys(signing), &packages, accept);
+    let first = async {
+        gate.reached().await;
+        // Otherwise both make the very same commit.
+        put_back.repository.clock.advance(Duration::from_secs(1));
+        committed(publish_as(store, keys(signing), &packages, accept).await);
+        gate.open();
+    };
+    let (later, ()) = tokio::join!(later, first);
+    assert!(is_unchanged(later));
+    assert_eq!(put_back.repository.history().await.len(), 2);
+    put_back.repository.check_followers().await;
+}
+
+#[tokio::test]
 async fn a_head_that_is_put_back_while_a_publish_runs_is_noticed() {
     let (repository, signing) = (Repository::new(), Some(key()));
     committed(publish(&repository.bucket, &signing, &[&package("one")]).await);
