@@ -107,7 +107,15 @@ impl Draft<'_> {
         authorship: &Authorship,
         observer: &dyn Observer,
     ) -> Result<Published, Error> {
-        restore_all(self.suite, &self.lost, files, observer).await?;
+        let run = Run {
+            suite: self.suite,
+            authorship,
+            allow: self.allow,
+            observer,
+        };
+        let restored = restore_all(self.suite, &self.lost, files, observer).await?;
+        self.store_time = restored.max(self.store_time);
+        run.check_clock(self.store_time)?;
         if self.is_empty()
             && let Some(head) = self.base
         {
@@ -119,12 +127,6 @@ impl Draft<'_> {
                 stale_followers,
             });
         }
-        let run = Run {
-            suite: self.suite,
-            authorship,
-            allow: self.allow,
-            observer,
-        };
         let (prepared, tags) = run.first(&mut self, files).await?;
         let ((outcome, leader), tags) = match run.move_head(&mut self, prepared).await? {
             Ok(written) => (written, tags),
@@ -158,7 +160,9 @@ impl Run<'_> {
         let wanted = needed(files, &draft.planned.plan);
         let uploads = upload_all(suite.repository, &wanted, self.observer);
         let proof = suite.prove_conditional_writes(head);
-        let tags = followers::tags(suite, head, &draft.planned.plan, &draft.beside);
+        // Followers of a head that was put back may be anything.
+        let beside = (!draft.is_needed).then_some(&draft.beside);
+        let tags = followers::tags(suite, head, &draft.planned.plan, beside);
         let size: u64 = wanted.iter().map(|file| file.stanza.size).sum();
         let (uploaded, prepared, tags) = if size <= SMALL_UPLOAD && draft.store_time.is_some() {
             let prepared = self.prepare(draft);
@@ -199,11 +203,12 @@ impl Run<'_> {
                     },
                 });
             }
-            let (head, kinship) = match self.look(&pending.prepared).await {
-                Ok(found) => found,
-                Err(Error::Storage(error)) if in_doubt && error.is_transient() => continue,
-                Err(error) if in_doubt => return Err(self.unknown(error)),
-                Err(error) => return Err(error),
+            let (head, kinship) = match patience.bound(self.look(&pending.prepared)).await {
+                Some(Ok(found)) => found,
+                None => continue,
+                Some(Err(Error::Storage(error))) if in_doubt && error.is_transient() => continue,
+                Some(Err(error)) if in_doubt => return Err(self.unknown(error)),
+                Some(Err(error)) => return Err(error),
             };
             if let (Kinship::Descends, Some(head)) = (kinship, &head) {
                 self.observer.stage(Stage::Committed(pending.prepared.id));
@@ -230,6 +235,7 @@ impl Run<'_> {
             if !in_doubt {
                 patience.refused(is_unchanged)?;
             }
+            draft.is_needed &= is_unchanged || self.allow.is_date_reset(head.as_ref());
             match self.attempt(&mut draft, head).await {
                 Ok(Ok(written)) => return Ok(written),
                 Ok(Err(next)) => pending = *next,

@@ -34,6 +34,13 @@ pub struct Allow {
     pub reset_date: bool,
 }
 
+impl Allow {
+    /// Whether a commit on this head is wanted for its date alone.
+    pub(crate) fn is_date_reset(self, head: Option<&Head>) -> bool {
+        self.reset_date && head.is_some_and(|head| head.store_time < Some(head.release.date))
+    }
+}
+
 /// A change as it would be carried out now.
 #[derive(Debug)]
 pub struct Draft<'a> {
@@ -47,7 +54,7 @@ pub struct Draft<'a> {
     /// Packages to add that the suite has, but whose files are missing; with the keys where they belong.
     pub(crate) lost: Vec<Stanza>,
     /// Whether a commit is needed even if it changes no package: it takes the place of a head that was put back, or of its date.
-    is_needed: bool,
+    pub(crate) is_needed: bool,
     /// The store's clock, as far as it has been seen.
     pub(crate) store_time: Option<Timestamp>,
 }
@@ -164,7 +171,7 @@ impl Suite<'_> {
                 beside = evidence.beside;
                 let head = self.head_of(signed, commit)?;
                 let store_time = head.store_time;
-                is_needed |= allow.reset_date && store_time < Some(head.release.date);
+                is_needed |= allow.is_date_reset(Some(&head));
                 (Some(head), store_time)
             }
         };

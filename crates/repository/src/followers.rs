@@ -2,7 +2,7 @@
 //!
 //! `Packages.<format>` and its like for every index; in a signed suite also `Release` and `Release.gpg`; and the record of
 //! succession. A follower says in its metadata what it follows. `Release` and `Release.gpg` are written last, so where they follow the head, all do.
-//! Otherwise a publisher was killed, and the next one looks at each.
+//! Otherwise a publisher was killed, and the next one looks at each. So it does where a file beside an index is not what it should be.
 //!
 //! An older publisher must not undo what a newer one wrote. Each follower is written on the condition that it is still as it was,
 //! and after the writes the head is looked at again: if it has moved on meanwhile, the followers are brought up to that head.
@@ -14,10 +14,7 @@ use deb_index::{
     change::{IndexPlan, Plan},
     digest::Sha256,
     index::IndexPath,
-    suite::{
-        commit::{Commit, Stored},
-        layout,
-    },
+    suite::{commit::Commit, layout},
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use s3_storage::{ETag, ErrorKind, Listed, Payload, PutMode, PutOptions};
@@ -82,7 +79,7 @@ pub(crate) async fn tags(
     suite: &Suite<'_>,
     head: Option<&Head>,
     plan: &Plan,
-    beside: &Beside,
+    beside: Option<&Beside>,
 ) -> Result<Option<Tags>, Error> {
     let Some(head) = head else {
         return Ok(Some(Tags {
@@ -90,17 +87,13 @@ pub(crate) async fn tags(
             tags: BTreeMap::new(),
         }));
     };
-    if !is_up(head, beside) {
+    let Some(beside) = beside.filter(|beside| is_up(head, beside)) else {
         return Ok(None);
-    }
-    let is_kept = |path: &IndexPath| plan.indexes.get(path) == Some(&IndexPlan::Keep);
-    let paths: Vec<_> = plan.indexes.keys().cloned().collect();
-    let changed = paths
-        .iter()
-        .filter(|path| !is_kept(path))
-        .cloned()
-        .collect();
-    let Some(mut tags) = index_tags(suite, head, paths, &is_kept).await? else {
+    };
+    let changed = plan.indexes.iter();
+    let changed = changed.filter(|(_, plan)| **plan != IndexPlan::Keep);
+    let changed: BTreeSet<_> = changed.map(|(path, _)| path.clone()).collect();
+    let Some(mut tags) = index_tags(suite, head, changed.iter()).await? else {
         return Ok(None);
     };
     for (name, seen) in [
@@ -114,15 +107,14 @@ pub(crate) async fn tags(
     Ok(Some(Tags { changed, tags }))
 }
 
-/// The tags of the followers of these indexes. None if one of an index that is kept is missing or has another size: it was deleted,
-/// or an older publisher wrote it last.
-async fn index_tags(
+/// The tags of the followers of these indexes, as far as the head has them. None if one is missing or has another size: followers
+/// were deleted, or an older publisher wrote last.
+async fn index_tags<'p>(
     suite: &Suite<'_>,
     head: &Head,
-    paths: Vec<IndexPath>,
-    is_kept: &dyn Fn(&IndexPath) -> bool,
+    paths: impl Iterator<Item = &'p IndexPath>,
 ) -> Result<Option<BTreeMap<String, ETag>>, Error> {
-    let listings = paths.iter().map(|path| {
+    let looks = paths.map(|path| async move {
         let prefix = layout::in_suite(&suite.name, path.as_str());
         let entries = suite.repository.storage.list(&prefix, Some("/"));
         let objects = entries.try_filter_map(async |entry| {
@@ -131,30 +123,24 @@ async fn index_tags(
                 Listed::Folder(_) => None,
             })
         });
-        objects.try_collect::<Vec<_>>()
+        let there: BTreeMap<_, _> = objects.try_collect().await?;
+        let index = head.commit.indexes.get(path);
+        let mut files = index.into_iter().flat_map(|index| &index.files);
+        let is_up = files.all(|(extension, stored)| {
+            let key = layout::in_suite(&suite.name, &path.with_extension(extension));
+            there.get(&key).is_some_and(|file| file.size == stored.size)
+        });
+        Ok::<_, Error>(is_up.then_some(there))
     });
-    let listed: Vec<_> = stream::iter(listings.collect::<Vec<_>>())
+    let listed: Vec<_> = stream::iter(looks.collect::<Vec<_>>())
         .buffer_unordered(CONCURRENT)
         .try_collect()
         .await?;
-    let listed: BTreeMap<_, _> = listed.into_iter().flatten().collect();
-    let kept = paths.iter().filter(|path| is_kept(path));
-    for path in kept {
-        let Some(index) = head.commit.indexes.get(path) else {
-            continue;
-        };
-        let is_there = |(extension, stored): (&String, &Stored)| {
-            let key = layout::in_suite(&suite.name, &path.with_extension(extension));
-            listed
-                .get(&key)
-                .is_some_and(|there| there.size == stored.size)
-        };
-        if !index.files.iter().all(is_there) {
-            return Ok(None);
-        }
-    }
-    let tags = listed.into_iter().map(|(key, object)| (key, object.etag));
-    Ok(Some(tags.collect()))
+    let Some(listed) = listed.into_iter().collect::<Option<Vec<_>>>() else {
+        return Ok(None);
+    };
+    let tags = listed.into_iter().flatten();
+    Ok(Some(tags.map(|(key, file)| (key, file.etag)).collect()))
 }
 
 /// Whether all followers of a head are known to be up.
@@ -166,8 +152,10 @@ fn is_up(head: &Head, beside: &Beside) -> bool {
 
 /// Brings up the followers of a head that was there already, unless they are. Its publisher may have been killed before.
 pub(crate) async fn check(suite: &Suite<'_>, head: &Head, beside: &Beside) -> Result<(), Error> {
-    let paths = head.commit.indexes.keys().cloned().collect();
-    if is_up(head, beside) && index_tags(suite, head, paths, &|_| true).await?.is_some() {
+    if is_up(head, beside)
+        && let paths = head.commit.indexes.keys()
+        && index_tags(suite, head, paths).await?.is_some()
+    {
         return Ok(());
     }
     bring_up(suite, Leader::of_head(suite, head).await?, None).await

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use deb_index::name::SuiteName;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::{Error, Observer};
 
@@ -62,7 +62,7 @@ impl<'a> Patience<'a> {
             let why = format!("other publishers are changing suite {suite} too; still trying");
             (self.started, RACE, why)
         };
-        if since.elapsed() > limit {
+        if since.elapsed() >= limit {
             return false;
         }
         if since.elapsed() > NOTICE_AFTER {
@@ -73,6 +73,14 @@ impl<'a> Patience<'a> {
             .min(LONGEST_PAUSE);
         tokio::time::sleep(longest.mul_f64(fastrand::f64())).await;
         true
+    }
+
+    /// Runs what is to end the doubt, if there is one, for no longer than the doubt may last. None if the time is over.
+    pub(crate) async fn bound<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        match self.doubting_since {
+            Some(since) => timeout_at(since + DOUBT, work).await.ok(),
+            None => Some(work.await),
+        }
     }
 
     /// After a refusal: whether the head is still the one that was to be replaced. One that stays the same although the store

@@ -124,10 +124,22 @@ impl Suite<'_> {
         let Some(shown) = shown.and_then(|release| release.commit) else {
             return Ok(());
         };
-        // From both commits back, until one is the other's ancestor. As a rule, the first step shows it.
-        let (mut before_head, mut before_shown) = (commit.parent, Some(shown));
+        if shown == id || commit.parent == Some(shown) {
+            return Ok(());
+        }
+        let shown_commit = self.readable(Some(shown)).await?;
+        // Times do not fall, so `Release` lags. (Where a date was reset, the record is left as evidence.)
+        if shown_commit
+            .as_ref()
+            .is_some_and(|shown| shown.time < commit.time)
+        {
+            return Ok(());
+        }
+        // From both commits back, until one is the other's ancestor.
+        let parent = |commit: Option<Commit>| commit.and_then(|commit| commit.parent);
+        let (mut before_head, mut before_shown) = (commit.parent, parent(shown_commit));
         for _ in 0..SEARCHED {
-            if shown == id || before_head == Some(shown) {
+            if before_head == Some(shown) {
                 return Ok(());
             }
             if before_shown == Some(id) {
@@ -136,8 +148,9 @@ impl Suite<'_> {
             if before_head.is_none() && before_shown.is_none() {
                 break;
             }
-            (before_head, before_shown) =
-                futures::try_join!(self.parent(before_head), self.parent(before_shown))?;
+            let (of_head, of_shown) =
+                futures::try_join!(self.readable(before_head), self.readable(before_shown))?;
+            (before_head, before_shown) = (parent(of_head), parent(of_shown));
         }
         Err(Error::MayBePutBack {
             suite: suite(),
@@ -167,11 +180,11 @@ impl Suite<'_> {
         }
     }
 
-    /// The commit before this one; none also where it cannot be read.
-    async fn parent(&self, commit: Option<Sha256>) -> Result<Option<Sha256>, Error> {
-        let Some(id) = commit else { return Ok(None) };
+    /// Reads a commit; none where there is none, or it cannot be read.
+    async fn readable(&self, id: Option<Sha256>) -> Result<Option<Commit>, Error> {
+        let Some(id) = id else { return Ok(None) };
         match self.read_commit(&id).await {
-            Ok(commit) => Ok(commit.parent),
+            Ok(commit) => Ok(Some(commit)),
             Err(error) if is_unreadable(&error) => Ok(None),
             Err(error) => Err(error),
         }

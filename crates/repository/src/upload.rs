@@ -109,13 +109,14 @@ impl Suite<'_> {
 
 const OTHER_CONTENT: &str = "has other content than the suite's index says";
 
-/// Sends files again that are missing, to the keys that the suite's indexes name.
+/// Sends files again that are missing, to the keys that the suite's indexes name. Returns the store's clock, if anything was sent.
 pub(crate) async fn restore_all(
     suite: &Suite<'_>,
     lost: &[Stanza],
     files: &[PackageFile],
     observer: &dyn Observer,
-) -> Result<(), Error> {
+) -> Result<Option<Timestamp>, Error> {
+    let mut store_time = None;
     for stanza in lost {
         let of_package = |file: &&PackageFile| file.stanza.id == stanza.id;
         let Some(file) = files.iter().find(of_package) else {
@@ -123,11 +124,12 @@ pub(crate) async fn restore_all(
         };
         let object = NewObject::of(stanza, &stanza.key, &file.path);
         let progress = observer.upload(stanza);
-        if object.create(suite.repository, progress).await?.is_none() {
-            return Err(suite.damaged(stanza.key.clone(), OTHER_CONTENT));
+        match object.create(suite.repository, progress).await? {
+            Some(There(date)) => store_time = date.max(store_time),
+            None => return Err(suite.damaged(stanza.key.clone(), OTHER_CONTENT)),
         }
     }
-    Ok(())
+    Ok(store_time)
 }
 
 struct Place {

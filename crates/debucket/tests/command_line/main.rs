@@ -10,6 +10,7 @@ mod guards;
 mod inputs;
 mod keys;
 mod later_version;
+mod lost_replies;
 mod package;
 mod reading;
 mod replies;

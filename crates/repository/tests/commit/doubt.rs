@@ -82,6 +82,19 @@ async fn a_store_that_never_takes_the_head_nor_says_so_is_given_up_as_unknown() 
     assert_eq!(repository.history().await.len(), 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_store_that_hangs_is_not_waited_for_forever() {
+    let (repository, signing) = set_up().await;
+    let store = repository.faulty();
+    store.at(head(Operation::Put), 1, Fault::LoseReply);
+    store.at(head(Operation::Get), 2, Fault::PauseBefore(Gate::new()));
+    let started = Instant::now();
+    let error = publish(&store, &signing, &[&package("wanted")]).await;
+    let error = error.unwrap_err();
+    assert!(matches!(error, Error::Unknown { .. }), "{error}");
+    assert!(started.elapsed() < Duration::from_secs(100));
+}
+
 /// As long as the head is the one that was to be replaced, what was sent may still arrive.
 #[tokio::test(start_paused = true)]
 async fn a_failure_after_a_lost_reply_is_no_proof_of_failure() {

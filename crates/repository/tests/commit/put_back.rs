@@ -1,9 +1,13 @@
 //! Heads that are signed and whole, and not the newest.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use deb_index::{digest::Sha256, suite::layout};
 use repository::{Allow, Error, Keys, Writes};
-use s3_storage::{Fault, Gate, On, Operation, Payload, PutMode, PutOptions, Storage as _};
+use s3_storage::{
+    ErrorKind, Fault, Gate, On, Operation, Payload, PutMode, PutOptions, Storage as _,
+};
 
 use crate::repository::{
     Options, Repository, committed, in_suite, is_unchanged, key, keys, package, publish,
@@ -187,6 +191,27 @@ async fn followers_that_lag_are_no_evidence() {
 }
 
 #[tokio::test]
+async fn a_publisher_that_may_not_write_followers_can_go_on() {
+    let (repository, signing) = (Repository::new(), Some(key()));
+    let store = repository.faulty();
+    let mut requests = Vec::new();
+    for nth in 0..210 {
+        let before = store.requests().len();
+        let package = package(&format!("p{nth}"));
+        let published = publish(&store, &signing, &[&package]).await.unwrap();
+        assert_eq!(published.stale_followers.is_some(), nth > 0);
+        requests.push(store.requests().len() - before);
+        if nth == 0 {
+            let denied = Fault::Fail(ErrorKind::PermissionDenied);
+            let followers = On::Key(Operation::Put, "stable/Release".to_owned());
+            store.always(followers, denied);
+        }
+        repository.clock.advance(Duration::from_secs(1));
+    }
+    assert!(requests[209] <= requests[2] + 1, "{requests:?}");
+}
+
+#[tokio::test]
 async fn a_head_that_was_given_up_does_not_come_back_unnoticed() {
     let put_back = PutBack::to(0).await;
     let (store, signing) = (&put_back.repository.bucket, &put_back.signing);
@@ -199,6 +224,30 @@ async fn a_head_that_was_given_up_does_not_come_back_unnoticed() {
     let error = error.unwrap_err();
     assert!(matches!(error, Error::MayBePutBack { .. }), "{error}");
     assert!(put_back.reader_is_warned().await);
+}
+
+#[tokio::test]
+async fn two_that_go_on_make_one_commit_where_there_is_nothing_else_to_do() {
+    let put_back = PutBack::to(0).await;
+    let (store, signing) = (&put_back.repository.bucket, &put_back.signing);
+    let (slow, gate) = (put_back.repository.faulty(), Gate::new());
+    let on = On::Key(Operation::Put, "InRelease".to_owned());
+    slow.at(on, 1, Fault::PauseBefore(gate.clone()));
+    let one = package("one");
+    let packages = [&one];
+    let accept = Options::allowing(ACCEPT);
+    let later = publish_as(&slow, keys(signing), &packages, accept);
+    let first = async {
+        gate.reached().await;
+        // Otherwise both make the very same commit.
+        put_back.repository.clock.advance(Duration::from_secs(1));
+        committed(publish_as(store, keys(signing), &packages, accept).await);
+        gate.open();
+    };
+    let (later, ()) = tokio::join!(later, first);
+    assert!(is_unchanged(later));
+    assert_eq!(put_back.repository.history().await.len(), 2);
+    put_back.repository.check_followers().await;
 }
 
 #[tokio::test]

@@ -49,6 +49,25 @@ pub(crate) struct Package {
     _content: NamedTempFile,
 }
 
+impl Package {
+    /// The same package for one architecture.
+    pub(crate) fn only_for(mut self, architecture: &str) -> Self {
+        let stanza = &self.file.stanza;
+        let text = String::from_utf8(stanza.bytes.to_vec()).unwrap();
+        let line = format!("Architecture: {architecture}");
+        let mut id = stanza.id.clone();
+        id.architecture = architecture.parse().unwrap();
+        let key = stanza.key.replace("_all.", &format!("_{architecture}."));
+        let changed = Stanza {
+            id,
+            bytes: text.replace("Architecture: all", &line).into(),
+            ..stanza.clone()
+        };
+        self.file.stanza = changed.at_key(key);
+        self
+    }
+}
+
 impl Repository {
     pub(crate) fn new() -> Self {
         let clock = ManualClock::new(Timestamp::from_second(START).unwrap());
