@@ -19,3 +19,4 @@ pub mod run;
 pub mod secrets;
 pub mod store_options;
 pub mod text;
+mod wanted;

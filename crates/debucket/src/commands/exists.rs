@@ -1,20 +1,13 @@
 //! `debucket exists`: whether a suite has a package, for scripts.
 
-use std::cmp::Ordering;
-
 use clap::Args;
-use deb_index::{
-    digest::Sha256,
-    name::{PackageName, SuiteName},
-    version::Version,
-};
-use repository::Listed;
+use deb_index::{digest::Sha256, name::SuiteName};
 use serde::Serialize;
 
 use super::list::SelectionOptions;
 use crate::{
     context::Context, error::Error, key_options::TrustOptions, printer::Report,
-    store_options::SuiteOption,
+    store_options::SuiteOption, wanted::Wanted,
 };
 
 /// Find out whether a suite has a package
@@ -35,41 +28,6 @@ pub struct Exists {
     selection: SelectionOptions,
     #[command(flatten)]
     trust: TrustOptions,
-}
-
-/// `NAME` or `NAME=VERSION`.
-#[derive(Debug, Clone)]
-struct Wanted {
-    text: String,
-    name: PackageName,
-    version: Option<Version>,
-}
-
-impl std::str::FromStr for Wanted {
-    type Err = Box<dyn std::error::Error + Send + Sync>;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (name, version) = match text.split_once('=') {
-            Some((name, version)) => (name, Some(version.parse()?)),
-            None => (text, None),
-        };
-        Ok(Self {
-            text: text.to_owned(),
-            name: name.parse()?,
-            version,
-        })
-    }
-}
-
-impl Wanted {
-    /// Versions are the same if dpkg considers them equal: `1.0` and `1.0-0`, but not `1.0-1`.
-    fn is(&self, package: &Listed<'_>) -> bool {
-        let is_version = |wanted: &Version| {
-            let version = package.stanza.version.parse::<Version>();
-            version.is_ok_and(|version| version.compare(wanted) == Ordering::Equal)
-        };
-        package.stanza.name == self.name.as_str() && self.version.as_ref().is_none_or(is_version)
-    }
 }
 
 /// The JSON document of `debucket exists`.

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use clap::Args;
 use deb_index::{
     digest::Sha256,
-    name::{Component, PackageName, SuiteName},
+    name::{Component, SuiteName},
     paragraph::{Field, Paragraph},
     version::Version,
 };
@@ -15,6 +15,7 @@ use serde::{Serialize, Serializer, ser::SerializeMap as _};
 use super::list::SelectionOptions;
 use crate::{
     context::Context, error::Error, key_options::TrustOptions, store_options::SuiteOption,
+    wanted::Wanted,
 };
 
 /// Show all fields of a package
@@ -22,11 +23,13 @@ use crate::{
 #[command(after_help = "\
 Exit codes: 0 done; 1 failed; 2 usage; 4 no such suite, package or version.
 
-Example:
-  debucket show helloworld --repo s3://acme-apt")]
+Examples:
+  debucket show helloworld --repo s3://acme-apt
+  debucket show helloworld=1.0 --repo s3://acme-apt")]
 pub struct Show {
-    /// Name of the package
-    package: PackageName,
+    /// Name of the package, with or without its version
+    #[arg(value_name = "PACKAGE[=VERSION]")]
+    package: Wanted,
     /// Its version [default: the newest]
     #[arg(id = "of-version", value_name = "VERSION")]
     version: Option<Version>,
@@ -80,21 +83,30 @@ impl Serialize for Fields<'_> {
 impl Show {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
         let repo = context.url()?.to_string();
+        let Wanted {
+            name,
+            version: exact,
+            ..
+        } = self.package;
+        if exact.is_some() && (self.version.is_some() || self.all_versions) {
+            let message = "give the version once, and not with --all-versions";
+            return Err(Error::Usage(message.to_owned()));
+        }
         let repository = context.repository().await?;
         let suite = context.readable_suite(&repository, self.suite.name()?, &self.trust)?;
         let list = suite.packages(&self.selection.into()).await?;
         context.warn_of(&suite, &list.head);
         let mut packages = suite.sorted(&list)?;
-        packages.retain(|package| package.stanza.name == self.package.as_str());
+        packages.retain(|package| package.stanza.name == name.as_str());
         let there = versions(&packages);
         // Sorted by version, so the newest is the last.
         let newest = || packages.last()?.stanza.version.parse().ok();
-        let wanted: Option<Version> = self.version.or_else(newest);
+        let wanted: Option<Version> = exact.or(self.version).or_else(newest);
         if !self.all_versions {
             packages.retain(|package| is_version(package, wanted.as_ref()));
         }
         if packages.is_empty() {
-            let (suite, name) = (suite.name(), &self.package);
+            let suite = suite.name();
             return Err(Error::NotFound(match wanted {
                 Some(version) if !there.is_empty() => {
                     format!("suite {suite} has no version {version} of {name}; it has {there}")
