@@ -12,6 +12,7 @@ mod replies;
 mod run;
 mod secrets;
 mod signals;
+mod signing;
 mod store;
 mod terminal;
 mod usage;
