@@ -2,6 +2,7 @@
 
 use deb_index::{
     change::PlanError,
+    deb::DebError,
     suite::{commit::CommitError, layout, release::ReleaseError},
 };
 use repo_signing::{CertificateError, ChooseError, KeyFileError};
@@ -16,6 +17,10 @@ impl Error {
     pub fn advice(&self, role: Role) -> Option<String> {
         let advice = match self {
             Self::Repository(error) => return repository_advice(error, role),
+            Self::Deb {
+                problem: DebError::NotADeb(_),
+                ..
+            } => "give .deb files only; if this is one, it is damaged (dpkg-deb --info FILE tells)",
             Self::Deb { .. } => {
                 "correct the package and build it again (dpkg-deb --info FILE shows what is in it)"
             }
@@ -36,8 +41,10 @@ impl Error {
                 source: CertificateError::Secret(_),
                 ..
             } => "`debucket key export --sign-key FILE` prints the public half",
-            Self::NoFile(_) => "give .deb files, folders that hold some, or quoted globs",
             Self::SuiteExists(_) => "change them with `debucket suite set`",
+            Self::NoFile(_) | Self::NoPackage(_) => {
+                "give .deb files, folders that hold some, or quoted globs"
+            }
             Self::NotFound(_) => "`debucket list` prints what a suite has",
             Self::Interrupted {
                 stage: Stage::MovingHead,

@@ -59,8 +59,11 @@ pub enum Error {
     #[error(transparent)]
     Generate(#[from] GenerateError),
     /// No file matches a path.
-    #[error("{0}: no such file, and no .deb there")]
+    #[error("{0}: no such file")]
     NoFile(String),
+    /// A folder without packages.
+    #[error("{0}: no .deb in this folder; what is in folders below it is not looked at")]
+    NoPackage(String),
     /// A package that was asked for is not there.
     #[error("{0}")]
     NotFound(String),
@@ -124,7 +127,8 @@ impl Error {
             | Self::Secret(_) => 2,
             Self::Repository(repository::Error::Missing(_))
             | Self::NotFound(_)
-            | Self::NoFile(_) => 4,
+            | Self::NoFile(_)
+            | Self::NoPackage(_) => 4,
             Self::Interrupted { signal, .. } => u8::try_from(128 + signal).unwrap_or(1),
             _ => 1,
         }

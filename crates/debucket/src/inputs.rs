@@ -238,7 +238,7 @@ impl Files {
             }
         }
         if is_empty {
-            Err(Error::NoFile(folder.display().to_string()))
+            Err(Error::NoPackage(folder.display().to_string()))
         } else {
             Ok(())
         }
@@ -323,7 +323,9 @@ mod tests {
         for path in ["missing.deb", "*.deb", ""] {
             let path = folder.path().join(path);
             match expand(std::slice::from_ref(&path)) {
-                Err(Error::NoFile(name)) => assert_eq!(name, path.display().to_string()),
+                Err(Error::NoFile(name) | Error::NoPackage(name)) => {
+                    assert_eq!(name, path.display().to_string());
+                }
                 other => panic!("{other:?}"),
             }
         }

@@ -5,9 +5,11 @@
 //! other people, and a terminal would obey them.
 
 use std::{
+    collections::HashSet,
     fmt,
     io::{self, IsTerminal as _, Write as _},
     ops::ControlFlow,
+    sync::{Mutex, PoisonError},
 };
 
 use clap::ValueEnum;
@@ -43,7 +45,11 @@ pub enum OutputFormat {
 
 /// Prints for the readers that the options name.
 #[derive(Debug)]
-pub struct Printer(OutputOptions);
+pub struct Printer {
+    options: OutputOptions,
+    /// What was warned of: the same is found in several ways.
+    warned: Mutex<HashSet<String>>,
+}
 
 /// A result that is printed in one of two forms.
 pub(crate) trait Report: Serialize {
@@ -54,16 +60,19 @@ pub(crate) trait Report: Serialize {
 impl Printer {
     #[must_use]
     pub fn new(options: OutputOptions) -> Self {
-        Self(options)
+        Self {
+            options,
+            warned: Mutex::default(),
+        }
     }
 
     pub(crate) fn is_json(&self) -> bool {
-        self.0.output == OutputFormat::Json
+        self.options.output == OutputFormat::Json
     }
 
     /// Whether progress is of interest.
     pub(crate) fn shows_progress(&self) -> bool {
-        !self.0.quiet && !self.is_json()
+        !self.options.quiet && !self.is_json()
     }
 
     /// Prints the result of a command that was run for it.
@@ -82,7 +91,7 @@ impl Printer {
         report: &impl Report,
         done: impl FnOnce() -> String,
     ) -> Result<(), Error> {
-        if self.0.quiet && !self.is_json() {
+        if self.options.quiet && !self.is_json() {
             return Ok(());
         }
         self.result(report).map_err(|error| match error {
@@ -119,14 +128,16 @@ impl Printer {
     }
 
     pub(crate) fn warn(&self, warning: impl fmt::Display) {
-        if !self.0.quiet {
+        let warning = warning.to_string();
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.options.quiet && warned.insert(warning.clone()) {
             eprint_line(&format!("warning: {warning}"));
         }
     }
 
     /// Prints what to do about the warning before it.
     pub(crate) fn next(&self, advice: &str) {
-        if !self.0.quiet {
+        if !self.options.quiet {
             eprint_line(&format!("  next: {advice}"));
         }
     }

@@ -15,8 +15,10 @@ const CLEAN_UP: Duration = Duration::from_secs(5);
 /// Those of the command; [`Error::Interrupted`].
 pub async fn run(context: &Context, command: Command) -> Result<(), Error> {
     let signal = tokio::select! {
-        result = command.run(context) => return result,
+        // The handlers have to be there before the command begins.
+        biased;
         signal = interruption() => signal,
+        result = command.run(context) => return result,
     };
     let _ = tokio::time::timeout(CLEAN_UP, context.abort_uploads()).await;
     Err(Error::Interrupted {

@@ -55,6 +55,9 @@ pub(crate) fn bytes(count: u64) -> String {
     format!("{value:.1} {}", UNITS[unit])
 }
 
+/// Characters of the widest column. A longer cell moves only the rest of its own line.
+const WIDEST: usize = 40;
+
 /// Lines whose cells are aligned in columns.
 #[derive(Debug, Default)]
 pub(crate) struct Table(Vec<Vec<String>>);
@@ -70,7 +73,11 @@ impl Table {
         let columns = self.0.iter().map(Vec::len).max().unwrap_or(0);
         let width = |column: usize| {
             let cells = self.0.iter().filter_map(|line| line.get(column));
-            cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+            let lengths = cells.map(|cell| cell.chars().count());
+            lengths
+                .filter(|length| *length <= WIDEST)
+                .max()
+                .unwrap_or(0)
         };
         let widths: Vec<usize> = (0..columns).map(width).collect();
         let mut text = String::new();
@@ -97,6 +104,9 @@ mod tests {
         table.line(["long".into(), "22".into()]);
         assert_eq!(table.render(), "a     1   x\nlong  22\n");
         assert_eq!(Table::default().render(), "");
+        table.line(["y".repeat(41), "3".into(), "z".into()]);
+        let long = format!("a     1   x\nlong  22\n{}  3   z\n", "y".repeat(41));
+        assert_eq!(table.render(), long);
     }
 
     #[test]

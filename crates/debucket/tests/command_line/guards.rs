@@ -174,7 +174,12 @@ fn a_changed_label_is_refused_unless_it_is_allowed() {
     let file = build(&store, "1.0");
     store.publish(&file, &["--label", "Acme"]).expect(0);
     let before = head(&store);
-    for more in [&["--label", "Robots"][..], &["--origin", "Acme"]] {
+    for more in [
+        &["--label", "Robots"][..],
+        &["--origin", "Acme"],
+        &["--label", "Robots", "--dry-run"],
+        &["--origin", "Acme", "--output", "json"],
+    ] {
         let refused = store.publish(&file, more);
         expect_refused(
             &refused,
@@ -184,6 +189,20 @@ fn a_changed_label_is_refused_unless_it_is_allowed() {
         assert_eq!(head(&store), before);
     }
     let allowed = ["--label", "Robots", "--allow-release-info-change"];
+    let shown = |more: &[&str]| {
+        store
+            .publish(&file, &[&allowed[..], more].concat())
+            .expect(0)
+    };
+    assert!(shown(&["--dry-run"]).contains("  devices have to accept: "));
+    let json: serde_json::Value =
+        serde_json::from_str(&shown(&["--dry-run", "--output", "json"])).unwrap();
+    assert_eq!(
+        json["client_changes"].as_array().unwrap().len(),
+        1,
+        "{json}"
+    );
+    assert_eq!(head(&store), before);
     store.publish(&file, &allowed).expect(0);
     let text = String::from_utf8(head(&store)).unwrap();
     assert!(text.contains("\nLabel: Robots\n"), "{text}");

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 mod advice;
+mod arguments;
 mod changes;
 mod documents;
 mod forge;
@@ -17,6 +18,7 @@ mod replies;
 mod run;
 mod secrets;
 mod signals;
+mod signing;
 mod store;
 mod terminal;
 mod usage;
