@@ -3,6 +3,7 @@
 use deb_index::{
     change::PlanError,
     deb::DebError,
+    name::SuiteName,
     suite::{commit::CommitError, layout, release::ReleaseError},
 };
 use repo_signing::{CertificateError, ChooseError, GenerateError, KeyFileError};
@@ -47,6 +48,9 @@ pub enum Error {
     /// A package that was asked for is not there.
     #[error("{0}")]
     NotFound(String),
+    /// A suite that was to be created.
+    #[error("suite {0} exists already, with other settings")]
+    SuiteExists(SuiteName),
     /// The call makes no sense.
     #[error("{0}")]
     Usage(String),
@@ -94,6 +98,7 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Repository(repository::Error::Plan(error)) if error.is_conflict() => 3,
+            Self::SuiteExists(_) => 3,
             Self::Repository(repository::Error::Plan(
                 PlanError::DropsArchitecture(_)
                 | PlanError::ForeignArchitecture(_)
@@ -127,6 +132,7 @@ impl Error {
                 ..
             } => "`debucket key export --sign-key FILE` prints the public half",
             Self::NoFile(_) => "give .deb files, folders that hold some, or quoted globs",
+            Self::SuiteExists(_) => "change them with `debucket suite set`",
             Self::NotFound(_) => "`debucket list` prints what a suite has",
             Self::Interrupted {
                 stage: Stage::MovingHead,
@@ -179,6 +185,9 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
         E::Missing(Missing::Suite { .. }) => {
             "check --repo and --suite; `debucket list --suites` prints what there is"
         }
+        E::Missing(Missing::Revision { .. }) => "`debucket log` prints the history",
+        E::AmbiguousRevision(_) => "give more digits of the commit",
+        E::Collected { .. } => "choose a later commit (`debucket log`)",
         E::Missing(_) => "`debucket list` prints what the suite has",
         E::Untrusted { .. } => {
             "if another key signs this suite, give its public part with --keyring; otherwise find out who wrote to the \

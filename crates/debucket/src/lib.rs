@@ -4,9 +4,12 @@
 //! several of them need is in a [`context::Context`].
 
 pub mod authorship;
+pub mod change;
+pub mod change_report;
 pub mod cli;
 pub mod commands;
 pub mod context;
+pub mod duration;
 pub mod error;
 pub mod iam;
 pub mod inputs;
@@ -14,5 +17,6 @@ pub mod key_options;
 pub mod printer;
 pub mod progress;
 pub mod run;
+pub mod settings_text;
 pub mod store_options;
 pub mod text;

@@ -136,7 +136,14 @@ impl Suite<'_> {
         let mut beside = Beside::default();
         let mut is_needed = false;
         let (base, store_time) = match self.signed_head().await? {
-            None => (None, self.check_is_new().await?),
+            None => {
+                let store_time = self.check_is_new().await?;
+                let is_new = |edit: &Edit| matches!(edit, Edit::Exist(_));
+                if !intent.0.iter().any(is_new) {
+                    return Err(self.missing().into());
+                }
+                (None, store_time)
+            }
             Some(signed) => {
                 let id = signed.release.commit;
                 let view = &signed.release.view;

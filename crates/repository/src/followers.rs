@@ -7,7 +7,7 @@
 //! An older publisher must not undo what a newer one wrote. Each follower is written on the condition that it is still as it was,
 //! and after the writes the head is looked at again: if it has moved on meanwhile, the followers are brought up to that head.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bytes::Bytes;
 use deb_index::{
@@ -31,9 +31,13 @@ const CONCURRENT: usize = 16;
 /// Rounds before the rest is left to the next publisher.
 const ROUNDS: usize = 8;
 
-/// Version tags of the followers that exist and are about to change. All others follow the head.
-#[derive(Debug)]
-pub(crate) struct Tags(BTreeMap<String, ETag>);
+/// The followers that are about to change. All others follow the head.
+#[derive(Debug, Default)]
+pub(crate) struct Tags {
+    changed: BTreeSet<IndexPath>,
+    /// Version tags of those that exist.
+    tags: BTreeMap<String, ETag>,
+}
 
 /// A head whose followers are brought up.
 #[derive(Debug)]
@@ -78,14 +82,18 @@ pub(crate) async fn tags(
     beside: Option<&Beside>,
 ) -> Result<Option<Tags>, Error> {
     let Some(head) = head else {
-        return Ok(Some(Tags(BTreeMap::new())));
+        return Ok(Some(Tags {
+            changed: plan.indexes.keys().cloned().collect(),
+            tags: BTreeMap::new(),
+        }));
     };
     let Some(beside) = beside.filter(|beside| is_up(head, beside)) else {
         return Ok(None);
     };
     let changed = plan.indexes.iter();
     let changed = changed.filter(|(_, plan)| **plan != IndexPlan::Keep);
-    let Some(mut tags) = index_tags(suite, head, changed.map(|(path, _)| path)).await? else {
+    let changed: BTreeSet<_> = changed.map(|(path, _)| path.clone()).collect();
+    let Some(mut tags) = index_tags(suite, head, changed.iter()).await? else {
         return Ok(None);
     };
     for (name, seen) in [
@@ -96,7 +104,7 @@ pub(crate) async fn tags(
             tags.insert(layout::in_suite(&suite.name, name), seen.etag.clone());
         }
     }
-    Ok(Some(Tags(tags)))
+    Ok(Some(Tags { changed, tags }))
 }
 
 /// The tags of the followers of these indexes, as far as the head has them. None if one is missing or has another size: followers
@@ -163,8 +171,8 @@ pub(crate) async fn bring_up(
     tags: Option<Tags>,
 ) -> Result<(), Error> {
     let mut stale = match tags {
-        Some(Tags(tags)) => leader.changed(suite, &tags),
-        None => examine(suite, leader.followers(suite)).await?,
+        Some(tags) => leader.changed(suite, &tags),
+        None => examine(suite, leader.followers(suite, None)).await?,
     };
     for _ in 0..ROUNDS {
         if stale.is_empty() {
@@ -183,7 +191,7 @@ pub(crate) async fn bring_up(
                 return Ok(());
             };
             leader = Leader::of_head(suite, &head).await?;
-            examine(suite, leader.followers(suite)).await?
+            examine(suite, leader.followers(suite, None)).await?
         };
     }
     Ok(())
@@ -320,7 +328,8 @@ impl Leader {
         layout::head_key(&suite.name, self.detached.is_some())
     }
 
-    fn followers(&self, suite: &Suite<'_>) -> Vec<Follower> {
+    /// Its followers; those of indexes only if they are among `changed`, where that is given.
+    fn followers(&self, suite: &Suite<'_>, changed: Option<&BTreeSet<IndexPath>>) -> Vec<Follower> {
         let key = |path: &str| layout::in_suite(&suite.name, path);
         let here = |key, follows, bytes: &Bytes, turn| Follower {
             key,
@@ -329,7 +338,13 @@ impl Leader {
             turn,
         };
         let mut followers = Vec::new();
-        for (path, index) in &self.commit.indexes {
+        let is_wanted = |path| changed.is_none_or(|changed| changed.contains(path));
+        for (path, index) in self
+            .commit
+            .indexes
+            .iter()
+            .filter(|(path, _)| is_wanted(*path))
+        {
             for (extension, stored) in &index.files {
                 let content = match self.files.get(&stored.sha256) {
                     Some(bytes) => Content::Here(bytes.clone()),
@@ -362,10 +377,9 @@ impl Leader {
     fn changed(
         &self,
         suite: &Suite<'_>,
-        tags: &BTreeMap<String, ETag>,
+        Tags { changed, tags }: &Tags,
     ) -> Vec<(Follower, PutMode)> {
-        let mut followers = self.followers(suite);
-        followers.retain(|follower| matches!(follower.content, Content::Here(_)));
+        let followers = self.followers(suite, Some(changed));
         let mode = |follower: &Follower| match tags.get(&follower.key) {
             Some(etag) => PutMode::Update(etag.clone()),
             None => PutMode::Create,

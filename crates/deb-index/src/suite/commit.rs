@@ -20,7 +20,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
-    digest::Sha256, index::IndexPath, name::SuiteName, stanza::Stanza, suite::settings::Settings,
+    digest::Sha256,
+    index::IndexPath,
+    name::{Component, SuiteName},
+    stanza::StanzaRef,
+    suite::settings::Settings,
 };
 
 /// A step in the history of a suite.
@@ -66,7 +70,7 @@ pub struct Authorship {
 /// What happened to one package. All but the action may be missing from a change that a later program recorded.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Change {
-    /// [`Change::ADD`], [`Change::REPLACE`], or another program's word.
+    /// [`Change::ADD`], [`Change::REPLACE`], [`Change::REMOVE`], or another program's word.
     pub action: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub component: Option<String>,
@@ -92,17 +96,19 @@ impl Change {
     /// Other bytes for a package that was in the suite.
     pub const REPLACE: &'static str = "replace";
 
+    /// A package that is no longer in the suite.
+    pub const REMOVE: &'static str = "remove";
+
     #[must_use]
-    pub fn new(action: &str, stanza: &Stanza) -> Self {
-        let id = &stanza.id;
+    pub fn new(action: &str, component: &Component, stanza: &StanzaRef<'_>) -> Self {
         Self {
             action: action.to_owned(),
-            component: Some(id.component.to_string()),
-            package: Some(id.name.to_string()),
-            version: Some(id.version.to_string()),
-            architecture: Some(id.architecture.to_string()),
-            sha256: Some(stanza.sha256.to_string()),
-            filename: Some(stanza.key.clone()),
+            component: Some(component.to_string()),
+            package: Some(stanza.name.to_owned()),
+            version: Some(stanza.version.to_owned()),
+            architecture: Some(stanza.architecture.to_owned()),
+            sha256: stanza.field("SHA256").map(ToOwned::to_owned),
+            filename: stanza.field("Filename").map(ToOwned::to_owned),
             rest: Map::new(),
         }
     }
