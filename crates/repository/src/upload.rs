@@ -88,10 +88,8 @@ impl Suite<'_> {
     /// Those of the store; [`Error::Damaged`] if another file is in the place of one.
     pub(crate) async fn lost(&self, there: &[Stanza]) -> Result<Vec<Stanza>, Error> {
         let looks = stream::iter(there).map(|stanza| async move {
-            let meta = match self.repository.storage.head(&stanza.key).await {
-                Ok(meta) => meta,
-                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Some(stanza)),
-                Err(error) => return Err(error.into()),
+            let Some(meta) = self.look(&stanza.key).await? else {
+                return Ok(Some(stanza));
             };
             // Without a checksum the size has to do: to read each large package again would cost more than it is worth.
             let is_other = |sha256| sha256 != stanza.sha256.0;
@@ -120,7 +118,7 @@ pub(crate) async fn restore_all(
     for stanza in lost {
         let of_package = |file: &&PackageFile| file.stanza.id == stanza.id;
         let Some(file) = files.iter().find(of_package) else {
-            continue;
+            return Err(suite.damaged(stanza.key.clone(), "is missing"));
         };
         let object = NewObject::of(stanza, &stanza.key, &file.path);
         let progress = observer.upload(stanza);
