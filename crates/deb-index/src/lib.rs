@@ -14,6 +14,7 @@ pub mod package_id;
 pub mod paragraph;
 mod quote;
 pub mod relation;
+mod reserved;
 pub mod stanza;
 pub mod suite;
 pub mod version;

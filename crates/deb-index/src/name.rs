@@ -12,7 +12,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::quote::printable;
+use crate::{quote::printable, reserved::is_reserved};
 
 /// A name that is refused, and why.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -221,8 +221,8 @@ fn check_segment(name: &str) -> Result<(), &'static str> {
         Err("may have only letters, digits, “+”, “-”, “.”, “_” and “~”")
     } else if !begins_with_alphanumeric(name) {
         Err("has a part that does not begin with a letter or digit")
-    } else if ["by-hash", "commits", "succession"].contains(&name) {
-        Err("has a part that is a folder of the repository's own")
+    } else if is_reserved(name) {
+        Err("is, or has a part that is, the name of a file or folder that every suite has")
     } else {
         Ok(())
     }
@@ -297,6 +297,44 @@ mod tests {
         }
         assert!("main".parse::<Component>().is_ok());
         assert!("updates/main".parse::<Component>().is_err());
+    }
+
+    #[test]
+    fn what_every_suite_has_is_no_name_in_any_case() {
+        for name in [
+            "InRelease",
+            "inrelease",
+            "Release",
+            "RELEASE",
+            "Release.gpg",
+            "by-hash",
+            "By-Hash",
+            "commits",
+            "Succession",
+            "suite.json",
+            "binary-amd64",
+            "Binary-x",
+            "dists",
+            "pool",
+        ] {
+            assert!(name.parse::<Component>().is_err(), "{name}");
+            for suite in [
+                name.to_owned(),
+                format!("stable/{name}"),
+                format!("{name}/x"),
+            ] {
+                assert!(suite.parse::<SuiteName>().is_err(), "{suite}");
+            }
+        }
+        for name in [
+            "release-candidates",
+            "binary",
+            "commit",
+            "inreleases",
+            "é-binary-",
+        ] {
+            assert_eq!(name.parse::<Component>().is_ok(), name.is_ascii(), "{name}");
+        }
     }
 
     #[test]

@@ -17,6 +17,15 @@ pub struct PackageId {
     pub architecture: Architecture,
 }
 
+impl PackageId {
+    /// Whether the package is in the index of a component and an architecture.
+    #[must_use]
+    pub fn is_in(&self, component: &Component, architecture: &Architecture) -> bool {
+        let own = &self.architecture;
+        self.component == *component && (own.is_all() || own == architecture)
+    }
+}
+
 impl fmt::Display for PackageId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}_{}_{}", self.name, self.version, self.architecture)

@@ -113,10 +113,10 @@ pub struct StanzaRef<'a> {
 
 /// A stanza lacks a field that identifies it or its file, or has an invalid value there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("stanza {number} has no valid {field}")]
+#[error("{stanza} has no valid {field}")]
 pub struct StanzaError {
-    /// Position within the index, from 1.
-    pub number: usize,
+    /// `stanza 7`, counted from 1, or the package.
+    pub stanza: String,
     pub field: &'static str,
 }
 
@@ -127,7 +127,10 @@ impl<'a> StanzaRef<'a> {
             let value = paragraph::field(bytes, field).and_then(|value| str::from_utf8(value).ok());
             value
                 .filter(|value| !value.is_empty())
-                .ok_or(StanzaError { number, field })
+                .ok_or_else(|| StanzaError {
+                    stanza: format!("stanza {number}"),
+                    field,
+                })
         };
         Ok(Self {
             name: text("Package")?,
@@ -147,6 +150,40 @@ impl<'a> StanzaRef<'a> {
     #[must_use]
     pub fn sha256(&self) -> Option<Sha256> {
         self.field("SHA256")?.parse().ok()
+    }
+
+    /// The package of a component, on bytes of its own.
+    ///
+    /// # Errors
+    /// [`StanzaError`] for a field that is missing or invalid.
+    pub fn to_owned(&self, component: Component) -> Result<Stanza, StanzaError> {
+        let invalid = |field| StanzaError {
+            stanza: format!("{} {}", self.name, self.version),
+            field,
+        };
+        let mut bytes = self.bytes.to_vec();
+        if !bytes.ends_with(b"\n") {
+            bytes.push(b'\n');
+        }
+        let size = self.field("Size").and_then(|size| size.parse().ok());
+        Ok(Stanza {
+            id: PackageId {
+                component,
+                name: self.name.parse().map_err(|_| invalid("Package"))?,
+                version: self.version.parse().map_err(|_| invalid("Version"))?,
+                architecture: self
+                    .architecture
+                    .parse()
+                    .map_err(|_| invalid("Architecture"))?,
+            },
+            bytes: bytes.into(),
+            sha256: self.sha256().ok_or_else(|| invalid("SHA256"))?,
+            size: size.ok_or_else(|| invalid("Size"))?,
+            key: self
+                .field("Filename")
+                .ok_or_else(|| invalid("Filename"))?
+                .to_owned(),
+        })
     }
 
     /// Name first, then version as dpkg orders it, then architecture. Versions that dpkg considers equal are told apart by

@@ -43,6 +43,7 @@ impl Error {
             Self::NoFile(_) | Self::NoPackage(_) => {
                 "give .deb files, folders that hold some, or quoted globs"
             }
+            Self::SuiteExists(_) => "change them with `debucket suite set`",
             Self::NotFound(_) => "`debucket list` prints what a suite has",
             Self::Interrupted {
                 stage: Stage::MovingHead,
@@ -101,6 +102,9 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
         E::Missing(Missing::Suite { .. }) => {
             "check --repo and --suite; `debucket list --suites` prints what there is"
         }
+        E::Missing(Missing::Revision { .. }) => "`debucket log` prints the history",
+        E::AmbiguousRevision(_) => "give more digits of the commit",
+        E::Collected { .. } => "choose a later commit (`debucket log`)",
         E::Missing(_) => "`debucket list` prints what the suite has",
         E::Untrusted { .. } => {
             "if another key signs this suite, give its public part with --keyring; otherwise find out who wrote to the \

@@ -1,6 +1,6 @@
 //! What can go wrong. Each error maps to one exit code; [`Error::advice`] says what to do next.
 
-use deb_index::{change::PlanError, deb::DebError};
+use deb_index::{change::PlanError, deb::DebError, name::SuiteName};
 use repo_signing::{CertificateError, GenerateError, KeyFileError};
 use repository::Stage;
 
@@ -54,6 +54,9 @@ pub enum Error {
     /// A package that was asked for is not there.
     #[error("{0}")]
     NotFound(String),
+    /// A suite that was to be created.
+    #[error("suite {0} exists already, with other settings")]
+    SuiteExists(SuiteName),
     /// The call makes no sense.
     #[error("{0}")]
     Usage(String),
@@ -101,6 +104,7 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Repository(repository::Error::Plan(error)) if error.is_conflict() => 3,
+            Self::SuiteExists(_) => 3,
             Self::Repository(repository::Error::Plan(
                 PlanError::DropsArchitecture(_)
                 | PlanError::ForeignArchitecture(_)

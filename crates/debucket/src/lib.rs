@@ -5,9 +5,12 @@
 
 mod advice;
 pub mod authorship;
+pub mod change;
+pub mod change_report;
 pub mod cli;
 pub mod commands;
 pub mod context;
+pub mod duration;
 mod environment;
 pub mod error;
 pub mod iam;
@@ -17,6 +20,7 @@ pub mod printer;
 pub mod progress;
 pub mod run;
 pub mod secrets;
+pub mod settings_text;
 pub mod store_options;
 pub mod text;
 mod wanted;

@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use deb_index::{change::Plan, stanza::Stanza};
+use deb_index::stanza::Stanza;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use repository::{Observer, Stage};
 
@@ -31,13 +31,13 @@ enum Display {
 }
 
 impl<'a> Progress<'a> {
-    /// For the uploads that `plan` needs.
-    pub(crate) fn new(context: &'a Context, plan: &Plan) -> Self {
-        let display = if !context.printer.shows_progress() || plan.changes.is_empty() {
+    /// For this number of uploads.
+    pub(crate) fn new(context: &'a Context, uploads: usize) -> Self {
+        let display = if !context.printer.shows_progress() || uploads == 0 {
             Display::Nothing
         } else if shows_bars() {
             let bars = MultiProgress::new();
-            let packages = bars.add(ProgressBar::new(plan.changes.len() as u64));
+            let packages = bars.add(ProgressBar::new(uploads as u64));
             packages.set_style(style("{bar:30} {pos}/{len} packages"));
             packages.tick();
             Display::Bars { bars, packages }

@@ -18,7 +18,7 @@ use deb_index::{
     digest::Sha256,
     package_id::PackageId,
     suite::{
-        commit::{Authorship, Commit},
+        commit::{Authorship, Change, Commit},
         layout,
     },
 };
@@ -432,10 +432,9 @@ fn committed(
 
 /// The files of the packages that the plan adds, each once.
 fn needed(files: &[PackageFile], plan: &Plan) -> Vec<PackageFile> {
-    let changed = plan
-        .changes
-        .iter()
-        .filter_map(|change| change.filename.as_deref());
+    let added = plan.changes.iter();
+    let added = added.filter(|change| change.action != Change::REMOVE);
+    let changed = added.filter_map(|change| change.filename.as_deref());
     let mut wanted: HashSet<&str> = changed.collect();
     let is_needed = |file: &&PackageFile| wanted.remove(file.stanza.key.as_str());
     files.iter().filter(is_needed).cloned().collect()

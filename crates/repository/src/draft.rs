@@ -123,6 +123,10 @@ impl Suite<'_> {
         let base = match self.signed_head().await? {
             None => {
                 self.check_is_new().await?;
+                let is_new = |edit: &Edit| matches!(edit, Edit::Exist(_));
+                if !intent.0.iter().any(is_new) {
+                    return Err(self.missing().into());
+                }
                 None
             }
             Some(signed) => {

@@ -89,6 +89,15 @@ pub enum Error {
         path: String,
         source: StanzaError,
     },
+    /// An object that an earlier commit needs is gone.
+    #[error("suite {suite} cannot go back to commit {commit}: {key} is gone")]
+    Collected {
+        suite: SuiteName,
+        commit: Sha256,
+        key: String,
+    },
+    #[error("{0} could be any of several commits")]
+    AmbiguousRevision(String),
     #[error("signing failed")]
     Sign(#[from] SignError),
     /// No key can sign, or only one that devices do not know.
@@ -134,6 +143,8 @@ pub enum Missing {
         suite: SuiteName,
         repository: String,
     },
+    #[error("suite {suite} has no commit {revision} in its history")]
+    Revision { suite: SuiteName, revision: String },
     #[error("suite {suite} has no {what} {name}; it has {}", .there.join(", "))]
     Part {
         suite: SuiteName,

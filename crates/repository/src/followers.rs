@@ -7,12 +7,13 @@
 //! An older publisher must not undo what a newer one wrote. Each follower is written on the condition that it is still as it was,
 //! and after the writes the head is looked at again: if it has moved on meanwhile, the followers are brought up to that head.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bytes::Bytes;
 use deb_index::{
     change::{IndexPlan, Plan},
     digest::Sha256,
+    index::IndexPath,
     suite::{commit::Commit, layout},
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
@@ -30,9 +31,13 @@ const CONCURRENT: usize = 16;
 /// Rounds before the rest is left to the next publisher.
 const ROUNDS: usize = 8;
 
-/// Version tags of the followers that exist and are about to change. All others follow the head.
-#[derive(Debug)]
-pub(crate) struct Tags(BTreeMap<String, ETag>);
+/// The followers that are about to change. All others follow the head.
+#[derive(Debug, Default)]
+pub(crate) struct Tags {
+    changed: BTreeSet<IndexPath>,
+    /// Version tags of those that exist.
+    tags: BTreeMap<String, ETag>,
+}
 
 /// A head whose followers are brought up.
 #[derive(Debug)]
@@ -77,16 +82,18 @@ pub(crate) async fn tags(
     beside: &Beside,
 ) -> Result<Option<Tags>, Error> {
     let Some(head) = head else {
-        return Ok(Some(Tags(BTreeMap::new())));
+        return Ok(Some(Tags {
+            changed: plan.indexes.keys().cloned().collect(),
+            tags: BTreeMap::new(),
+        }));
     };
     if !is_up(head, beside) {
         return Ok(None);
     }
-    let changed = plan
-        .indexes
-        .iter()
-        .filter(|(_, plan)| **plan != IndexPlan::Keep);
-    let listings = changed.map(|(path, _)| async move {
+    let changed = plan.indexes.iter();
+    let changed = changed.filter(|(_, plan)| **plan != IndexPlan::Keep);
+    let changed: BTreeSet<_> = changed.map(|(path, _)| path.clone()).collect();
+    let listings = changed.iter().map(|path| async move {
         let prefix = layout::in_suite(&suite.name, path.as_str());
         let entries = suite.repository.storage.list(&prefix, Some("/"));
         let objects = entries.try_filter_map(async |entry| {
@@ -110,7 +117,7 @@ pub(crate) async fn tags(
             tags.insert(layout::in_suite(&suite.name, name), seen.etag.clone());
         }
     }
-    Ok(Some(Tags(tags)))
+    Ok(Some(Tags { changed, tags }))
 }
 
 /// Whether all followers of a head are known to be up.
@@ -138,8 +145,8 @@ pub(crate) async fn bring_up(
     tags: Option<Tags>,
 ) -> Result<(), Error> {
     let mut stale = match tags {
-        Some(Tags(tags)) => leader.changed(suite, &tags),
-        None => examine(suite, leader.followers(suite)).await?,
+        Some(tags) => leader.changed(suite, &tags),
+        None => examine(suite, leader.followers(suite, None)).await?,
     };
     for _ in 0..ROUNDS {
         if stale.is_empty() {
@@ -158,7 +165,7 @@ pub(crate) async fn bring_up(
                 return Ok(());
             };
             leader = Leader::of_head(suite, &head).await?;
-            examine(suite, leader.followers(suite)).await?
+            examine(suite, leader.followers(suite, None)).await?
         };
     }
     Ok(())
@@ -295,7 +302,8 @@ impl Leader {
         layout::head_key(&suite.name, self.detached.is_some())
     }
 
-    fn followers(&self, suite: &Suite<'_>) -> Vec<Follower> {
+    /// Its followers; those of indexes only if they are among `changed`, where that is given.
+    fn followers(&self, suite: &Suite<'_>, changed: Option<&BTreeSet<IndexPath>>) -> Vec<Follower> {
         let key = |path: &str| layout::in_suite(&suite.name, path);
         let here = |key, follows, bytes: &Bytes, turn| Follower {
             key,
@@ -304,7 +312,13 @@ impl Leader {
             turn,
         };
         let mut followers = Vec::new();
-        for (path, index) in &self.commit.indexes {
+        let is_wanted = |path| changed.is_none_or(|changed| changed.contains(path));
+        for (path, index) in self
+            .commit
+            .indexes
+            .iter()
+            .filter(|(path, _)| is_wanted(*path))
+        {
             for (extension, stored) in &index.files {
                 let content = match self.files.get(&stored.sha256) {
                     Some(bytes) => Content::Here(bytes.clone()),
@@ -337,10 +351,9 @@ impl Leader {
     fn changed(
         &self,
         suite: &Suite<'_>,
-        tags: &BTreeMap<String, ETag>,
+        Tags { changed, tags }: &Tags,
     ) -> Vec<(Follower, PutMode)> {
-        let mut followers = self.followers(suite);
-        followers.retain(|follower| matches!(follower.content, Content::Here(_)));
+        let followers = self.followers(suite, Some(changed));
         let mode = |follower: &Follower| match tags.get(&follower.key) {
             Some(etag) => PutMode::Update(etag.clone()),
             None => PutMode::Create,

@@ -80,11 +80,14 @@ impl Suite<'_> {
     /// # Errors
     /// [`Missing::Suite`]; those of [`Suite::head`].
     pub async fn existing_head(&self) -> Result<Head, Error> {
-        let missing = || Missing::Suite {
+        Ok(self.head().await?.ok_or_else(|| self.missing())?)
+    }
+
+    pub(crate) fn missing(&self) -> Missing {
+        Missing::Suite {
             suite: self.name.clone(),
             repository: self.repository.url.to_string(),
-        };
-        Ok(self.head().await?.ok_or_else(missing)?)
+        }
     }
 
     /// Reads the head without its commit.

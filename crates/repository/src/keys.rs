@@ -72,6 +72,12 @@ impl Keys {
         }
     }
 
+    /// The same trust, for reading only.
+    #[must_use]
+    pub fn for_reading(&self) -> Self {
+        self.accepted().map_or(Self::Unchecked, Self::Verify)
+    }
+
     pub(crate) fn is_signed(&self) -> bool {
         matches!(self, Self::Sign { .. })
     }

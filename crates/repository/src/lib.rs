@@ -9,6 +9,7 @@
 
 mod clock;
 mod commit;
+mod copies;
 mod draft;
 mod error;
 mod followers;
@@ -21,6 +22,8 @@ mod observer;
 mod packages;
 mod prepare;
 mod repository;
+mod revision;
+mod rollback;
 mod succession;
 mod suite;
 mod upload;
@@ -28,6 +31,7 @@ mod url;
 mod warning;
 
 pub use commit::{Committed, Outcome, Published};
+pub use copies::Copies;
 pub use draft::{Allow, Draft};
 pub use error::{Error, Missing};
 pub use head::Head;
@@ -35,6 +39,7 @@ pub use keys::{HeadSignatures, Keys, accepted_key};
 pub use observer::{Observer, Silent, Stage};
 pub use packages::{Listed, PackageList, Selection};
 pub use repository::{Repository, Writes};
+pub use revision::{InvalidRevision, Revision};
 pub use suite::Suite;
 pub use upload::PackageFile;
 pub use url::{InvalidUrl, RepositoryUrl};

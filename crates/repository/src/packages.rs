@@ -6,7 +6,7 @@ use std::cmp::Ordering;
 
 use deb_index::{
     change::PlainIndexes,
-    index::{IndexPath, packages::Packages},
+    index::IndexPath,
     name::{Architecture, Component},
     stanza::StanzaRef,
 };
@@ -88,11 +88,7 @@ impl Suite<'_> {
     pub fn sorted<'l>(&self, list: &'l PackageList) -> Result<Vec<Listed<'l>>, Error> {
         let mut packages = Vec::new();
         for (path, plain) in &list.indexes {
-            let index = Packages::parse(plain).map_err(|source| Error::MalformedIndex {
-                suite: self.name.clone(),
-                path: path.to_string(),
-                source,
-            })?;
+            let index = self.parse(path, plain)?;
             let Some((component, _)) = path.as_packages() else {
                 continue;
             };

@@ -44,12 +44,17 @@ impl Seen {
 
 impl Suite<'_> {
     /// Looks at an object that may be missing.
-    pub(crate) async fn seen(&self, key: &str) -> Result<Option<Seen>, Error> {
+    pub(crate) async fn look(&self, key: &str) -> Result<Option<ObjectMeta>, Error> {
         match self.repository.storage.head(key).await {
-            Ok(meta) => Ok(Some(Seen::of(meta))),
+            Ok(meta) => Ok(Some(meta)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// What an object that may be missing follows.
+    pub(crate) async fn seen(&self, key: &str) -> Result<Option<Seen>, Error> {
+        Ok(self.look(key).await?.map(Seen::of))
     }
 
     /// Looks at what is beside the head of a signed suite.

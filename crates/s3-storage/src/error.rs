@@ -7,6 +7,7 @@
 use std::{error::Error as StdError, fmt};
 
 use aws_access::{ConnectProblem, causes};
+use jiff::Timestamp;
 
 /// What the caller can do about an [`Error`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -80,6 +81,7 @@ pub struct Error {
     message: String,
     refusable: Refusable,
     ambiguous: bool,
+    date: Option<Timestamp>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -107,6 +109,7 @@ impl Error {
                     | ErrorKind::Truncated
                     | ErrorKind::Connect(ConnectProblem::Other)
             ),
+            date: None,
             source: None,
         }
     }
@@ -139,6 +142,12 @@ impl Error {
         self
     }
 
+    /// Adds the store's clock.
+    pub(crate) fn with_date(mut self, date: Option<Timestamp>) -> Self {
+        self.date = date;
+        self
+    }
+
     /// Says what the request had that it need not have had.
     pub(crate) fn with_refusable(mut self, refusable: Refusable) -> Self {
         self.refusable = refusable;
@@ -163,6 +172,11 @@ impl Error {
     /// The store's error code (`AccessDenied`), where an answer came.
     pub fn code(&self) -> Option<&str> {
         self.code.as_deref()
+    }
+
+    /// The store's clock: the answer's `Date`, where an answer came.
+    pub fn date(&self) -> Option<Timestamp> {
+        self.date
     }
 
     /// The store's words, or ours.

@@ -126,7 +126,7 @@ impl Memory {
     }
 
     fn missing(&self, operation: &'static str, key: &str) -> Error {
-        if self.lists_missing {
+        let error = if self.lists_missing {
             Error::new(
                 ErrorKind::NotFound,
                 operation,
@@ -137,7 +137,8 @@ impl Memory {
         } else {
             Error::new(ErrorKind::PermissionDenied, operation, key, "access denied")
                 .with_answer(Some(403), Some("AccessDenied"))
-        }
+        };
+        error.with_date(Some(self.date()))
     }
 
     /// Checks and writes in one instant: the lock is held across both.

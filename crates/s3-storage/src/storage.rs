@@ -19,6 +19,9 @@ use jiff::Timestamp;
 
 use crate::{Error, ErrorKind};
 
+/// How often an object is asked for whose body breaks off.
+const BODY_TRIES: u32 = 3;
+
 /// The opaque version tag of an object, with its quotes as the store sent it. Never a digest of the
 /// content.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -306,20 +309,28 @@ impl<S: Storage + ?Sized> Storage for Arc<S> {
 }
 
 impl dyn Storage + '_ {
-    /// Reads a whole object of at most `limit` bytes.
+    /// Reads a whole object of at most `limit` bytes. A body that breaks off is asked for again, a few times.
     ///
     /// # Errors
     /// As [`Storage::get`]; [`ErrorKind::Unexpected`] for a larger object.
     pub async fn get_bytes(&self, key: &str, limit: u64) -> Result<(ObjectMeta, Bytes), Error> {
-        match self.get(key, GetOptions::default()).await? {
-            GetReply::Found(object) => collect(key, object, limit).await,
-            GetReply::NotModified { .. } => Err(Error::new(
-                ErrorKind::Unexpected,
-                "GetObject",
-                key,
-                "304 was answered to an unconditional request",
-            )),
+        for tries_left in (0..BODY_TRIES).rev() {
+            let GetReply::Found(object) = self.get(key, GetOptions::default()).await? else {
+                break;
+            };
+            match collect(key, object, limit).await {
+                Err(error) if error.kind() == ErrorKind::Truncated && tries_left > 0 => {
+                    tracing::info!(key, %error, "reading again");
+                }
+                result => return result,
+            }
         }
+        Err(Error::new(
+            ErrorKind::Unexpected,
+            "GetObject",
+            key,
+            "304 was answered to an unconditional request",
+        ))
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod acquire;
 mod broken_transfers;
+mod changes;
 mod compatibility;
 mod concurrency;
 mod conformance;
@@ -31,9 +32,10 @@ pub(crate) struct E2e {
 
 /// All of them.
 pub(crate) fn scenarios() -> Vec<&'static Scenario> {
-    let groups: [&'static [Scenario]; 11] = [
+    let groups: [&'static [Scenario]; 12] = [
         flow::SCENARIOS,
         history::SCENARIOS,
+        changes::SCENARIOS,
         refusals::SCENARIOS,
         signatures::SCENARIOS,
         compatibility::SCENARIOS,

@@ -3,16 +3,25 @@
 //! An intent is a pure function of the base. A publisher that loses the race for the head applies it again to the new base, so
 //! every edit is idempotent: applied twice in a row, the second time changes nothing.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    num::NonZeroU32,
+    sync::Arc,
+};
 
+use jiff::Timestamp;
+
+use super::{plan::PlainIndexes, selector::Selector};
 use crate::{
-    index::IndexPath,
+    digest::Sha256,
+    index::{IndexPath, compression::Format},
     name::{Architecture, Component},
     stanza::Stanza,
     suite::{
-        commit::Commit,
-        settings::{AcceptedKey, Line, Settings},
+        commit::{Commit, Index},
+        settings::{AcceptedKey, FieldName, Line, Settings},
     },
+    version::Version,
 };
 
 /// One change to a suite.
@@ -24,31 +33,93 @@ pub enum Edit {
     Set(SettingsPatch),
     /// A package is in the suite. Unless `replace` is set, other bytes for the same package are a conflict.
     Add { stanza: Stanza, replace: bool },
+    /// The packages that are meant are not in the suite, except those whose files have these digests.
+    Remove {
+        of: Selector,
+        except: HashSet<Sha256>,
+    },
+    /// Only the newest versions are in the suite.
+    Keep(Retention),
+    /// The indexes are those of an earlier commit. Settings stay, and so do components and architectures that are newer.
+    Restore(Arc<Restored>),
+    /// The suite is dated no earlier than this, so that its `Valid-Until` is further away.
+    Refresh { since: Timestamp },
 }
 
 /// Settings to change; the others stay as they are.
 #[derive(Debug, Clone, Default)]
 pub struct SettingsPatch {
-    pub origin: Option<Line>,
-    pub label: Option<Line>,
-    pub description: Option<Line>,
+    /// Fields of `Release`; none removes the field.
+    pub fields: BTreeMap<FieldName, Option<Line>>,
+    /// Components to add, with an empty index for each architecture.
+    pub components: Vec<Component>,
     /// All architectures of the suite, without `all`.
     pub architectures: Option<Vec<Architecture>>,
+    /// Forms in which indexes are stored from now on.
+    pub formats: Option<Vec<Format>>,
+    /// How many versions of a package a publish leaves in the suite; an inner none: all.
+    pub keep_versions: Option<Option<NonZeroU32>>,
+    /// How long after its `Date` a `Release` is valid, in seconds; an inner none: for ever.
+    pub valid_seconds: Option<Option<NonZeroU32>>,
     /// Certificates that are accepted from now on, in this form. Others stay accepted.
     pub accept_keys: Vec<AcceptedKey>,
+}
+
+/// Which versions of the packages that are meant stay.
+#[derive(Debug, Clone)]
+pub struct Retention {
+    /// Packages that are meant by any of these.
+    pub of: Vec<Selector>,
+    /// How many versions stay of each name and architecture, the newest.
+    pub newest: NonZeroU32,
+    /// Only versions below this one go.
+    pub below: Option<Version>,
+    /// Only packages whose files have these digests go.
+    pub only: Option<HashSet<Sha256>>,
+}
+
+/// The indexes of an earlier commit.
+#[derive(Debug)]
+pub struct Restored {
+    pub indexes: BTreeMap<IndexPath, Index>,
+    /// The plain `Packages` among them.
+    pub plain: PlainIndexes,
 }
 
 /// A list of edits, applied in order.
 #[derive(Debug, Clone, Default)]
 pub struct Intent(pub Vec<Edit>);
 
+impl Edit {
+    /// Whether it may change the index of a component and an architecture.
+    fn touches(&self, component: &Component, architecture: &Architecture) -> bool {
+        match self {
+            Self::Add { stanza, .. } => stanza.id.is_in(component, architecture),
+            Self::Remove { of, .. } => of.is_in(component, architecture),
+            Self::Keep(retention) => {
+                let mut of = retention.of.iter();
+                of.any(|selector| selector.is_in(component, architecture))
+            }
+            Self::Set(patch) => patch.formats.is_some(),
+            Self::Restore(_) => true,
+            Self::Exist(_) | Self::Refresh { .. } => false,
+        }
+    }
+}
+
 impl Intent {
     /// The packages to add, in order, and whether each may replace another build.
     pub fn additions(&self) -> impl Iterator<Item = (&Stanza, bool)> {
         self.0.iter().filter_map(|edit| match edit {
             Edit::Add { stanza, replace } => Some((stanza, *replace)),
-            Edit::Exist(_) | Edit::Set(_) => None,
+            _ => None,
         })
+    }
+
+    /// Whether the index of a component and an architecture may change.
+    pub(super) fn touches(&self, component: &Component, architecture: &Architecture) -> bool {
+        let mut edits = self.0.iter();
+        edits.any(|edit| edit.touches(component, architecture))
     }
 
     /// The indexes that [`plan`](super::plan) has to see, of a suite with these components and architectures. Paths of indexes
@@ -59,42 +130,22 @@ impl Intent {
         components: &[Component],
         architectures: &[Architecture],
     ) -> BTreeSet<IndexPath> {
-        let mut paths = BTreeSet::new();
-        let mut grows = false;
-        let is_new = |architecture: &Architecture| !architectures.contains(architecture);
-        for edit in &self.0 {
-            match edit {
-                Edit::Add { stanza, .. } => {
-                    let (component, architecture) = (&stanza.id.component, &stanza.id.architecture);
-                    let own = std::slice::from_ref(architecture);
-                    let touched = if architecture.is_all() {
-                        architectures
-                    } else {
-                        own
-                    };
-                    grows |= !architecture.is_all() && is_new(architecture);
-                    paths.extend(
-                        touched
-                            .iter()
-                            .map(|architecture| IndexPath::packages(component, architecture)),
-                    );
-                }
-                Edit::Set(SettingsPatch {
-                    architectures: Some(wanted),
-                    ..
-                }) => {
-                    grows |= wanted.iter().any(is_new);
-                }
-                Edit::Exist(_) | Edit::Set(_) => {}
-            }
-        }
+        let is_new = |architecture: &Architecture| {
+            !architecture.is_all() && !architectures.contains(architecture)
+        };
         // The index of a new architecture begins with the packages for all architectures, which are in every other index.
-        if let (true, Some(first)) = (grows, architectures.first()) {
-            paths.extend(
-                components
-                    .iter()
-                    .map(|component| IndexPath::packages(component, first)),
-            );
+        let grows = self.0.iter().any(|edit| match edit {
+            Edit::Add { stanza, .. } => is_new(&stanza.id.architecture),
+            Edit::Set(patch) => patch.architectures.iter().flatten().any(is_new),
+            _ => false,
+        });
+        let mut paths = BTreeSet::new();
+        for component in components {
+            for (at, architecture) in architectures.iter().enumerate() {
+                if (grows && at == 0) || self.touches(component, architecture) {
+                    paths.insert(IndexPath::packages(component, architecture));
+                }
+            }
         }
         paths
     }
@@ -108,7 +159,7 @@ impl Intent {
                     settings.get_or_insert_with(|| new.clone());
                 }
                 Edit::Set(patch) => patch.apply(settings.get_or_insert_default()),
-                Edit::Add { .. } => {}
+                _ => {}
             }
         }
         settings.unwrap_or_default()
@@ -118,21 +169,46 @@ impl Intent {
     pub(super) fn architectures(&self) -> Option<&Vec<Architecture>> {
         self.0.iter().rev().find_map(|edit| match edit {
             Edit::Set(patch) => patch.architectures.as_ref(),
-            Edit::Exist(_) | Edit::Add { .. } => None,
+            _ => None,
+        })
+    }
+
+    /// Whether the suite is to be dated anew.
+    pub(super) fn refreshes(&self, base: &Commit) -> bool {
+        self.0.iter().any(|edit| match edit {
+            Edit::Refresh { since } => base.time < *since,
+            _ => false,
+        })
+    }
+
+    /// The indexes to restore.
+    pub(super) fn restored(&self) -> Option<&Restored> {
+        self.0.iter().rev().find_map(|edit| match edit {
+            Edit::Restore(restored) => Some(restored.as_ref()),
+            _ => None,
         })
     }
 }
 
 impl SettingsPatch {
     fn apply(&self, settings: &mut Settings) {
-        for (new, old) in [
-            (&self.origin, &mut settings.origin),
-            (&self.label, &mut settings.label),
-            (&self.description, &mut settings.description),
-        ] {
-            if new.is_some() {
-                old.clone_from(new);
+        for (name, value) in &self.fields {
+            settings.set_field(name, value.clone());
+        }
+        for component in &self.components {
+            if !settings.components.contains(component) {
+                settings.components.push(component.clone());
             }
+        }
+        if let Some(formats) = &self.formats {
+            let extensions = formats.iter().map(|format| format.extension().to_owned());
+            settings.formats = extensions.collect();
+        }
+        if let Some(number) = self.keep_versions {
+            settings.keep_versions = number;
+        }
+        if let Some(seconds) = self.valid_seconds {
+            settings.valid_seconds = seconds;
         }
         for new in &self.accept_keys {
             let mut known = settings.signing_keys.iter_mut();

@@ -1,10 +1,16 @@
 //! Changing a suite: what is wanted, what follows from it on a given base, and what devices notice of it.
 
 pub mod client_view;
+mod differences;
 mod edit;
 mod plan;
+mod planner;
+mod selector;
 mod write;
 
-pub use edit::{Edit, Intent, SettingsPatch};
-pub use plan::{IndexPlan, PlainIndexes, Plan, PlanError, check, plan};
+pub use differences::differences;
+pub use edit::{Edit, Intent, Restored, Retention, SettingsPatch};
+pub use plan::{IndexPlan, PlainIndexes, Plan, PlanError};
+pub use planner::{check, plan};
+pub use selector::{InvalidSelector, Selector};
 pub use write::{IndexFile, NewIndexes};

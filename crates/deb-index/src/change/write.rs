@@ -46,6 +46,7 @@ impl NewIndexes {
         for (path, index) in planned {
             let index = match index {
                 IndexPlan::Write(plain) => Some(new.compress(path, plain, formats, threads)),
+                IndexPlan::Restore(index) => Some(index.clone()),
                 IndexPlan::Keep => base.and_then(|base| base.indexes.get(path)).cloned(),
             };
             new.indexes.extend(index.map(|index| (path.clone(), index)));

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// A `Packages` index, on borrowed bytes.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Packages<'a> {
     stanzas: Vec<StanzaRef<'a>>,
 }
@@ -58,10 +58,15 @@ impl<'a> Packages<'a> {
         self.stanzas.get(found.ok()?)
     }
 
+    /// Leaves only the packages that `stays` is true of.
+    pub fn retain(&mut self, stays: impl FnMut(&StanzaRef<'a>) -> bool) {
+        self.stanzas.retain(stays);
+    }
+
     /// The packages for all architectures, which every architecture's index has.
     #[must_use]
     pub fn for_all_architectures(mut self) -> Self {
-        self.stanzas.retain(|stanza| stanza.architecture == "all");
+        self.retain(|stanza| stanza.architecture == "all");
         self
     }
 

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     digest::Sha256,
     name::{Architecture, Component},
+    reserved::is_own,
 };
 
 /// The longest path, in bytes: S3 keys have 1,024, and the prefix, the suite and `by-hash/SHA256/<hex>` need some of them.
@@ -72,9 +73,10 @@ impl FromStr for IndexPath {
         let segment = |segment: &str| {
             segment.starts_with(|c: char| c.is_ascii_alphanumeric())
                 && segment.chars().all(character)
-                && !["by-hash", "commits", "succession"].contains(&segment)
+                && !segment.eq_ignore_ascii_case("by-hash")
         };
-        if text.len() <= MAX_LENGTH && text.split('/').all(segment) {
+        let first = text.split('/').next().unwrap_or_default();
+        if text.len() <= MAX_LENGTH && text.split('/').all(segment) && !is_own(first) {
             Ok(Self(text.to_owned()))
         } else {
             Err(InvalidIndexPath(text.chars().take(80).collect()))
@@ -128,7 +130,12 @@ mod tests {
 
     #[test]
     fn other_indexes_are_paths_too() {
-        for text in ["main/source/Sources", "main/Contents-amd64", "Contents"] {
+        for text in [
+            "main/source/Sources",
+            "main/Contents-amd64",
+            "Contents",
+            "main/binary-amd64/Release",
+        ] {
             let path: IndexPath = text.parse().unwrap();
             assert_eq!(path.as_packages(), None);
             assert_eq!(path.to_string(), text);
@@ -144,6 +151,8 @@ mod tests {
             "main//Packages",
             "main/",
             "commits/x",
+            "Release",
+            "inrelease",
             "main/by-hash/SHA256/x",
             "main/Pack ages",
             "main/.hidden",

@@ -20,7 +20,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
-    digest::Sha256, index::IndexPath, name::SuiteName, stanza::Stanza, suite::settings::Settings,
+    digest::Sha256,
+    index::IndexPath,
+    name::{Component, SuiteName},
+    stanza::StanzaRef,
+    suite::settings::Settings,
 };
 
 /// A step in the history of a suite.
@@ -66,7 +70,7 @@ pub struct Authorship {
 /// What happened to one package. All but the action may be missing from a change that a later program recorded.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Change {
-    /// [`Change::ADD`], [`Change::REPLACE`], or another program's word.
+    /// [`Change::ADD`], [`Change::REPLACE`], [`Change::REMOVE`], or another program's word.
     pub action: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub component: Option<String>,
@@ -92,17 +96,19 @@ impl Change {
     /// Other bytes for a package that was in the suite.
     pub const REPLACE: &'static str = "replace";
 
+    /// A package that is no longer in the suite.
+    pub const REMOVE: &'static str = "remove";
+
     #[must_use]
-    pub fn new(action: &str, stanza: &Stanza) -> Self {
-        let id = &stanza.id;
+    pub fn new(action: &str, component: &Component, stanza: &StanzaRef<'_>) -> Self {
         Self {
             action: action.to_owned(),
-            component: Some(id.component.to_string()),
-            package: Some(id.name.to_string()),
-            version: Some(id.version.to_string()),
-            architecture: Some(id.architecture.to_string()),
-            sha256: Some(stanza.sha256.to_string()),
-            filename: Some(stanza.key.clone()),
+            component: Some(component.to_string()),
+            package: Some(stanza.name.to_owned()),
+            version: Some(stanza.version.to_owned()),
+            architecture: Some(stanza.architecture.to_owned()),
+            sha256: stanza.field("SHA256").map(ToOwned::to_owned),
+            filename: stanza.field("Filename").map(ToOwned::to_owned),
             rest: Map::new(),
         }
     }
@@ -291,11 +297,31 @@ mod tests {
             "files": {"br": {"size": 2, "sha256": Sha256::of(b"br"), "midstate": "00"}},
         });
         value["authorship"]["run"] = serde_json::json!(7);
-        value["later"] = serde_json::json!({"any": ["thing"]});
-        let read = parse(&value.to_string()).unwrap();
+        value["later"] = serde_json::json!({"any": ["thing", null, true]});
+        let mut text = value.to_string();
+        // Numbers that neither an integer nor a float of this machine holds.
+        for (place, number) in [
+            ("\"any\":", "18446744073709551617"),
+            ("\"percent\":", "0.12345678901234567890123"),
+            ("\"keep\":", "-170141183460469231731687303715884105729"),
+            ("\"segments\":", "100000000000000000000.5"),
+            ("\"midstate\":", "3.1415926535897932384626433832795"),
+            ("\"run\":", "9007199254740993.0"),
+        ] {
+            let more = format!("\"number {number}\":{number},{place}");
+            text = text.replacen(place, &more, 1);
+        }
+        let read = parse(&text).unwrap();
         read.check_requirements().unwrap();
-        let written: Value = serde_json::from_slice(&read.to_bytes().0).unwrap();
-        assert_eq!(written, value);
+        let written = read.to_bytes().0;
+        let value = serde_json::from_str::<Value>(&text).unwrap();
+        assert_eq!(serde_json::from_slice::<Value>(&written).unwrap(), value);
+        let written = String::from_utf8(written).unwrap();
+        assert_eq!(written.matches("\"number ").count(), 6);
+        for named in written.split("\"number ").skip(1) {
+            let (name, rest) = named.split_once("\": ").unwrap();
+            assert!(rest.starts_with(name), "{name}: {rest:.40}");
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use jiff::{Timestamp, civil::DateTime, fmt::strtime, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, civil::DateTime, fmt::strtime, tz::TimeZone};
 
 use crate::{
     change::client_view::ClientView,
@@ -82,6 +82,7 @@ pub fn render(commit: &Commit, id: &Sha256) -> Vec<u8> {
     let settings = &commit.settings;
     let view = ClientView::of_settings(&commit.suite, settings);
     let date = format_date(commit.time);
+    let valid_until = valid_until(commit).map(format_date);
     let (architectures, components) = (view.architectures.join(" "), view.components.join(" "));
     let description = settings.description.as_ref().map(ToString::to_string);
     let own = [
@@ -91,6 +92,7 @@ pub fn render(commit: &Commit, id: &Sha256) -> Vec<u8> {
         ("Codename", view.codename.as_deref()),
         ("Version", view.version.as_deref()),
         ("Date", Some(&date)),
+        ("Valid-Until", valid_until.as_deref()),
         ("Acquire-By-Hash", Some("yes")),
         ("Architectures", Some(&architectures)),
         ("Components", Some(&components)),
@@ -122,6 +124,14 @@ pub fn render(commit: &Commit, id: &Sha256) -> Vec<u8> {
         }
     }
     text.into_bytes()
+}
+
+/// When devices begin to refuse the `Release` of a commit as outdated; none: never.
+#[must_use]
+pub fn valid_until(commit: &Commit) -> Option<Timestamp> {
+    let seconds = commit.settings.valid_seconds?.get();
+    let valid = SignedDuration::from_secs(seconds.into());
+    commit.time.checked_add(valid).ok()
 }
 
 /// `time` as `Release` writes it, in UTC.

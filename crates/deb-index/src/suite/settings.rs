@@ -1,6 +1,6 @@
 //! How a suite is set up. The settings are part of its commits, so every publisher agrees on them.
 
-use std::{collections::BTreeMap, fmt, str::FromStr};
+use std::{collections::BTreeMap, fmt, num::NonZeroU32, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -32,6 +32,12 @@ pub struct Settings {
     pub architectures: Vec<Architecture>,
     /// Extensions of the forms in which indexes are stored; may hold some that this program does not know.
     pub formats: Vec<String>,
+    /// How many versions of each package a publish leaves in the suite, the newest; all if none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_versions: Option<NonZeroU32>,
+    /// How long after its `Date` a `Release` is valid, in seconds (`Valid-Until`); for ever if none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid_seconds: Option<NonZeroU32>,
     /// Keys that may sign the suite; empty for an unsigned suite.
     pub signing_keys: Vec<AcceptedKey>,
     /// Whether the store was never found to support conditional writes, because a publisher promised to be the only one.
@@ -58,6 +64,24 @@ impl Settings {
     /// The forms of an index that this program makes.
     pub fn known_formats(&self) -> impl Iterator<Item = Format> {
         self.formats.iter().filter_map(|format| format.parse().ok())
+    }
+
+    /// Gives a field of `Release` a value; none removes it.
+    pub fn set_field(&mut self, name: &FieldName, value: Option<Line>) {
+        let is = |other: &str| name.0.eq_ignore_ascii_case(other);
+        let own = [
+            ("Origin", &mut self.origin),
+            ("Label", &mut self.label),
+            ("Description", &mut self.description),
+        ];
+        for (field, place) in own {
+            if is(field) {
+                *place = value;
+                return;
+            }
+        }
+        self.fields.retain(|field, _| !is(&field.0));
+        self.fields.extend(value.map(|value| (name.clone(), value)));
     }
 
     /// Whether a certificate with this primary key may sign.

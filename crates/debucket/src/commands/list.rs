@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use repository::{Listed, Selection};
 use serde::Serialize;
 
+use super::suite::Suites;
 use crate::{
     context::Context,
     error::Error,
@@ -98,15 +99,6 @@ struct Package<'a> {
     filename: Option<&'a str>,
 }
 
-/// The JSON document of `debucket list --suites`.
-#[derive(Debug, Serialize)]
-struct Suites {
-    /// The repository, `s3://BUCKET[/PREFIX]`.
-    repo: String,
-    /// In alphabetical order.
-    suites: Vec<SuiteName>,
-}
-
 impl List {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
         let repo = context.url()?.to_string();
@@ -173,14 +165,5 @@ impl Report for Packages<'_> {
             table.line(cells);
         }
         table.render()
-    }
-}
-
-impl Report for Suites {
-    fn text(&self) -> String {
-        self.suites
-            .iter()
-            .map(|suite| format!("{suite}\n"))
-            .collect()
     }
 }

@@ -128,6 +128,7 @@ fn entry(id: &Sha256, commit: &Commit) -> String {
         let sign = match change.action.as_str() {
             Change::ADD => "+",
             Change::REPLACE => "~",
+            Change::REMOVE => "-",
             other => other,
         };
         let Change {

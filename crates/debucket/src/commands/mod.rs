@@ -11,8 +11,14 @@ mod exists;
 mod key;
 mod list;
 mod log;
+mod promote;
+mod prune;
 mod publish;
+mod refresh;
+mod remove;
+mod rollback;
 mod show;
+mod suite;
 
 macro_rules! commands {
     (pub enum Command { $($name:ident($arguments:path),)* }) => {
@@ -35,6 +41,12 @@ macro_rules! commands {
 commands! {
     pub enum Command {
         Publish(publish::Publish),
+        Remove(remove::Remove),
+        Promote(promote::Promote),
+        Prune(prune::Prune),
+        Rollback(rollback::Rollback),
+        Refresh(refresh::Refresh),
+        Suite(suite::Suite),
         List(list::List),
         Show(show::Show),
         Exists(exists::Exists),

@@ -4,6 +4,7 @@
 
 mod advice;
 mod arguments;
+mod changes;
 mod documents;
 mod guards;
 mod keys;

@@ -127,7 +127,9 @@ where
             }
         }
     };
-    error.with_ambiguity(request.exchange.is_unanswered())
+    error
+        .with_ambiguity(request.exchange.is_unanswered())
+        .with_date(request.date())
 }
 
 /// What the SDK wraps: its own words say no more than the kind does.

@@ -27,7 +27,7 @@ use aws_smithy_runtime_api::{
 };
 use aws_smithy_types::config_bag::ConfigBag;
 
-use super::{S3, answer, request::Request};
+use super::{S3, answer, request::Request, retry::Retry};
 use crate::{Error, ErrorKind};
 
 impl S3 {
@@ -62,6 +62,7 @@ impl Request<'_> {
                 .builder
                 .clone()
                 .region(Region::new(region.clone()))
+                .retry_classifier(Retry::<E>::new())
                 .interceptor(Watch::<E>::of(self));
             let sdk = match send(Client::from_conf(config.build())).await {
                 Ok(output) => {

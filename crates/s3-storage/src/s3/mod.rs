@@ -19,6 +19,7 @@ mod list;
 mod multipart;
 mod put;
 mod request;
+mod retry;
 
 use std::{fmt, sync::Arc};
 

@@ -1,0 +1,377 @@
+//! From a suite as it is and what is wanted to the suite as it will be. Pure.
+//!
+//! Only the suite's own indexes make a conflict: other bytes for a package that one of them names. Another suite's build of the
+//! same version is not a conflict.
+
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, HashMap, HashSet},
+    num::NonZeroU32,
+};
+
+use super::{
+    differences::differences,
+    edit::{Edit, Intent, Retention},
+    plan::{IndexPlan, PlainIndexes, Plan, PlanError},
+};
+use crate::{
+    digest::Sha256,
+    index::{IndexPath, packages::Packages},
+    name::{Architecture, Component},
+    package_id::PackageId,
+    stanza::{Stanza, StanzaRef},
+    suite::{
+        commit::{Change, Commit, Index},
+        settings::Settings,
+    },
+    version::Version,
+};
+
+/// Plans `intent` on `base` (none: the suite does not exist), of which `indexes` holds what [`Intent::reads`] asks for.
+///
+/// # Errors
+/// [`PlanError`].
+pub fn plan(
+    base: Option<&Commit>,
+    indexes: &PlainIndexes,
+    intent: &Intent,
+) -> Result<Plan, PlanError> {
+    check(intent)?;
+    let settings = settings(base, intent)?;
+    let restored = intent.restored();
+    let kept = base.filter(|_| restored.is_none());
+    let kept = kept.into_iter().flat_map(|base| base.indexes.keys());
+    let mut planned: BTreeMap<_, _> = kept.map(|path| (path.clone(), IndexPlan::Keep)).collect();
+    for (path, index) in restored.iter().flat_map(|restored| &restored.indexes) {
+        planned.insert(path.clone(), IndexPlan::Restore(index.clone()));
+    }
+    let mut planner = Planner {
+        base,
+        plain: indexes,
+        intent,
+        settings: &settings,
+        added: intent
+            .additions()
+            .map(|(stanza, _)| stanza.sha256)
+            .collect(),
+        there: BTreeMap::new(),
+        matched: vec![false; intent.0.len()],
+        changes: Vec::new(),
+        recorded: HashSet::new(),
+    };
+    for component in &settings.components {
+        for architecture in &settings.architectures {
+            let index = planner.index(component, architecture)?;
+            planned.insert(IndexPath::packages(component, architecture), index);
+        }
+    }
+    if let Some(base) = base {
+        // What was restored may be what is there.
+        for (path, index) in &mut planned {
+            if matches!(index, IndexPlan::Restore(restored) if base.indexes.get(path) == Some(&*restored))
+            {
+                *index = IndexPlan::Keep;
+            }
+        }
+    }
+    let unmatched = intent.0.iter().zip(planner.matched);
+    let unmatched = unmatched.filter_map(|(edit, is_matched)| match edit {
+        Edit::Remove { of, except } if except.is_empty() && !is_matched => Some(of.to_string()),
+        _ => None,
+    });
+    Ok(Plan {
+        unmatched: unmatched.collect(),
+        changes: planner.changes,
+        there: planner.there.into_values().collect(),
+        refreshes: base.is_some_and(|base| intent.refreshes(base)),
+        settings,
+        indexes: planned,
+    })
+}
+
+/// Whether an intent makes sense on any base.
+///
+/// # Errors
+/// [`PlanError::Clash`].
+pub fn check(intent: &Intent) -> Result<(), PlanError> {
+    let mut seen: HashMap<&PackageId, Sha256> = HashMap::new();
+    for (stanza, _) in intent.additions() {
+        let first = seen.entry(&stanza.id).or_insert(stanza.sha256);
+        if *first != stanza.sha256 {
+            return Err(PlanError::Clash(stanza.id.clone()));
+        }
+    }
+    Ok(())
+}
+
+/// The settings of the suite, with the components and architectures that its packages need.
+fn settings(base: Option<&Commit>, intent: &Intent) -> Result<Settings, PlanError> {
+    let mut settings = intent.settings(base);
+    let ids = || intent.additions().map(|(stanza, _)| &stanza.id);
+    match intent.architectures() {
+        Some(wanted) => {
+            let old = std::mem::take(&mut settings.architectures);
+            extend(&mut settings.architectures, wanted);
+            let has = |architecture: &Architecture| settings.architectures.contains(architecture);
+            if has(&Architecture::all()) {
+                return Err(PlanError::ArchitectureAll);
+            }
+            let published = base.map(|_| old).unwrap_or_default();
+            if let Some(dropped) = published
+                .into_iter()
+                .find(|architecture| !has(architecture))
+            {
+                return Err(PlanError::DropsArchitecture(dropped));
+            }
+            let is_foreign = |id: &&PackageId| !id.architecture.is_all() && !has(&id.architecture);
+            if let Some(foreign) = ids().find(is_foreign) {
+                return Err(PlanError::ForeignArchitecture(foreign.clone()));
+            }
+        }
+        None => {
+            let own = ids().map(|id| &id.architecture);
+            extend(
+                &mut settings.architectures,
+                own.filter(|architecture| !architecture.is_all()),
+            );
+        }
+    }
+    extend(&mut settings.components, ids().map(|id| &id.component));
+    if settings.known_formats().next().is_none() {
+        return Err(PlanError::NoKnownFormat(settings.formats));
+    }
+    Ok(settings)
+}
+
+/// Appends what is not there yet.
+fn extend<'a, T: Clone + PartialEq + 'a>(list: &mut Vec<T>, more: impl IntoIterator<Item = &'a T>) {
+    for item in more {
+        if !list.contains(item) {
+            list.push(item.clone());
+        }
+    }
+}
+
+struct Planner<'a> {
+    base: Option<&'a Commit>,
+    plain: &'a PlainIndexes,
+    intent: &'a Intent,
+    settings: &'a Settings,
+    /// Digests of the files that the intent adds. Retention as a setting of the suite leaves them alone.
+    added: HashSet<Sha256>,
+    /// Packages to add that the suite has already, by their keys.
+    there: BTreeMap<String, Stanza>,
+    /// For each edit, whether it removes something from some index.
+    matched: Vec<bool>,
+    changes: Vec<Change>,
+    /// Packages for all architectures that are among the changes: they are in several indexes.
+    recorded: HashSet<(Component, &'a str, &'a str)>,
+}
+
+impl<'a> Planner<'a> {
+    /// What becomes of the index of a component and an architecture.
+    fn index(
+        &mut self,
+        component: &Component,
+        architecture: &Architecture,
+    ) -> Result<IndexPlan, PlanError> {
+        let path = IndexPath::packages(component, architecture);
+        let is_new = !self.has(&path);
+        let has_new_formats = self
+            .base
+            .is_some_and(|base| base.settings.formats != self.settings.formats);
+        if !is_new && !has_new_formats && !self.intent.touches(component, architecture) {
+            return Ok(IndexPlan::Keep);
+        }
+        let before = if is_new {
+            let architectures = self.base.map(|base| &base.settings.architectures);
+            let first = architectures.and_then(|all| all.first());
+            let first = first.map(|first| IndexPath::packages(component, first));
+            match first.filter(|first| self.has(first)) {
+                Some(first) => read(self.plain, &first)?.for_all_architectures(),
+                None => Packages::default(),
+            }
+        } else {
+            read(self.plain, &path)?
+        };
+        let after = self.edited(component, architecture, &path, before.clone())?;
+        let mut differs = is_new || has_new_formats;
+        differences(&before, &after, |action, stanza| {
+            differs = true;
+            let is_all = stanza.architecture == "all";
+            let id = || (component.clone(), stanza.name, stanza.version);
+            if !is_all || self.recorded.insert(id()) {
+                self.changes.push(Change::new(action, component, &stanza));
+            }
+        });
+        if !differs {
+            return Ok(IndexPlan::Keep);
+        }
+        let plain = after.render();
+        let restored = self.intent.restored();
+        let earlier = restored.and_then(|restored| restored.indexes.get(&path));
+        Ok(match earlier {
+            Some(earlier) if self.has_formats(earlier) && earlier.sha256 == Sha256::of(&plain) => {
+                IndexPlan::Restore(earlier.clone())
+            }
+            _ => IndexPlan::Write(plain.into()),
+        })
+    }
+
+    fn has(&self, path: &IndexPath) -> bool {
+        self.base
+            .is_some_and(|base| base.indexes.contains_key(path))
+    }
+
+    fn has_formats(&self, index: &Index) -> bool {
+        let mut formats = self.settings.formats.iter();
+        formats.all(|format| index.files.contains_key(format))
+    }
+
+    /// An index after all edits.
+    fn edited(
+        &mut self,
+        component: &Component,
+        architecture: &Architecture,
+        path: &IndexPath,
+        mut index: Packages<'a>,
+    ) -> Result<Packages<'a>, PlanError> {
+        let intent = self.intent;
+        let mut names = HashSet::new();
+        let mut new = Vec::new();
+        for (edit, is_matched) in intent.0.iter().zip(&mut self.matched) {
+            if let Edit::Add { stanza, replace } = edit {
+                if stanza.id.is_in(component, architecture) {
+                    names.insert(stanza.id.name.as_str());
+                    match key_of(&index, stanza, *replace)? {
+                        None => new.push(stanza),
+                        Some(key) => {
+                            let there = || stanza.at_key(key.to_owned());
+                            self.there.entry(key.to_owned()).or_insert_with(there);
+                        }
+                    }
+                }
+                continue;
+            }
+            add(&mut index, &mut new);
+            match edit {
+                Edit::Remove { of, except } => {
+                    let length = index.stanzas().len();
+                    index.retain(|stanza| {
+                        !of.matches(component, stanza) || has_digest(except, stanza)
+                    });
+                    *is_matched |= index.stanzas().len() < length;
+                }
+                Edit::Keep(Retention {
+                    of,
+                    newest,
+                    below,
+                    only,
+                }) => {
+                    let is_meant = |stanza: &StanzaRef<'_>| {
+                        of.iter()
+                            .any(|selector| selector.matches(component, stanza))
+                    };
+                    let is_below = |limit: &Version, stanza: &StanzaRef<'_>| {
+                        let version = stanza.version.parse::<Version>();
+                        version.is_ok_and(|version| version.compare(limit) == Ordering::Less)
+                    };
+                    let may_go = |stanza: &StanzaRef<'_>| {
+                        below.as_ref().is_none_or(|limit| is_below(limit, stanza))
+                            && only.as_ref().is_none_or(|only| has_digest(only, stanza))
+                    };
+                    keep(&mut index, *newest, is_meant, may_go);
+                }
+                Edit::Restore(restored) => {
+                    let plain = &restored.plain;
+                    let of_component = |path: &&IndexPath| {
+                        path.as_packages()
+                            .is_some_and(|(other, _)| other == *component)
+                    };
+                    index = if plain.contains_key(path) {
+                        read(plain, path)?
+                    } else if let Some(other) = plain.keys().find(of_component) {
+                        // The architecture is newer than the commit, and has only what all have.
+                        read(plain, other)?.for_all_architectures()
+                    } else {
+                        Packages::default()
+                    };
+                }
+                Edit::Add { .. } | Edit::Exist(_) | Edit::Set(_) | Edit::Refresh { .. } => {}
+            }
+        }
+        add(&mut index, &mut new);
+        if let Some(newest) = self.settings.keep_versions {
+            let may_go = |stanza: &StanzaRef<'_>| !has_digest(&self.added, stanza);
+            keep(
+                &mut index,
+                newest,
+                |stanza| names.contains(stanza.name),
+                may_go,
+            );
+        }
+        Ok(index)
+    }
+}
+
+fn read<'a>(indexes: &'a PlainIndexes, path: &IndexPath) -> Result<Packages<'a>, PlanError> {
+    let plain = indexes.get(path);
+    let plain = plain.ok_or_else(|| PlanError::NotRead(path.clone()))?;
+    Packages::parse(plain).map_err(|error| PlanError::Broken(path.clone(), error))
+}
+
+/// The key of a package that an index has already; none if it has to be added.
+fn key_of<'a>(
+    index: &Packages<'a>,
+    stanza: &Stanza,
+    replace: bool,
+) -> Result<Option<&'a str>, PlanError> {
+    let Some(there) = index.get(&stanza.id) else {
+        return Ok(None);
+    };
+    let key = there.field("Filename").unwrap_or_default();
+    if there.sha256() == Some(stanza.sha256) {
+        Ok(Some(key))
+    } else if replace {
+        Ok(None)
+    } else {
+        Err(PlanError::Conflict {
+            id: stanza.id.clone(),
+            key: key.to_owned(),
+        })
+    }
+}
+
+fn add<'a>(index: &mut Packages<'a>, new: &mut Vec<&'a Stanza>) {
+    if !new.is_empty() {
+        *index = index.with(new.drain(..));
+    }
+}
+
+fn has_digest(digests: &HashSet<Sha256>, stanza: &StanzaRef<'_>) -> bool {
+    !digests.is_empty()
+        && stanza
+            .sha256()
+            .is_some_and(|sha256| digests.contains(&sha256))
+}
+
+/// Removes all versions but the newest, of each name and architecture that is meant, as far as they may go.
+fn keep<'a>(
+    index: &mut Packages<'a>,
+    newest: NonZeroU32,
+    is_meant: impl Fn(&StanzaRef<'_>) -> bool,
+    may_go: impl Fn(&StanzaRef<'_>) -> bool,
+) {
+    let mut later: HashMap<_, u32> = HashMap::new();
+    for stanza in index.stanzas().iter().filter(|stanza| is_meant(stanza)) {
+        *later.entry((stanza.name, stanza.architecture)).or_default() += 1;
+    }
+    // The oldest come first: how many come after a version decides.
+    index.retain(|stanza| {
+        let Some(count) = later.get_mut(&(stanza.name, stanza.architecture)) else {
+            return true;
+        };
+        *count -= 1;
+        *count < newest.get() || !may_go(stanza)
+    });
+}

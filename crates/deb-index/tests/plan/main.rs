@@ -1,0 +1,7 @@
+//! The plan, with a reference model beside it.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod additions;
+mod edits;
+mod suite;

@@ -1,0 +1,163 @@
+//! What all commands that change a suite share: their options, and carrying the change out.
+
+use clap::Args;
+use deb_index::{change::Intent, name::SuiteName, suite::settings::Settings};
+use repository::{Allow, Keys, PackageFile, Repository, Suite, accepted_key};
+
+use crate::{
+    authorship::authorship, change_report::ChangeReport, context::Context, error::Error,
+    key_options::SigningOptions, progress::Progress, store_options::WriteOptions,
+};
+
+/// Architectures of a new suite, beside those of its packages: what most fleets of Debian and Ubuntu machines run on. With both, the
+/// devices of both see a first package for all architectures.
+const DEFAULT_ARCHITECTURES: [&str; 2] = ["amd64", "arm64"];
+/// Formats of a new suite's indexes: every client reads gz, and modern ones prefer zst, which is fast on both sides.
+const DEFAULT_FORMATS: [&str; 2] = ["gz", "zst"];
+
+/// How a suite is changed.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Change")]
+pub struct ChangeOptions {
+    /// Message recorded in the suite's history
+    #[arg(long, short, default_value = "")]
+    message: String,
+    /// Show what would be done, without writing anything
+    #[arg(long, short = 'n')]
+    dry_run: bool,
+    #[command(flatten)]
+    signing: SigningOptions,
+    #[command(flatten)]
+    write: WriteOptions,
+    #[command(flatten)]
+    allow: AllowOptions,
+}
+
+/// What is refused unless it is asked for by name.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Allow")]
+struct AllowOptions {
+    /// Change the Origin or Label of a published suite: apt on each device then refuses it until its user accepts the change
+    #[arg(long, visible_alias = "allow-releaseinfo-change")]
+    allow_release_info_change: bool,
+    /// Sign with the newest key of the certificate, although devices with an earlier copy of the certificate cannot verify it
+    #[arg(long)]
+    adopt_signing_key: bool,
+    /// Go on from a head that was put back to an older commit
+    #[arg(long)]
+    accept_rollback: bool,
+    /// Believe a store whose clock is more than two days ahead of this machine's
+    #[arg(long)]
+    trust_store_clock: bool,
+    /// Date the suite by the store's clock again, although it was dated later: for a suite whose date is in the future
+    #[arg(long)]
+    reset_date: bool,
+}
+
+impl AllowOptions {
+    fn allow(&self) -> Allow {
+        Allow {
+            release_info_change: self.allow_release_info_change,
+            new_signing_key: self.adopt_signing_key,
+            put_back: self.accept_rollback,
+            store_clock: self.trust_store_clock,
+            reset_date: self.reset_date,
+        }
+    }
+}
+
+/// What a command wants of a suite.
+#[derive(Debug, Default)]
+pub(crate) struct Wanted {
+    pub(crate) intent: Intent,
+    /// The packages that it adds and that may have to be sent.
+    pub(crate) files: Vec<PackageFile>,
+    /// What is odd about them.
+    pub(crate) warnings: Vec<String>,
+    /// Whether it is fine if nothing that was to be removed is there.
+    pub(crate) allow_missing: bool,
+    /// Whether a suite that exists already may not be changed.
+    pub(crate) only_new: bool,
+}
+
+impl ChangeOptions {
+    pub(crate) fn keys(&self, suite: &SuiteName) -> Result<Keys, Error> {
+        self.signing.keys(suite)
+    }
+
+    pub(crate) async fn repository(&self, context: &Context) -> Result<Repository, Error> {
+        context.writable_repository(&self.write).await
+    }
+
+    /// Plans the change, carries it out unless only the plan was asked for, and prints what came of it.
+    pub(crate) async fn carry_out(
+        self,
+        context: &Context,
+        suite: &Suite<'_>,
+        wanted: Wanted,
+    ) -> Result<(), Error> {
+        let exists = || Error::SuiteExists(suite.name().clone());
+        let draft = suite.draft(wanted.intent, self.allow.allow()).await;
+        let draft = draft.map_err(|error| match error {
+            repository::Error::ReleaseInfo { .. } if wanted.only_new => exists(),
+            error => error.into(),
+        })?;
+        let unmatched = &draft.plan().unmatched;
+        if !unmatched.is_empty() && !wanted.allow_missing {
+            let (suite, unmatched) = (suite.name(), unmatched.join(", "));
+            return Err(Error::NotFound(format!(
+                "suite {suite} has no package {unmatched}"
+            )));
+        }
+        if wanted.only_new && draft.base().is_some() && !draft.is_empty() {
+            return Err(exists());
+        }
+        let mut report = ChangeReport::new(context, suite, &draft, &wanted.files);
+        report.warnings.extend(wanted.warnings);
+        for warning in draft.warnings() {
+            context.printer.warn(&warning);
+            report.warnings.push(warning.to_string());
+        }
+        if self.dry_run {
+            return context
+                .printer
+                .outcome(&report, || "nothing was written in this dry run".to_owned());
+        }
+        let progress = Progress::new(context, report.uploads());
+        let published = draft
+            .commit(&wanted.files, &authorship(self.message), &progress)
+            .await?;
+        drop(progress);
+        if let Some(error) = &published.stale_followers {
+            let warning = format!(
+                "clients that do not read InRelease or fetch by hash may see the previous state until the next publish: {error}"
+            );
+            context.printer.warn(&warning);
+            report.warnings.push(warning);
+        }
+        let report = report.carried_out(&published, &wanted.files);
+        context
+            .printer
+            .outcome(&report, || report.conclusion().trim_end().to_owned())
+    }
+}
+
+/// The settings of a new suite.
+pub(crate) fn new_suite(keys: &Keys) -> Settings {
+    let signing_keys = match keys {
+        Keys::Sign { signers, .. } => {
+            let certificates = signers.iter().map(|signer| signer.certificate());
+            certificates.map(accepted_key).collect()
+        }
+        _ => Vec::new(),
+    };
+    Settings {
+        architectures: DEFAULT_ARCHITECTURES
+            .iter()
+            .flat_map(|name| name.parse())
+            .collect(),
+        formats: DEFAULT_FORMATS.map(ToOwned::to_owned).to_vec(),
+        signing_keys,
+        ..Settings::default()
+    }
+}

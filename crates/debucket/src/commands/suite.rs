@@ -1,0 +1,290 @@
+//! `debucket suite`: creates suites, and shows and changes their settings.
+
+use std::{num::NonZeroU32, str::FromStr};
+
+use clap::{Args, Subcommand};
+use deb_index::{
+    change::{Edit, Intent, SettingsPatch},
+    digest::Sha256,
+    index::compression::Format,
+    name::{Architecture, Component, SuiteName},
+    suite::settings::{FieldName, Line, Settings},
+};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::{
+    change::{ChangeOptions, Wanted, new_suite},
+    context::Context,
+    duration::Span,
+    error::Error,
+    key_options::TrustOptions,
+    printer::Report,
+    settings_text,
+};
+
+/// Create suites, show and change their settings
+#[derive(Debug, Args)]
+pub struct Suite {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Create an empty suite
+    Create(Change),
+    /// Change settings of a suite
+    Set(Change),
+    /// Show the settings of a suite
+    Show(Show),
+    /// List the suites of the repository
+    List,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Exit codes: 0 done, or nothing to do; 1 failed; 2 usage; 3 the suite exists with other settings; 4 no such suite.
+
+Examples:
+  debucket suite create testing --origin Acme --components main,extra --repo s3://acme-apt
+  debucket suite set stable --valid-for 14d --keep 3 --field NotAutomatic=yes --repo s3://acme-apt")]
+struct Change {
+    /// Name of the suite
+    suite: SuiteName,
+    #[command(flatten)]
+    settings: SettingsOptions,
+    #[command(flatten)]
+    change: ChangeOptions,
+}
+
+/// Settings of a suite.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Settings")]
+struct SettingsOptions {
+    /// Origin, for pinning; an empty text removes it, here and below
+    #[arg(long, value_name = "TEXT")]
+    origin: Option<OptionalLine>,
+    /// Label, for pinning
+    #[arg(long, value_name = "TEXT")]
+    label: Option<OptionalLine>,
+    /// Codename [default: the suite's name]
+    #[arg(long, value_name = "TEXT")]
+    codename: Option<OptionalLine>,
+    /// Version of the release
+    #[arg(long, value_name = "TEXT")]
+    release_version: Option<OptionalLine>,
+    /// Description
+    #[arg(long, value_name = "TEXT")]
+    description: Option<OptionalLine>,
+    /// Another field of Release, such as NotAutomatic=yes or ButAutomaticUpgrades=yes; can be repeated
+    #[arg(long = "field", value_name = "NAME=TEXT")]
+    fields: Vec<Field>,
+    /// Components to add
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    components: Vec<Component>,
+    /// All architectures of the suite; those that it has cannot be left out
+    #[arg(long, value_name = "ARCH", value_delimiter = ',')]
+    architectures: Option<Vec<Architecture>>,
+    /// Forms of the indexes: gz, xz, zst
+    #[arg(long, value_name = "FORMAT", value_delimiter = ',')]
+    formats: Option<Vec<Format>>,
+    /// How many versions of a package each publish leaves in the suite; “all” for no limit
+    #[arg(long, value_name = "NUMBER|all")]
+    keep: Option<Limit<NonZeroU32>>,
+    /// How long devices accept the suite after it was last signed (Valid-Until), such as 14d; “all” for no limit
+    #[arg(long, value_name = "SPAN|all")]
+    valid_for: Option<Limit<Span>>,
+}
+
+/// A line; an empty one is none.
+#[derive(Debug, Clone)]
+struct OptionalLine(Option<Line>);
+
+impl FromStr for OptionalLine {
+    type Err = <Line as FromStr>::Err;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let line = (!text.is_empty()).then(|| text.parse()).transpose();
+        line.map(Self)
+    }
+}
+
+/// A field of `Release` and its value.
+#[derive(Debug, Clone)]
+struct Field(FieldName, OptionalLine);
+
+impl FromStr for Field {
+    type Err = Box<dyn std::error::Error + Send + Sync>;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (name, value) = text.split_once('=').ok_or("expected NAME=TEXT")?;
+        let name = FieldName::try_from(name.to_owned())?;
+        if settings_text::is_computed(&name) {
+            return Err(format!("{name} follows from the suite and cannot be set").into());
+        }
+        Ok(Self(name, value.parse()?))
+    }
+}
+
+/// A limit that may be lifted.
+#[derive(Debug, Clone, Copy)]
+struct Limit<T>(Option<T>);
+
+impl<T: FromStr> FromStr for Limit<T> {
+    type Err = T::Err;
+
+    fn from_str(text: &str) -> Result<Self, T::Err> {
+        match text {
+            "all" | "none" => Ok(Self(None)),
+            _ => text.parse().map(|limit| Self(Some(limit))),
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+struct Show {
+    /// Name of the suite
+    suite: SuiteName,
+    #[command(flatten)]
+    trust: TrustOptions,
+}
+
+impl Suite {
+    pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
+        match self.action {
+            Action::Create(change) => change.run(context, true).await,
+            Action::Set(change) => change.run(context, false).await,
+            Action::Show(show) => show.run(context).await,
+            Action::List => {
+                let repo = context.url()?.to_string();
+                let suites = context.repository().await?.suites().await?;
+                context.printer.result(&Suites { repo, suites })
+            }
+        }
+    }
+}
+
+impl Change {
+    async fn run(self, context: &Context, creates: bool) -> Result<(), Error> {
+        let keys = self.change.keys(&self.suite)?;
+        let repository = self.change.repository(context).await?;
+        let new = new_suite(&keys);
+        let suite = repository.suite(self.suite, keys);
+        let mut edits = vec![Edit::Set(self.settings.patch()?)];
+        if creates {
+            let mut settings = new;
+            if settings.components.is_empty() {
+                settings.components.push(Component::main());
+            }
+            edits.insert(0, Edit::Exist(settings));
+        }
+        let wanted = Wanted {
+            intent: Intent(edits),
+            only_new: creates,
+            ..Wanted::default()
+        };
+        self.change.carry_out(context, &suite, wanted).await
+    }
+}
+
+impl SettingsOptions {
+    fn patch(self) -> Result<SettingsPatch, Error> {
+        let own = [
+            ("Origin", self.origin),
+            ("Label", self.label),
+            ("Codename", self.codename),
+            ("Version", self.release_version),
+            ("Description", self.description),
+        ];
+        let mut fields = std::collections::BTreeMap::new();
+        for (name, value) in own {
+            if let (Ok(name), Some(OptionalLine(line))) =
+                (FieldName::try_from(name.to_owned()), value)
+            {
+                fields.insert(name, line);
+            }
+        }
+        fields.extend(
+            self.fields
+                .into_iter()
+                .map(|Field(name, OptionalLine(line))| (name, line)),
+        );
+        Ok(SettingsPatch {
+            fields,
+            components: self.components,
+            architectures: self.architectures,
+            formats: self.formats,
+            keep_versions: self.keep.map(|Limit(keep)| keep),
+            valid_seconds: self.valid_for.map(|Limit(span)| span.map(|span| span.0)),
+            ..SettingsPatch::default()
+        })
+    }
+}
+
+/// The JSON document of `debucket suite show`.
+#[derive(Debug, Serialize)]
+struct Document<'a> {
+    /// The repository, `s3://BUCKET[/PREFIX]`.
+    repo: String,
+    suite: &'a SuiteName,
+    /// The commit that was read.
+    commit: Sha256,
+    /// The `Date` of the suite's `Release`.
+    date: Timestamp,
+    /// From when on devices refuse the suite as outdated; null if they never do.
+    valid_until: Option<Timestamp>,
+    settings: &'a Settings,
+}
+
+impl Show {
+    async fn run(self, context: &Context) -> Result<(), Error> {
+        let repo = context.url()?.to_string();
+        let repository = context.repository().await?;
+        let suite = context.readable_suite(&repository, self.suite.clone(), &self.trust)?;
+        let head = suite.existing_head().await?;
+        context.warn_of(&suite, &head);
+        context.printer.result(&Document {
+            repo,
+            suite: suite.name(),
+            commit: head.id(),
+            date: head.release.date,
+            valid_until: deb_index::suite::release::valid_until(&head.commit),
+            settings: &head.commit.settings,
+        })
+    }
+}
+
+impl Report for Document<'_> {
+    fn text(&self) -> String {
+        let mut text = format!(
+            "suite: {}\ncommit: {}\ndate: {}\n",
+            self.suite, self.commit, self.date
+        );
+        if let Some(time) = self.valid_until {
+            text.push_str(&format!("valid until: {time}\n"));
+        }
+        for line in settings_text::changed_lines(None, self.settings) {
+            text.push_str(&format!("{line}\n"));
+        }
+        text
+    }
+}
+
+/// The JSON document of `debucket suite list`.
+#[derive(Debug, Serialize)]
+pub(super) struct Suites {
+    /// The repository, `s3://BUCKET[/PREFIX]`.
+    pub(super) repo: String,
+    /// In alphabetical order.
+    pub(super) suites: Vec<SuiteName>,
+}
+
+impl Report for Suites {
+    fn text(&self) -> String {
+        self.suites
+            .iter()
+            .map(|suite| format!("{suite}\n"))
+            .collect()
+    }
+}

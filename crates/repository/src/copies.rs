@@ -1,0 +1,58 @@
+//! Packages of one suite for another.
+
+use deb_index::{change::Selector, name::Component, stanza::Stanza};
+
+use crate::{Error, Head, Suite};
+
+/// Packages of a suite, to be added to another.
+#[derive(Debug)]
+pub struct Copies {
+    /// The head that they were read from.
+    pub head: Head,
+    pub stanzas: Vec<Stanza>,
+    /// Selectors that match nothing, as they are written.
+    pub unmatched: Vec<String>,
+}
+
+impl Suite<'_> {
+    /// The packages that any of `of` means, in `component` if one is given, and otherwise in the component that they are in.
+    ///
+    /// # Errors
+    /// Those of [`Suite::packages`]; a stanza that lacks what names its file.
+    pub async fn copies(
+        &self,
+        of: &[Selector],
+        component: Option<&Component>,
+    ) -> Result<Copies, Error> {
+        let list = self.packages(&Default::default()).await?;
+        let packages = self.sorted(&list)?;
+        let mut is_matched = vec![false; of.len()];
+        let mut stanzas = Vec::new();
+        for package in &packages {
+            let mut is_meant = false;
+            for (selector, is_matched) in of.iter().zip(&mut is_matched) {
+                let matches = selector.matches(&package.component, &package.stanza);
+                *is_matched |= matches;
+                is_meant |= matches;
+            }
+            if is_meant {
+                let own = component.unwrap_or(&package.component);
+                let stanza = package.stanza.to_owned(own.clone());
+                stanzas.push(stanza.map_err(|source| Error::MalformedIndex {
+                    suite: self.name.clone(),
+                    path: package.component.to_string(),
+                    source,
+                })?);
+            }
+        }
+        let unmatched = of.iter().zip(is_matched);
+        let unmatched = unmatched.filter(|(_, is_matched)| !is_matched);
+        Ok(Copies {
+            stanzas,
+            unmatched: unmatched
+                .map(|(selector, _)| selector.to_string())
+                .collect(),
+            head: list.head,
+        })
+    }
+}

@@ -1,0 +1,125 @@
+//! A suite is changed after its first publish, and devices see each state whole.
+
+use anyhow::{Result, ensure};
+
+use super::{
+    Needs, Scenario,
+    world::{HEAD, SUITE, World, expect_installed, expect_offered},
+};
+use crate::{
+    apt_root::AptRoot,
+    process::{self, Outcome},
+};
+
+pub(super) const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "remove-and-rollback",
+        about: "a version that is taken out is no longer offered, and a rollback brings it back",
+        needs: Needs::Nothing,
+        run: remove_and_rollback,
+    },
+    Scenario {
+        name: "promote-and-prune",
+        about: "testing's packages reach stable without an upload; old versions go",
+        needs: Needs::Nothing,
+        run: promote_and_prune,
+    },
+    Scenario {
+        name: "valid-until",
+        about: "devices refuse a suite whose validity is over, until it is refreshed",
+        needs: Needs::Nothing,
+        run: valid_until,
+    },
+];
+
+/// Runs a command that changes a suite, signed.
+fn change(world: &World<'_>, arguments: &[&str]) -> Result<Outcome> {
+    let mut command = world.debucket();
+    command.args(arguments).args(["--repo", &world.repo()]);
+    command.arg("--sign-key").arg(&world.keys.secret);
+    process::run(&mut command)?.success()
+}
+
+fn expect_update(apt: &AptRoot, package: &str, versions: &[&str]) -> Result<()> {
+    apt.update()?;
+    expect_offered(apt, package, versions)
+}
+
+fn remove_and_rollback(world: &World<'_>) -> Result<()> {
+    for version in ["1.0", "1.0-1", "2.0"] {
+        world.signed(&[&world.small("thing", version)?])?;
+    }
+    let (fast, plain) = (world.device("by-hash")?, world.device("by-name")?);
+    plain.configure("Acquire::By-Hash \"no\";\n")?;
+    let both = |versions: &[&str]| {
+        expect_update(&fast, "thing", versions)?;
+        expect_update(&plain, "thing", versions)
+    };
+    both(&["1.0", "1.0-1", "2.0"])?;
+    change(world, &["remove", "thing=2.0"])?;
+    both(&["1.0", "1.0-1"])?;
+    change(world, &["remove", "thing=1.0"])?;
+    both(&["1.0-1"])?;
+    change(world, &["rollback", "--to", "@~1"])?;
+    both(&["1.0", "1.0-1"])?;
+    change(world, &["rollback", "--to", "@~3"])?;
+    both(&["1.0", "1.0-1", "2.0"])?;
+    fast.install(&["thing"])?;
+    expect_installed(&fast, "thing", "2.0")
+}
+
+fn promote_and_prune(world: &World<'_>) -> Result<()> {
+    for version in ["1", "2", "3"] {
+        let file = world.small("thing", version)?;
+        let mut publish = world.publish_signed(&[&file], &["--suite", "testing"]);
+        process::run(&mut publish)?.success()?;
+    }
+    let pool = world.bucket.keys("pool/")?;
+    change(
+        world,
+        &["promote", "--all", "--from", "testing", "--to", SUITE],
+    )?;
+    ensure!(
+        world.bucket.keys("pool/")? == pool,
+        "a package was sent again"
+    );
+    let apt = world.device("device")?;
+    expect_update(&apt, "thing", &["1", "2", "3"])?;
+    change(world, &["prune", "--keep", "1"])?;
+    expect_update(&apt, "thing", &["3"])?;
+    apt.install(&["thing"])?;
+    expect_installed(&apt, "thing", "3")?;
+    change(world, &["suite", "set", SUITE, "--keep", "2"])?;
+    for version in ["4", "5"] {
+        world.signed(&[&world.small("thing", version)?])?;
+    }
+    expect_update(&apt, "thing", &["4", "5"])
+}
+
+fn valid_until(world: &World<'_>) -> Result<()> {
+    world.signed(&[&world.small("thing", "1")?])?;
+    change(world, &["suite", "set", SUITE, "--valid-for", "14d"])?;
+    let apt = world.device("device")?;
+    apt.update()?;
+    // Over before apt asks.
+    change(world, &["suite", "set", SUITE, "--valid-for", "1s"])?;
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    apt.apt_get(&["update"])?
+        .failure()?
+        .expect_text("is expired")?;
+    change(world, &["suite", "set", SUITE, "--valid-for", "14d"])?;
+    apt.update()?;
+    let before = world.bucket.text(HEAD)?;
+    change(world, &["refresh"])?;
+    ensure!(
+        world.bucket.text(HEAD)? == before,
+        "a refresh with time left changed the head"
+    );
+    change(world, &["refresh", "--within", "15d"])?;
+    ensure!(
+        world.bucket.text(HEAD)? != before,
+        "a refresh that was due changed nothing"
+    );
+    apt.update()?;
+    Ok(())
+}
