@@ -4,7 +4,10 @@
 //! unsigned one, two first publishers that disagree would not meet there: `suite.json` decides between them.
 
 use bytes::Bytes;
-use deb_index::{digest::Sha256, suite::layout};
+use deb_index::{
+    digest::Sha256,
+    suite::{founding::Founding, layout},
+};
 use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use s3_storage::{ConditionalWrites, ErrorKind, Payload, PutMode, PutOptions};
@@ -138,8 +141,8 @@ impl Suite<'_> {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok((None, error.date())),
             Err(error) => return Err(error.into()),
         };
-        match [true, false].into_iter().find(|is| bytes == content(*is)) {
-            Some(is_signed) => Ok((Some(is_signed), meta.date)),
+        match Founding::parse(&bytes) {
+            Some(Founding { signed }) => Ok((Some(signed), meta.date)),
             None => Err(self.damaged(
                 key,
                 "says neither that the suite is signed nor that it is not",
@@ -148,13 +151,9 @@ impl Suite<'_> {
     }
 }
 
-fn content(is_signed: bool) -> Bytes {
-    format!("{{\"signed\": {is_signed}}}\n").into()
-}
-
 /// `suite.json`, and how it is written.
-fn founding(is_signed: bool) -> (Bytes, PutOptions) {
-    let content = content(is_signed);
+fn founding(signed: bool) -> (Bytes, PutOptions) {
+    let content = Bytes::from(Founding { signed }.to_bytes());
     let mut options = PutOptions::new(PutMode::Create);
     options.sha256 = Some(Sha256::of(&content).0);
     options.content_type = Some("application/json");

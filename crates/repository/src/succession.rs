@@ -152,8 +152,9 @@ impl Suite<'_> {
             let key = layout::successor_key(&self.name, Some(&id));
             Err(self.damaged(key, problem))
         };
-        let text = str::from_utf8(record).unwrap_or_default();
-        let Ok(newer) = text.trim_end().parse() else {
+        // A later program may say more on further lines.
+        let first = str::from_utf8(record).unwrap_or_default().lines().next();
+        let Some(Ok(newer)) = first.map(str::parse) else {
             return problem("does not name a commit");
         };
         match self.read_commit(&newer).await {

@@ -5,8 +5,10 @@
 mod advice;
 mod changes;
 mod documents;
+mod forge;
 mod guards;
 mod keys;
+mod later_version;
 mod package;
 mod reading;
 mod run;

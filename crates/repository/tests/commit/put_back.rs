@@ -200,3 +200,20 @@ async fn a_head_that_was_given_up_does_not_come_back_unnoticed() {
     assert!(matches!(error, Error::MayBePutBack { .. }), "{error}");
     assert!(put_back.reader_is_warned().await);
 }
+
+#[tokio::test]
+async fn the_head_of_an_unsigned_suite_is_judged_too() {
+    let repository = Repository::new();
+    let store = &repository.bucket;
+    committed(publish(store, &None, &[&package("one")]).await);
+    let old = store.read(&in_suite("Release")).unwrap();
+    committed(publish(store, &None, &[&package("two")]).await);
+    store.write(&in_suite("Release"), old);
+    let error = publish(store, &None, &[&package("wanted")]).await;
+    let error = error.unwrap_err();
+    assert!(matches!(error, Error::PutBack { .. }), "{error}");
+    let accept = Options::allowing(ACCEPT);
+    committed(publish_as(store, Keys::Unsigned, &[&package("one")], accept).await);
+    committed(publish(store, &None, &[&package("wanted")]).await);
+    repository.check_followers().await;
+}
