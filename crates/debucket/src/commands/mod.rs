@@ -21,6 +21,8 @@ mod rollback;
 mod search;
 mod show;
 mod suite;
+mod verify;
+mod verify_report;
 
 macro_rules! commands {
     (pub enum Command { $($name:ident($arguments:path),)* }) => {
@@ -55,6 +57,7 @@ commands! {
         Search(search::Search),
         Diff(diff::Diff),
         Log(log::Log),
+        Verify(verify::Verify),
         ClientConfig(client_config::ClientConfig),
         Key(key::Key),
     }

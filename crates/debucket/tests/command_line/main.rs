@@ -15,3 +15,4 @@ mod run;
 mod secrets;
 mod store;
 mod usage;
+mod verify;
