@@ -96,6 +96,7 @@ fn interrupted(stage: Stage) -> String {
 pub enum Role {
     Reader,
     Publisher,
+    Collector,
 }
 
 impl Error {

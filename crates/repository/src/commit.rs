@@ -147,6 +147,7 @@ impl Run<'_> {
         }
         let head = draft.base.as_ref();
         let wanted = needed(files, &draft.planned.plan);
+        draft.spare(&wanted).await?;
         let uploads = upload_all(suite.repository, &wanted, self.observer);
         let proof = suite.prove_conditional_writes(head);
         let tags = followers::tags(suite, head, &draft.planned.plan, &draft.beside);
@@ -169,6 +170,9 @@ impl Run<'_> {
             relocate(Arc::make_mut(&mut draft.intent), &uploaded.moved);
             self.plan(draft).await?;
         }
+        // Uploads may have taken long.
+        draft.condemned = suite.repository.condemned().await?;
+        draft.spare(&[]).await?;
         Ok((self.prepare(draft).await?, tags))
     }
 
@@ -190,7 +194,9 @@ impl Run<'_> {
                     },
                 });
             }
-            let (head, is_mine) = match self.look(&pending.prepared).await {
+            let condemned = self.suite.repository.condemned();
+            let looks = try_join!(self.look(&pending.prepared), condemned);
+            let ((head, is_mine), condemned) = match looks {
                 Ok(found) => found,
                 Err(Error::Storage(error)) if in_doubt && error.is_transient() => continue,
                 Err(error) if in_doubt => return Err(self.unknown(error)),
@@ -211,6 +217,7 @@ impl Run<'_> {
             if !in_doubt {
                 patience.refused(is_unchanged)?;
             }
+            draft.condemned = condemned;
             match self.attempt(&mut draft, head).await {
                 Ok(Ok(written)) => return Ok(written),
                 Ok(Err(next)) => pending = *next,
@@ -235,6 +242,7 @@ impl Run<'_> {
             let unchanged = Outcome::Unchanged(Box::new(head.clone()));
             return Ok(Ok((unchanged, Some(leader))));
         }
+        draft.spare(&[]).await?;
         let prepared = self.prepare(draft).await?;
         self.move_head(draft, prepared).await
     }
@@ -257,7 +265,13 @@ impl Run<'_> {
     async fn prepare(&self, draft: &Draft<'_>) -> Result<Prepared, Error> {
         let (base, time) = (draft.base.as_ref(), draft.store_time);
         self.suite
-            .prepare(&draft.planned, base, self.authorship, time, self.allow)
+            .prepare(
+                &draft.planned,
+                base,
+                self.authorship,
+                time,
+                (self.allow, &draft.condemned),
+            )
             .await
     }
 

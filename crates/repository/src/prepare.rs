@@ -18,6 +18,7 @@ use s3_storage::{ErrorKind, Payload, PutMode, PutOptions};
 
 use crate::{
     Error, Head, Suite, Writes,
+    condemned::Record,
     draft::{Allow, Planned, blocking, commit_of},
     keys::signature_time,
 };
@@ -57,7 +58,7 @@ impl Suite<'_> {
         head: Option<&Head>,
         authorship: &Authorship,
         store_time: Option<Timestamp>,
-        allow: Allow,
+        (allow, condemned): (Allow, &Record),
     ) -> Result<Prepared, Error> {
         let store_time = store_time.ok_or(Error::NoStoreTime)?;
         let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
@@ -88,7 +89,7 @@ impl Suite<'_> {
         let text = Bytes::from(release::render(&commit, &id));
         let time = signature_time(commit.time)?;
         let key = layout::commit_key(&self.name, &id);
-        let objects = files
+        let objects: Vec<_> = files
             .iter()
             .map(|file| {
                 (
@@ -97,7 +98,10 @@ impl Suite<'_> {
                     file.sha256,
                 )
             })
-            .chain([(key, Bytes::from(bytes), id)]);
+            .chain([(key, Bytes::from(bytes), id)])
+            .collect();
+        let keys = objects.iter().map(|(key, ..)| key.as_str());
+        self.repository.spare(condemned, keys).await?;
         let writes = stream::iter(objects)
             .map(|(key, bytes, sha256)| self.put_by_digest(key, bytes, sha256))
             .buffer_unordered(CONCURRENT_WRITES)

@@ -413,6 +413,8 @@ impl Check<'_> {
             }
         }
         self.found.commits = 1;
+        // What is older is garbage, or will be.
+        let begins = suite.history_begins().await?;
         let mut child = Step::of(commit.clone());
         let mut missing: HashMap<String, String> = HashMap::new();
         let mut at = newest;
@@ -420,6 +422,7 @@ impl Check<'_> {
             let key = layout::commit_key(&suite.name, &id);
             let text = match steps.remove(&id) {
                 Some(Ok(step)) if !step.is_of(suite) => "is a commit of another suite".to_owned(),
+                Some(Ok(_)) if begins.is_some_and(|begins| child.time < begins) => break,
                 Some(Ok(step)) => {
                     self.found.commits += 1;
                     for (path, size) in &step.files {
@@ -433,6 +436,7 @@ impl Check<'_> {
                 }
                 Some(Err(error)) if is_unreadable(&error) => chain(&error),
                 Some(Err(error)) => format!("cannot be read: {}", chain(&error)),
+                None if begins.is_some_and(|begins| child.time < begins) => break,
                 None => "is missing".to_owned(),
             };
             let text = format!("{text}; it is the parent of {at}, and the history ends there");

@@ -9,6 +9,7 @@ use crate::{context::Context, error::Error};
 mod client_config;
 mod diff;
 mod exists;
+mod gc;
 mod key;
 mod list;
 mod log;
@@ -58,6 +59,7 @@ commands! {
         Diff(diff::Diff),
         Log(log::Log),
         Verify(verify::Verify),
+        Gc(gc::Gc),
         ClientConfig(client_config::ClientConfig),
         Key(key::Key),
     }
