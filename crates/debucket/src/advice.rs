@@ -45,6 +45,7 @@ impl Error {
             Self::NoFile(_) | Self::NoPackage(_) => {
                 "give .deb files, folders that hold some, or quoted globs"
             }
+            Self::Problems(_) => "do what is said of each problem, then verify again",
             Self::NotFound(_) => "`debucket list` prints what a suite has",
             Self::Interrupted {
                 stage: Stage::MovingHead,
@@ -105,6 +106,17 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
         }
         E::Missing(Missing::Revision { .. }) => "`debucket log` prints the history",
         E::AmbiguousRevision(_) => "give more digits of the commit",
+        E::BeingCollected { .. } | E::CollectorContention => {
+            "run the same command again in a few minutes; if a collector was killed, in an hour"
+        }
+        E::CollectorRuns { .. } => "wait until it has ended; if it was killed, for 15 minutes",
+        E::Unverified { .. } => "give the public key that signs it with --keyring",
+        E::OtherTools { .. } => {
+            "pass --leave-pool to collect only what is in debucket's own suites"
+        }
+        E::CondemnedRecord { .. } => {
+            "use a newer debucket; if it is damaged, delete it when no collector runs: objects are then condemned anew"
+        }
         E::Collected { .. } => "choose a later commit (`debucket log`)",
         E::Missing(_) => "`debucket list` prints what the suite has",
         E::Untrusted { .. } => {
@@ -299,6 +311,9 @@ fn rights(had: Refusable, role: Role) -> String {
         }
         Role::Publisher => {
             "`debucket client-config --policy publisher` prints the least IAM policy that is needed"
+        }
+        Role::Collector => {
+            "`debucket client-config --policy collector` prints the least IAM policy that is needed"
         }
     }
     .to_owned();

@@ -76,6 +76,15 @@ impl Context {
         self.open(config, write.writes(), Role::Publisher).await
     }
 
+    /// Opens the repository for a garbage collection.
+    pub(crate) async fn collectable_repository(
+        &self,
+        write: &WriteOptions,
+    ) -> Result<Repository, Error> {
+        let config = write.config(self.store.config())?;
+        self.open(config, write.writes(), Role::Collector).await
+    }
+
     async fn open(
         &self,
         mut config: S3Config,

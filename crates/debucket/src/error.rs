@@ -70,6 +70,9 @@ pub enum Error {
     /// A suite that was to be created.
     #[error("suite {0} exists already, with other settings")]
     SuiteExists(SuiteName),
+    /// A verification found something, and reported it.
+    #[error("problems were found: {0}")]
+    Problems(usize),
     /// The call makes no sense.
     #[error("{0}")]
     Usage(String),
@@ -109,6 +112,7 @@ fn interrupted(stage: Stage) -> String {
 pub enum Role {
     Reader,
     Publisher,
+    Collector,
 }
 
 impl Error {

@@ -18,6 +18,10 @@
 //! bucket, but nothing more of them. It deletes nothing but the few objects with which it
 //! tries, before the first commit of a suite, whether the store honours conditional writes.
 //!
+//! A collector (`debucket gc`) reads and lists as a publisher does, and deletes what can become garbage: packages, indexes by
+//! hash, commits, and the records of what took their place. It can neither publish nor delete a head. The record of what it is
+//! going to delete (`gc/`) is changed by publishers too, to keep what they use.
+//!
 //! The Terraform module `apt-repository` has the same statements; `cargo xtask terraform` compares
 //! them. A store that does not know these conditions refuses the policy when it is set.
 
@@ -31,6 +35,15 @@ use repository::RepositoryUrl;
 const POOL: &str = "pool/";
 /// Heads, `suite.json`, followers, records of succession, indexes and commits.
 const DISTS: &str = "dists/";
+/// Folder of the record of what a collector is going to delete.
+const GC: &str = "gc/";
+/// What can become garbage.
+const GARBAGE: [&str; 4] = [
+    POOL,
+    "dists/*/by-hash/",
+    "dists/*/commits/",
+    "dists/*/succession/",
+];
 /// Folder of the objects that a probe of the store leaves and removes.
 const PROBE_FOLDER: &str = "debucket-probe/";
 /// What is named by its digest.
@@ -89,20 +102,7 @@ impl Policy {
 
     /// What a publisher needs.
     pub fn publisher(url: &RepositoryUrl) -> Self {
-        let put =
-            |sid, folders: &[&str]| Statement::allow(sid, "s3:PutObject", objects(url, folders));
-        let mut list = Statement::allow(
-            "ListRepository",
-            "s3:ListBucket",
-            vec![format!("arn:aws:s3:::{}", url.bucket)],
-        );
-        if !url.prefix.is_empty() {
-            list = list.when(
-                "StringLikeIfExists",
-                "s3:prefix",
-                &format!("{}/*", url.prefix),
-            );
-        }
+        let put = |sid, folders: &[&str]| put(url, sid, folders);
         Self::new(vec![
             read(url),
             // The header is there.
@@ -111,7 +111,7 @@ impl Policy {
                 "s3:if-none-match",
                 "false",
             ),
-            put("ReplaceObjects", &[DISTS, PROBE_FOLDER]).when("Null", "s3:if-match", "false"),
+            put("ReplaceObjects", &[DISTS, GC, PROBE_FOLDER]).when("Null", "s3:if-match", "false"),
             put("WriteByDigest", &BY_DIGEST),
             // A request that makes no object: the beginning of an upload, and its parts.
             put("UploadParts", &[POOL]).when("Bool", "s3:ObjectCreationOperation", "false"),
@@ -125,9 +125,40 @@ impl Policy {
                 "s3:DeleteObject",
                 objects(url, &[PROBE_FOLDER]),
             ),
-            list,
+            list(url),
         ])
     }
+
+    /// What a garbage collector needs.
+    pub fn collector(url: &RepositoryUrl) -> Self {
+        Self::new(vec![
+            read(url),
+            put(url, "CreateRecord", &[GC]).when("Null", "s3:if-none-match", "false"),
+            put(url, "ReplaceRecord", &[GC]).when("Null", "s3:if-match", "false"),
+            Statement::allow("DeleteGarbage", "s3:DeleteObject", objects(url, &GARBAGE)),
+            list(url),
+        ])
+    }
+}
+
+fn put(url: &RepositoryUrl, sid: &'static str, folders: &[&str]) -> Statement {
+    Statement::allow(sid, "s3:PutObject", objects(url, folders))
+}
+
+fn list(url: &RepositoryUrl) -> Statement {
+    let mut list = Statement::allow(
+        "ListRepository",
+        "s3:ListBucket",
+        vec![format!("arn:aws:s3:::{}", url.bucket)],
+    );
+    if !url.prefix.is_empty() {
+        list = list.when(
+            "StringLikeIfExists",
+            "s3:prefix",
+            &format!("{}/*", url.prefix),
+        );
+    }
+    list
 }
 
 fn read(url: &RepositoryUrl) -> Statement {

@@ -138,6 +138,17 @@ impl TrustOptions {
         Ok(certificates.into_iter().collect())
     }
 
+    /// The keys for reading and, if `key` is given, for signing.
+    pub(crate) fn keys_and(&self, key: &KeyOptions) -> Result<Keys, Error> {
+        match key.key()? {
+            None => self.keys(),
+            Some(key) => Ok(Keys::Sign {
+                signers: vec![Box::new(key)],
+                further: self.keyring(&environment::variable)?,
+            }),
+        }
+    }
+
     /// The keys for reading: those of the keyring and the signing key. Without any, signatures are not checked.
     pub(crate) fn keys(&self) -> Result<Keys, Error> {
         self.keys_with(&environment::variable)

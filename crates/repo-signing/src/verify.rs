@@ -156,6 +156,18 @@ impl Keyring {
         })
     }
 
+    /// Verifies a `Release` with the detached signatures in its `Release.gpg`.
+    ///
+    /// # Errors
+    /// As [`Keyring::verify_inrelease`].
+    pub fn verify_detached(
+        &self,
+        release: &[u8],
+        armored: &[u8],
+    ) -> Result<Vec<GoodSignature>, VerifyError> {
+        self.judge(&read_signatures(armored)?, &[], release)
+    }
+
     /// The good signatures, once none is bad.
     fn judge(
         &self,

@@ -12,13 +12,14 @@ use std::{
     sync::Arc,
 };
 
+use bytes::Bytes;
 use deb_index::{
     change::{Edit, Intent, Plan, client_view::ViewChange},
     digest::Sha256,
     package_id::PackageId,
     suite::{
         commit::{Authorship, Change, Commit},
-        layout,
+        layout, release,
     },
 };
 use futures::try_join;
@@ -26,8 +27,9 @@ use jiff::Timestamp;
 use s3_storage::{ETag, ErrorKind, Payload, PutMode, PutOptions};
 
 use crate::{
-    Allow, Draft, Error, Head, Observer, PackageFile, Stage, Suite,
+    Allow, Draft, Error, Head, HeadSignatures, Observer, PackageFile, Stage, Suite,
     followers::{self, Leader},
+    keys::{Signed, signature_time},
     patience::Patience,
     prepare::Prepared,
     upload::{restore_all, upload_all},
@@ -158,6 +160,7 @@ impl Run<'_> {
         }
         let head = draft.base.as_ref();
         let wanted = needed(files, &draft.planned.plan);
+        draft.spare(&wanted).await?;
         let uploads = upload_all(suite.repository, &wanted, self.observer);
         let proof = suite.prove_conditional_writes(head);
         // Followers of a head that was put back may be anything.
@@ -182,6 +185,9 @@ impl Run<'_> {
             relocate(Arc::make_mut(&mut draft.intent), &uploaded.moved);
             self.plan(draft).await?;
         }
+        // Uploads may have taken long.
+        draft.condemned = suite.repository.condemned().await?;
+        draft.spare(&[]).await?;
         Ok((self.prepare(draft).await?, tags))
     }
 
@@ -203,7 +209,9 @@ impl Run<'_> {
                     },
                 });
             }
-            let (head, kinship) = match patience.bound(self.look(&pending.prepared)).await {
+            let condemned = self.suite.repository.condemned();
+            let looks = async { try_join!(self.look(&pending.prepared), condemned) };
+            let ((head, kinship), condemned) = match patience.bound(looks).await {
                 Some(Ok(found)) => found,
                 None => continue,
                 Some(Err(Error::Storage(error))) if in_doubt && error.is_transient() => continue,
@@ -236,6 +244,7 @@ impl Run<'_> {
                 patience.refused(is_unchanged)?;
             }
             draft.is_needed &= is_unchanged || self.allow.is_date_reset(head.as_ref());
+            draft.condemned = condemned;
             match self.attempt(&mut draft, head).await {
                 Ok(Ok(written)) => return Ok(written),
                 Ok(Err(next)) => pending = *next,
@@ -260,6 +269,7 @@ impl Run<'_> {
             let unchanged = Outcome::Unchanged(Box::new(head.clone()));
             return Ok(Ok((unchanged, Some(leader))));
         }
+        draft.spare(&[]).await?;
         let prepared = self.prepare(draft).await?;
         self.move_head(draft, prepared).await
     }
@@ -282,7 +292,13 @@ impl Run<'_> {
     async fn prepare(&self, draft: &Draft<'_>) -> Result<Prepared, Error> {
         let (base, time) = (draft.base.as_ref(), draft.store_time);
         self.suite
-            .prepare(&draft.planned, base, self.authorship, time, self.allow)
+            .prepare(
+                &draft.planned,
+                base,
+                self.authorship,
+                time,
+                (self.allow, &draft.condemned),
+            )
             .await
     }
 
@@ -294,10 +310,7 @@ impl Run<'_> {
             None => PutMode::Create,
         };
         let bytes = new.head().clone();
-        let mut options = PutOptions::new(self.suite.repository.writes.mode(conditional));
-        options.sha256 = Some(Sha256::of(&bytes).0);
-        options.content_type = Some("text/plain; charset=utf-8");
-        options.cache_control = Some("no-cache");
+        let options = head_options(self.suite.repository.writes.mode(conditional), &bytes);
         let key = layout::head_key(&self.suite.name, new.signed.is_some());
         self.observer.stage(Stage::MovingHead);
         let storage = &self.suite.repository.storage;
@@ -363,6 +376,54 @@ impl Run<'_> {
             _ => Ok(()),
         }
     }
+}
+
+/// Writes the head anew as a commit says, in place of one that is missing, damaged or older. It gets the date of the commit, so
+/// devices that have the commit see no change.
+///
+/// # Errors
+/// Keys that may not sign for the commit; those of the store, such as a head that another publisher has written meanwhile.
+pub(crate) async fn restore_head(suite: &Suite<'_>, id: Sha256) -> Result<(), Error> {
+    let commit = suite.read_commit(&id).await?;
+    let unusable = |source| Error::Commit {
+        suite: suite.name.clone(),
+        id,
+        source,
+    };
+    commit.check_requirements().map_err(unusable)?;
+    let signatures = if commit.settings.signing_keys.is_empty() {
+        HeadSignatures::Unsigned
+    } else {
+        HeadSignatures::Unchecked
+    };
+    let signed = Signed {
+        signatures: &signatures,
+        settings: &commit.settings,
+    };
+    suite.keys.check(&suite.name, Some(signed))?;
+    let time = signature_time(commit.time)?;
+    let chosen = suite.keys.choose(&suite.name, Some(signed), time, false)?;
+    let text = Bytes::from(release::render(&commit, &id));
+    let signed = suite.keys.sign(&text, time, &chosen).await?;
+    let key = layout::head_key(&suite.name, signed.is_some());
+    let bytes = signed.map_or(text, |signed| signed.inrelease);
+    let conditional = match suite.look(&key).await? {
+        Some(there) => PutMode::Update(there.etag),
+        None => PutMode::Create,
+    };
+    let options = head_options(suite.repository.writes.mode(conditional), &bytes);
+    let storage = &suite.repository.storage;
+    storage.put(&key, Payload::Bytes(bytes), options).await?;
+    Ok(())
+}
+
+/// How a head is written.
+fn head_options(mode: PutMode, bytes: &Bytes) -> PutOptions {
+    let mut options = PutOptions::new(mode);
+    options.sha256 = Some(Sha256::of(bytes).0);
+    options.content_type = Some("text/plain; charset=utf-8");
+    options.cache_control = Some("no-cache");
+    options
 }
 
 /// A head that is now the suite's, or was. It has followers to bring up unless another commit took its place.

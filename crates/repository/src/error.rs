@@ -109,6 +109,21 @@ pub enum Error {
         commit: Sha256,
         key: String,
     },
+    /// A garbage collection is deleting an object that a publisher needs.
+    #[error("{key} is being deleted by a garbage collection")]
+    BeingCollected { key: String },
+    #[error("another garbage collection is running since {since}")]
+    CollectorRuns { since: Timestamp },
+    #[error("publishers kept changing what was to be deleted; nothing was deleted")]
+    CollectorContention,
+    /// The suite is signed, and no key was given to verify it with.
+    #[error("suite {suite} was not verified, so what it does not name cannot be deleted")]
+    Unverified { suite: SuiteName },
+    /// Suites whose package files may be in the pool, and cannot be told from garbage.
+    #[error("another tool wrote {}, whose package files cannot be told from garbage", list(.suites))]
+    OtherTools { suites: Vec<SuiteName> },
+    #[error("the record of condemned objects, gc/condemned.json, {problem}")]
+    CondemnedRecord { problem: &'static str },
     #[error("{0} could be any of several commits")]
     AmbiguousRevision(String),
     #[error("signing failed")]

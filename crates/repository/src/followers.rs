@@ -7,7 +7,7 @@
 //! An older publisher must not undo what a newer one wrote. Each follower is written on the condition that it is still as it was,
 //! and after the writes the head is looked at again: if it has moved on meanwhile, the followers are brought up to that head.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use bytes::Bytes;
 use deb_index::{
@@ -167,13 +167,41 @@ pub(crate) async fn check(suite: &Suite<'_>, head: &Head, beside: &Beside) -> Re
 /// Those of the store. The suite is whole all the same; the next publisher brings the followers up.
 pub(crate) async fn bring_up(
     suite: &Suite<'_>,
-    mut leader: Leader,
+    leader: Leader,
     tags: Option<Tags>,
 ) -> Result<(), Error> {
-    let mut stale = match tags {
+    let stale = match tags {
         Some(tags) => leader.changed(suite, &tags),
         None => examine(suite, leader.followers(suite, None)).await?,
     };
+    write_until_up(suite, leader, stale).await
+}
+
+/// Brings up the followers of a head. Those at the keys `broken` are written whatever they say that they follow.
+pub(crate) async fn repair(
+    suite: &Suite<'_>,
+    head: &Head,
+    broken: &HashSet<String>,
+) -> Result<(), Error> {
+    let leader = Leader::of_head(suite, head).await?;
+    let followers = leader.followers(suite, None).into_iter();
+    let (broken, others): (Vec<_>, Vec<_>) =
+        followers.partition(|follower| broken.contains(&follower.key));
+    let mut stale = examine(suite, others).await?;
+    for follower in broken {
+        let seen = suite.seen(&follower.key).await?;
+        let mode = seen.map_or(PutMode::Create, |seen| PutMode::Update(seen.etag));
+        stale.push((follower, mode));
+    }
+    write_until_up(suite, leader, stale).await
+}
+
+/// Writes followers, and looks at the head again, until all are up.
+async fn write_until_up(
+    suite: &Suite<'_>,
+    mut leader: Leader,
+    mut stale: Vec<(Follower, PutMode)>,
+) -> Result<(), Error> {
     for _ in 0..ROUNDS {
         if stale.is_empty() {
             return Ok(());

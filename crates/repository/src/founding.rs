@@ -42,7 +42,7 @@ impl Suite<'_> {
         Ok(store_time)
     }
 
-    async fn has_history(&self) -> Result<bool, Error> {
+    pub(crate) async fn has_history(&self) -> Result<bool, Error> {
         let storage = &self.repository.storage;
         let records = layout::succession(&self.name);
         if storage.list(&records, None).try_next().await?.is_some() {
@@ -133,8 +133,32 @@ impl Suite<'_> {
         self.require_conditional_writes().await
     }
 
+    /// Whether the suite was founded as an unsigned one.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn is_founded_unsigned(&self) -> Result<bool, Error> {
+        match self.founded_as().await {
+            Ok((founded, _)) => Ok(founded == Some(false)),
+            Err(Error::Damaged { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes `suite.json` anew, as the head shows that it has to be.
+    pub(crate) async fn restore_founding(&self, signed: bool) -> Result<(), Error> {
+        let (content, mut options) = founding(signed);
+        let key = layout::founding_key(&self.name);
+        if self.look(&key).await?.is_some() {
+            options.mode = PutMode::Overwrite;
+        }
+        let payload = Payload::Bytes(content);
+        self.repository.storage.put(&key, payload, options).await?;
+        Ok(())
+    }
+
     /// Whether the suite was founded as a signed one, none if it was not founded; and the store's clock.
-    async fn founded_as(&self) -> Result<(Option<bool>, Option<Timestamp>), Error> {
+    pub(crate) async fn founded_as(&self) -> Result<(Option<bool>, Option<Timestamp>), Error> {
         let key = layout::founding_key(&self.name);
         let (meta, bytes) = match self.repository.storage.get_bytes(&key, LIMIT).await {
             Ok(found) => found,

@@ -50,6 +50,12 @@ pub(crate) struct SignedHead {
     store_time: Option<Timestamp>,
 }
 
+impl SignedHead {
+    pub(crate) fn etag(&self) -> &ETag {
+        &self.etag
+    }
+}
+
 impl Head {
     /// The name of its commit.
     #[must_use]

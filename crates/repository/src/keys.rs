@@ -40,6 +40,13 @@ pub enum HeadSignatures {
     By(Vec<GoodSignature>),
 }
 
+impl HeadSignatures {
+    #[must_use]
+    pub fn is_unsigned(&self) -> bool {
+        *self == Self::Unsigned
+    }
+}
+
 /// How a head is signed, and by whom it may be.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Signed<'a> {

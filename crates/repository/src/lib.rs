@@ -7,38 +7,54 @@
 //!
 //! Nothing here reads a command line or prints.
 
+mod check;
 mod clock;
 mod commit;
+mod condemned;
 mod copies;
 mod draft;
 mod error;
 mod followers;
 mod founding;
+mod gc;
 mod head;
 mod history;
 mod indexes;
+mod inventory;
+mod kept;
 mod keys;
+mod named;
 mod observer;
+mod package_files;
 mod packages;
 mod patience;
 mod prepare;
+mod problem;
+mod recover;
+mod repair;
 mod repository;
 mod revision;
 mod rollback;
+mod stale;
 mod succession;
 mod suite;
 mod upload;
 mod url;
+mod verify;
 mod warning;
 
+pub use check::{Depth, Verified};
 pub use commit::{Committed, Outcome, Published};
 pub use copies::Copies;
 pub use draft::{Allow, Draft};
 pub use error::{Error, Missing};
+pub use gc::{CollectOptions, Collected, Tally};
 pub use head::Head;
 pub use keys::{HeadSignatures, Keys, accepted_key};
 pub use observer::{Observer, Silent, Stage};
 pub use packages::{Listed, PackageList, Selection};
+pub use problem::{Part, Problem, Remedy, Severity};
+pub use repair::RepairOptions;
 pub use repository::{Repository, Writes};
 pub use revision::{InvalidRevision, Revision};
 pub use suite::Suite;

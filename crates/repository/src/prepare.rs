@@ -18,6 +18,7 @@ use s3_storage::{ErrorKind, Payload, PutMode, PutOptions};
 
 use crate::{
     Error, Head, Suite, Writes,
+    condemned::Record,
     draft::{Allow, Planned, blocking, commit_of},
     keys::signature_time,
 };
@@ -57,7 +58,7 @@ impl Suite<'_> {
         head: Option<&Head>,
         authorship: &Authorship,
         store_time: Option<Timestamp>,
-        allow: Allow,
+        (allow, condemned): (Allow, &Record),
     ) -> Result<Prepared, Error> {
         let store_time = store_time.ok_or(Error::NoStoreTime)?;
         let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
@@ -88,7 +89,7 @@ impl Suite<'_> {
         let text = Bytes::from(release::render(&commit, &id));
         let time = signature_time(commit.time)?;
         let key = layout::commit_key(&self.name, &id);
-        let objects = files
+        let objects: Vec<_> = files
             .iter()
             .map(|file| {
                 (
@@ -97,7 +98,10 @@ impl Suite<'_> {
                     file.sha256,
                 )
             })
-            .chain([(key, Bytes::from(bytes), id)]);
+            .chain([(key, Bytes::from(bytes), id)])
+            .collect();
+        let keys = objects.iter().map(|(key, ..)| key.as_str());
+        self.repository.spare(condemned, keys).await?;
         let writes = stream::iter(objects)
             .map(|(key, bytes, sha256)| self.put_by_digest(key, bytes, sha256))
             .buffer_unordered(CONCURRENT_WRITES)
@@ -117,7 +121,12 @@ impl Suite<'_> {
     }
 
     /// Writes an object whose name is its content's digest. Writing it twice does no harm, and shows that it is in use again.
-    async fn put_by_digest(&self, key: String, bytes: Bytes, sha256: Sha256) -> Result<(), Error> {
+    pub(crate) async fn put_by_digest(
+        &self,
+        key: String,
+        bytes: Bytes,
+        sha256: Sha256,
+    ) -> Result<(), Error> {
         let mut options = PutOptions::new(PutMode::Overwrite);
         options.sha256 = Some(sha256.0);
         options.cache_control = Some("public, max-age=31536000, immutable");

@@ -17,6 +17,12 @@ impl Suite<'_> {
     pub fn name(&self) -> &SuiteName {
         &self.name
     }
+
+    /// Whether signatures are not checked.
+    #[must_use]
+    pub fn is_unchecked(&self) -> bool {
+        matches!(self.keys, Keys::Unchecked)
+    }
 }
 
 impl Repository {

@@ -254,7 +254,7 @@ impl<'a> NewObject<'a> {
 }
 
 /// The digest of an object whose checksum the store has not kept, as of one that was sent in parts.
-async fn digest(storage: &dyn Storage, key: &str) -> Result<Sha256, Error> {
+pub(crate) async fn digest(storage: &dyn Storage, key: &str) -> Result<Sha256, Error> {
     for tries_left in (0..TRIES).rev() {
         match digest_once(storage, key).await {
             Err(error) if error.kind() == ErrorKind::Truncated && tries_left > 0 => {}

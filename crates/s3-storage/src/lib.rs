@@ -6,6 +6,7 @@
 
 #[cfg(feature = "test-util")]
 mod careless;
+mod cas;
 #[cfg(feature = "test-util")]
 mod clock;
 mod config;
@@ -24,6 +25,7 @@ mod storage;
 pub use aws_access::{ConnectProblem, Credentials, LocalClock, Proxy};
 #[cfg(feature = "test-util")]
 pub use careless::{Careless, Flaw};
+pub use cas::{Cas, Current, Swap};
 #[cfg(feature = "test-util")]
 pub use clock::ManualClock;
 pub use config::{Acl, S3Config, Sse};

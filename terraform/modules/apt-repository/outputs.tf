@@ -52,6 +52,16 @@ output "publisher_policy" {
   value       = local.publisher_policy
 }
 
+output "collector_policy_arn" {
+  description = "IAM policy for who runs `debucket gc`."
+  value       = aws_iam_policy.collector.arn
+}
+
+output "collector_policy" {
+  description = "The same as JSON."
+  value       = local.collector_policy
+}
+
 output "gateway_endpoint_id" {
   description = "The gateway endpoint; null where there is none."
   value       = one(aws_vpc_endpoint.gateway[*].id)

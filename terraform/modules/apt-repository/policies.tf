@@ -31,7 +31,7 @@ locals {
         Sid       = "ReplaceObjects"
         Effect    = "Allow"
         Action    = ["s3:PutObject"]
-        Resource  = [for folder in ["dists", "debucket-probe"] : "${local.objects_arn}${folder}/*"]
+        Resource  = [for folder in ["dists", "gc", "debucket-probe"] : "${local.objects_arn}${folder}/*"]
         Condition = { Null = { "s3:if-match" = "false" } }
       },
       {
@@ -60,24 +60,55 @@ locals {
         Resource = ["${local.objects_arn}debucket-probe/*"]
       },
     ],
-    [
-      merge(
-        {
-          Sid      = "ListRepository"
-          Effect   = "Allow"
-          Action   = ["s3:ListBucket"]
-          Resource = [local.bucket_arn]
-        },
-        var.prefix == "" ? {} : { Condition = { StringLikeIfExists = { "s3:prefix" = "${var.prefix}/*" } } },
-      )
-    ],
+    local.list_statements,
   )
+
+  # Deletes what can become garbage, and writes nothing but the record of what it is going to delete.
+  collector_statements = concat(
+    local.reader_statements,
+    [
+      {
+        Sid       = "CreateRecord"
+        Effect    = "Allow"
+        Action    = ["s3:PutObject"]
+        Resource  = ["${local.objects_arn}gc/*"]
+        Condition = { Null = { "s3:if-none-match" = "false" } }
+      },
+      {
+        Sid       = "ReplaceRecord"
+        Effect    = "Allow"
+        Action    = ["s3:PutObject"]
+        Resource  = ["${local.objects_arn}gc/*"]
+        Condition = { Null = { "s3:if-match" = "false" } }
+      },
+      {
+        Sid      = "DeleteGarbage"
+        Effect   = "Allow"
+        Action   = ["s3:DeleteObject"]
+        Resource = [for folder in ["pool", "dists/*/by-hash", "dists/*/commits", "dists/*/succession"] : "${local.objects_arn}${folder}/*"]
+      },
+    ],
+    local.list_statements,
+  )
+
+  list_statements = [
+    merge(
+      {
+        Sid      = "ListRepository"
+        Effect   = "Allow"
+        Action   = ["s3:ListBucket"]
+        Resource = [local.bucket_arn]
+      },
+      var.prefix == "" ? {} : { Condition = { StringLikeIfExists = { "s3:prefix" = "${var.prefix}/*" } } },
+    )
+  ]
 
   # Beyond the repository: the key that encrypts it.
   key_statements = {
     for role, actions in {
       reader    = ["kms:Decrypt"]
       publisher = ["kms:Decrypt", "kms:GenerateDataKey"]
+      collector = ["kms:Decrypt", "kms:GenerateDataKey"]
       } : role => [
       for key in var.kms_key_arn[*] : { Sid = "UseKey", Effect = "Allow", Action = actions, Resource = [key] }
     ]
@@ -90,6 +121,10 @@ locals {
   publisher_policy = jsonencode({
     Version   = "2012-10-17"
     Statement = concat(local.publisher_statements, local.key_statements["publisher"])
+  })
+  collector_policy = jsonencode({
+    Version   = "2012-10-17"
+    Statement = concat(local.collector_statements, local.key_statements["collector"])
   })
 
   # Holds for everybody, administrators included.
@@ -151,5 +186,12 @@ resource "aws_iam_policy" "publisher" {
   name_prefix = "${var.name}-publisher-"
   description = "Publish into the APT repository in ${aws_s3_bucket.this.id}."
   policy      = local.publisher_policy
+  tags        = var.tags
+}
+
+resource "aws_iam_policy" "collector" {
+  name_prefix = "${var.name}-collector-"
+  description = "Collect garbage in the APT repository in ${aws_s3_bucket.this.id}."
+  policy      = local.collector_policy
   tags        = var.tags
 }

@@ -169,13 +169,13 @@ impl Policies {
         })
     }
 
-    /// Fails unless `reader_policy` and `publisher_policy` are what `debucket` prints, but for the rights on the KMS key.
+    /// Fails unless `reader_policy`, `publisher_policy` and `collector_policy` are what `debucket` prints, but for the rights on the KMS key.
     pub(super) fn compare(
         repository: &str,
         debucket: &Path,
         of: impl Fn(&str) -> Result<String>,
     ) -> Result<()> {
-        for role in ["reader", "publisher"] {
+        for role in ["reader", "publisher", "collector"] {
             let mut command = Command::new(debucket);
             apt_root::isolate(&mut command);
             let outcome = process::run(command.args([

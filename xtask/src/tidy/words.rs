@@ -56,6 +56,7 @@ const RULES: &[Rule] = &[
             "crates/repository/src/commit.rs",
             "crates/repository/src/followers.rs",
             "crates/repository/src/head.rs",
+            "crates/repository/src/verify.rs",
         ],
         reason: "the head is moved by commit, read by head and watched by followers",
     },

@@ -12,6 +12,8 @@ use crate::{
 
 /// Folder of all suites.
 pub const SUITES: &str = "dists/";
+/// Key of the record of the objects that a garbage collection is going to delete.
+pub const CONDEMNED: &str = "gc/condemned.json";
 /// Hex digits of the digest that tells a second build of one version from the first.
 const DIGEST_DIGITS: usize = 16;
 

@@ -71,6 +71,8 @@ enum Role {
     Reader,
     /// A CI job that publishes
     Publisher,
+    /// A timer that collects garbage
+    Collector,
 }
 
 impl ClientConfig {
@@ -80,6 +82,7 @@ impl ClientConfig {
             let policy = match role {
                 Role::Reader => Policy::reader(&url),
                 Role::Publisher => Policy::publisher(&url),
+                Role::Collector => Policy::collector(&url),
             };
             return context.printer.json(&policy);
         }
@@ -256,11 +259,12 @@ struct Config {
     policies: Policies,
 }
 
-/// IAM policies of the two roles.
+/// IAM policies of the roles.
 #[derive(Debug, Serialize)]
 struct Policies {
     reader: Policy,
     publisher: Policy,
+    collector: Policy,
 }
 
 impl Config {
@@ -280,6 +284,7 @@ impl Config {
             policies: Policies {
                 reader: Policy::reader(url),
                 publisher: Policy::publisher(url),
+                collector: Policy::collector(url),
             },
         }
     }
@@ -314,6 +319,10 @@ impl Report for Config {
             "# IAM policy of a publisher. With SSE-KMS it also needs kms:Decrypt and kms:GenerateDataKey on the key,\n\
              # with --acl also s3:PutObjectAcl. A store other than AWS may not know its conditions: leave these out there.\n{}\n",
             policy(&self.policies.publisher)
+        ));
+        parts.push(format!(
+            "# IAM policy of a garbage collector (debucket gc), which deletes and publishes nothing.\n{}\n",
+            policy(&self.policies.collector)
         ));
         parts.join("\n")
     }

@@ -17,6 +17,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::verify_report::VerifyReport;
 use crate::{
     context::Context,
     error::Error,
@@ -46,6 +47,9 @@ pub struct Log {
     /// Show each commit on one line
     #[arg(long)]
     oneline: bool,
+    /// Verify the whole history instead: each commit, and that what it names is there
+    #[arg(long, conflicts_with_all = ["packages", "max_count", "oneline"])]
+    verify: bool,
     #[command(flatten)]
     suite: SuiteOption,
     #[command(flatten)]
@@ -76,6 +80,11 @@ impl Log {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
         let repository = context.repository().await?;
         let suite = context.readable_suite(&repository, self.suite.name()?, &self.trust)?;
+        if self.verify {
+            let name = suite.name().clone();
+            let found = suite.verify_history().await?;
+            return VerifyReport::new(context, false, vec![(name, found)])?.conclude(context);
+        }
         let head = suite.existing_head().await?;
         context.warn_of(&suite, &head);
         let history = suite.history(head.id());

@@ -9,6 +9,7 @@ use crate::{context::Context, error::Error};
 mod client_config;
 mod diff;
 mod exists;
+mod gc;
 mod key;
 mod list;
 mod log;
@@ -21,6 +22,8 @@ mod rollback;
 mod search;
 mod show;
 mod suite;
+mod verify;
+mod verify_report;
 
 macro_rules! commands {
     (pub enum Command { $($name:ident($arguments:path),)* }) => {
@@ -55,6 +58,8 @@ commands! {
         Search(search::Search),
         Diff(diff::Diff),
         Log(log::Log),
+        Verify(verify::Verify),
+        Gc(gc::Gc),
         ClientConfig(client_config::ClientConfig),
         Key(key::Key),
     }

@@ -22,3 +22,4 @@ mod signing;
 mod store;
 mod terminal;
 mod usage;
+mod verify;

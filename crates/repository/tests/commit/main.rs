@@ -5,6 +5,7 @@
 mod doubt;
 mod faults;
 mod followers;
+mod gc;
 mod pool;
 mod put_back;
 mod races;

@@ -3,6 +3,7 @@
 //!
 //! One suite for all is what keeps the fake honest. It panics with the rule that is broken.
 
+mod cas;
 mod lists;
 mod races;
 mod reads;
@@ -38,6 +39,7 @@ pub async fn conformance(store: Arc<dyn Storage>) {
     races::creates(&store).await;
     races::updates(&store).await;
     races::large_creates(&store).await;
+    cas::no_update_is_lost(&store).await;
     lists::folders(s).await;
     lists::deletion(s).await;
     lists::pages(s).await;

@@ -1,0 +1,178 @@
+//! `debucket gc`: deletes what no suite names any more.
+
+use clap::Args;
+use deb_index::name::SuiteName;
+use repository::{CollectOptions, Collected, Keys, Tally};
+use serde::Serialize;
+
+use crate::{
+    context::Context, duration::Span, error::Error, key_options::TrustOptions, printer::Report,
+    store_options::WriteOptions, text::bytes,
+};
+
+/// Delete packages, indexes and commits that no suite names any more
+///
+/// In two steps: a run condemns what nothing names, and a later run, after the grace period, deletes what it was right about. So run
+/// it by a timer. Publishers that run meanwhile lose nothing. Nothing is collected as long as one suite cannot be read and verified.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Exit codes: 0 done, or nothing to do; 1 failed, or a suite cannot be relied on; 2 usage.
+
+Examples:
+  debucket gc --repo s3://acme-apt --keyring acme.asc --dry-run
+  debucket gc --repo s3://acme-apt --keyring acme.asc --keep-history 30d")]
+pub struct Gc {
+    /// Delete only what has been unnamed for this long; it must be longer than any publish takes
+    #[arg(long, value_name = "SPAN", default_value = "24h")]
+    grace: Span,
+    /// Keep all that a suite had within this time, for log, rollback and devices in the middle of an update
+    #[arg(long, value_name = "SPAN", default_value = "90d")]
+    keep_history: Span,
+    /// Show what would be done, without changing anything
+    #[arg(long, short = 'n')]
+    dry_run: bool,
+    /// Leave package files alone: for a prefix that suites of other tools share
+    #[arg(long)]
+    leave_pool: bool,
+    #[command(flatten)]
+    trust: TrustOptions,
+    #[command(flatten)]
+    write: WriteOptions,
+}
+
+/// The JSON document of `debucket gc`.
+#[derive(Debug, Serialize)]
+struct Document {
+    /// The repository, `s3://BUCKET[/PREFIX]`.
+    repo: String,
+    dry_run: bool,
+    /// The suites that were read.
+    suites: Vec<SuiteName>,
+    /// Their commits that are kept.
+    commits: u64,
+    /// What was there before.
+    stored: Count,
+    /// What was deleted, or would be.
+    deleted: Count,
+    /// What was condemned now, or would be, and is deleted after the grace period.
+    condemned: Count,
+    /// What was condemned by an earlier run and has to wait.
+    waiting: Count,
+    /// Objects that were condemned and are in use again.
+    spared: u64,
+    /// What is left for later runs, because there is too much of it.
+    left: Count,
+    /// Why package files were left alone; null if they were not.
+    pool_left: Option<String>,
+    deleted_keys: Vec<String>,
+    condemned_keys: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, Serialize)]
+struct Count {
+    objects: u64,
+    bytes: u64,
+}
+
+impl From<Tally> for Count {
+    fn from(Tally { objects, bytes }: Tally) -> Self {
+        Self { objects, bytes }
+    }
+}
+
+impl Count {
+    fn text(self) -> String {
+        let objects = match self.objects {
+            1 => "1 object".to_owned(),
+            objects => format!("{objects} objects"),
+        };
+        format!("{objects} ({})", bytes(self.bytes))
+    }
+}
+
+impl Gc {
+    pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
+        let repository = context.collectable_repository(&self.write).await?;
+        let (ours, _) = repository.all_suites().await?;
+        let mut suites = Vec::new();
+        for name in ours {
+            let suite = repository.suite(name.clone(), self.trust.keys()?);
+            let is_unsigned = suite.is_founded_unsigned().await?;
+            suites.push(if is_unsigned {
+                repository.suite(name, Keys::Unsigned)
+            } else {
+                suite
+            });
+        }
+        let options = CollectOptions {
+            grace: self.grace.into(),
+            keep_history: self.keep_history.into(),
+            dry_run: self.dry_run,
+            leave_pool: self.leave_pool,
+        };
+        let collected = repository.collect(&suites, options).await?;
+        let document = Document::new(context, self.dry_run, collected)?;
+        context.printer.outcome(&document, || {
+            format!("{} were deleted", document.deleted.text())
+        })
+    }
+}
+
+impl Document {
+    fn new(context: &Context, dry_run: bool, collected: Collected) -> Result<Self, Error> {
+        Ok(Self {
+            repo: context.url()?.to_string(),
+            dry_run,
+            suites: collected.suites,
+            commits: collected.commits,
+            stored: collected.stored.into(),
+            deleted: collected.deleted.into(),
+            condemned: collected.condemned.into(),
+            waiting: collected.waiting.into(),
+            spared: collected.spared,
+            left: collected.left.into(),
+            pool_left: collected.pool_left,
+            deleted_keys: collected.deleted_keys,
+            condemned_keys: collected.condemned_keys,
+        })
+    }
+}
+
+impl Report for Document {
+    fn text(&self) -> String {
+        let (would, nothing) = if self.dry_run {
+            ("would be ", "dry run: nothing was changed\n")
+        } else {
+            ("", "")
+        };
+        let mut text = String::new();
+        if self.dry_run {
+            for key in &self.deleted_keys {
+                text.push_str(&format!("delete   {key}\n"));
+            }
+            for key in &self.condemned_keys {
+                text.push_str(&format!("condemn  {key}\n"));
+            }
+        }
+        text.push_str(&format!("{would}deleted: {}\n", self.deleted.text()));
+        text.push_str(&format!("{would}condemned: {}\n", self.condemned.text()));
+        if self.waiting.objects > 0 {
+            text.push_str(&format!("waiting: {}\n", self.waiting.text()));
+        }
+        if self.spared > 0 {
+            text.push_str(&format!("in use again: {} objects\n", self.spared));
+        }
+        if self.left.objects > 0 {
+            text.push_str(&format!("left for later runs: {}\n", self.left.text()));
+        }
+        if let Some(reason) = &self.pool_left {
+            text.push_str(&format!("package files were left alone: {reason}\n"));
+        }
+        let (suites, commits) = (self.suites.len(), self.commits);
+        let stored = self.stored.text();
+        text.push_str(&format!(
+            "{suites} suites, {commits} commits kept, of {stored}\n{nothing}"
+        ));
+        text
+    }
+}

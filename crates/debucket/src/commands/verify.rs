@@ -1,0 +1,156 @@
+//! `debucket verify`: looks for everything that is wrong with a repository, and repairs what can be.
+
+use std::collections::BTreeSet;
+
+use clap::Args;
+use deb_index::name::SuiteName;
+use repository::{Depth, Keys, Problem, Remedy, RepairOptions, Repository, Suite, Verified};
+
+use super::verify_report::VerifyReport;
+use crate::{
+    context::Context,
+    error::Error,
+    key_options::{KeyOptions, TrustOptions},
+    store_options::WriteOptions,
+};
+
+/// Repairs that are followed by another look: what one uncovers, the next makes good.
+const ROUNDS: usize = 4;
+
+/// Check suites and everything they name, and repair what can be repaired
+///
+/// Checks the signature, the head, its commit, the indexes, the pool, the history, and what older clients read. Sizes come from
+/// listings, so this takes a request for every thousand packages. All problems are reported, each with what it means and what can
+/// be done.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Exit codes: 0 no problem is left; 1 problems are left, or failed; 2 usage; 4 no such suite.
+
+Examples:
+  debucket verify --repo s3://acme-apt --keyring acme.asc
+  debucket verify stable --deep --repo s3://acme-apt --keyring acme.asc
+  debucket verify stable --repair --repo s3://acme-apt --sign-key key.asc")]
+pub struct Verify {
+    /// Suites to check [default: all of the repository]
+    #[arg(value_name = "SUITE")]
+    suites: Vec<SuiteName>,
+    /// Read and hash everything that the suites name
+    #[arg(long)]
+    deep: bool,
+    /// Repair what can be repaired, as long as its content is somewhere in the repository
+    #[arg(long)]
+    repair: bool,
+    /// Sign the newest commit again although no signature vouches for it any more. Whoever may write to the bucket could have made
+    /// it: look at it first (`debucket show --commit`)
+    #[arg(long, requires = "repair")]
+    accept_unproven: bool,
+    #[command(flatten)]
+    key: KeyOptions,
+    #[command(flatten)]
+    trust: TrustOptions,
+    #[command(flatten)]
+    write: WriteOptions,
+}
+
+impl Verify {
+    pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
+        let repository = if self.repair {
+            context.writable_repository(&self.write).await?
+        } else {
+            context.repository().await?
+        };
+        let is_named = !self.suites.is_empty();
+        let (names, others) = if is_named {
+            (self.suites.clone(), Vec::new())
+        } else {
+            repository.all_suites().await?
+        };
+        for other in others {
+            context.printer.note(&format!(
+                "suite {other} is of another tool, so it is left out"
+            ));
+        }
+        let mut suites = Vec::new();
+        for name in names {
+            suites.push(self.suite(&repository, name).await?);
+        }
+        if suites.iter().any(Suite::is_unchecked) {
+            context
+                .printer
+                .note("no key was given (--keyring), so signatures are not checked");
+        }
+        let depth = if self.deep {
+            Depth::Content
+        } else {
+            Depth::Listing
+        };
+        let mut found = repository.verify(&suites, depth).await?;
+        for (suite, found) in suites.iter().zip(&found) {
+            if is_named && found.commit.is_none() && found.problems.is_empty() {
+                suite.existing_head().await?;
+            }
+        }
+        let mut repaired = Vec::new();
+        if self.repair {
+            let options = RepairOptions {
+                unproven_heads: self.accept_unproven,
+            };
+            for _ in 0..ROUNDS {
+                if !found.iter().any(|found| self.has_repairs(found)) {
+                    break;
+                }
+                repository.repair(&suites, &found, options).await?;
+                // What was read and hashed before need not be again.
+                let mut now = repository.verify(&suites, Depth::Listing).await?;
+                for (before, now) in found.iter_mut().zip(&mut now) {
+                    repaired.extend(settle(before, now));
+                }
+                found = now;
+            }
+        }
+        let names = suites.iter().map(|suite| suite.name().clone());
+        let mut report = VerifyReport::new(context, self.deep, names.zip(found).collect())?;
+        report.repaired(&repaired);
+        report.conclude(context)
+    }
+
+    /// A suite, with the signing key only if it is to be repaired and is signed.
+    async fn suite<'r>(
+        &self,
+        repository: &'r Repository,
+        name: SuiteName,
+    ) -> Result<Suite<'r>, Error> {
+        let keys = self.trust.keys_and(&self.key)?;
+        let keys = if self.repair {
+            keys
+        } else {
+            keys.for_reading()
+        };
+        let suite = repository.suite(name.clone(), keys);
+        if suite.is_founded_unsigned().await? {
+            return Ok(repository.suite(name, Keys::Unsigned));
+        }
+        Ok(suite)
+    }
+
+    fn has_repairs(&self, found: &Verified) -> bool {
+        found.problems.iter().any(|problem| match problem.remedy {
+            Remedy::Repair => true,
+            Remedy::RepairUnproven => self.accept_unproven,
+            Remedy::Manual | Remedy::Lost => false,
+        })
+    }
+}
+
+/// Carries over what the second look, which reads less, cannot see; returns what it no longer sees.
+fn settle(before: &Verified, now: &mut Verified) -> Vec<Problem> {
+    let id = |problem: &Problem| (problem.part, problem.key.clone());
+    let left: BTreeSet<_> = now.problems.iter().map(id).collect();
+    let gone = before
+        .problems
+        .iter()
+        .filter(|problem| !left.contains(&id(problem)));
+    let (kept, repaired): (Vec<_>, Vec<_>) = gone.cloned().partition(Problem::needs_content);
+    now.problems.extend(kept);
+    repaired
+}

@@ -1,0 +1,200 @@
+//! What a verification prints: all problems, each with what it means and what can be done.
+
+use deb_index::{digest::Sha256, name::SuiteName};
+use repository::{Part, Problem, Remedy, Severity, Verified};
+use serde::Serialize;
+
+use crate::{context::Context, error::Error, printer::Report, text::bytes};
+
+/// The JSON document of `debucket verify` and `debucket log --verify`.
+#[derive(Debug, Serialize)]
+pub(super) struct VerifyReport {
+    /// The repository, `s3://BUCKET[/PREFIX]`.
+    repo: String,
+    /// Whether everything was read and hashed.
+    deep: bool,
+    suites: Vec<SuiteReport>,
+    /// What was repaired.
+    repaired: Vec<Found>,
+}
+
+#[derive(Debug, Serialize)]
+struct SuiteReport {
+    suite: SuiteName,
+    /// The commit that its head names; null if the head cannot be used.
+    commit: Option<Sha256>,
+    /// Whether its head is signed; null if the head cannot be used.
+    signed: Option<bool>,
+    /// Package files that its indexes name.
+    packages: u64,
+    /// Their size.
+    bytes: u64,
+    /// Commits of its history that were read.
+    commits: u64,
+    problems: Vec<Found>,
+}
+
+#[derive(Debug, Serialize)]
+struct Found {
+    suite: SuiteName,
+    /// `error`: devices or publishers fail. `warning`: the suite as it is now is whole.
+    severity: &'static str,
+    /// `head`, `commit`, `index`, `package`, `history`, `follower` or `founding`.
+    part: &'static str,
+    /// The object.
+    key: String,
+    problem: String,
+    /// What follows from it.
+    means: &'static str,
+    /// `repair`: with `--repair`. `repair-unproven`: with `--repair --accept-unproven`. `manual`: see `next`. `lost`: its content is
+    /// nowhere in the repository.
+    remedy: &'static str,
+    next: &'static str,
+}
+
+impl VerifyReport {
+    pub(super) fn new(
+        context: &Context,
+        deep: bool,
+        found: Vec<(SuiteName, Verified)>,
+    ) -> Result<Self, Error> {
+        let suites = found.into_iter().map(|(suite, found)| SuiteReport {
+            suite,
+            commit: found.commit,
+            signed: found.commit.map(|_| !found.is_unsigned),
+            packages: found.packages,
+            bytes: found.bytes,
+            commits: found.commits,
+            problems: found.problems.iter().map(Found::of).collect(),
+        });
+        Ok(Self {
+            repo: context.url()?.to_string(),
+            deep,
+            suites: suites.collect(),
+            repaired: Vec::new(),
+        })
+    }
+
+    pub(super) fn repaired(&mut self, problems: &[Problem]) {
+        self.repaired = problems.iter().map(Found::of).collect();
+    }
+
+    /// Prints it; an error if problems are left.
+    pub(super) fn conclude(self, context: &Context) -> Result<(), Error> {
+        context.printer.result(&self)?;
+        match self.suites.iter().map(|suite| suite.problems.len()).sum() {
+            0 => Ok(()),
+            left => Err(Error::Problems(left)),
+        }
+    }
+}
+
+impl Found {
+    fn of(problem: &Problem) -> Self {
+        Self {
+            suite: problem.suite.clone(),
+            severity: match problem.severity {
+                Severity::Error => "error",
+                Severity::Warning => "warning",
+            },
+            part: problem.part.name(),
+            key: problem.key.clone(),
+            problem: problem.text.clone(),
+            means: means(problem.part),
+            remedy: match problem.remedy {
+                Remedy::Repair => "repair",
+                Remedy::RepairUnproven => "repair-unproven",
+                Remedy::Manual => "manual",
+                Remedy::Lost => "lost",
+            },
+            next: next(problem),
+        }
+    }
+
+    fn text(&self) -> String {
+        let Self {
+            severity,
+            key,
+            problem,
+            means,
+            next,
+            ..
+        } = self;
+        format!("{severity}: {key} {problem}\n  means: {means}\n  next: {next}\n")
+    }
+}
+
+fn means(part: Part) -> &'static str {
+    match part {
+        Part::Head => "devices refuse the suite or see an old state, and nothing can be published",
+        Part::Commit => "nothing can be published; devices are not affected",
+        Part::Index => "devices that fetch this index fail to update",
+        Part::Package => "devices cannot install the package",
+        Part::History => "`debucket log` and `debucket rollback` do not reach that state",
+        Part::Follower => {
+            "clients without InRelease or by-hash fail, or see another state; evidence about the head is incomplete"
+        }
+        Part::Founding => "nothing can be published if the store drops conditional writes",
+    }
+}
+
+fn next(problem: &Problem) -> &'static str {
+    match (problem.remedy, problem.part) {
+        (Remedy::Repair, _) => "`debucket verify --repair` repairs it",
+        (Remedy::RepairUnproven, _) => {
+            "look at the suite's commits; then `debucket verify --repair --accept-unproven` signs the newest again"
+        }
+        (Remedy::Manual, Part::Head) => {
+            "check --keyring, and refresh the suite if its validity is over (`debucket refresh`); otherwise restore the object \
+             from the bucket's version history"
+        }
+        (Remedy::Lost, Part::Package) => {
+            "lost for good, unless the bucket has an earlier version of it: publish the package again, or remove it"
+        }
+        (Remedy::Manual | Remedy::Lost, _) => {
+            "lost for good, unless the bucket has an earlier version of it"
+        }
+    }
+}
+
+impl Report for VerifyReport {
+    fn text(&self) -> String {
+        let mut text = String::new();
+        for problem in &self.repaired {
+            text.push_str(&format!("repaired: {} {}\n", problem.key, problem.problem));
+        }
+        for suite in &self.suites {
+            for problem in &suite.problems {
+                text.push_str(&problem.text());
+            }
+        }
+        for suite in &self.suites {
+            let SuiteReport {
+                suite,
+                signed,
+                packages,
+                commits,
+                problems,
+                bytes: size,
+                ..
+            } = suite;
+            let size = bytes(*size);
+            let unsigned = match signed {
+                Some(false) => " (unsigned)",
+                _ => "",
+            };
+            let count = match problems.len() {
+                0 => "no problem".to_owned(),
+                1 => "1 problem".to_owned(),
+                count => format!("{count} problems"),
+            };
+            text.push_str(&format!(
+                "suite {suite}{unsigned}: {packages} packages ({size}), {commits} commits: {count}\n"
+            ));
+        }
+        if self.suites.is_empty() {
+            text.push_str(&format!("there is no suite in {}\n", self.repo));
+        }
+        text
+    }
+}

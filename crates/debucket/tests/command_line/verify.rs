@@ -1,0 +1,309 @@
+//! Damage of all kinds is found at once, told with what it means, and made good where that is possible.
+
+use serde_json::Value;
+
+use crate::{
+    package,
+    run::{BUCKET, Run, Store, run},
+};
+
+const HEAD: &str = "dists/stable/InRelease";
+
+impl Store {
+    fn sample() -> Self {
+        let store = Self::start();
+        for (name, version) in [("hello", "1.0"), ("hello", "2.0"), ("tool", "1.0")] {
+            let text = format!("{name} {version}");
+            let file = package::write(store.folder.path(), name, version, "all", &text);
+            store.publish(&file, &[]).expect(0);
+        }
+        store
+    }
+
+    fn keys_with(&self, part: &str) -> Vec<String> {
+        let keys = self.server.keys(BUCKET).into_iter();
+        let keys: Vec<_> = keys.filter(|key| key.contains(part)).collect();
+        assert!(!keys.is_empty(), "{part}");
+        keys
+    }
+
+    fn object(&self, key: &str) -> Vec<u8> {
+        self.server.get(BUCKET, &whole(key)).unwrap().unwrap()
+    }
+
+    fn overwrite(&self, key: &str, bytes: &[u8]) {
+        self.server.put(BUCKET, &whole(key), bytes).unwrap();
+    }
+
+    fn delete(&self, key: &str) {
+        self.server.delete(BUCKET, &whole(key)).unwrap();
+    }
+
+    /// Changes a byte, so that only the content tells.
+    fn damage(&self, key: &str) {
+        let mut bytes = self.object(key);
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        self.overwrite(key, &bytes);
+    }
+
+    /// The current index file of amd64 in a format, at the key under its digest.
+    fn by_hash(&self, format: &str) -> String {
+        let follower = self.object(&format!("dists/stable/main/binary-amd64/Packages.{format}"));
+        let digest = deb_index::digest::Sha256::of(&follower);
+        format!("dists/stable/main/binary-amd64/by-hash/SHA256/{digest}")
+    }
+
+    fn verify(&self, more: &[&str]) -> Run {
+        self.read(&[&["verify"], more].concat())
+    }
+
+    fn repair(&self, more: &[&str]) -> Run {
+        run(self
+            .debucket(&["verify", "--repair"])
+            .arg("--sign-key")
+            .arg(self.path("key.asc"))
+            .args(more))
+    }
+
+    /// The problems: part, key, severity and remedy.
+    fn problems(&self, more: &[&str]) -> Vec<[String; 4]> {
+        let run = self.verify(&[more, &["--output", "json"]].concat());
+        let document: Value = serde_json::from_str(&run.stdout).unwrap();
+        let problems = document["suites"].as_array().unwrap().iter();
+        let problems = problems.flat_map(|suite| suite["problems"].as_array().unwrap());
+        let found: Vec<_> = problems
+            .map(|problem| {
+                ["part", "key", "severity", "remedy"]
+                    .map(|field| problem[field].as_str().unwrap().to_owned())
+            })
+            .collect();
+        assert_eq!(run.code, i32::from(!found.is_empty()), "{run:#?}");
+        found
+    }
+
+    #[track_caller]
+    fn expect_problems(&self, more: &[&str], expected: &[[&str; 4]]) {
+        let found = self.problems(more);
+        let found: Vec<_> = found
+            .iter()
+            .map(|line| line.each_ref().map(String::as_str))
+            .collect();
+        assert_eq!(found, expected);
+    }
+}
+
+fn whole(key: &str) -> String {
+    format!("robots/{}", key.trim_start_matches("robots/"))
+}
+
+#[test]
+fn a_whole_repository_has_no_problem() {
+    let store = Store::sample();
+    let file = package::write(store.folder.path(), "fan", "1", "arm64", "fan");
+    run(store
+        .debucket(&["publish", "--unsigned", "--suite", "lab"])
+        .arg(file))
+    .expect(0);
+    store.overwrite("dists/other/Release", b"Suite: other\n");
+    for more in [&[][..], &["--deep"], &["stable", "lab"]] {
+        let checked = store.verify(more);
+        let text = checked.stdout.clone();
+        checked.expect(0);
+        assert!(
+            text.contains("suite lab (unsigned): 1 packages (4.3 kB), 1 commits: no problem\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("suite stable: 3 packages (12.9 kB), 3 commits: no problem\n"),
+            "{text}"
+        );
+    }
+    assert!(
+        store
+            .verify(&[])
+            .stderr
+            .contains("suite other is of another tool")
+    );
+    store.verify(&["nothing"]).expect(4);
+    store.read(&["log", "--verify"]).expect(0);
+}
+
+#[test]
+fn all_problems_are_found_at_once() {
+    let store = Store::sample();
+    let (gz, zst) = (store.by_hash("gz"), store.by_hash("zst"));
+    let [one, two, three] = &store.keys_with("/pool/")[..] else {
+        panic!()
+    };
+    store.delete(one);
+    store.damage(two);
+    store.overwrite(three, b"too short");
+    store.damage(&zst);
+    store.delete(&gz);
+    store.damage("dists/stable/main/binary-arm64/Packages.gz");
+    store.delete("dists/stable/Release.gpg");
+    store.delete("dists/stable/suite.json");
+    let oldest = store.read(&["log", "--output", "json"]).json()[2]["id"].clone();
+    let oldest = format!("dists/stable/commits/{}.json", oldest.as_str().unwrap());
+    store.delete(&oldest);
+    let mut indexes = [&gz, &zst].map(|key| ["index", key.as_str(), "error", "repair"]);
+    indexes.sort();
+    let pool = [one, two, three].map(|key| key.trim_start_matches("robots/"));
+    let expected = [
+        indexes[0],
+        indexes[1],
+        ["package", pool[0], "error", "lost"],
+        ["package", pool[1], "error", "lost"],
+        ["package", pool[2], "error", "lost"],
+        ["history", &oldest, "warning", "lost"],
+        ["follower", "dists/stable/Release.gpg", "warning", "repair"],
+        [
+            "follower",
+            "dists/stable/main/binary-arm64/Packages.gz",
+            "warning",
+            "repair",
+        ],
+        ["founding", "dists/stable/suite.json", "warning", "repair"],
+    ];
+    store.expect_problems(&[], &expected);
+    store.expect_problems(&["--deep"], &expected);
+    let told = store.verify(&[]);
+    assert!(
+        told.stdout.contains(
+            "has other content than its index says (hello 2.0 all)\n  means: devices cannot install"
+        ),
+        "{}",
+        told.stdout
+    );
+    assert!(told.stdout.contains("lost for good"), "{}", told.stdout);
+    assert!(
+        told.stderr.contains("problems were found: 9"),
+        "{}",
+        told.stderr
+    );
+    let history = store.read(&["log", "--verify"]);
+    assert!(
+        history.stdout.contains(&format!("{oldest} is missing")),
+        "{}",
+        history.stdout
+    );
+    history.expect(1);
+
+    let repaired = store.repair(&[]);
+    assert_eq!(
+        repaired.stdout.matches("repaired: ").count(),
+        5,
+        "{repaired:#?}"
+    );
+    repaired.expect(1);
+    store.expect_problems(
+        &["--deep"],
+        &[expected[2], expected[3], expected[4], expected[5]],
+    );
+    // What was lost can be published again.
+    for (name, version) in [("hello", "1.0")] {
+        let text = format!("{name} {version}");
+        let file = package::write(store.folder.path(), name, version, "all", &text);
+        store.publish(&file, &[]).expect(0);
+    }
+    store.expect_problems(&["--deep"], &[expected[3], expected[4], expected[5]]);
+}
+
+#[test]
+fn a_damaged_index_comes_back_from_another_form() {
+    let store = Store::sample();
+    for format in ["gz", "zst"] {
+        let key = store.by_hash(format);
+        let before = store.object(&key);
+        // Neither the file nor its follower is left.
+        store.damage(&key);
+        store.damage(&format!("dists/stable/main/binary-amd64/Packages.{format}"));
+        store.repair(&["--deep"]).expect(0);
+        assert_eq!(store.object(&key), before);
+        store.verify(&["--deep"]).expect(0);
+    }
+}
+
+#[test]
+fn a_head_that_is_gone_or_damaged_comes_back_as_the_newest_commit() {
+    let store = Store::sample();
+    let head = store.object(HEAD);
+    let list = store.read(&["list"]).expect(0);
+    for what in ["deleted", "damaged", "put back"] {
+        match what {
+            "deleted" => store.delete(HEAD),
+            "damaged" => store.damage(HEAD),
+            _ => {
+                let file = package::write(store.folder.path(), "new", "1", "all", "new");
+                store.publish(&file, &[]).expect(0);
+                store.overwrite(HEAD, &head);
+            }
+        }
+        // Beside a head that was put back, the followers of the newest are found.
+        let problems = store.problems(&[]);
+        assert_eq!(problems[0], ["head", HEAD, "error", "repair"]);
+        assert_eq!(problems.len() > 1, what == "put back");
+        let repaired = store.repair(&[]).expect(0);
+        assert!(
+            repaired.starts_with(&format!("repaired: {HEAD} ")),
+            "{repaired}"
+        );
+        store.verify(&["--deep"]).expect(0);
+    }
+    assert!(store.read(&["list"]).expect(0).starts_with(&list[..5]));
+    assert!(
+        store.read(&["exists", "new"]).code == 0,
+        "the newest commit, not an older one"
+    );
+}
+
+#[test]
+fn a_commit_that_no_signature_vouches_for_is_signed_only_if_that_is_accepted() {
+    let store = Store::sample();
+    for key in ["InRelease", "Release", "Release.gpg"] {
+        store.delete(&format!("dists/stable/{key}"));
+    }
+    store.expect_problems(&[], &[["head", HEAD, "error", "repair-unproven"]]);
+    let refused = store.repair(&[]);
+    assert!(refused.stdout.contains("--accept-unproven"), "{refused:#?}");
+    refused.expect(1);
+    assert!(store.server.get(BUCKET, &whole(HEAD)).unwrap().is_none());
+    store.repair(&["--accept-unproven"]).expect(0);
+    store.verify(&["--deep"]).expect(0);
+}
+
+#[test]
+fn another_key_repairs_nothing() {
+    let store = Store::sample();
+    let other = store.path("other.asc");
+    run(crate::run::debucket()
+        .args(["key", "generate", "--out"])
+        .arg(&other))
+    .expect(0);
+    let before: Vec<_> = store.server.keys(BUCKET);
+    let head = store.object(HEAD);
+    let run = run(store
+        .debucket(&["verify", "--repair", "--accept-unproven", "--sign-key"])
+        .arg(other));
+    assert_eq!(run.code, 1, "{run:#?}");
+    assert_eq!(
+        (store.server.keys(BUCKET), store.object(HEAD)),
+        (before, head)
+    );
+}
+
+#[test]
+fn a_thousand_packages_cost_few_requests() {
+    let store = Store::start();
+    let folder = store.path("many");
+    std::fs::create_dir(&folder).unwrap();
+    for number in 0..300 {
+        package::write(&folder, &format!("p{number}"), "1", "all", "x");
+    }
+    store.publish(&folder, &["--quiet"]).expect(0);
+    store.server.clear_request_log();
+    store.verify(&[]).expect(0);
+    let requests = store.server.request_log().len();
+    assert!(requests < 40, "{requests} requests");
+}

@@ -1,0 +1,83 @@
+//! What a verification of a suite gathers.
+
+use deb_index::digest::Sha256;
+
+use crate::{
+    Suite,
+    inventory::{InStore, Inventory},
+    problem::{Part, Problem, Remedy, Severity},
+};
+
+/// How much is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// Listings, one form of each index, and the history.
+    Listing,
+    /// Also every byte of every object that the head names.
+    Content,
+}
+
+/// Result of looking at a suite.
+#[derive(Debug)]
+pub struct Verified {
+    /// The commit that the head names; none if the head cannot be used.
+    pub commit: Option<Sha256>,
+    /// Whether the head is not signed, so that nothing but the rights on the bucket protects it.
+    pub is_unsigned: bool,
+    /// Package files that the indexes name.
+    pub packages: u64,
+    /// Their size in bytes.
+    pub bytes: u64,
+    /// Commits in the history.
+    pub commits: u64,
+    /// All problems, in the order of the parts.
+    pub problems: Vec<Problem>,
+}
+
+/// Collects what is wrong with one suite.
+pub(crate) struct Check<'a> {
+    pub(crate) suite: &'a Suite<'a>,
+    pub(crate) inventory: &'a Inventory,
+    pub(crate) depth: Depth,
+    pub(crate) found: Verified,
+}
+
+impl Check<'_> {
+    pub(crate) fn add(&mut self, problem: Problem) {
+        self.found.problems.push(problem);
+    }
+}
+
+impl Suite<'_> {
+    pub(crate) fn problem(
+        &self,
+        part: Part,
+        key: impl Into<String>,
+        text: impl Into<String>,
+    ) -> Problem {
+        let severity = match part {
+            Part::Head | Part::Commit | Part::Index | Part::Package => Severity::Error,
+            Part::History | Part::Follower | Part::Founding => Severity::Warning,
+        };
+        Problem {
+            suite: self.name.clone(),
+            part,
+            key: key.into(),
+            text: text.into(),
+            severity,
+            remedy: Remedy::Lost,
+            fix: None,
+        }
+    }
+}
+
+/// What a listing says about an object that has to have this size.
+pub(crate) fn compare(there: Option<&InStore>, size: u64) -> Option<String> {
+    match there {
+        None => Some("is missing".to_owned()),
+        Some(there) if there.size != size => {
+            Some(format!("has {} bytes instead of {size}", there.size))
+        }
+        Some(_) => None,
+    }
+}

@@ -1,0 +1,252 @@
+//! `gc/condemned.json`: the objects that a collector is going to delete, and how publishers keep it from deleting what they use.
+//!
+//! An object is *condemned* when nothing names it. After a grace period, if still nothing does, it is *doomed* by another swap of
+//! the record, and only then deleted. A publisher reads the record before it does anything else, and strikes off it what its head
+//! will name, also by compare and swap. So at each object's fate one of two swaps comes first:
+//!
+//! - the publisher's: the collector finds the record changed, and looks at everything again;
+//! - the collector's: the publisher finds the object doomed, and waits until it is gone; then it writes it anew.
+//!
+//! What is condemned only after a publisher has read the record is not deleted before the grace period is over, by which time the
+//! publisher's head has moved, or its publisher has read the record again. `docs/semantics.md` has the whole argument.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use deb_index::{name::SuiteName, suite::layout};
+use jiff::{SignedDuration, Timestamp};
+use s3_storage::{Cas, Current, Swap};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use tokio::time::Instant;
+
+use crate::{Error, Repository, Suite, Writes};
+
+/// The most bytes of the record: about 300 for each object.
+const LIMIT: u64 = 128 << 20;
+/// How long a collector deletes what it has doomed.
+pub(crate) const DELETING: Duration = Duration::from_secs(15 * 60);
+/// When a collector that has doomed objects is certainly dead, and its last request with it.
+const DEAD: SignedDuration = SignedDuration::from_hours(1);
+/// How long a publisher waits for a collector that is deleting what it needs.
+const PATIENCE: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// The record.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Record {
+    format: u32,
+    /// Raised by each write, so that no two states of the record have the same bytes, or the same ETag.
+    pub(crate) generation: u64,
+    pub(crate) condemned: BTreeMap<String, Condemned>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) doomed: Option<Doomed>,
+    /// By suite: commits that were no longer the head at this time may have been deleted.
+    #[serde(default)]
+    pub(crate) history: BTreeMap<SuiteName, Timestamp>,
+    #[serde(flatten)]
+    rest: Map<String, Value>,
+}
+
+/// An object as it was when it was condemned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Condemned {
+    pub(crate) etag: String,
+    pub(crate) modified: Timestamp,
+    /// When, by the store's clock.
+    pub(crate) since: Timestamp,
+}
+
+/// Objects that are being deleted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Doomed {
+    /// The collector: a number of its own.
+    pub(crate) by: u64,
+    /// Since when, by the store's clock.
+    pub(crate) since: Timestamp,
+    pub(crate) objects: BTreeMap<String, Condemned>,
+}
+
+impl Record {
+    const FORMAT: u32 = 1;
+
+    pub(crate) fn parse(bytes: Option<&[u8]>) -> Result<Self, Error> {
+        let Some(bytes) = bytes else {
+            return Ok(Self::default());
+        };
+        let unusable = |problem| Error::CondemnedRecord { problem };
+        let record: Self = serde_json::from_slice(bytes).map_err(|_| unusable("is malformed"))?;
+        if record.format > Self::FORMAT {
+            return Err(unusable("was written by a later version of debucket"));
+        }
+        Ok(record)
+    }
+
+    /// The bytes of the next state.
+    pub(crate) fn next(mut self) -> Bytes {
+        self.format = Self::FORMAT;
+        self.generation += 1;
+        // Strings, numbers, and maps keyed by strings: nothing that JSON could refuse.
+        serde_json::to_vec(&self).unwrap_or_default().into()
+    }
+
+    /// Whether a collector was ever here.
+    pub(crate) fn exists(&self) -> bool {
+        self.generation > 0
+    }
+
+    fn has(&self, key: &str) -> bool {
+        let doomed = self.doomed.as_ref();
+        self.condemned.contains_key(key)
+            || doomed.is_some_and(|doomed| doomed.objects.contains_key(key))
+    }
+
+    /// Takes these keys off; the first that a collector is deleting, if there is one.
+    fn strike(&mut self, keys: &BTreeSet<&str>, now: Option<Timestamp>) -> Option<String> {
+        if let Some(doomed) = &mut self.doomed {
+            let is_dead = now.is_some_and(|now| now.duration_since(doomed.since) > DEAD);
+            let mut hits = keys.iter().filter(|key| doomed.objects.contains_key(**key));
+            match hits.next() {
+                Some(key) if !is_dead => return Some((*key).to_owned()),
+                _ => doomed.objects.retain(|key, _| !keys.contains(key.as_str())),
+            }
+        }
+        self.condemned.retain(|key, _| !keys.contains(key.as_str()));
+        None
+    }
+}
+
+impl Repository {
+    pub(crate) fn condemned_record(&self) -> Cas<'static> {
+        Cas {
+            key: layout::CONDEMNED,
+            limit: LIMIT,
+            conditional: self.writes == Writes::Conditional,
+        }
+    }
+
+    /// The record as it is now.
+    pub(crate) async fn condemned(&self) -> Result<Record, Error> {
+        let current = self.condemned_record().read(self.storage.as_ref()).await?;
+        Record::parse(current.bytes.as_deref())
+    }
+
+    /// Strikes objects off the record that a head is going to name. Returns those that were on it: they may be gone. `known` is the
+    /// record as it was read before anything else; where it has none of them, nothing is asked.
+    pub(crate) async fn spare(
+        &self,
+        known: &Record,
+        keys: impl IntoIterator<Item = &str>,
+    ) -> Result<Vec<String>, Error> {
+        let keys: BTreeSet<&str> = keys.into_iter().filter(|key| known.has(key)).collect();
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let since = Instant::now();
+        loop {
+            let strike = |current: &Current| {
+                let mut record = Record::parse(current.bytes.as_deref())?;
+                let before = record.clone();
+                Ok::<_, Error>(match record.strike(&keys, current.date) {
+                    Some(key) => Swap::Keep(Some(key)),
+                    None if record == before => Swap::Keep(None),
+                    None => Swap::Write(record.next(), None),
+                })
+            };
+            let storage = self.storage.as_ref();
+            match self.condemned_record().update(storage, strike).await? {
+                None => return Ok(keys.into_iter().map(ToOwned::to_owned).collect()),
+                Some(key) if since.elapsed() > PATIENCE => {
+                    return Err(Error::BeingCollected { key });
+                }
+                Some(key) => {
+                    tracing::info!(key, "waiting for a garbage collection");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+}
+
+impl Suite<'_> {
+    /// Whether the commit before one of this time may have been deleted as old.
+    pub(crate) async fn is_collected(&self, time: Timestamp) -> Result<bool, Error> {
+        Ok(self
+            .history_begins()
+            .await?
+            .is_some_and(|begin| time < begin))
+    }
+
+    /// Commits that were no longer the head at this time may have been deleted.
+    pub(crate) async fn history_begins(&self) -> Result<Option<Timestamp>, Error> {
+        let record = self.repository.condemned().await?;
+        Ok(record.history.get(&self.name).copied())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn record() -> Record {
+        let object = Condemned {
+            etag: "\"e\"".to_owned(),
+            modified: at(1),
+            since: at(2),
+        };
+        Record {
+            condemned: BTreeMap::from([("a".to_owned(), object.clone())]),
+            doomed: Some(Doomed {
+                by: u64::MAX,
+                since: at(10),
+                objects: BTreeMap::from([("b".to_owned(), object)]),
+            }),
+            ..Record::default()
+        }
+    }
+
+    #[test]
+    fn is_read_as_it_was_written_and_never_the_same_twice() {
+        let first = record().next();
+        let read = Record::parse(Some(&first)).unwrap();
+        assert_eq!((read.generation, read.exists()), (1, true));
+        assert_eq!(read.condemned, record().condemned);
+        assert_eq!(read.doomed, record().doomed);
+        assert_ne!(read.next(), first);
+        assert!(!Record::parse(None).unwrap().exists());
+        for bytes in [
+            &b""[..],
+            b"{}",
+            b"{\"format\": 2, \"generation\": 1, \"condemned\": {}}",
+        ] {
+            assert!(matches!(
+                Record::parse(Some(bytes)),
+                Err(Error::CondemnedRecord { .. })
+            ));
+        }
+    }
+
+    #[test]
+    fn what_is_condemned_can_be_struck_off_and_what_is_doomed_only_after_its_collector_is_dead() {
+        let keys = |keys: &[&'static str]| keys.iter().copied().collect::<BTreeSet<_>>();
+        let mut spared = record();
+        assert_eq!(spared.strike(&keys(&["a", "c"]), Some(at(11))), None);
+        assert!(spared.condemned.is_empty() && spared.has("b"));
+        let mut waiting = record();
+        assert_eq!(
+            waiting.strike(&keys(&["a", "b"]), Some(at(11))),
+            Some("b".to_owned())
+        );
+        assert_eq!(waiting, record(), "nothing is done by halves");
+        assert_eq!(waiting.strike(&keys(&["b"]), None), Some("b".to_owned()));
+        assert_eq!(waiting.strike(&keys(&["b"]), Some(at(3700))), None);
+        assert!(!waiting.has("b") && waiting.has("a"));
+    }
+}

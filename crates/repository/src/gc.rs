@@ -1,0 +1,398 @@
+//! Garbage collection: deleting what no head and no kept commit of any suite names.
+//!
+//! In two steps, as `condemned` explains. One run does both: it dooms and deletes what an earlier run condemned long enough ago,
+//! if it is still unnamed and unchanged, and condemns what else nothing names. Nothing is collected as long as one suite cannot be
+//! read, verified and understood.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use deb_index::{digest::Sha256, name::SuiteName, suite::layout};
+use jiff::{SignedDuration, Timestamp};
+use s3_storage::{Current, PutMode, PutOptions, Swap};
+use tokio::time::Instant;
+
+use crate::{
+    Error, Repository, Suite, Writes,
+    condemned::{Condemned, DELETING, Doomed, Record},
+    inventory::{InStore, Inventory, POOL},
+    kept::Kept,
+};
+
+/// Objects that are on the record at most: it is read by every publisher.
+const MOST: usize = 100_000;
+/// Objects that one request deletes.
+const BATCH: usize = 1000;
+/// Times that everything is looked at again because a publisher has struck something off the record.
+const TRIES: usize = 5;
+
+/// What is collected.
+#[derive(Debug, Clone, Copy)]
+pub struct CollectOptions {
+    /// How long an object must have been unnamed before it is deleted. Longer than a publish takes.
+    pub grace: SignedDuration,
+    /// How long an earlier state of a suite can be read and brought back. At least the grace period.
+    pub keep_history: SignedDuration,
+    /// Change nothing.
+    pub dry_run: bool,
+    /// Leave package files alone, as where suites of other tools share the pool.
+    pub leave_pool: bool,
+}
+
+/// A number of objects and their size in bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    pub objects: u64,
+    pub bytes: u64,
+}
+
+/// Result of a collection; of a dry run, what would have been done.
+#[derive(Debug)]
+pub struct Collected {
+    /// Suites that were read.
+    pub suites: Vec<SuiteName>,
+    /// Commits of all suites that are kept.
+    pub commits: u64,
+    /// All objects below `dists/` and `pool/`, before.
+    pub stored: Tally,
+    /// What was deleted.
+    pub deleted: Tally,
+    /// What was condemned by this run.
+    pub condemned: Tally,
+    /// What an earlier run condemned, and whose grace period is not over.
+    pub waiting: Tally,
+    /// Objects that had been condemned and are in use again.
+    pub spared: u64,
+    /// What did not fit into the record and is left for a later run.
+    pub left: Tally,
+    /// Why package files were left alone, if they were.
+    pub pool_left: Option<String>,
+    /// Keys that were deleted, and keys that were condemned.
+    pub deleted_keys: Vec<String>,
+    pub condemned_keys: Vec<String>,
+}
+
+/// What is to be done, computed from one look at everything.
+struct Plan {
+    record: Record,
+    next: Record,
+    now: Timestamp,
+    collected: Collected,
+}
+
+impl Tally {
+    fn add(&mut self, object: &InStore) {
+        self.objects += 1;
+        self.bytes += object.size;
+    }
+}
+
+impl Repository {
+    /// Collects garbage. `suites` are all suites of the repository, with the keys that their heads are verified with.
+    ///
+    /// # Errors
+    /// A suite that cannot be read, verified or understood, or that is of another tool; a collector that runs already; those of
+    /// the store. Whatever happens, nothing that a suite names is deleted.
+    pub async fn collect(
+        &self,
+        suites: &[Suite<'_>],
+        options: CollectOptions,
+    ) -> Result<Collected, Error> {
+        let me = fastrand::u64(..);
+        for _ in 0..TRIES {
+            let plan = self.plan_collection(suites, options, me).await?;
+            if options.dry_run {
+                return Ok(plan.collected);
+            }
+            if plan.next.doomed.is_some() {
+                self.require_refusals(&plan.record).await?;
+            }
+            if !self.swap(&plan, me).await? {
+                continue;
+            }
+            if let Some(doomed) = &plan.next.doomed {
+                self.delete(doomed, me).await?;
+            }
+            return Ok(plan.collected);
+        }
+        Err(Error::CollectorContention)
+    }
+
+    /// Reads everything, and computes what is to be done. Writes nothing.
+    async fn plan_collection(
+        &self,
+        suites: &[Suite<'_>],
+        options: CollectOptions,
+        me: u64,
+    ) -> Result<Plan, Error> {
+        // Before the heads: what a publisher strikes off from now on is noticed by the swap.
+        let current = self.condemned_record().read(self.storage.as_ref()).await?;
+        let record = Record::parse(current.bytes.as_deref())?;
+        let now = current.date.ok_or(Error::NoStoreTime)?;
+        self.clock.check(now)?;
+        if let Some(doomed) = &record.doomed
+            && doomed.by != me
+            && now.duration_since(doomed.since).unsigned_abs() < DELETING
+        {
+            return Err(Error::CollectorRuns {
+                since: doomed.since,
+            });
+        }
+        let inventory = self.inventory().await?;
+        let by_name: BTreeMap<&SuiteName, &Suite<'_>> =
+            suites.iter().map(|suite| (&suite.name, suite)).collect();
+        let folders = inventory.suites();
+        let others: Vec<_> = folders.iter().filter(|(_, ours)| !**ours).collect();
+        let others: Vec<_> = others.into_iter().map(|(name, _)| name.clone()).collect();
+        if !others.is_empty() && !options.leave_pool {
+            return Err(Error::OtherTools { suites: others });
+        }
+        let cutoff = options.keep_history.max(options.grace);
+        let cutoff = now.checked_sub(cutoff).unwrap_or(Timestamp::MIN);
+        let mut kept = Kept::default();
+        let mut read = Vec::new();
+        for (name, _) in folders.iter().filter(|(_, ours)| **ours) {
+            let Some(suite) = by_name.get(name).copied() else {
+                return Err(Error::Missing(self.suite_appeared(name)));
+            };
+            if let Some(head) = suite.reliable_head().await? {
+                kept.add((read.len(), suite), &head, cutoff, &inventory, &record)
+                    .await?;
+                read.push(suite);
+            }
+        }
+        let pool_left = if options.leave_pool {
+            Some("it was asked for".to_owned())
+        } else {
+            let unknown = kept.unknown_index.take();
+            unknown
+                .map(|index| format!("the index {index} may name package files in an unknown way"))
+        };
+        let unnamed = unnamed(&inventory, &folders, &mut kept, &read, pool_left.is_none()).await?;
+        let mut plan = Plan {
+            next: record.clone(),
+            now,
+            collected: Collected {
+                suites: read.iter().map(|suite| suite.name.clone()).collect(),
+                commits: kept.commits.len() as u64,
+                stored: Tally::default(),
+                deleted: Tally::default(),
+                condemned: Tally::default(),
+                waiting: Tally::default(),
+                spared: 0,
+                left: Tally::default(),
+                pool_left,
+                deleted_keys: Vec::new(),
+                condemned_keys: Vec::new(),
+            },
+            record,
+        };
+        for (_, object) in inventory.below("") {
+            plan.collected.stored.add(object);
+        }
+        plan.judge(&inventory, unnamed, options.grace, me);
+        for suite in &kept.cut {
+            let begin = plan.next.history.entry(suite.clone()).or_insert(cutoff);
+            *begin = (*begin).max(cutoff);
+        }
+        Ok(plan)
+    }
+
+    fn suite_appeared(&self, name: &SuiteName) -> crate::Missing {
+        crate::Missing::Suite {
+            suite: name.clone(),
+            repository: format!("the list of suites of {}", self.url),
+        }
+    }
+
+    /// Writes the next record if it is still the one that was read. False if a publisher has changed it.
+    async fn swap(&self, plan: &Plan, me: u64) -> Result<bool, Error> {
+        let write = |current: &Current| {
+            let record = Record::parse(current.bytes.as_deref())?;
+            // The reply to an earlier attempt was lost.
+            let is_mine = record.generation == plan.record.generation + 1
+                && record.condemned == plan.next.condemned
+                && record.doomed.as_ref().map(|doomed| doomed.by)
+                    == plan.next.doomed.as_ref().map(|_| me);
+            if is_mine {
+                return Ok(Swap::Keep(true));
+            }
+            if record.generation != plan.record.generation {
+                return Ok(Swap::Keep(false));
+            }
+            if record == plan.next {
+                return Ok(Swap::Keep(true));
+            }
+            Ok::<_, Error>(Swap::Write(plan.next.clone().next(), true))
+        };
+        let storage = self.storage.as_ref();
+        self.condemned_record().update(storage, write).await
+    }
+
+    /// Deletes what is doomed, and takes it off the record.
+    async fn delete(&self, doomed: &Doomed, me: u64) -> Result<(), Error> {
+        let began = Instant::now();
+        let mut result = Ok(());
+        let keys: Vec<String> = doomed.objects.keys().cloned().collect();
+        let mut left: BTreeSet<&String> = keys.iter().collect();
+        for batch in keys.chunks(BATCH) {
+            // Publishers take a collector for dead after a while, and what it has doomed for theirs.
+            if began.elapsed() > DELETING {
+                break;
+            }
+            match self.storage.delete(batch).await {
+                Ok(()) => {
+                    for key in batch {
+                        left.remove(key);
+                    }
+                }
+                // It may still take effect, so what it was about stays doomed.
+                Err(error) if error.is_ambiguous() => return Err(error.into()),
+                Err(error) => {
+                    result = Err(error.into());
+                    break;
+                }
+            }
+        }
+        let finish = |current: &Current| {
+            let mut record = Record::parse(current.bytes.as_deref())?;
+            if record.doomed.as_ref().is_none_or(|doomed| doomed.by != me) {
+                return Ok(Swap::Keep(()));
+            }
+            for (key, object) in record.doomed.take().into_iter().flat_map(|d| d.objects) {
+                if left.contains(&key) {
+                    record.condemned.insert(key, object);
+                }
+            }
+            Ok::<_, Error>(Swap::Write(record.next(), ()))
+        };
+        let storage = self.storage.as_ref();
+        self.condemned_record().update(storage, finish).await?;
+        result
+    }
+
+    /// Before anything is deleted, the store proves that it refuses what it must: the record is nothing without that.
+    async fn require_refusals(&self, record: &Record) -> Result<(), Error> {
+        if self.writes == Writes::SingleWriter {
+            return Ok(());
+        }
+        let content = record.clone().next();
+        let options = PutOptions::new(PutMode::Create);
+        let storage = self.storage.as_ref();
+        match s3_storage::still_refuses(storage, layout::CONDEMNED, content, &options).await? {
+            None => Ok(()),
+            Some(gap) => Err(Error::NoConditionalWrites(gap)),
+        }
+    }
+}
+
+impl Plan {
+    /// What becomes of each object: of those on the record, and of those that nothing names.
+    fn judge(
+        &mut self,
+        inventory: &Inventory,
+        mut unnamed: HashSet<String>,
+        grace: SignedDuration,
+        me: u64,
+    ) {
+        let (now, collected, next) = (self.now, &mut self.collected, &mut self.next);
+        let is_over = |time: Timestamp| now.duration_since(time) >= grace;
+        // What a collector left that is dead by now was doomed, so nobody has named it since.
+        let dead = next
+            .doomed
+            .take()
+            .into_iter()
+            .flat_map(|doomed| doomed.objects);
+        let dead: BTreeMap<_, _> = dead.collect();
+        let mut doomed = BTreeMap::new();
+        let condemned = std::mem::take(&mut next.condemned);
+        let is_dead = |key: &String| dead.contains_key(key);
+        for (key, object) in condemned.into_iter().chain(dead.clone()) {
+            let Some(there) = inventory.get(&key) else {
+                continue;
+            };
+            let is_same = there.etag.0 == object.etag && there.modified == Some(object.modified);
+            if !is_same || !unnamed.remove(&key) {
+                collected.spared += 1;
+            } else if is_over(object.since) || is_dead(&key) {
+                collected.deleted.add(there);
+                collected.deleted_keys.push(key.clone());
+                doomed.insert(key, object);
+            } else {
+                collected.waiting.add(there);
+                next.condemned.insert(key, object);
+            }
+        }
+        let mut new: Vec<_> = unnamed.into_iter().collect();
+        new.sort_unstable();
+        for key in new {
+            let Some(there) = inventory.get(&key) else {
+                continue;
+            };
+            let Some(modified) = there.modified.filter(|time| is_over(*time)) else {
+                continue;
+            };
+            if next.condemned.len() + doomed.len() >= MOST {
+                collected.left.add(there);
+                continue;
+            }
+            let object = Condemned {
+                etag: there.etag.0.clone(),
+                modified,
+                since: now,
+            };
+            collected.condemned.add(there);
+            collected.condemned_keys.push(key.clone());
+            next.condemned.insert(key, object);
+        }
+        next.doomed = (!doomed.is_empty()).then_some(Doomed {
+            by: me,
+            since: now,
+            objects: doomed,
+        });
+    }
+}
+
+/// The objects of our suites, and of the pool, that nothing names.
+async fn unnamed(
+    inventory: &Inventory,
+    folders: &BTreeMap<SuiteName, bool>,
+    kept: &mut Kept,
+    suites: &[&Suite<'_>],
+    with_pool: bool,
+) -> Result<HashSet<String>, Error> {
+    let mut unnamed: HashSet<String> = HashSet::new();
+    for (key, _) in inventory.below(layout::SUITES) {
+        let is_ours = owner(key, folders).is_some_and(|name| folders[name]);
+        if is_ours && !kept.keys.contains(key) && is_collectable(key, &kept.commits) {
+            unnamed.insert(key.clone());
+        }
+    }
+    if with_pool {
+        let pool = inventory.below(POOL).map(|(key, _)| key.clone()).collect();
+        unnamed.extend(kept.retain_unnamed(suites, pool).await?);
+    }
+    Ok(unnamed)
+}
+
+/// The suite in whose folder an object is: one suite's folder may be in another's.
+fn owner<'f>(key: &str, folders: &'f BTreeMap<SuiteName, bool>) -> Option<&'f SuiteName> {
+    let is_in = |name: &&SuiteName| key.starts_with(&layout::in_suite(name, ""));
+    let within = folders.keys().filter(is_in);
+    within.max_by_key(|name| name.to_string().len())
+}
+
+/// Whether an object of a suite is of a kind that can become garbage: index files by hash, commits, and the record of what took the
+/// place of a commit that is gone.
+fn is_collectable(key: &str, commits: &HashSet<Sha256>) -> bool {
+    let mut parts = key.rsplit('/');
+    let (Some(name), Some(folder)) = (parts.next(), parts.next()) else {
+        return false;
+    };
+    let digest = |text: &str| text.parse::<Sha256>().ok();
+    match folder {
+        "commits" => name.strip_suffix(".json").and_then(digest).is_some(),
+        "succession" => digest(name).is_some_and(|id| !commits.contains(&id)),
+        "SHA256" => parts.next() == Some("by-hash") && digest(name).is_some(),
+        _ => false,
+    }
+}

@@ -1,0 +1,259 @@
+//! What the suites of a repository name: by their heads, and by the commits that are kept for their history.
+
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    sync::Arc,
+};
+
+use deb_index::{
+    digest::Sha256,
+    index::{IndexPath, packages::Packages},
+    name::SuiteName,
+    suite::{commit::Commit, layout},
+};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use jiff::Timestamp;
+
+use crate::{
+    Error, Head, HeadSignatures, Suite, condemned::Record, draft::blocking, indexes::IndexCache,
+    inventory::Inventory, succession::is_unreadable,
+};
+
+/// Commits that are read at once.
+const COMMITS: usize = 16;
+/// Indexes that are read at once. Each takes the memory of its plain form.
+const INDEXES: usize = 3;
+
+/// What must stay.
+#[derive(Debug, Default)]
+pub(crate) struct Kept {
+    /// Keys of commits and index files.
+    pub(crate) keys: HashSet<String>,
+    pub(crate) commits: HashSet<Sha256>,
+    /// `Packages` that have to be read, each once, those of heads first.
+    indexes: Vec<Wanted>,
+    seen: HashSet<Sha256>,
+    /// An index that may name files of the pool in a way that this program does not know.
+    pub(crate) unknown_index: Option<String>,
+    /// Suites whose history was cut at the given time.
+    pub(crate) cut: BTreeSet<SuiteName>,
+}
+
+#[derive(Debug)]
+struct Wanted {
+    /// Which of the suites.
+    suite: usize,
+    path: IndexPath,
+    commit: Arc<Commit>,
+}
+
+impl Suite<'_> {
+    /// The head, if it may be relied on for deleting what it does not name; none if the suite never had one.
+    pub(crate) async fn reliable_head(&self) -> Result<Option<Head>, Error> {
+        let Some(head) = self.head().await? else {
+            if self.has_history().await? {
+                let suite = self.name.clone();
+                return Err(Error::HeadVanished { suite });
+            }
+            return Ok(None);
+        };
+        if head.signatures == HeadSignatures::Unchecked {
+            let suite = self.name.clone();
+            return Err(Error::Unverified { suite });
+        }
+        if head.put_back.is_some() {
+            let evidence = self.evidence(head.id()).await?;
+            let signed = self.signed_head().await?;
+            if let Some(signed) = signed {
+                self.check_newest(&signed, &head.commit, &evidence).await?;
+            }
+        }
+        Ok(Some(head))
+    }
+}
+
+impl Kept {
+    /// Adds what a suite names: its head, and each commit that was the head at `cutoff` or later.
+    pub(crate) async fn add(
+        &mut self,
+        (at, suite): (usize, &Suite<'_>),
+        head: &Head,
+        cutoff: Timestamp,
+        inventory: &Inventory,
+        record: &Record,
+    ) -> Result<(), Error> {
+        let recent = recent_commits(suite, cutoff, inventory).await?;
+        let is_signed = |commit: &Arc<Commit>| !commit.settings.signing_keys.is_empty();
+        if head.signatures.is_unsigned() && recent.values().any(is_signed) {
+            let suite = suite.name.clone();
+            return Err(Error::SignatureMissing { suite });
+        }
+        let mut next = Some((head.id(), head.commit.clone()));
+        while let Some((id, commit)) = next.take() {
+            self.commit((at, suite), id, &commit)?;
+            let Some(parent) = commit.parent else { break };
+            if commit.time < cutoff {
+                self.cut.insert(suite.name.clone());
+                break;
+            }
+            let read = match recent.get(&parent) {
+                Some(commit) => Ok(commit.clone()),
+                None => suite.read_commit(&parent).await.map(Arc::new),
+            };
+            next = match read {
+                Ok(commit) => Some((parent, commit)),
+                // Deleted already, by a collector that kept less.
+                Err(Error::Damaged { .. })
+                    if record
+                        .history
+                        .get(&suite.name)
+                        .is_some_and(|begin| commit.time < *begin) =>
+                {
+                    None
+                }
+                Err(error) => return Err(error),
+            };
+        }
+        Ok(())
+    }
+
+    fn commit(
+        &mut self,
+        (at, suite): (usize, &Suite<'_>),
+        id: Sha256,
+        commit: &Arc<Commit>,
+    ) -> Result<(), Error> {
+        commit
+            .check_requirements()
+            .map_err(|source| Error::Commit {
+                suite: suite.name.clone(),
+                id,
+                source,
+            })?;
+        self.commits.insert(id);
+        self.keys.insert(layout::commit_key(&suite.name, &id));
+        // What the commit says of its parent, as evidence, even if the parent goes.
+        let record = layout::successor_key(&suite.name, commit.parent.as_ref());
+        self.keys.insert(record);
+        for (path, index) in &commit.indexes {
+            for stored in index.files.values() {
+                let by_hash = path.by_hash(&stored.sha256);
+                self.keys.insert(layout::in_suite(&suite.name, &by_hash));
+            }
+            if path.as_packages().is_none() && !is_harmless(path) {
+                self.unknown_index
+                    .get_or_insert_with(|| format!("{path} of suite {}", suite.name));
+            }
+            if path.as_packages().is_some() && self.seen.insert(index.sha256) {
+                self.indexes.push(Wanted {
+                    suite: at,
+                    path: path.clone(),
+                    commit: commit.clone(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes those of `candidates` away that an index names. Indexes are read until none is left.
+    pub(crate) async fn retain_unnamed(
+        &mut self,
+        suites: &[&Suite<'_>],
+        mut candidates: HashSet<String>,
+    ) -> Result<HashSet<String>, Error> {
+        let mut indexes = std::mem::take(&mut self.indexes).into_iter();
+        while !candidates.is_empty() {
+            let some: Vec<_> = indexes.by_ref().take(INDEXES).collect();
+            if some.is_empty() {
+                break;
+            }
+            let shared = Arc::new(candidates);
+            let reads = some.into_iter().map(|wanted| {
+                let (suite, candidates) = (suites[wanted.suite], Arc::clone(&shared));
+                async move { named(suite, wanted, candidates).await }
+            });
+            let reads: Vec<_> = reads.collect();
+            let reads = stream::iter(reads).buffer_unordered(INDEXES);
+            let named: Vec<Vec<String>> = reads.try_collect().await?;
+            candidates = Arc::unwrap_or_clone(shared);
+            for key in named.into_iter().flatten() {
+                candidates.remove(&key);
+            }
+        }
+        Ok(candidates)
+    }
+}
+
+/// Those of `candidates` that an index names.
+async fn named(
+    suite: &Suite<'_>,
+    Wanted { path, commit, .. }: Wanted,
+    candidates: Arc<HashSet<String>>,
+) -> Result<Vec<String>, Error> {
+    let mut plain = IndexCache::default()
+        .load(suite, &commit, [path.clone()])
+        .await?;
+    let plain = plain.remove(&path).unwrap_or_default();
+    let malformed = |source| Error::MalformedIndex {
+        suite: suite.name.clone(),
+        path: path.to_string(),
+        source,
+    };
+    let named = blocking(move || {
+        let packages = Packages::parse(&plain)?;
+        let keys = packages
+            .stanzas()
+            .iter()
+            .filter_map(|stanza| stanza.field("Filename"));
+        let keys = keys.map(|key| key.strip_prefix("./").unwrap_or(key));
+        let named = keys.filter(|key| candidates.contains(*key));
+        Ok(named.map(ToOwned::to_owned).collect())
+    });
+    named.await.map_err(malformed)
+}
+
+/// Whether an index that this program does not know names no files of the pool by which they are fetched.
+fn is_harmless(path: &IndexPath) -> bool {
+    let name = path.as_str().rsplit('/').next().unwrap_or_default();
+    [
+        "Contents-",
+        "Translation-",
+        "Components-",
+        "Commands-",
+        "icons-",
+    ]
+    .iter()
+    .any(|start| name.starts_with(start))
+        || ["Release", "Contents"].contains(&name)
+}
+
+/// The commits that were written since `cutoff`, read at once and not one after the other. Those that cannot be read are left out.
+async fn recent_commits(
+    suite: &Suite<'_>,
+    cutoff: Timestamp,
+    inventory: &Inventory,
+) -> Result<HashMap<Sha256, Arc<Commit>>, Error> {
+    let folder = layout::commits(&suite.name);
+    let listed = inventory.below(&folder);
+    let recent = listed.filter(|(_, object)| object.modified.is_none_or(|time| time >= cutoff));
+    let ids: Vec<_> = recent
+        .filter_map(|(key, _)| layout::commit_at(&suite.name, key))
+        .collect();
+    let reads = stream::iter(ids).map(|id| async move {
+        match suite.read_commit(&id).await {
+            Ok(mut commit) => {
+                commit.changes = Vec::new();
+                Ok(Some((id, Arc::new(commit))))
+            }
+            Err(error) if is_unreadable(&error) => Ok(None),
+            // A commit of a later version that is not in the history does not matter.
+            Err(Error::Commit { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    });
+    reads
+        .buffer_unordered(COMMITS)
+        .try_filter_map(async |read| Ok(read))
+        .try_collect()
+        .await
+}

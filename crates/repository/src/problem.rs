@@ -1,0 +1,126 @@
+//! What is wrong with a suite: which object, how bad it is, and what can be done about it.
+
+use std::fmt;
+
+use bytes::Bytes;
+use deb_index::{digest::Sha256, name::SuiteName};
+
+/// Something that is not as it has to be.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    pub suite: SuiteName,
+    pub part: Part,
+    /// The object that it is about.
+    pub key: String,
+    /// What is wrong, to be read after the key: `is missing`.
+    pub text: String,
+    pub severity: Severity,
+    pub remedy: Remedy,
+    pub(crate) fix: Option<Fix>,
+}
+
+/// What an object is to a suite.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// `InRelease`, or the `Release` of an unsigned suite.
+    Head,
+    /// The commit that the head names.
+    Commit,
+    /// An index file that the head names.
+    Index,
+    /// A file in the pool that an index names.
+    Package,
+    /// An earlier commit, or what it names.
+    History,
+    /// What clients without `InRelease`, or without fetching by hash, read.
+    Follower,
+    /// `suite.json`.
+    Founding,
+}
+
+/// How bad a problem is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Devices or publishers fail.
+    Error,
+    /// What the suite is now is whole.
+    Warning,
+}
+
+/// What can be done about a problem.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remedy {
+    /// [`Repository::repair`](crate::Repository::repair) does it.
+    Repair,
+    /// As [`Remedy::Repair`], but no signature vouches for what would be signed, so the caller has to allow it.
+    RepairUnproven,
+    /// Another command, or the store's own settings.
+    Manual,
+    /// The content is nowhere in the repository.
+    Lost,
+}
+
+/// How a problem is repaired.
+#[derive(Debug, Clone)]
+pub(crate) enum Fix {
+    /// An index file whose content was found elsewhere.
+    Index {
+        sha256: Sha256,
+        bytes: Bytes,
+    },
+    /// The head is to name this commit.
+    Head {
+        commit: Sha256,
+        is_proven: bool,
+    },
+    /// A follower that is to be written, whatever it says that it follows.
+    Follower,
+    Founding {
+        signed: bool,
+    },
+}
+
+impl Problem {
+    pub(crate) fn fixed_by(mut self, fix: Option<Fix>) -> Self {
+        if let Some(fix) = &fix {
+            self.remedy = match fix {
+                Fix::Head {
+                    is_proven: false, ..
+                } => Remedy::RepairUnproven,
+                _ => Remedy::Repair,
+            };
+        }
+        self.fix = fix;
+        self
+    }
+}
+
+impl Problem {
+    /// Whether only [`Depth::Content`](crate::Depth::Content) finds it again, and no repair helps.
+    #[must_use]
+    pub fn needs_content(&self) -> bool {
+        self.fix.is_none() && matches!(self.part, Part::Package | Part::Index)
+    }
+}
+
+impl Part {
+    /// Its name for programs.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Head => "head",
+            Self::Commit => "commit",
+            Self::Index => "index",
+            Self::Package => "package",
+            Self::History => "history",
+            Self::Follower => "follower",
+            Self::Founding => "founding",
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.key, self.text)
+    }
+}
