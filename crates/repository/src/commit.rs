@@ -84,6 +84,7 @@ struct Run<'a> {
     authorship: &'a Authorship,
     allow: Allow,
     observer: &'a dyn Observer,
+    files: &'a [PackageFile],
 }
 
 impl Draft<'_> {
@@ -115,8 +116,9 @@ impl Draft<'_> {
             authorship,
             allow: self.allow,
             observer,
+            files,
         };
-        let (prepared, tags) = run.first(&mut self, files).await?;
+        let (prepared, tags) = run.first(&mut self).await?;
         let ((outcome, leader), tags) = match run.move_head(&mut self, prepared).await? {
             Ok(written) => (written, tags),
             Err(pending) => (run.again(self, *pending).await?, None),
@@ -138,7 +140,6 @@ impl Run<'_> {
     async fn first(
         &self,
         draft: &mut Draft<'_>,
-        files: &[PackageFile],
     ) -> Result<(Prepared, Option<followers::Tags>), Error> {
         let suite = self.suite;
         if draft.base.is_none() {
@@ -146,8 +147,8 @@ impl Run<'_> {
             self.check_clock(draft.store_time)?;
         }
         let head = draft.base.as_ref();
-        let wanted = needed(files, &draft.planned.plan);
-        draft.spare(&wanted).await?;
+        let wanted = needed(self.files, &draft.planned.plan);
+        draft.spare(self.files).await?;
         let uploads = upload_all(suite.repository, &wanted, self.observer);
         let proof = suite.prove_conditional_writes(head);
         let tags = followers::tags(suite, head, &draft.planned.plan, &draft.beside);
@@ -170,9 +171,6 @@ impl Run<'_> {
             relocate(Arc::make_mut(&mut draft.intent), &uploaded.moved);
             self.plan(draft).await?;
         }
-        // Uploads may have taken long.
-        draft.condemned = suite.repository.condemned().await?;
-        draft.spare(&[]).await?;
         Ok((self.prepare(draft).await?, tags))
     }
 
@@ -194,9 +192,7 @@ impl Run<'_> {
                     },
                 });
             }
-            let condemned = self.suite.repository.condemned();
-            let looks = try_join!(self.look(&pending.prepared), condemned);
-            let ((head, is_mine), condemned) = match looks {
+            let (head, is_mine) = match self.look(&pending.prepared).await {
                 Ok(found) => found,
                 Err(Error::Storage(error)) if in_doubt && error.is_transient() => continue,
                 Err(error) if in_doubt => return Err(self.unknown(error)),
@@ -217,7 +213,6 @@ impl Run<'_> {
             if !in_doubt {
                 patience.refused(is_unchanged)?;
             }
-            draft.condemned = condemned;
             match self.attempt(&mut draft, head).await {
                 Ok(Ok(written)) => return Ok(written),
                 Ok(Err(next)) => pending = *next,
@@ -242,7 +237,7 @@ impl Run<'_> {
             let unchanged = Outcome::Unchanged(Box::new(head.clone()));
             return Ok(Ok((unchanged, Some(leader))));
         }
-        draft.spare(&[]).await?;
+        draft.spare(self.files).await?;
         let prepared = self.prepare(draft).await?;
         self.move_head(draft, prepared).await
     }
@@ -265,13 +260,7 @@ impl Run<'_> {
     async fn prepare(&self, draft: &Draft<'_>) -> Result<Prepared, Error> {
         let (base, time) = (draft.base.as_ref(), draft.store_time);
         self.suite
-            .prepare(
-                &draft.planned,
-                base,
-                self.authorship,
-                time,
-                (self.allow, &draft.condemned),
-            )
+            .prepare(&draft.planned, base, self.authorship, time, self.allow)
             .await
     }
 

@@ -5,7 +5,7 @@
 //! store's checksum or by reading it, never trusted by what its writer noted.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     path::{Path, PathBuf},
 };
 
@@ -20,8 +20,9 @@ use jiff::Timestamp;
 use s3_storage::{
     ErrorKind, GetOptions, GetReply, ObjectMeta, Payload, Progress, PutMode, PutOptions, Storage,
 };
+use tokio::sync::OnceCell;
 
-use crate::{Error, Observer, Repository, Suite, Writes};
+use crate::{Error, Observer, Repository, Suite, Writes, named::keys_of};
 
 /// Packages that are uploaded at once.
 const CONCURRENT: usize = 32;
@@ -52,8 +53,9 @@ pub(crate) async fn upload_all(
     files: &[PackageFile],
     observer: &dyn Observer,
 ) -> Result<Uploaded, Error> {
+    let reuse = &Reuse::of(repository, files);
     let uploads = stream::iter(files).map(|file| async move {
-        let place = upload(repository, file, observer).await?;
+        let place = upload(reuse, file, observer).await?;
         Ok::<_, Error>((file, place))
     });
     uploads
@@ -103,6 +105,12 @@ pub(crate) async fn restore_all(
     files: &[PackageFile],
     observer: &dyn Observer,
 ) -> Result<(), Error> {
+    // The suite names them, so they are no garbage.
+    let reuse = Reuse {
+        repository: suite.repository,
+        keys: BTreeSet::new(),
+        spared: OnceCell::new_with(Some(())),
+    };
     for stanza in lost {
         let of_package = |file: &&PackageFile| file.stanza.id == stanza.id;
         let Some(file) = files.iter().find(of_package) else {
@@ -110,7 +118,7 @@ pub(crate) async fn restore_all(
         };
         let object = NewObject::of(stanza, &stanza.key, &file.path);
         let progress = observer.upload(stanza);
-        if object.create(suite.repository, progress).await?.is_none() {
+        if object.create(&reuse, progress).await?.is_none() {
             return Err(suite.damaged(stanza.key.clone(), OTHER_CONTENT));
         }
     }
@@ -123,7 +131,7 @@ struct Place {
 }
 
 async fn upload(
-    repository: &Repository,
+    reuse: &Reuse<'_>,
     file: &PackageFile,
     observer: &dyn Observer,
 ) -> Result<Place, Error> {
@@ -132,7 +140,7 @@ async fn upload(
     let other = layout::key_with_digest(&own, &stanza.sha256);
     for key in [own, other.clone()] {
         let object = NewObject::of(stanza, &key, &file.path);
-        if let Some(store_time) = object.create(repository, observer.upload(stanza)).await? {
+        if let Some(store_time) = object.create(reuse, observer.upload(stanza)).await? {
             return Ok(Place {
                 key,
                 store_time: store_time.0,
@@ -156,6 +164,30 @@ struct NewObject<'a> {
     sha256: Sha256,
 }
 
+/// What lets packages that are in the pool already be used: they may be garbage that is about to be deleted.
+struct Reuse<'a> {
+    repository: &'a Repository,
+    keys: BTreeSet<String>,
+    /// Set when all of them are struck off the record of what is condemned, once for all.
+    spared: OnceCell<()>,
+}
+
+impl<'a> Reuse<'a> {
+    fn of(repository: &'a Repository, files: &[PackageFile]) -> Self {
+        Self {
+            repository,
+            keys: keys_of(files),
+            spared: OnceCell::new(),
+        }
+    }
+
+    async fn spare(&self) -> Result<(), Error> {
+        let keys = self.keys.iter().map(String::as_str).collect();
+        let spare = async || self.repository.spare(&keys).await.map(drop);
+        self.spared.get_or_try_init(spare).await.copied()
+    }
+}
+
 /// The object is there. Holds the store's clock if it was sent just now.
 struct There(Option<Timestamp>);
 
@@ -172,9 +204,10 @@ impl<'a> NewObject<'a> {
     /// Creates the object; none if there is other content at its key.
     async fn create(
         &self,
-        repository: &Repository,
+        reuse: &Reuse<'_>,
         progress: Option<Progress>,
     ) -> Result<Option<There>, Error> {
+        let repository = reuse.repository;
         let storage = repository.storage.as_ref();
         let mut options = PutOptions::new(repository.writes.mode(PutMode::Create));
         options.sha256 = Some(self.sha256.0);
@@ -186,7 +219,13 @@ impl<'a> NewObject<'a> {
         let mut failure = None;
         for _ in 0..TRIES {
             if look {
-                match storage.head(self.key).await {
+                let is_spared = reuse.spared.initialized();
+                let mut there = storage.head(self.key).await;
+                if there.is_ok() && !is_spared {
+                    reuse.spare().await?;
+                    there = storage.head(self.key).await;
+                }
+                match there {
                     Ok(there) => return self.compare(storage, &there).await,
                     Err(error) if error.kind() == ErrorKind::NotFound => {}
                     Err(error) => return Err(error.into()),
