@@ -6,6 +6,7 @@ mod advice;
 mod changes;
 mod documents;
 mod forge;
+mod gc;
 mod guards;
 mod keys;
 mod later_version;
