@@ -8,7 +8,7 @@ use deb_index::{
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
-use crate::{Draft, Error, PackageFile, Suite};
+use crate::{Draft, Error, PackageFile, Suite, upload::keys_of};
 
 /// Objects that are looked at at once.
 const CONCURRENT: usize = 32;
@@ -46,15 +46,6 @@ impl Draft<'_> {
             .try_for_each(async |_| Ok(()))
             .await
     }
-}
-
-/// The keys that packages which are sent may be at.
-pub(crate) fn keys_of(files: &[PackageFile]) -> BTreeSet<String> {
-    let keys = files.iter().flat_map(|PackageFile { stanza, .. }| {
-        let other = layout::key_with_digest(&stanza.key, &stanza.sha256);
-        [stanza.key.clone(), other]
-    });
-    keys.collect()
 }
 
 /// Keys of the packages that a plan brings into the suite.

@@ -22,7 +22,7 @@ use s3_storage::{
 };
 use tokio::sync::OnceCell;
 
-use crate::{Error, Observer, Repository, Suite, Writes, named::keys_of};
+use crate::{Error, Observer, Repository, Suite, Writes};
 
 /// Packages that are uploaded at once.
 const CONCURRENT: usize = 32;
@@ -36,6 +36,15 @@ const TRIES: usize = 5;
 pub struct PackageFile {
     pub path: PathBuf,
     pub stanza: Stanza,
+}
+
+/// The keys that packages which are sent may be at.
+pub(crate) fn keys_of(files: &[PackageFile]) -> BTreeSet<String> {
+    let keys = files.iter().flat_map(|PackageFile { stanza, .. }| {
+        let other = layout::key_with_digest(&stanza.key, &stanza.sha256);
+        [stanza.key.clone(), other]
+    });
+    keys.collect()
 }
 
 /// What came of some uploads.
