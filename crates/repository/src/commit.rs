@@ -95,6 +95,7 @@ struct Run<'a> {
     authorship: &'a Authorship,
     allow: Allow,
     observer: &'a dyn Observer,
+    files: &'a [PackageFile],
 }
 
 impl Draft<'_> {
@@ -114,6 +115,7 @@ impl Draft<'_> {
             authorship,
             allow: self.allow,
             observer,
+            files,
         };
         let restored = restore_all(self.suite, &self.lost, files, observer).await?;
         self.store_time = restored.max(self.store_time);
@@ -129,7 +131,7 @@ impl Draft<'_> {
                 stale_followers,
             });
         }
-        let (prepared, tags) = run.first(&mut self, files).await?;
+        let (prepared, tags) = run.first(&mut self).await?;
         let ((outcome, leader), tags) = match run.move_head(&mut self, prepared).await? {
             Ok(written) => (written, tags),
             Err(pending) => (run.again(self, *pending).await?, None),
@@ -151,7 +153,6 @@ impl Run<'_> {
     async fn first(
         &self,
         draft: &mut Draft<'_>,
-        files: &[PackageFile],
     ) -> Result<(Prepared, Option<followers::Tags>), Error> {
         let suite = self.suite;
         if draft.base.is_none() {
@@ -159,8 +160,8 @@ impl Run<'_> {
             self.check_clock(draft.store_time)?;
         }
         let head = draft.base.as_ref();
-        let wanted = needed(files, &draft.planned.plan);
-        draft.spare(&wanted).await?;
+        let wanted = needed(self.files, &draft.planned.plan);
+        draft.spare(self.files).await?;
         let uploads = upload_all(suite.repository, &wanted, self.observer);
         let proof = suite.prove_conditional_writes(head);
         // Followers of a head that was put back may be anything.
@@ -185,9 +186,6 @@ impl Run<'_> {
             relocate(Arc::make_mut(&mut draft.intent), &uploaded.moved);
             self.plan(draft).await?;
         }
-        // Uploads may have taken long.
-        draft.condemned = suite.repository.condemned().await?;
-        draft.spare(&[]).await?;
         Ok((self.prepare(draft).await?, tags))
     }
 
@@ -209,9 +207,7 @@ impl Run<'_> {
                     },
                 });
             }
-            let condemned = self.suite.repository.condemned();
-            let looks = async { try_join!(self.look(&pending.prepared), condemned) };
-            let ((head, kinship), condemned) = match patience.bound(looks).await {
+            let (head, kinship) = match patience.bound(self.look(&pending.prepared)).await {
                 Some(Ok(found)) => found,
                 None => continue,
                 Some(Err(Error::Storage(error))) if in_doubt && error.is_transient() => continue,
@@ -244,7 +240,6 @@ impl Run<'_> {
                 patience.refused(is_unchanged)?;
             }
             draft.is_needed &= is_unchanged || self.allow.is_date_reset(head.as_ref());
-            draft.condemned = condemned;
             match self.attempt(&mut draft, head).await {
                 Ok(Ok(written)) => return Ok(written),
                 Ok(Err(next)) => pending = *next,
@@ -269,7 +264,7 @@ impl Run<'_> {
             let unchanged = Outcome::Unchanged(Box::new(head.clone()));
             return Ok(Ok((unchanged, Some(leader))));
         }
-        draft.spare(&[]).await?;
+        draft.spare(self.files).await?;
         let prepared = self.prepare(draft).await?;
         self.move_head(draft, prepared).await
     }
@@ -292,13 +287,7 @@ impl Run<'_> {
     async fn prepare(&self, draft: &Draft<'_>) -> Result<Prepared, Error> {
         let (base, time) = (draft.base.as_ref(), draft.store_time);
         self.suite
-            .prepare(
-                &draft.planned,
-                base,
-                self.authorship,
-                time,
-                (self.allow, &draft.condemned),
-            )
+            .prepare(&draft.planned, base, self.authorship, time, self.allow)
             .await
     }
 

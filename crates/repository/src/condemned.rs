@@ -1,14 +1,15 @@
 //! `gc/condemned.json`: the objects that a collector is going to delete, and how publishers keep it from deleting what they use.
 //!
 //! An object is *condemned* when nothing names it. After a grace period, if still nothing does, it is *doomed* by another swap of
-//! the record, and only then deleted. A publisher reads the record before it does anything else, and strikes off it what its head
-//! will name, also by compare and swap. So at each object's fate one of two swaps comes first:
+//! the record, and only then deleted. A publisher creates its objects, and the store says if one is there already. Then, and before
+//! it names an object that it does not send, it strikes the object off the record, also by compare and swap, and only after that
+//! looks whether it is there. So at each object's fate one of two swaps comes first:
 //!
 //! - the publisher's: the collector finds the record changed, and looks at everything again;
 //! - the collector's: the publisher finds the object doomed, and waits until it is gone; then it writes it anew.
 //!
-//! What is condemned only after a publisher has read the record is not deleted before the grace period is over, by which time the
-//! publisher's head has moved, or its publisher has read the record again. `docs/semantics.md` has the whole argument.
+//! What is condemned only after a publisher has struck it off is not deleted before another grace period is over, by which time the
+//! publisher's head has moved. `docs/semantics.md` has the whole argument.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -93,11 +94,6 @@ impl Record {
         serde_json::to_vec(&self).unwrap_or_default().into()
     }
 
-    /// Whether a collector was ever here.
-    pub(crate) fn exists(&self) -> bool {
-        self.generation > 0
-    }
-
     fn has(&self, key: &str) -> bool {
         let doomed = self.doomed.as_ref();
         self.condemned.contains_key(key)
@@ -134,23 +130,19 @@ impl Repository {
         Record::parse(current.bytes.as_deref())
     }
 
-    /// Strikes objects off the record that a head is going to name. Returns those that were on it: they may be gone. `known` is the
-    /// record as it was read before anything else; where it has none of them, nothing is asked.
-    pub(crate) async fn spare(
-        &self,
-        known: &Record,
-        keys: impl IntoIterator<Item = &str>,
-    ) -> Result<Vec<String>, Error> {
-        let keys: BTreeSet<&str> = keys.into_iter().filter(|key| known.has(key)).collect();
-        if keys.is_empty() {
-            return Ok(Vec::new());
-        }
+    /// Strikes objects off the record that a head is going to name. What is found to be there after this will stay for the grace
+    /// period at least.
+    pub(crate) async fn spare(&self, keys: &BTreeSet<&str>) -> Result<Spared, Error> {
         let since = Instant::now();
+        let mut spared = Spared::default();
         loop {
             let strike = |current: &Current| {
                 let mut record = Record::parse(current.bytes.as_deref())?;
+                let struck = keys.iter().filter(|key| record.has(key));
+                spared.struck.extend(struck.map(|key| (*key).to_owned()));
+                spared.has_record = record.generation > 0;
                 let before = record.clone();
-                Ok::<_, Error>(match record.strike(&keys, current.date) {
+                Ok::<_, Error>(match record.strike(keys, current.date) {
                     Some(key) => Swap::Keep(Some(key)),
                     None if record == before => Swap::Keep(None),
                     None => Swap::Write(record.next(), None),
@@ -158,7 +150,7 @@ impl Repository {
             };
             let storage = self.storage.as_ref();
             match self.condemned_record().update(storage, strike).await? {
-                None => return Ok(keys.into_iter().map(ToOwned::to_owned).collect()),
+                None => return Ok(spared),
                 Some(key) if since.elapsed() > PATIENCE => {
                     return Err(Error::BeingCollected { key });
                 }
@@ -169,6 +161,15 @@ impl Repository {
             }
         }
     }
+}
+
+/// What was on the record.
+#[derive(Debug, Default)]
+pub(crate) struct Spared {
+    /// Whether a collector was ever here.
+    pub(crate) has_record: bool,
+    /// Keys that were on it: the objects may be gone.
+    pub(crate) struck: BTreeSet<String>,
 }
 
 impl Suite<'_> {
@@ -216,11 +217,11 @@ mod tests {
     fn is_read_as_it_was_written_and_never_the_same_twice() {
         let first = record().next();
         let read = Record::parse(Some(&first)).unwrap();
-        assert_eq!((read.generation, read.exists()), (1, true));
+        assert_eq!(read.generation, 1);
         assert_eq!(read.condemned, record().condemned);
         assert_eq!(read.doomed, record().doomed);
         assert_ne!(read.next(), first);
-        assert!(!Record::parse(None).unwrap().exists());
+        assert!(Record::parse(None).unwrap().generation == 0);
         for bytes in [
             &b""[..],
             b"{}",

@@ -15,8 +15,8 @@ use jiff::Timestamp;
 use repo_signing::KeyState;
 
 use crate::{
-    Error, Head, Suite, Warning, Writes, condemned::Record, indexes::IndexCache,
-    keys::signature_time, succession::Beside, warning::key_expiry,
+    Error, Head, Suite, Warning, Writes, indexes::IndexCache, keys::signature_time,
+    succession::Beside, warning::key_expiry,
 };
 
 /// What a change may do only if its caller has said so.
@@ -51,8 +51,6 @@ pub struct Draft<'a> {
     pub(crate) planned: Planned,
     pub(crate) cache: IndexCache,
     pub(crate) beside: Beside,
-    /// What a garbage collection was going to delete, before anything else was read.
-    pub(crate) condemned: Record,
     /// Packages to add that the suite has, but whose files are missing; with the keys where they belong.
     pub(crate) lost: Vec<Stanza>,
     /// Whether a commit is needed even if it changes no package: it takes the place of a head that was put back, or of its date.
@@ -137,9 +135,7 @@ impl Suite<'_> {
         let mut cache = IndexCache::default();
         let mut beside = Beside::default();
         let mut is_needed = false;
-        let (signed, condemned) =
-            futures::try_join!(self.signed_head(), self.repository.condemned())?;
-        let (base, store_time) = match signed {
+        let (base, store_time) = match self.signed_head().await? {
             None => {
                 let store_time = self.check_is_new().await?;
                 let is_new = |edit: &Edit| matches!(edit, Edit::Exist(_));
@@ -194,7 +190,6 @@ impl Suite<'_> {
             planned,
             cache,
             beside,
-            condemned,
             lost,
             is_needed,
             store_time,

@@ -8,48 +8,40 @@ use deb_index::{
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
-use crate::{Draft, Error, PackageFile, Suite};
+use crate::{Draft, Error, PackageFile, Suite, upload::keys_of};
 
 /// Objects that are looked at at once.
 const CONCURRENT: usize = 32;
 const GONE: &str = "was deleted by a garbage collection meanwhile";
 
 impl Draft<'_> {
-    /// Strikes what the new head is going to name off the record of what is condemned. (Index files that are written, and the commit,
-    /// are struck off when they are known.) `files` are the packages that are sent if they are not there.
+    /// Strikes what the new head is going to name, and what is not sent, off the record of what is condemned. `files` are the packages
+    /// that are sent.
     ///
     /// # Errors
-    /// [`Error::BeingCollected`]; [`Error::Damaged`] if something is gone already that is not sent again.
+    /// [`Error::BeingCollected`]; [`Error::Damaged`] if something is gone already.
     pub(crate) async fn spare(&self, files: &[PackageFile]) -> Result<(), Error> {
-        if !self.condemned.exists() {
+        let plan = &self.planned.plan;
+        let sent = keys_of(files);
+        let brought_back = index_files(self.suite, plan);
+        let packages = packages(plan).filter(|key| !sent.contains(*key));
+        let named: BTreeSet<&str> = packages
+            .chain(brought_back.iter().map(String::as_str))
+            .collect();
+        if named.is_empty() {
             return Ok(());
         }
-        let plan = &self.planned.plan;
-        let sent: BTreeSet<String> = files
-            .iter()
-            .flat_map(|PackageFile { stanza, .. }| {
-                let other = layout::key_with_digest(&stanza.key, &stanza.sha256);
-                [stanza.key.clone(), other]
-            })
-            .collect();
-        let brought_back = index_files(self.suite, plan);
-        let named = packages(plan)
-            .chain(brought_back.iter().map(String::as_str))
-            .chain(sent.iter().map(String::as_str));
-        let repository = self.suite.repository;
-        let struck = repository.spare(&self.condemned, named).await?;
-        let mut unsure: BTreeSet<String> = struck.into_iter().collect();
-        // A state that is brought back was looked at before the record was read.
-        if !brought_back.is_empty() {
-            unsure.extend(packages(plan).map(ToOwned::to_owned));
-            unsure.extend(brought_back);
-        }
-        unsure.retain(|key| !sent.contains(key));
-        let looks = stream::iter(unsure).map(|key| async move {
-            let there = self.suite.look(&key).await?;
-            there.ok_or_else(|| self.suite.damaged(key, GONE))
+        let spared = self.suite.repository.spare(&named).await?;
+        // A state that is brought back was looked at before; a package that is promoted is named elsewhere.
+        let unsure = named.into_iter().filter(|key| {
+            let was_seen = spared.has_record && !brought_back.is_empty();
+            was_seen || spared.struck.contains(*key)
         });
-        looks
+        let looks = unsure.map(|key| async move {
+            let there = self.suite.look(key).await?;
+            there.ok_or_else(|| self.suite.damaged(key.to_owned(), GONE))
+        });
+        stream::iter(looks.collect::<Vec<_>>())
             .buffer_unordered(CONCURRENT)
             .try_for_each(async |_| Ok(()))
             .await

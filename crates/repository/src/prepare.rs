@@ -18,7 +18,6 @@ use s3_storage::{ErrorKind, Payload, PutMode, PutOptions};
 
 use crate::{
     Error, Head, Suite, Writes,
-    condemned::Record,
     draft::{Allow, Planned, blocking, commit_of},
     keys::signature_time,
 };
@@ -58,7 +57,7 @@ impl Suite<'_> {
         head: Option<&Head>,
         authorship: &Authorship,
         store_time: Option<Timestamp>,
-        (allow, condemned): (Allow, &Record),
+        allow: Allow,
     ) -> Result<Prepared, Error> {
         let store_time = store_time.ok_or(Error::NoStoreTime)?;
         let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
@@ -89,7 +88,7 @@ impl Suite<'_> {
         let text = Bytes::from(release::render(&commit, &id));
         let time = signature_time(commit.time)?;
         let key = layout::commit_key(&self.name, &id);
-        let objects: Vec<_> = files
+        let objects = files
             .iter()
             .map(|file| {
                 (
@@ -98,10 +97,7 @@ impl Suite<'_> {
                     file.sha256,
                 )
             })
-            .chain([(key, Bytes::from(bytes), id)])
-            .collect();
-        let keys = objects.iter().map(|(key, ..)| key.as_str());
-        self.repository.spare(condemned, keys).await?;
+            .chain([(key, Bytes::from(bytes), id)]);
         let writes = stream::iter(objects)
             .map(|(key, bytes, sha256)| self.put_by_digest(key, bytes, sha256))
             .buffer_unordered(CONCURRENT_WRITES)
@@ -120,24 +116,38 @@ impl Suite<'_> {
         })
     }
 
-    /// Writes an object whose name is its content's digest. Writing it twice does no harm, and shows that it is in use again.
+    /// Writes an object whose name is its content's digest. One that is there already may be garbage that is about to be deleted,
+    /// so it is written again when that cannot be any more.
     pub(crate) async fn put_by_digest(
         &self,
         key: String,
         bytes: Bytes,
         sha256: Sha256,
     ) -> Result<(), Error> {
-        let mut options = PutOptions::new(PutMode::Overwrite);
+        let storage = self.repository.storage.as_ref();
+        let mut options = PutOptions::new(PutMode::Create);
         options.sha256 = Some(sha256.0);
         options.cache_control = Some("public, max-age=31536000, immutable");
-        let storage = &self.repository.storage;
-        for tries_left in (0..TRIES).rev() {
+        if self.repository.writes == Writes::Conditional {
             let payload = Payload::Bytes(bytes.clone());
             match storage.put(&key, payload, options.clone()).await {
-                Ok(_) => break,
-                // Another publisher writes the same at the same time.
-                Err(error) if error.kind() == ErrorKind::Conflict && tries_left > 0 => {}
+                Ok(_) => return Ok(()),
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        ErrorKind::PreconditionFailed | ErrorKind::Conflict
+                    ) => {}
                 Err(error) => return Err(error.into()),
+            }
+        }
+        self.repository.spare(&[key.as_str()].into()).await?;
+        options.mode = PutMode::Overwrite;
+        for left in (0..TRIES).rev() {
+            let payload = Payload::Bytes(bytes.clone());
+            match storage.put(&key, payload, options.clone()).await {
+                // Another publisher writes the same at the same time.
+                Err(error) if error.kind() == ErrorKind::Conflict && left > 0 => {}
+                written => return written.map(drop).map_err(Error::from),
             }
         }
         Ok(())

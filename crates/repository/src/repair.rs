@@ -47,11 +47,10 @@ impl Suite<'_> {
                 }
                 Some(Fix::Founding { signed }) => self.restore_founding(*signed).await?,
                 Some(Fix::Follower) => drop(followers.insert(problem.key.clone())),
-                Some(Fix::Head { commit, is_proven }) => {
-                    if *is_proven || options.unproven_heads {
-                        new_head = Some(*commit);
-                    }
+                Some(Fix::Head { commit, is_proven }) if *is_proven || options.unproven_heads => {
+                    new_head = Some(*commit);
                 }
+                Some(Fix::Head { .. }) => {}
             }
         }
         if let Some(commit) = new_head {

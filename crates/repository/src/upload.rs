@@ -5,7 +5,7 @@
 //! store's checksum or by reading it, never trusted by what its writer noted.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     path::{Path, PathBuf},
 };
 
@@ -20,6 +20,7 @@ use jiff::Timestamp;
 use s3_storage::{
     ErrorKind, GetOptions, GetReply, ObjectMeta, Payload, Progress, PutMode, PutOptions, Storage,
 };
+use tokio::sync::OnceCell;
 
 use crate::{Error, Observer, Repository, Suite, Writes};
 
@@ -50,6 +51,15 @@ impl PackageFile {
     }
 }
 
+/// The keys that packages which are sent may be at.
+pub(crate) fn keys_of(files: &[PackageFile]) -> BTreeSet<String> {
+    let keys = files.iter().flat_map(|PackageFile { stanza, .. }| {
+        let other = layout::key_with_digest(&stanza.key, &stanza.sha256);
+        [stanza.key.clone(), other]
+    });
+    keys.collect()
+}
+
 /// What came of some uploads.
 #[derive(Debug, Default)]
 pub(crate) struct Uploaded {
@@ -65,8 +75,9 @@ pub(crate) async fn upload_all(
     files: &[PackageFile],
     observer: &dyn Observer,
 ) -> Result<Uploaded, Error> {
+    let reuse = &Reuse::of(repository, files);
     let uploads = stream::iter(files).map(|file| async move {
-        let place = upload(repository, file, observer).await?;
+        let place = upload(reuse, file, observer).await?;
         Ok::<_, Error>((file, place))
     });
     uploads
@@ -115,6 +126,12 @@ pub(crate) async fn restore_all(
     observer: &dyn Observer,
 ) -> Result<Option<Timestamp>, Error> {
     let mut store_time = None;
+    // The suite names them, so they are no garbage.
+    let reuse = Reuse {
+        repository: suite.repository,
+        keys: BTreeSet::new(),
+        spared: OnceCell::new_with(Some(())),
+    };
     for stanza in lost {
         let of_package = |file: &&PackageFile| file.stanza.id == stanza.id;
         let Some(file) = files.iter().find(of_package) else {
@@ -122,7 +139,7 @@ pub(crate) async fn restore_all(
         };
         let object = NewObject::of(stanza, &stanza.key, &file.path);
         let progress = observer.upload(stanza);
-        match object.create(suite.repository, progress).await? {
+        match object.create(&reuse, progress).await? {
             Some(There(date)) => store_time = date.max(store_time),
             None => return Err(suite.damaged(stanza.key.clone(), OTHER_CONTENT)),
         }
@@ -136,7 +153,7 @@ struct Place {
 }
 
 async fn upload(
-    repository: &Repository,
+    reuse: &Reuse<'_>,
     file: &PackageFile,
     observer: &dyn Observer,
 ) -> Result<Place, Error> {
@@ -148,7 +165,7 @@ async fn upload(
             is_sent: file.is_sent,
             ..NewObject::of(stanza, &key, &file.path)
         };
-        if let Some(store_time) = object.create(repository, observer.upload(stanza)).await? {
+        if let Some(store_time) = object.create(reuse, observer.upload(stanza)).await? {
             return Ok(Place {
                 key,
                 store_time: store_time.0,
@@ -173,6 +190,30 @@ struct NewObject<'a> {
     is_sent: bool,
 }
 
+/// What lets packages that are in the pool already be used: they may be garbage that is about to be deleted.
+struct Reuse<'a> {
+    repository: &'a Repository,
+    keys: BTreeSet<String>,
+    /// Set when all of them are struck off the record of what is condemned, once for all.
+    spared: OnceCell<()>,
+}
+
+impl<'a> Reuse<'a> {
+    fn of(repository: &'a Repository, files: &[PackageFile]) -> Self {
+        Self {
+            repository,
+            keys: keys_of(files),
+            spared: OnceCell::new(),
+        }
+    }
+
+    async fn spare(&self) -> Result<(), Error> {
+        let keys = self.keys.iter().map(String::as_str).collect();
+        let spare = async || self.repository.spare(&keys).await.map(drop);
+        self.spared.get_or_try_init(spare).await.copied()
+    }
+}
+
 /// The object is there. Holds the store's clock if it was sent just now.
 struct There(Option<Timestamp>);
 
@@ -190,9 +231,10 @@ impl<'a> NewObject<'a> {
     /// Creates the object; none if there is other content at its key.
     async fn create(
         &self,
-        repository: &Repository,
+        reuse: &Reuse<'_>,
         progress: Option<Progress>,
     ) -> Result<Option<There>, Error> {
+        let repository = reuse.repository;
         let storage = repository.storage.as_ref();
         let mut options = PutOptions::new(repository.writes.mode(PutMode::Create));
         options.sha256 = Some(self.sha256.0);
@@ -205,7 +247,13 @@ impl<'a> NewObject<'a> {
         let mut failure = None;
         for _ in 0..TRIES {
             if look {
-                match storage.head(self.key).await {
+                let is_spared = reuse.spared.initialized();
+                let mut there = storage.head(self.key).await;
+                if there.is_ok() && !is_spared {
+                    reuse.spare().await?;
+                    there = storage.head(self.key).await;
+                }
+                match there {
                     Ok(there) => return self.compare(storage, &there).await,
                     Err(error) if error.kind() == ErrorKind::NotFound => {}
                     Err(error) => return Err(error.into()),

@@ -16,6 +16,7 @@ mod refusals;
 pub(crate) mod runner;
 mod signatures;
 mod time;
+mod upkeep;
 pub(crate) mod world;
 
 use anyhow::Result;
@@ -32,10 +33,11 @@ pub(crate) struct E2e {
 
 /// All of them.
 pub(crate) fn scenarios() -> Vec<&'static Scenario> {
-    let groups: [&'static [Scenario]; 12] = [
+    let groups: [&'static [Scenario]; 13] = [
         flow::SCENARIOS,
         history::SCENARIOS,
         changes::SCENARIOS,
+        upkeep::SCENARIOS,
         refusals::SCENARIOS,
         signatures::SCENARIOS,
         compatibility::SCENARIOS,

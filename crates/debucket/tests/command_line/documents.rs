@@ -75,6 +75,8 @@ fn documents_keep_their_shape() {
         ("list-all", &["list", "--arch", "all"]),
         ("show", &["show", "hello"]),
         ("log", &["log"]),
+        ("verify", &["verify"]),
+        ("gc", &["gc"]),
     ] {
         let arguments: Vec<_> = arguments.iter().chain(&json).copied().collect();
         insta::assert_snapshot!(name, document(&store, store.read(&arguments)));

@@ -7,6 +7,7 @@ mod arguments;
 mod changes;
 mod documents;
 mod forge;
+mod gc;
 mod guards;
 mod inputs;
 mod keys;

@@ -189,6 +189,8 @@ fn help_reads_as_before() {
         ("help-refresh", &["refresh", "--help"]),
         ("help-suite", &["suite", "--help"]),
         ("help-suite-set", &["suite", "set", "--help"]),
+        ("help-verify", &["verify", "--help"]),
+        ("help-gc", &["gc", "--help"]),
         ("help-client-config", &["client-config", "--help"]),
         ("help-key-generate", &["key", "generate", "--help"]),
         ("help-key-export", &["key", "export", "--help"]),

@@ -202,11 +202,8 @@ fn all_problems_are_found_at_once() {
         &[expected[2], expected[3], expected[4], expected[5]],
     );
     // What was lost can be published again.
-    for (name, version) in [("hello", "1.0")] {
-        let text = format!("{name} {version}");
-        let file = package::write(store.folder.path(), name, version, "all", &text);
-        store.publish(&file, &[]).expect(0);
-    }
+    let file = package::write(store.folder.path(), "hello", "1.0", "all", "hello 1.0");
+    store.publish(&file, &[]).expect(0);
     store.expect_problems(&["--deep"], &[expected[3], expected[4], expected[5]]);
 }
 
@@ -251,7 +248,8 @@ fn a_head_that_is_gone_or_damaged_comes_back_as_the_newest_commit() {
         );
         store.verify(&["--deep"]).expect(0);
     }
-    assert!(store.read(&["list"]).expect(0).starts_with(&list[..5]));
+    let after = store.read(&["list"]).expect(0);
+    assert!(list.lines().all(|line| after.contains(line)), "{after}");
     assert!(
         store.read(&["exists", "new"]).code == 0,
         "the newest commit, not an older one"

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use deb_index::{
     change::{Edit, Intent},
-    suite::commit::Authorship,
+    suite::{commit::Authorship, release::Release},
 };
 use jiff::SignedDuration;
 use repository::{
@@ -407,12 +407,9 @@ async fn nothing_is_collected_while_a_suite_cannot_be_relied_on() {
                 .write(&in_suite("InRelease"), forged);
         }),
         ("its commit is gone", |scene| {
-            let text = String::from_utf8(scene.repository.release().unwrap()).unwrap();
-            let id = text.split("X-Debucket-Commit: ").nth(1).unwrap()[..64].to_owned();
-            scene
-                .repository
-                .bucket
-                .remove(&in_suite(&format!("commits/{id}.json")));
+            let release = Release::parse(&scene.repository.release().unwrap()).unwrap();
+            let commit = in_suite(&format!("commits/{}.json", release.commit));
+            scene.repository.bucket.remove(&commit);
         }),
         ("an index is damaged", |scene| {
             for key in scene.repository.bucket.keys() {

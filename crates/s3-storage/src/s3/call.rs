@@ -25,7 +25,7 @@ use aws_smithy_runtime_api::{
         runtime_components::RuntimeComponents,
     },
 };
-use aws_smithy_types::config_bag::ConfigBag;
+use aws_smithy_types::{config_bag::ConfigBag, retry::RetryConfig};
 
 use super::{S3, answer, request::Request, retry::Retry};
 use crate::{Error, ErrorKind};
@@ -58,9 +58,11 @@ impl Request<'_> {
         let mut corrected = false;
         loop {
             let region = self.s3.region().await;
-            let config = inner
-                .builder
-                .clone()
+            let mut builder = inner.builder.clone();
+            if self.once {
+                builder = builder.retry_config(RetryConfig::disabled());
+            }
+            let config = builder
                 .region(Region::new(region.clone()))
                 .retry_classifier(Retry::<E>::new())
                 .interceptor(Watch::<E>::of(self));

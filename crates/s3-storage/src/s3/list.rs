@@ -124,6 +124,7 @@ impl S3 {
             .map_err(invalid)?;
         let deleted = self
             .request(DELETE, "")
+            .once()
             .send(|client| {
                 client
                     .delete_objects()
@@ -168,6 +169,7 @@ impl S3 {
     async fn delete_object(&self, key: &str) -> Result<(), Error> {
         let deleted = self
             .request("DeleteObject", key)
+            .once()
             .send(|client| client.delete_object().bucket(self.bucket()).key(key).send())
             .await;
         match deleted {

@@ -15,6 +15,8 @@ pub(super) struct Request<'a> {
     pub(super) key: &'a str,
     pub(super) refusable: Refusable,
     pub(super) sha256: Option<[u8; 32]>,
+    /// Whether it is not sent again after an answer, or none, that leaves open whether it took effect.
+    pub(super) once: bool,
     pub(super) exchange: Exchange,
 }
 
@@ -26,6 +28,7 @@ impl S3 {
             key,
             refusable: Refusable::default(),
             sha256: None,
+            once: false,
             exchange: Exchange::new(self.config().silence_timeout),
         }
     }
@@ -35,6 +38,12 @@ impl Request<'_> {
     /// Signs the payload by its digest, instead of reading it for that or leaving it unsigned.
     pub(super) fn signed_by(mut self, sha256: [u8; 32]) -> Self {
         self.sha256 = Some(sha256);
+        self
+    }
+
+    /// Never sends it twice, unless it was refused for another region or time.
+    pub(super) fn once(mut self) -> Self {
+        self.once = true;
         self
     }
 

@@ -1,0 +1,131 @@
+//! A repository is looked after: damage is found and repaired, garbage is collected, and devices go on.
+
+use anyhow::{Result, ensure};
+use serde_json::Value;
+
+use super::{
+    Needs, Scenario,
+    world::{HEAD, World, expect_installed, expect_offered},
+};
+use crate::process::{self, Outcome};
+
+pub(super) const SCENARIOS: &[Scenario] = &[Scenario {
+    name: "verify-and-gc",
+    about: "damage is found and repaired; garbage goes, and nothing that a device needs",
+    needs: Needs::Nothing,
+    run: verify_and_gc,
+}];
+
+fn run(world: &World<'_>, arguments: &[&str]) -> Result<Outcome> {
+    let mut command = world.debucket();
+    command.args(arguments).args(["--repo", &world.repo()]);
+    process::run(&mut command)
+}
+
+fn verify(world: &World<'_>, more: &[&str]) -> Result<Outcome> {
+    let public = world.keys.public.display().to_string();
+    run(world, &[&["verify", "--keyring", &public], more].concat())
+}
+
+fn repair(world: &World<'_>) -> Result<Outcome> {
+    let secret = world.keys.secret.display().to_string();
+    run(world, &["verify", "--repair", "--sign-key", &secret])
+}
+
+/// Collects garbage with the shortest spans; the result.
+fn collect(world: &World<'_>) -> Result<Value> {
+    let public = world.keys.public.display().to_string();
+    let spans = ["--grace", "1s", "--keep-history", "1s"];
+    let arguments = [
+        &["gc", "--keyring", &public, "--output", "json"],
+        &spans[..],
+    ]
+    .concat();
+    Ok(serde_json::from_str(
+        &run(world, &arguments)?.success()?.stdout,
+    )?)
+}
+
+fn objects(collected: &Value, what: &str) -> u64 {
+    collected[what]["objects"].as_u64().unwrap_or_default()
+}
+
+fn pass_time() {
+    // Two of the store's whole seconds, and the grace period.
+    std::thread::sleep(std::time::Duration::from_secs(4));
+}
+
+fn verify_and_gc(world: &World<'_>) -> Result<()> {
+    for version in ["1", "2", "3"] {
+        world.signed(&[&world.small("thing", version)?])?;
+    }
+    let (fast, plain) = (world.device("by-hash")?, world.device("by-name")?);
+    plain.configure("Acquire::By-Hash \"no\";\n")?;
+    verify(world, &[])?.success()?;
+    verify(world, &["--deep"])?.success()?;
+
+    // An index is damaged, and a follower is gone: devices fail, until both are repaired.
+    let index = |part: &str, end: &str| -> Result<Vec<String>> {
+        let keys = world.bucket.keys("dists/")?.into_iter();
+        Ok(keys
+            .filter(|key| key.contains(part) && key.ends_with(end))
+            .collect())
+    };
+    let followers = index("/Packages.", "")?;
+    for key in &followers {
+        if key.ends_with(".gz") {
+            world.bucket.delete(key)?;
+        } else {
+            world.bucket.put(key, b"damaged")?;
+        }
+    }
+    verify(world, &[])?
+        .expect_code(1)?
+        .expect_text("Packages.gz is missing")?;
+    plain.apt_get(&["update"])?.failure()?;
+    repair(world)?.success()?;
+    plain.update()?;
+
+    // The head is gone, and comes back as it was.
+    let text = world.bucket.text(HEAD)?;
+    fast.update()?;
+    world.bucket.delete(HEAD)?;
+    verify(world, &[])?
+        .expect_code(1)?
+        .expect_text("its head is missing")?;
+    repair(world)?.success()?;
+    let before_signature = |text: &str| {
+        text.split("-----BEGIN PGP SIGNATURE")
+            .next()
+            .map(ToOwned::to_owned)
+    };
+    ensure!(before_signature(&world.bucket.text(HEAD)?) == before_signature(&text));
+    for apt in [&fast, &plain] {
+        apt.update()?;
+        expect_offered(apt, "thing", &["1", "2", "3"])?;
+    }
+
+    // Two versions go, and with them what only the history names.
+    let secret = world.keys.secret.display().to_string();
+    run(world, &["prune", "--keep", "1", "--sign-key", &secret])?.success()?;
+    pass_time();
+    let condemned = collect(world)?;
+    ensure!(objects(&condemned, "condemned") > 0 && objects(&condemned, "deleted") == 0);
+    ensure!(world.bucket.keys("pool/")?.len() == 3);
+    // One of them is published again, and must stay.
+    world.signed(&[&world.small("thing", "2")?])?;
+    pass_time();
+    let deleted = collect(world)?;
+    ensure!(
+        objects(&deleted, "deleted") > 0,
+        "nothing was deleted: {deleted}"
+    );
+    ensure!(world.bucket.keys("pool/")?.len() == 2, "{deleted}");
+    verify(world, &["--deep"])?.success()?;
+    for apt in [&fast, &plain] {
+        apt.update()?;
+        expect_offered(apt, "thing", &["2", "3"])?;
+    }
+    fast.install(&["thing"])?;
+    expect_installed(&fast, "thing", "3")
+}
