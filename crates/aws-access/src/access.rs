@@ -21,8 +21,8 @@ use crate::{
     Config, ConfigError, Credentials, Keys, StoreClock,
     chain::{Chain, METADATA_TIMEOUT, metadata_client},
     connector::Http,
-    credentials::{FromSdk, TOTAL_TIMEOUT, ToSdk},
-    environment,
+    credentials::{FromSdk, Given, TOTAL_TIMEOUT, ToSdk},
+    environment, plain,
 };
 
 /// Where a service is looked for if nothing says otherwise.
@@ -47,6 +47,7 @@ impl Access {
     pub async fn prepare(config: &Config, service_id: &str) -> Result<Self, ConfigError> {
         let http = SharedHttpClient::new(Http::new(environment::network(config)?));
         let found = environment::load(config, http.clone()).await?;
+        let runs_a_program = environment::profile_runs_a_program(config).await?;
         let endpoint = environment::endpoint(config, service_id, &found)?;
         let region = found.region().cloned();
         let for_providers = ProviderConfig::without_region()
@@ -58,22 +59,24 @@ impl Access {
 
         let clock = StoreClock::new(config.clock.clone());
         let mut sdk = found.to_builder();
-        sdk.set_credentials_provider(credentials(config, found, &for_providers).await)
-            .set_time_source(Some(SharedTimeSource::new(clock.clone())))
-            // Corrected by our clock, which also judges when credentials expire.
-            .set_disable_clock_skew_correction(Some(true))
-            .set_retry_config(Some(
-                RetryConfig::standard().with_max_attempts(config.max_attempts.max(1)),
-            ))
-            .set_timeout_config(Some(
-                TimeoutConfig::builder()
-                    .connect_timeout(config.silence_timeout)
-                    .disable_read_timeout()
-                    .disable_operation_timeout()
-                    .disable_operation_attempt_timeout()
-                    .build(),
-            ))
-            .set_stalled_stream_protection(Some(StalledStreamProtectionConfig::disabled()));
+        sdk.set_credentials_provider(
+            credentials(config, found, &for_providers, runs_a_program).await,
+        )
+        .set_time_source(Some(SharedTimeSource::new(clock.clone())))
+        // Corrected by our clock, which also judges when credentials expire.
+        .set_disable_clock_skew_correction(Some(true))
+        .set_retry_config(Some(
+            RetryConfig::standard().with_max_attempts(config.max_attempts.max(1)),
+        ))
+        .set_timeout_config(Some(
+            TimeoutConfig::builder()
+                .connect_timeout(config.silence_timeout)
+                .disable_read_timeout()
+                .disable_operation_timeout()
+                .disable_operation_attempt_timeout()
+                .build(),
+        ))
+        .set_stalled_stream_protection(Some(StalledStreamProtectionConfig::disabled()));
         // Our own time limit, whose error says more, is the shorter one.
         let cache = IdentityCache::lazy().load_timeout(TOTAL_TIMEOUT * 2);
         Ok(Self {
@@ -114,10 +117,11 @@ impl Access {
                     .build();
                 let asked =
                     tokio::time::timeout(METADATA_TIMEOUT, async { provider.region().await });
-                asked.await.ok().flatten()
+                let region = asked.await.ok().flatten();
+                region.and_then(|region| plain::region(region.as_ref()))
             }
         };
-        of_instance.map_or_else(|| DEFAULT_REGION.to_owned(), |region| region.to_string())
+        of_instance.unwrap_or_else(|| DEFAULT_REGION.to_owned())
     }
 }
 
@@ -135,24 +139,26 @@ async fn credentials(
     config: &Config,
     found: SdkConfig,
     for_providers: &ProviderConfig,
+    runs_a_program: bool,
 ) -> Option<SharedCredentialsProvider> {
     let base = match &config.credentials {
         Credentials::Anonymous => return None,
         Credentials::Chain => SharedCredentialsProvider::new(ToSdk(Chain::new(
             for_providers,
             config.profile.as_deref(),
+            runs_a_program,
         ))),
         Credentials::Source(source) => SharedCredentialsProvider::new(ToSdk(Arc::clone(source))),
         Credentials::Static {
             access_key_id,
             secret_access_key,
             session_token,
-        } => SharedCredentialsProvider::new(aws_credential_types::Credentials::from(Keys {
+        } => SharedCredentialsProvider::new(ToSdk(Given(Keys {
             access_key_id: access_key_id.clone(),
             secret_access_key: secret_access_key.clone(),
             session_token: session_token.clone(),
             expires: None,
-        })),
+        }))),
     };
     let Some(role) = &config.role_arn else {
         return Some(base);
@@ -170,6 +176,7 @@ async fn credentials(
         .await;
     Some(SharedCredentialsProvider::new(ToSdk(FromSdk {
         name: "assumed role",
+        runs_a_program: false,
         provider: SharedCredentialsProvider::new(assumed),
     })))
 }

@@ -3,6 +3,7 @@
 //!
 //! The order is that of the AWS CLI: environment, profile, web identity, container, instance
 //! metadata (<https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html>).
+//! As there, a profile that the caller names, rather than `AWS_PROFILE`, leaves out the variables.
 //! Where there is no metadata service, its addresses are often black holes: nothing answers,
 //! nothing refuses. So that source, which answers within milliseconds where it exists, is asked for
 //! a short time only, and is the only one that is passed over when it fails; a program that makes
@@ -56,7 +57,11 @@ impl Link {
     ) -> Self {
         let provider = SharedCredentialsProvider::new(provider);
         Self {
-            source: FromSdk { name, provider },
+            source: FromSdk {
+                name,
+                provider,
+                runs_a_program: false,
+            },
             timeout,
             is_probed: false,
         }
@@ -64,7 +69,12 @@ impl Link {
 }
 
 impl Chain {
-    pub(crate) fn new(config: &ProviderConfig, profile: Option<&str>) -> Self {
+    /// `runs_a_program`: the profile has a `credential_process`.
+    pub(crate) fn new(
+        config: &ProviderConfig,
+        profile: Option<&str>,
+        runs_a_program: bool,
+    ) -> Self {
         let mut from_profile = ProfileFileCredentialsProvider::builder().configure(config);
         if let Some(profile) = profile {
             from_profile = from_profile.profile_name(profile);
@@ -74,20 +84,30 @@ impl Chain {
         let metadata = ImdsCredentialsProvider::builder()
             .configure(config)
             .imds_client(metadata_client(config));
-        Self(vec![
-            Link::new(
-                "environment",
-                EnvironmentVariableCredentialsProvider::new(),
-                REMOTE_TIMEOUT,
-            ),
-            Link::new("profile", from_profile.build(), REMOTE_TIMEOUT),
-            Link::new("web identity", web_identity.build(), REMOTE_TIMEOUT),
-            Link::new("container", container.build(), CONTAINER_TIMEOUT),
-            Link {
+        let environment = Link::new(
+            "environment",
+            EnvironmentVariableCredentialsProvider::new(),
+            REMOTE_TIMEOUT,
+        );
+        let web_identity = Link::new("web identity", web_identity.build(), REMOTE_TIMEOUT);
+        let mut of_profile = Link::new("profile", from_profile.build(), REMOTE_TIMEOUT);
+        of_profile.source.runs_a_program = runs_a_program;
+        // A profile that the caller names is another identity than that of the variables.
+        let (first, third) = match profile {
+            None => (Some(environment), Some(web_identity)),
+            Some(_) => (None, None),
+        };
+        let links = [
+            first,
+            Some(of_profile),
+            third,
+            Some(Link::new("container", container.build(), CONTAINER_TIMEOUT)),
+            Some(Link {
                 is_probed: true,
                 ..Link::new("instance metadata", metadata.build(), METADATA_TIMEOUT)
-            },
-        ])
+            }),
+        ];
+        Self(links.into_iter().flatten().collect())
     }
 }
 

@@ -4,7 +4,7 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -24,8 +24,11 @@ use aws_smithy_runtime_api::client::{
 use aws_smithy_types::retry::ErrorKind;
 use hyper::Uri;
 use hyper_util::client::proxy::matcher::Matcher;
+use rustls::RootCertStore;
 
-use crate::{Exchange, resolver::SystemResolver, silence::watched, target::stays_local};
+use crate::{
+    Exchange, problem::NoAuthorities, resolver::SystemResolver, silence::watched, target::is_direct,
+};
 
 /// Where a request goes and whom to trust there.
 #[derive(Clone)]
@@ -34,6 +37,8 @@ pub(crate) struct Network {
     /// The same proxy, to be asked what it is used for.
     pub(crate) matcher: Arc<Matcher>,
     pub(crate) trust: TrustStore,
+    /// Whether those are the system's authorities.
+    pub(crate) trusts_system: bool,
 }
 
 impl Network {
@@ -117,27 +122,32 @@ struct Kinds {
 }
 
 impl Kinds {
-    fn get(&self, url: &str, direct: bool) -> &Connector {
+    fn get(&self, url: &str, direct: bool) -> Result<&Connector, ConnectorError> {
         let plain = url.starts_with("http://");
-        self.connectors[usize::from(direct)][usize::from(plain)].get_or_init(|| {
-            let proxy = if direct {
-                ProxyConfig::disabled()
-            } else {
-                self.network.proxy.clone()
-            };
-            let trust = if plain {
-                TrustStore::empty()
-            } else {
-                self.network.trust.clone()
-            };
-            let tls = TlsContext::builder().with_trust_store(trust).build();
-            Connector::builder()
-                .connector_settings(self.settings.clone())
-                .proxy_config(proxy)
-                .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
-                .tls_context(tls.unwrap_or_default())
-                .build_with_resolver(SystemResolver)
-        })
+        if !plain && self.network.trusts_system && !*SYSTEM_HAS_AUTHORITIES {
+            return Err(ConnectorError::other(NoAuthorities.into(), None));
+        }
+        let connector =
+            self.connectors[usize::from(direct)][usize::from(plain)].get_or_init(|| {
+                let proxy = if direct {
+                    ProxyConfig::disabled()
+                } else {
+                    self.network.proxy.clone()
+                };
+                let trust = if plain {
+                    TrustStore::empty()
+                } else {
+                    self.network.trust.clone()
+                };
+                let tls = TlsContext::builder().with_trust_store(trust).build();
+                Connector::builder()
+                    .connector_settings(self.settings.clone())
+                    .proxy_config(proxy)
+                    .tls_provider(tls::Provider::Rustls(CryptoMode::Ring))
+                    .tls_context(tls.unwrap_or_default())
+                    .build_with_resolver(SystemResolver)
+            });
+        Ok(connector)
     }
 }
 
@@ -150,19 +160,24 @@ impl fmt::Debug for ByTarget {
 impl HttpConnector for ByTarget {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         if let Some(exchange) = request.extension::<Exchange>().cloned() {
-            let connector = self.0.get(request.uri(), false);
             let way = self.0.network.way(request.uri());
-            return watched(connector, request, exchange, way);
+            return match self.0.get(request.uri(), false) {
+                Ok(connector) => watched(connector, request, exchange, way),
+                Err(error) => {
+                    exchange.failed(way, false);
+                    HttpConnectorFuture::ready(Err(error))
+                }
+            };
         }
         // Not a service's request, but one for credentials, to which the SDK's own timeouts apply.
         // The services on this machine answer in clear text: a proxy would see the role's keys, or
         // ask the services of its own machine.
         let kinds = Arc::clone(&self.0);
         HttpConnectorFuture::new(async move {
-            let local = stays_local(request.uri()).await;
-            let response = kinds.get(request.uri(), local).call(request).await?;
+            let direct = is_direct(request.uri());
+            let response = kinds.get(request.uri(), direct)?.call(request).await?;
             let status = response.status().as_u16();
-            if local && (status >= 500 || status == 429) {
+            if direct && (status >= 500 || status == 429) {
                 // The SDK would keep no more of it than a text.
                 let overloaded = Overloaded(status).into();
                 let kind = ErrorKind::TransientError;
@@ -172,6 +187,12 @@ impl HttpConnector for ByTarget {
         })
     }
 }
+
+/// Whether the system has certificates of authorities at all.
+static SYSTEM_HAS_AUTHORITIES: LazyLock<bool> = LazyLock::new(|| {
+    let found = rustls_native_certs::load_native_certs().certs;
+    RootCertStore::empty().add_parsable_certificates(found).0 > 0
+});
 
 /// A credential service on this machine cannot answer now.
 #[derive(Debug, thiserror::Error)]

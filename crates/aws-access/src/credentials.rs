@@ -18,7 +18,7 @@ use aws_sdk_sts::operation::{
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-use crate::{ConnectProblem, cause, connector::Overloaded};
+use crate::{ConnectProblem, cause, connector::Overloaded, plain};
 
 /// How long all sources of credentials together may take: more than any one of them.
 pub(crate) const TOTAL_TIMEOUT: Duration = Duration::from_secs(90);
@@ -161,6 +161,29 @@ impl CredentialError {
     }
 }
 
+/// What can be said of a failure that the SDK reports as a text and nothing else, as it does that of a
+/// program: how it ended. The text quotes what the program wrote.
+fn program_failed(error: &CredentialsError) -> Option<String> {
+    if !matches!(error, CredentialsError::ProviderError(_)) {
+        return None;
+    }
+    let mut cause: &(dyn StdError + 'static) = error;
+    while let Some(inner) = cause.source() {
+        if !cause.is::<CredentialsError>() {
+            return None;
+        }
+        cause = inner;
+    }
+    let text = cause.to_string();
+    let status = text
+        .split_once("exited with code ")
+        .and_then(|(_, rest)| rest.split_once(". Stderr: "))
+        .map_or("its answer is not valid", |(status, _)| status);
+    Some(format!(
+        "the profile's credential_process failed ({status}); run it by hand to see what it says"
+    ))
+}
+
 /// Whether a service that gives credentials answered that it cannot now.
 fn is_overloaded(error: &CredentialsError) -> bool {
     fn says_so<E: ProvideErrorMetadata + StdError + 'static>(error: &CredentialsError) -> bool {
@@ -193,19 +216,37 @@ fn is_overloaded(error: &CredentialsError) -> bool {
 pub(crate) struct FromSdk {
     pub(crate) name: &'static str,
     pub(crate) provider: SharedCredentialsProvider,
+    /// A program may give the keys. What it writes may hold secrets, so it is not repeated.
+    pub(crate) runs_a_program: bool,
 }
 
 #[async_trait]
 impl CredentialSource for FromSdk {
     async fn keys(&self) -> Result<Keys, CredentialError> {
         let given = self.provider.provide_credentials().await;
-        let keys = given.map_err(|error| CredentialError::of(self.name, error))?;
-        Ok(Keys {
+        let keys = given.map_err(|error| match program_failed(&error) {
+            Some(message) if self.runs_a_program => {
+                CredentialError::new(CredentialProblem::Refused, message)
+            }
+            _ => CredentialError::of(self.name, error),
+        })?;
+        plain::keys(Keys {
             access_key_id: keys.access_key_id().to_owned(),
             secret_access_key: keys.secret_access_key().to_owned(),
             session_token: keys.session_token().map(str::to_owned),
             expires: keys.expiry(),
         })
+    }
+}
+
+/// Keys that never change.
+#[derive(Debug)]
+pub(crate) struct Given(pub(crate) Keys);
+
+#[async_trait]
+impl CredentialSource for Given {
+    async fn keys(&self) -> Result<Keys, CredentialError> {
+        Ok(self.0.clone())
     }
 }
 
@@ -216,10 +257,12 @@ pub(crate) struct ToSdk<S>(pub(crate) S);
 impl<S: CredentialSource> ToSdk<S> {
     async fn provide(&self) -> provider::Result {
         let keys = within(TOTAL_TIMEOUT, "all", &self.0).await;
-        keys.map(Into::into).map_err(|error| match error.problem {
-            CredentialProblem::Missing => CredentialsError::not_loaded(error),
-            _ => CredentialsError::provider_error(error),
-        })
+        keys.and_then(plain::keys)
+            .map(Into::into)
+            .map_err(|error| match error.problem {
+                CredentialProblem::Missing => CredentialsError::not_loaded(error),
+                _ => CredentialsError::provider_error(error),
+            })
     }
 }
 

@@ -9,11 +9,12 @@ use aws_config::{
 };
 use aws_smithy_http_client::{proxy::ProxyConfig, tls::TrustStore};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_types::os_shim_internal::{Env, Fs};
 use aws_types::{app_name::AppName, region::Region, service_config::ServiceConfigKey};
 use hyper_util::client::proxy::matcher::Matcher;
 use rustls::{RootCertStore, pki_types::CertificateDer, pki_types::pem::PemObject as _};
 
-use crate::{Config, Proxy, connector::Network};
+use crate::{Config, Credentials, Proxy, connector::Network, plain};
 
 /// The configuration, the environment or a file that they name is wrong.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +67,7 @@ pub(crate) fn network(config: &Config) -> Result<Network, ConfigError> {
         .ca_bundle
         .clone()
         .or_else(|| variable("AWS_CA_BUNDLE").map(PathBuf::from));
+    let trusts_system = bundle.is_none();
     let trust = match bundle {
         None => TrustStore::default().with_native_roots(true),
         Some(path) => {
@@ -80,6 +82,7 @@ pub(crate) fn network(config: &Config) -> Result<Network, ConfigError> {
         proxy,
         matcher,
         trust,
+        trusts_system,
     })
 }
 
@@ -109,6 +112,13 @@ pub(crate) async fn load(
         .or_else(profile_region.build())
         .region()
         .await;
+    let region = region.map(|region| {
+        let name = plain::region(region.as_ref()).ok_or_else(|| {
+            ConfigError::new("the region is not a name of one: expected letters, digits and “-._”")
+        })?;
+        Ok(Region::new(name))
+    });
+    let region = region.transpose()?;
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .no_credentials()
         .http_client(http)
@@ -123,6 +133,42 @@ pub(crate) async fn load(
         })?);
     }
     Ok(loader.load().await)
+}
+
+/// Checks that the profile exists which the caller or the environment names: without it, the keys of
+/// another identity would be found. Returns whether it runs a program for its keys. Files that cannot
+/// be read are for the source of credentials to report.
+pub(crate) async fn profile_runs_a_program(config: &Config) -> Result<bool, ConfigError> {
+    let of_environment = || {
+        variable("AWS_ACCESS_KEY_ID")
+            .is_none()
+            .then(|| variable("AWS_PROFILE"))
+            .flatten()
+    };
+    let named = config.profile.clone().or_else(of_environment);
+    let name = named.as_deref().unwrap_or("default");
+    let (fs, env) = (Fs::real(), Env::real());
+    let read = aws_config::profile::load(&fs, &env, &Default::default(), None).await;
+    let Ok(profiles) = read else {
+        return Ok(false);
+    };
+    let is_missing = profiles.get_profile(name).is_none();
+    if is_missing && matches!(config.credentials, Credentials::Chain) && name != "default" {
+        let shown = if name.chars().all(|c| c.is_ascii_graphic()) {
+            format!("the profile \"{name}\"")
+        } else {
+            "a profile of that name".to_owned()
+        };
+        let message = format!("{shown} is not in the AWS configuration files");
+        return Err(ConfigError::new(message));
+    }
+    // A loop of sources ends somewhere, too.
+    let chain = std::iter::successors(profiles.get_profile(name), |profile| {
+        profiles.get_profile(profile.get("source_profile")?)
+    });
+    Ok(chain
+        .take(profiles.profiles().count())
+        .any(|profile| profile.get("credential_process").is_some()))
 }
 
 /// The custom endpoint of a service, if any: the caller's, the environment's, the profile's.
@@ -150,6 +196,16 @@ pub(crate) fn endpoint(
         .transpose()
 }
 
+/// A value for a message, unless it is so strange that it may be a secret.
+fn shown(value: &str) -> String {
+    let is_plain = value.len() < 100 && value.chars().all(|c| c.is_ascii_graphic());
+    if is_plain {
+        format!("\"{value}\"")
+    } else {
+        "that is given".to_owned()
+    }
+}
+
 /// An endpoint as a URL without a slash at its end.
 fn check_endpoint(endpoint: &str) -> Result<String, ConfigError> {
     let endpoint = endpoint.trim().trim_end_matches('/');
@@ -163,7 +219,8 @@ fn check_endpoint(endpoint: &str) -> Result<String, ConfigError> {
         .or_else(|| with_scheme.strip_prefix("http://"));
     let Some(rest) = rest else {
         return Err(ConfigError::new(format!(
-            "the endpoint \"{endpoint}\" is neither http nor https"
+            "the endpoint {} is neither http nor https",
+            shown(endpoint)
         )));
     };
     let authority = rest.split('/').next().unwrap_or_default();
@@ -189,7 +246,8 @@ fn check_endpoint(endpoint: &str) -> Result<String, ConfigError> {
         || !brackets_are_sound
     {
         return Err(ConfigError::new(format!(
-            "the endpoint {endpoint:?} is not a URL"
+            "the endpoint {} is not a URL",
+            shown(endpoint)
         )));
     }
     Ok(with_scheme)

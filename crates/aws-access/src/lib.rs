@@ -14,6 +14,7 @@ mod connector;
 mod credentials;
 mod environment;
 mod exchange;
+mod plain;
 mod problem;
 mod resolver;
 mod silence;

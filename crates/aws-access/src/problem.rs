@@ -8,6 +8,11 @@ use aws_smithy_runtime_api::client::{dns::ResolveDnsError, result::ConnectorErro
 
 use crate::Silence;
 
+/// No server can be trusted.
+#[derive(Debug, thiserror::Error)]
+#[error("this machine has no certificate authorities (the package ca-certificates is missing)")]
+pub(crate) struct NoAuthorities;
+
 /// Why a server could not be spoken with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -68,7 +73,9 @@ impl ConnectProblem {
                 _ => None,
             };
         }
-        if cause.is::<ResolveDnsError>() {
+        if cause.is::<NoAuthorities>() {
+            Some(Self::Untrusted)
+        } else if cause.is::<ResolveDnsError>() {
             Some(Self::Unresolved)
         } else if cause.is::<TimedOutError>() || cause.is::<Silence>() {
             Some(Self::TimedOut)

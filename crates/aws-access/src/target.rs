@@ -1,11 +1,7 @@
-//! Whether a request stays on this machine or its link. The services that hand out the credentials of
-//! the instance or the container are there, and answer in clear text.
+//! Whether a request for credentials must not go through a proxy. The services that hand out those of
+//! the instance or the container are on this machine or its link, and answer in clear text.
 
 use std::net::IpAddr;
-
-use aws_smithy_runtime_api::client::dns::ResolveDns as _;
-
-use crate::resolver::SystemResolver;
 
 /// The host of a URL, without user, port and brackets.
 fn host(url: &str) -> &str {
@@ -37,76 +33,61 @@ fn is_local(address: IpAddr) -> bool {
     }
 }
 
-/// Whether a request to `url` stays on this machine or its link. In clear text, a name, and an
-/// address in one of the spellings that only the system's resolver knows (`127.1`), is looked up;
-/// one that does not resolve is elsewhere. Over TLS the proxy sees no keys, and the name may be one
-/// that only the proxy can resolve, so it is not looked up.
-pub(crate) async fn stays_local(url: &str) -> bool {
+/// Whether a request for credentials goes straight to its server: one in clear text, of which a proxy
+/// would see the keys, wherever it goes; over TLS only what stays on this machine or its link, because
+/// the proxy may be the only way to all else.
+pub(crate) fn is_direct(url: &str) -> bool {
     let host = host(url).trim_end_matches('.').to_ascii_lowercase();
-    if host == "localhost" || host.ends_with(".localhost") {
-        return true;
-    }
     // The zone of `fe80::1%eth0`.
     let address = host.split('%').next().unwrap_or_default();
-    if let Ok(address) = address.parse() {
-        return is_local(address);
-    }
-    if !url.starts_with("http://") {
-        return false;
-    }
-    let resolved = SystemResolver.resolve_dns(&host).await;
-    resolved.is_ok_and(|addresses| addresses.into_iter().any(is_local))
+    url.starts_with("http://")
+        || host == "localhost"
+        || host.ends_with(".localhost")
+        || address.parse().is_ok_and(is_local)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn credential_services_are_local_in_every_spelling() {
+    #[test]
+    fn credential_services_are_asked_directly() {
         for url in [
             "http://169.254.169.254/latest/api/token",
-            "http://169.254.170.2/v2/credentials/x",
-            "http://169.254.170.23/v1/credentials",
-            "http://169.254.1.2:8080?x",
-            "http://[fd00:ec2::254]/latest",
-            "http://[fd00:ec2::23]:80/v1/credentials",
-            "http://[fe80::1]/x",
-            "http://[FE80::1%25eth0]:80/x",
-            "http://[::ffff:169.254.169.254]/x",
-            "http://[0:0:0:0:0:ffff:7f00:1]:9/x",
-            "http://127.0.0.1:1234/creds",
-            "http://127.255.0.9/creds",
             "http://127.1/creds",
-            "http://0x7f000001/creds",
-            "http://0.0.0.0:80/",
-            "http://[::1]:80/",
-            "http://LOCALHOST:80",
-            "http://localhost.:80/x",
-            "http://a.localhost/x",
-            "http://user:169.1.1.1@localhost/x",
-            "https://127.0.0.1/creds",
-            "https://localhost:8443/creds",
+            "http://metadata.corp/creds",
+            "http://192.0.2.1/creds",
+            "https://169.254.170.23/v1/credentials",
+            "https://[fd00:ec2::254]/latest",
+            "https://[FE80::1%25eth0]:80/x",
+            "https://[::ffff:169.254.169.254]/x",
+            "https://[0:0:0:0:0:ffff:7f00:1]:9/x",
+            "https://127.255.0.9/creds",
+            "https://0.0.0.0:80/",
+            "https://LOCALHOST:80",
+            "https://localhost.:80/x",
+            "https://a.localhost/x",
+            "https://user:169.1.1.1@localhost/x",
             "https://[::1]/creds",
         ] {
-            assert!(stays_local(url).await, "{url}");
+            assert!(is_direct(url), "{url}");
         }
     }
 
-    #[tokio::test]
-    async fn what_only_looks_like_one_is_elsewhere() {
+    #[test]
+    fn what_only_looks_like_one_is_elsewhere() {
         for url in [
-            "http://169.253.169.254/",
-            "http://10.0.0.1/",
-            "http://192.0.2.1:127/",
-            "http://[fd01:ec2::254]/",
-            "http://[2001:db8::127.0.0.1]/",
-            "http://127.0.0.1.invalid/",
-            "http://localhost.invalid/",
-            "http://localhost@192.0.2.1/127.0.0.1",
+            "https://169.253.169.254/",
+            "https://10.0.0.1/",
+            "https://192.0.2.1:127/",
+            "https://[fd01:ec2::254]/",
+            "https://[2001:db8::127.0.0.1]/",
+            "https://127.0.0.1.invalid/",
+            "https://localhost.invalid/",
+            "https://localhost@192.0.2.1/127.0.0.1",
             "https://sts.invalid/169.254.169.254",
         ] {
-            assert!(!stays_local(url).await, "{url}");
+            assert!(!is_direct(url), "{url}");
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::{commands::Command, printer::OutputOptions, store_options::StoreOptio
     name = "debucket",
     version,
     propagate_version = true,
-    disable_help_subcommand = true
+    color = clap::ColorChoice::Never
 )]
 pub struct Cli {
     #[command(subcommand)]

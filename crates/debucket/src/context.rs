@@ -9,7 +9,7 @@ use s3_storage::{Prefixed, S3, S3Config, Storage};
 use crate::{
     error::{Error, Role},
     key_options::TrustOptions,
-    printer::{OutputOptions, Printer, eprint_line},
+    printer::{self, OutputOptions, Printer},
     store_options::{StoreOptions, WriteOptions},
 };
 
@@ -52,16 +52,8 @@ impl Context {
 
     /// Prints an error, what caused it, and what to do next.
     pub fn report(&self, error: &Error) {
-        eprint_line(&format!("error: {error}"));
-        let mut cause = std::error::Error::source(error);
-        while let Some(error) = cause {
-            eprint_line(&format!("  caused by: {error}"));
-            cause = error.source();
-        }
         let role = self.opened.get().map_or(Role::Publisher, |(_, role)| *role);
-        if let Some(advice) = error.advice(role) {
-            eprint_line(&format!("  next: {advice}"));
-        }
+        printer::report(error, role);
     }
 
     pub(crate) fn url(&self) -> Result<RepositoryUrl, Error> {
@@ -101,7 +93,7 @@ impl Context {
     pub(crate) fn readable_suite<'r>(
         &self,
         repository: &'r Repository,
-        name: &SuiteName,
+        name: SuiteName,
         trust: &TrustOptions,
     ) -> Result<Suite<'r>, Error> {
         let keys = trust.keys()?;
@@ -109,7 +101,7 @@ impl Context {
             self.printer
                 .note("no key was given (--keyring), so signatures are not checked");
         }
-        Ok(repository.suite(name.clone(), keys))
+        Ok(repository.suite(name, keys))
     }
 
     /// Prints what is known to go wrong with a head.

@@ -1,14 +1,8 @@
-//! What can go wrong, and what to do next. Each error maps to one exit code.
+//! What can go wrong. Each error maps to one exit code; [`Error::advice`] says what to do next.
 
-use deb_index::{
-    change::PlanError,
-    deb::DebError,
-    name::SuiteName,
-    suite::{commit::CommitError, release::ReleaseError},
-};
-use repo_signing::{CertificateError, ChooseError, GenerateError, KeyFileError};
-use repository::{Missing, Stage};
-use s3_storage::{ConnectProblem, ErrorKind, Refusable};
+use deb_index::{change::PlanError, deb::DebError, name::SuiteName};
+use repo_signing::{CertificateError, GenerateError, KeyFileError};
+use repository::Stage;
 
 /// A failed command.
 #[derive(Debug, thiserror::Error)]
@@ -17,8 +11,8 @@ pub enum Error {
     #[error(transparent)]
     Repository(#[from] repository::Error),
     /// A file that is not a package.
-    #[error("{path}: {source}")]
-    Deb { path: String, source: DebError },
+    #[error("{path}: {problem}")]
+    Deb { path: String, problem: DebError },
     /// A file that cannot be read or written.
     #[error("{path}")]
     File {
@@ -38,8 +32,17 @@ pub enum Error {
         source: CertificateError,
     },
     /// The variable holds neither a key nor the path of a file that can be read.
-    #[error("DEBUCKET_SIGN_KEY holds neither a key nor the path of a file that can be read ({0})")]
-    KeyVariable(std::io::ErrorKind),
+    #[error("{name} holds neither a key nor the path of a file that can be read ({problem})")]
+    KeyVariable {
+        name: &'static str,
+        problem: std::io::ErrorKind,
+    },
+    /// The file with the passphrase cannot be read. Its path may be the passphrase itself, so it is not shown.
+    #[error("the passphrase's file cannot be read")]
+    Passphrase(#[source] std::io::Error),
+    /// An argument or a variable, by its place, looks like a key.
+    #[error("{0} looks like a key or a piece of one, so nothing of it is shown")]
+    Secret(String),
     #[error(transparent)]
     Generate(#[from] GenerateError),
     /// No file matches a path.
@@ -104,228 +107,13 @@ impl Error {
                 | PlanError::ForeignArchitecture(_)
                 | PlanError::ArchitectureAll,
             ))
-            | Self::Usage(_) => 2,
+            | Self::Usage(_)
+            | Self::Secret(_) => 2,
             Self::Repository(repository::Error::Missing(_))
             | Self::NotFound(_)
             | Self::NoFile(_) => 4,
             Self::Interrupted { signal, .. } => u8::try_from(128 + signal).unwrap_or(1),
             _ => 1,
         }
-    }
-
-    /// What to do next, where the cause says so.
-    #[must_use]
-    pub fn advice(&self, role: Role) -> Option<String> {
-        let advice = match self {
-            Self::Repository(error) => return repository_advice(error, role),
-            Self::Deb { .. } => {
-                "correct the package and build it again (dpkg-deb --info FILE shows what is in it)"
-            }
-            Self::File { source, .. } => return file_advice(source).map(ToOwned::to_owned),
-            Self::Exists(_) => "choose another path, or move the file away",
-            Self::Key { source, .. } => return key_advice(source).map(ToOwned::to_owned),
-            Self::KeyVariable(_) => {
-                "set it to the armored secret key (on one line or several, or in base64), or to the path of its file"
-            }
-            Self::Keyring {
-                source: CertificateError::Secret(_),
-                ..
-            } => "`debucket key export --sign-key FILE` prints the public half",
-            Self::NoFile(_) => "give .deb files, folders that hold some, or quoted globs",
-            Self::SuiteExists(_) => "change them with `debucket suite set`",
-            Self::NotFound(_) => "`debucket list` prints what a suite has",
-            Self::Interrupted {
-                stage: Stage::MovingHead,
-                ..
-            } => "run the same command again: it changes nothing if the change is there",
-            _ => return None,
-        };
-        Some(advice.to_owned())
-    }
-}
-
-fn file_advice(error: &std::io::Error) -> Option<&'static str> {
-    match error.kind() {
-        std::io::ErrorKind::NotFound => Some("check the path"),
-        std::io::ErrorKind::PermissionDenied => Some("make sure that this user may access it"),
-        _ => None,
-    }
-}
-
-fn key_advice(error: &KeyFileError) -> Option<&'static str> {
-    match error {
-        KeyFileError::PassphraseMissing(_) => Some(
-            "give the file with its passphrase with --sign-key-passphrase-file, or set DEBUCKET_SIGN_KEY_PASSPHRASE",
-        ),
-        KeyFileError::PassphraseWrong(_) => Some(
-            "check --sign-key-passphrase-file or DEBUCKET_SIGN_KEY_PASSPHRASE, whichever is given",
-        ),
-        KeyFileError::Public(_) | KeyFileError::NoSecret(_) => {
-            Some("export the secret key (gpg --export-secret-keys --armor FINGERPRINT)")
-        }
-        KeyFileError::Several(_) => Some(
-            "export the one that signs into a file of its own (gpg --export-secret-keys --armor FINGERPRINT)",
-        ),
-        _ => Some(
-            "give the secret key that `debucket key generate` or `gpg --export-secret-keys` writes",
-        ),
-    }
-}
-
-fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
-    use repository::Error as E;
-    let advice = match error {
-        E::Storage(error) => return storage_advice(error, role).map(ToOwned::to_owned),
-        E::Plan(PlanError::Conflict { .. }) => {
-            "give the new build a higher version, or pass --replace to replace the old one"
-        }
-        E::Plan(PlanError::Clash(_)) => "give each version once",
-        E::Plan(PlanError::ForeignArchitecture(_)) => "add its architecture to --architectures",
-        E::Plan(PlanError::NoKnownFormat(_)) => "use a newer debucket",
-        E::Missing(Missing::Suite { .. }) => {
-            "check --repo and --suite; `debucket list --suites` prints what there is"
-        }
-        E::Missing(Missing::Revision { .. }) => "`debucket log` prints the history",
-        E::AmbiguousRevision(_) => "give more digits of the commit",
-        E::Collected { .. } => "choose a later commit (`debucket log`)",
-        E::Missing(_) => "`debucket list` prints what the suite has",
-        E::Untrusted { .. } => {
-            "if another key signs this suite, give its public part with --keyring; otherwise find out who wrote to the \
-             bucket before you publish"
-        }
-        E::NotAccepted { .. } => {
-            "sign with a key that the suite accepts, or devices will refuse it"
-        }
-        E::SignatureMissing { suite } => {
-            return Some(format!(
-                "restore dists/{suite}/InRelease from the bucket's version history, then run the command again"
-            ));
-        }
-        E::NoSigner {
-            is_signed: false, ..
-        } => {
-            "make a key with `debucket key generate` and pass --sign-key FILE (or set DEBUCKET_SIGN_KEY), or pass --unsigned"
-        }
-        E::NoSigner {
-            is_signed: true, ..
-        } => "the suite is signed: pass its key with --sign-key FILE (or set DEBUCKET_SIGN_KEY)",
-        E::SuiteIsUnsigned { .. } => {
-            "pass --unsigned to go on like that, or publish signed into a new suite"
-        }
-        E::FoundedOtherwise { suite, .. } => {
-            return Some(format!(
-                "publish like that; if that other publish was a mistake and left nothing, delete dists/{suite}/suite.json"
-            ));
-        }
-        E::Release {
-            source: ReleaseError::NotOurs,
-            ..
-        } => "another tool wrote this suite; publish into a new suite (--suite) or another prefix",
-        E::Commit {
-            source: CommitError::TooNew(_),
-            ..
-        } => "use a newer debucket",
-        E::OtherSuite { suite, .. } => {
-            return Some(format!(
-                "restore dists/{suite}/InRelease (or Release, if it is unsigned) from the bucket's version history; \
-                 to publish the same packages into both suites, publish them twice"
-            ));
-        }
-        E::HeadVanished { suite } => {
-            return Some(format!(
-                "restore dists/{suite}/InRelease (or Release, if it was unsigned) from the bucket's version history; \
-                 to give the suite's packages up, delete dists/{suite}/ and publish again"
-            ));
-        }
-        E::PutBack { suite, .. } => {
-            return Some(format!(
-                "restore the newest dists/{suite}/InRelease from the bucket's version history, or pass --accept-rollback \
-                 to go on from the older commit"
-            ));
-        }
-        E::Release { .. } | E::Commit { .. } | E::Damaged { .. } | E::MalformedIndex { .. } => {
-            "restore the object from the bucket's version history"
-        }
-        E::Key {
-            source: ChooseError::NewKey { .. },
-            ..
-        } => {
-            "install the new certificate on the devices first; when they have it, pass --adopt-signing-key"
-        }
-        E::Key { .. } => "sign with a key that is valid, or renew this one",
-        E::ReleaseInfo { .. } => {
-            "leave it as it is; or pass --allow-release-info-change, and run `apt update --allow-releaseinfo-change` on \
-             each device"
-        }
-        E::StoreClock { .. } => {
-            "set the clock that is wrong; if the store's is right, pass --trust-store-clock"
-        }
-        E::NoConditionalWrites(_) => {
-            "use a store that has them (AWS S3, MinIO, R2, SeaweedFS), or pass --single-writer and make sure that only one \
-             publisher ever runs at a time"
-        }
-        E::TagRefused { .. } => {
-            "talk to the store directly, without a proxy or cache in between (--endpoint-url)"
-        }
-        E::Contention { .. } => "run the same command again",
-        E::Unknown { .. } => {
-            "run the same command again: it changes nothing if the change is there"
-        }
-        _ => return None,
-    };
-    Some(advice.to_owned())
-}
-
-fn storage_advice(error: &s3_storage::Error, role: Role) -> Option<&'static str> {
-    match error.kind() {
-        ErrorKind::NoSuchBucket => Some(
-            "check --repo (or DEBUCKET_REPO), --region and --endpoint-url; debucket does not create buckets",
-        ),
-        ErrorKind::PermissionDenied => Some(match role {
-            Role::Reader => {
-                "`debucket client-config --policy reader` prints the least IAM policy for reading; to tell a missing suite \
-                 from a forbidden one, s3:ListBucket is needed too"
-            }
-            Role::Publisher => {
-                "`debucket client-config --policy publisher` prints the least IAM policy that is needed"
-            }
-        }),
-        ErrorKind::BadCredentials => Some(
-            "check the access key, the secret key and, for temporary credentials, the session token and whether it has \
-             expired",
-        ),
-        ErrorKind::NoCredentials => Some(
-            "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, choose a profile with --profile, or run where a role is \
-             attached",
-        ),
-        ErrorKind::ClockSkew => Some("set this machine's clock (timedatectl set-ntp true)"),
-        ErrorKind::Connect(problem) => Some(match problem {
-            ConnectProblem::Unresolved => "check the host in --endpoint-url, and --region",
-            ConnectProblem::Refused => "check the host and port in --endpoint-url, and the proxy",
-            ConnectProblem::Untrusted => {
-                "give the certificate authority of the store with --ca-bundle, if you trust it"
-            }
-            _ => "check --endpoint-url, the network and the proxy; then run the same command again",
-        }),
-        ErrorKind::Timeout => Some("check the network; then run the same command again"),
-        ErrorKind::Throttled | ErrorKind::Unavailable | ErrorKind::Truncated => {
-            Some("run the same command again later")
-        }
-        ErrorKind::LocalFile | ErrorKind::ChecksumMismatch => {
-            Some("the file may have changed while it was sent: run the same command again")
-        }
-        ErrorKind::Unsupported => match error.refused()? {
-            Refusable {
-                acl: true,
-                encryption: true,
-                ..
-            } => Some("leave out --acl or --sse: the store does not support one of them"),
-            Refusable { acl: true, .. } => Some("leave out --acl: the store does not support it"),
-            Refusable {
-                encryption: true, ..
-            } => Some("leave out --sse: the store does not support it"),
-            _ => None,
-        },
-        _ => None,
     }
 }

@@ -60,9 +60,9 @@ fn describe(path: PathBuf, component: Component) -> Result<(PackageFile, Vec<Str
                     path: name.clone(),
                     source,
                 },
-                source => Error::Deb {
+                problem => Error::Deb {
                     path: name.clone(),
-                    source,
+                    problem,
                 },
             },
         )?;

@@ -4,7 +4,7 @@
 //! itself, as the secrets of CI systems do, or the path of a file. The variables with secrets are read here and not by the parser
 //! of the command line, so that no help text, no usage error and no `Debug` can show them.
 
-use std::{env, ffi::OsString, fs, path::PathBuf};
+use std::{ffi::OsString, fs, path::PathBuf};
 
 use clap::Args;
 use deb_index::name::SuiteName;
@@ -12,12 +12,11 @@ use jiff::Timestamp;
 use repo_signing::{Certificate, KeyFile, Keyring, Passphrase, Signer as _, looks_like_key};
 use repository::{Keys, key_expiry};
 
-use crate::{error::Error, printer::Printer};
-
-/// Variable with the signing key, or its path.
-const SIGN_KEY: &str = "DEBUCKET_SIGN_KEY";
-/// Variable with the passphrase of the signing key.
-const PASSPHRASE: &str = "DEBUCKET_SIGN_KEY_PASSPHRASE";
+use crate::{
+    environment::{self, KEYRING, PASSPHRASE, SIGN_KEY},
+    error::Error,
+    printer::Printer,
+};
 
 /// The key that signs.
 #[derive(Debug, Default, Args)]
@@ -35,8 +34,9 @@ pub struct KeyOptions {
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Signing")]
 pub struct TrustOptions {
-    /// Accept signatures by the public keys in this file, armored or binary; can be repeated
-    #[arg(long, value_name = "FILE", env = "DEBUCKET_KEYRING")]
+    /// Accept signatures by the public keys in this file, armored or binary; can be repeated [env: DEBUCKET_KEYRING, the keys
+    /// themselves or the path of their file]
+    #[arg(long, value_name = "FILE")]
     pub keyring: Vec<PathBuf>,
 }
 
@@ -56,14 +56,10 @@ pub struct SigningOptions {
 /// The variables of the environment, or a test's.
 type Variables<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
-fn environment(name: &str) -> Option<OsString> {
-    env::var_os(name).filter(|value| !value.is_empty())
-}
-
 impl SigningOptions {
     /// The keys for changing `suite`. `--unsigned` wins over a key that only the environment has.
     pub(crate) fn keys(&self, suite: &SuiteName) -> Result<Keys, Error> {
-        self.keys_with(suite, &environment)
+        self.keys_with(suite, &environment::variable)
     }
 
     fn keys_with(&self, suite: &SuiteName, variables: Variables<'_>) -> Result<Keys, Error> {
@@ -78,7 +74,7 @@ impl SigningOptions {
         };
         Ok(Keys::Sign {
             signers: vec![Box::new(key)],
-            further: self.trust.keyring()?,
+            further: self.trust.keyring(variables)?,
         })
     }
 }
@@ -86,13 +82,13 @@ impl SigningOptions {
 impl KeyOptions {
     /// The key, if one was given.
     pub(crate) fn key(&self) -> Result<Option<KeyFile>, Error> {
-        self.read(&environment)
+        self.read(&environment::variable)
     }
 
     fn read(&self, variables: Variables<'_>) -> Result<Option<KeyFile>, Error> {
         let (path, bytes) = match (&self.sign_key, variables(SIGN_KEY)) {
             (Some(path), _) => (path.display().to_string(), read(path)?),
-            (None, Some(value)) => (SIGN_KEY.to_owned(), key_in_variable(value)?),
+            (None, Some(value)) => (SIGN_KEY.to_owned(), key_in_variable(SIGN_KEY, value)?),
             (None, None) => return Ok(None),
         };
         let passphrase = passphrase(self.sign_key_passphrase_file.as_ref(), variables)?;
@@ -103,7 +99,7 @@ impl KeyOptions {
 
 /// The passphrase: the first line of `file`, otherwise the environment's.
 pub(crate) fn passphrase_of(file: Option<&PathBuf>) -> Result<Option<Passphrase>, Error> {
-    passphrase(file, &environment)
+    passphrase(file, &environment::variable)
 }
 
 fn passphrase(
@@ -111,20 +107,28 @@ fn passphrase(
     variables: Variables<'_>,
 ) -> Result<Option<Passphrase>, Error> {
     if let Some(path) = file {
-        return Ok(Some(Passphrase::from_file_content(read(path)?)));
+        let content = fs::read(path).map_err(Error::Passphrase)?;
+        return Ok(Some(Passphrase::from_file_content(content)));
     }
     Ok(variables(PASSPHRASE).map(|value| Passphrase::new(value.into_encoded_bytes())))
 }
 
 impl TrustOptions {
-    fn keyring(&self) -> Result<Keyring, Error> {
+    /// The keys of the options, otherwise those of the environment.
+    fn keyring(&self, variables: Variables<'_>) -> Result<Keyring, Error> {
+        let files = self.keyring.iter();
+        let mut given = files
+            .map(|path| Ok((path.display().to_string(), read(path)?)))
+            .collect::<Result<Vec<_>, Error>>()?;
+        if given.is_empty()
+            && let Some(value) = variables(KEYRING)
+        {
+            given.push((KEYRING.to_owned(), key_in_variable(KEYRING, value)?));
+        }
         let mut certificates: Vec<Certificate> = Vec::new();
-        for path in &self.keyring {
-            let keyring = Keyring::from_bytes(&read(path)?);
-            let keyring = keyring.map_err(|source| Error::Keyring {
-                path: path.display().to_string(),
-                source,
-            })?;
+        for (path, bytes) in given {
+            let keyring = Keyring::from_bytes(&bytes);
+            let keyring = keyring.map_err(|source| Error::Keyring { path, source })?;
             certificates.extend(keyring.certificates);
         }
         Ok(certificates.into_iter().collect())
@@ -132,16 +136,16 @@ impl TrustOptions {
 
     /// The keys for reading: those of the keyring and the signing key. Without any, signatures are not checked.
     pub(crate) fn keys(&self) -> Result<Keys, Error> {
-        self.keys_with(&environment)
+        self.keys_with(&environment::variable)
     }
 
     fn keys_with(&self, variables: Variables<'_>) -> Result<Keys, Error> {
         let own = KeyOptions::default().read(variables)?;
-        if own.is_none() && self.keyring.is_empty() {
+        let further = self.keyring(variables)?.certificates;
+        if own.is_none() && further.is_empty() {
             return Ok(Keys::Unchecked);
         }
         let own = own.map(|key| key.certificate().clone());
-        let further = self.keyring()?.certificates;
         Ok(Keys::Verify(further.into_iter().chain(own).collect()))
     }
 }
@@ -162,11 +166,14 @@ pub(crate) fn warn_of_expiry(printer: &Printer, certificate: &Certificate) {
 
 /// The key in the variable, or in the file that it names. The value may be a secret in a form that is not known, so no error
 /// shows it.
-fn key_in_variable(value: OsString) -> Result<Vec<u8>, Error> {
+fn key_in_variable(name: &'static str, value: OsString) -> Result<Vec<u8>, Error> {
     if looks_like_key(value.as_encoded_bytes()) {
         return Ok(value.into_encoded_bytes());
     }
-    fs::read(&value).map_err(|error| Error::KeyVariable(error.kind()))
+    fs::read(&value).map_err(|error| Error::KeyVariable {
+        name,
+        problem: error.kind(),
+    })
 }
 
 fn read(path: &PathBuf) -> Result<Vec<u8>, Error> {

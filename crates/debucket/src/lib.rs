@@ -3,6 +3,7 @@
 //! Each command is a file in `commands`: its arguments, what it does, the words and the JSON that it prints. Everything that
 //! several of them need is in a [`context::Context`].
 
+mod advice;
 pub mod authorship;
 pub mod change;
 pub mod change_report;
@@ -10,6 +11,7 @@ pub mod cli;
 pub mod commands;
 pub mod context;
 pub mod duration;
+mod environment;
 pub mod error;
 pub mod iam;
 pub mod inputs;
@@ -17,6 +19,7 @@ pub mod key_options;
 pub mod printer;
 pub mod progress;
 pub mod run;
+pub mod secrets;
 pub mod settings_text;
 pub mod store_options;
 pub mod text;

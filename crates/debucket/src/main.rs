@@ -3,15 +3,43 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use debucket::{cli::Cli, context::Context, error::Error, run::run};
-use tracing_subscriber::EnvFilter;
+use debucket::{
+    cli::Cli,
+    context::Context,
+    error::{Error, Role},
+    printer,
+    run::run,
+    secrets,
+};
+use tracing_subscriber::{
+    EnvFilter, filter::filter_fn, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+};
+
+/// Exit code of a wrong call.
+const USAGE: u8 = 2;
+/// Crates whose records hold no secret.
+const OWN_CRATES: [&str; 6] = [
+    "aws_access",
+    "deb_index",
+    "debucket",
+    "repo_signing",
+    "repository",
+    "s3_storage",
+];
 
 fn main() -> ExitCode {
+    if let Err(error) = secrets::refuse(std::env::args_os()) {
+        printer::report(&error, Role::Publisher);
+        return ExitCode::from(error.exit_code());
+    }
     let Cli {
         command,
         store,
         output,
-    } = Cli::parse();
+    } = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
     log_to_stderr(output.verbose);
     let context = Context::new(store, output);
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -30,7 +58,24 @@ fn main() -> ExitCode {
     }
 }
 
-/// `RUST_LOG` wins over `--verbose`.
+/// Prints the help, or what is wrong with the arguments.
+fn usage(error: &clap::Error) -> ExitCode {
+    let text = error.render().to_string();
+    if error.use_stderr() {
+        printer::eprint(&text);
+        return ExitCode::from(USAGE);
+    }
+    match printer::print(text.as_bytes()) {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(error) => {
+            printer::report(&error, Role::Publisher);
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// `RUST_LOG` wins over `--verbose`. What other crates say in detail is left out whatever it asks for: it holds requests with their
+/// tokens.
 fn log_to_stderr(verbose: u8) {
     let default = if verbose == 0 {
         "error"
@@ -38,9 +83,17 @@ fn log_to_stderr(verbose: u8) {
         "debucket=info,repository=info,s3_storage=info,aws_access=info,warn"
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    let holds_no_secret = filter_fn(|metadata| {
+        let target = metadata.target();
+        let crate_name = target.split_once("::").map_or(target, |(name, _)| name);
+        *metadata.level() <= tracing::Level::INFO || OWN_CRATES.contains(&crate_name)
+    });
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(false)
         .without_time()
+        .finish()
+        .with(holds_no_secret)
         .init();
 }

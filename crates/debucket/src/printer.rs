@@ -13,7 +13,10 @@ use std::{
 use clap::ValueEnum;
 use serde::Serialize;
 
-use crate::{error::Error, text::printable};
+use crate::{
+    error::{Error, Role},
+    text::printable,
+};
 
 /// How results are shown.
 #[derive(Debug, Clone, clap::Args)]
@@ -102,12 +105,7 @@ impl Printer {
     }
 
     pub(crate) fn raw(&self, bytes: &[u8]) -> Result<ControlFlow<()>, Error> {
-        let mut stdout = io::stdout().lock();
-        match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
-            Ok(()) => Ok(ControlFlow::Continue(())),
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ControlFlow::Break(())),
-            Err(error) => Err(Error::Output(error)),
-        }
+        print(bytes)
     }
 
     pub(crate) fn warn(&self, warning: impl fmt::Display) {
@@ -123,8 +121,39 @@ impl Printer {
     }
 }
 
+/// Prints an error, what caused it, and what to do next.
+pub fn report(error: &Error, role: Role) {
+    eprint_line(&format!("error: {error}"));
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        eprint_line(&format!("  caused by: {error}"));
+        cause = error.source();
+    }
+    if let Some(advice) = error.advice(role) {
+        eprint_line(&format!("  next: {advice}"));
+    }
+}
+
+/// Prints on standard output. `Break` if its reader has closed the pipe.
+///
+/// # Errors
+/// [`Error::Output`].
+pub fn print(bytes: &[u8]) -> Result<ControlFlow<()>, Error> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Ok(()) => Ok(ControlFlow::Continue(())),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ControlFlow::Break(())),
+        Err(error) => Err(Error::Output(error)),
+    }
+}
+
+/// Prints text on standard error.
+pub fn eprint(text: &str) {
+    // There is no place left to report that standard error cannot be written.
+    let _ = io::stderr().write_all(printable(text).as_bytes());
+}
+
 /// Prints a line on standard error.
 pub(crate) fn eprint_line(text: &str) {
-    // There is no place left to report that standard error cannot be written.
-    let _ = writeln!(io::stderr(), "{}", printable(text));
+    eprint(&format!("{text}\n"));
 }

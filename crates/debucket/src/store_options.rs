@@ -7,14 +7,14 @@ use deb_index::name::SuiteName;
 use repository::{RepositoryUrl, Writes};
 use s3_storage::{Acl, S3Config, Sse};
 
-use crate::error::Error;
+use crate::{environment, error::Error};
 
 /// Where the repository is and how to reach it.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Repository")]
 pub struct StoreOptions {
-    /// Address of the repository, s3://BUCKET[/PREFIX]
-    #[arg(long, value_name = "URL", env = "DEBUCKET_REPO", global = true)]
+    /// Address of the repository, s3://BUCKET[/PREFIX] [env: DEBUCKET_REPO]
+    #[arg(long, value_name = "URL", global = true)]
     repo: Option<RepositoryUrl>,
     /// Bucket of the repository, instead of --repo
     #[arg(long, conflicts_with = "repo", global = true)]
@@ -60,18 +60,32 @@ pub struct WriteOptions {
     single_writer: bool,
 }
 
+/// The suite of those who name none.
+const DEFAULT_SUITE: &str = "stable";
+
 /// Which suite.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Repository")]
 pub struct SuiteOption {
-    /// Suite to read or change
-    #[arg(
-        long,
-        default_value = "stable",
-        env = "DEBUCKET_SUITE",
-        visible_alias = "codename"
-    )]
-    pub suite: SuiteName,
+    /// Suite to read or change [env: DEBUCKET_SUITE] [default: stable]
+    #[arg(long, visible_alias = "codename")]
+    suite: Option<SuiteName>,
+}
+
+impl SuiteOption {
+    pub(crate) fn name(&self) -> Result<SuiteName, Error> {
+        if let Some(name) = &self.suite {
+            return Ok(name.clone());
+        }
+        let name = environment::parsed(environment::SUITE)?;
+        name.map_or_else(
+            || {
+                let name = DEFAULT_SUITE.parse();
+                name.map_err(|error| Error::Usage(format!("{DEFAULT_SUITE}: {error}")))
+            },
+            Ok,
+        )
+    }
 }
 
 impl WriteOptions {
@@ -106,16 +120,19 @@ impl WriteOptions {
 
 impl StoreOptions {
     pub(crate) fn url(&self) -> Result<RepositoryUrl, Error> {
-        match (&self.repo, &self.bucket) {
-            (_, Some(bucket)) => {
-                let prefix = self.prefix.as_deref().unwrap_or_default();
-                RepositoryUrl::new(bucket, prefix).map_err(|error| Error::Usage(error.to_string()))
-            }
-            (Some(url), None) => Ok(url.clone()),
-            (None, None) => Err(Error::Usage(
-                "which repository? Give --repo s3://BUCKET[/PREFIX] or set DEBUCKET_REPO".into(),
-            )),
+        if let Some(bucket) = &self.bucket {
+            let prefix = self.prefix.as_deref().unwrap_or_default();
+            return RepositoryUrl::new(bucket, prefix)
+                .map_err(|error| Error::Usage(error.to_string()));
         }
+        if let Some(url) = &self.repo {
+            return Ok(url.clone());
+        }
+        environment::parsed(environment::REPO)?.ok_or_else(|| {
+            Error::Usage(
+                "which repository? Give --repo s3://BUCKET[/PREFIX] or set DEBUCKET_REPO".into(),
+            )
+        })
     }
 
     /// The URL of an S3-compatible store, as the options or the environment have it; none for AWS.
@@ -155,8 +172,7 @@ impl StoreOptions {
 
 /// An option, otherwise the first of these environment variables that is set.
 fn first(option: &Option<String>, variables: &[&str]) -> Option<String> {
-    let variable = |name: &&str| std::env::var(name).ok().filter(|value| !value.is_empty());
     option
         .clone()
-        .or_else(|| variables.iter().find_map(variable))
+        .or_else(|| variables.iter().find_map(|name| environment::text(name)))
 }

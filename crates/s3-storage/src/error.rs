@@ -212,6 +212,11 @@ impl Error {
         self.ambiguous
     }
 
+    /// The optional parts that the request had.
+    pub fn had(&self) -> Refusable {
+        self.refusable
+    }
+
     /// What a store that does not know something of the request ([`ErrorKind::Unsupported`],
     /// [`ErrorKind::Invalid`]) may have refused: the optional parts that the request had. `None` for
     /// other errors, and where it had none.

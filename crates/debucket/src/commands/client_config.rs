@@ -143,7 +143,7 @@ impl ClientConfig {
         });
         let store = &context.store;
         Ok(Device {
-            suite: self.suite.suite.clone(),
+            suite: self.suite.name()?,
             components: components.unwrap_or_else(|| vec!["main".to_owned()]),
             architectures: settings
                 .map(|settings| settings.architectures.clone())
@@ -163,7 +163,7 @@ impl ClientConfig {
         context: &Context,
         key: Option<&Certificate>,
     ) -> Result<Option<Head>, Error> {
-        let suite = &self.suite.suite;
+        let suite = &self.suite.name()?;
         let keys = key.map_or(Keys::Unchecked, |key| Keys::Verify(key.clone().into()));
         let read = async {
             let repository = context.repository().await?;

@@ -96,7 +96,7 @@ impl Exists {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
         let repo = context.url()?.to_string();
         let repository = context.repository().await?;
-        let suite = context.readable_suite(&repository, &self.suite.suite, &self.trust)?;
+        let suite = context.readable_suite(&repository, self.suite.name()?, &self.trust)?;
         let list = suite.packages(&self.selection.into()).await?;
         context.warn_of(&suite, &list.head);
         let packages = suite.sorted(&list)?;

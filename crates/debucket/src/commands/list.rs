@@ -108,7 +108,7 @@ impl List {
             return context.printer.result(&Suites { repo, suites });
         }
         let repository = context.repository().await?;
-        let suite = context.readable_suite(&repository, &self.suite.suite, &self.trust)?;
+        let suite = context.readable_suite(&repository, self.suite.name()?, &self.trust)?;
         let list = suite.packages(&self.selection.into()).await?;
         context.warn_of(&suite, &list.head);
         let mut packages = suite.sorted(&list)?;

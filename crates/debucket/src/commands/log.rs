@@ -68,7 +68,7 @@ struct Document<'a> {
 impl Log {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
         let repository = context.repository().await?;
-        let suite = context.readable_suite(&repository, &self.suite.suite, &self.trust)?;
+        let suite = context.readable_suite(&repository, self.suite.name()?, &self.trust)?;
         let head = suite.existing_head().await?;
         context.warn_of(&suite, &head);
         let history = suite.history(head.id());

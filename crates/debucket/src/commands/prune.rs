@@ -53,9 +53,10 @@ pub struct Prune {
 
 impl Prune {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
-        let keys = self.change.keys(&self.suite.suite)?;
+        let name = self.suite.name()?;
+        let keys = self.change.keys(&name)?;
         let repository = self.change.repository(context).await?;
-        let suite = repository.suite(self.suite.suite, keys);
+        let suite = repository.suite(name, keys);
         let only = match self.older_than {
             None => None,
             Some(span) => {

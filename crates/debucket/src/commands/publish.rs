@@ -62,10 +62,11 @@ impl Publish {
         for warning in &warnings {
             context.printer.warn(warning);
         }
-        let keys = self.change.keys(&self.suite.suite)?;
+        let name = self.suite.name()?;
+        let keys = self.change.keys(&name)?;
         let intent = self.intent(&files, &keys);
         let repository = self.change.repository(context).await?;
-        let suite = repository.suite(self.suite.suite, keys);
+        let suite = repository.suite(name, keys);
         let wanted = Wanted {
             intent,
             files,

@@ -36,9 +36,10 @@ pub struct Refresh {
 
 impl Refresh {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
-        let keys = self.change.keys(&self.suite.suite)?;
+        let name = self.suite.name()?;
+        let keys = self.change.keys(&name)?;
         let repository = self.change.repository(context).await?;
-        let suite = repository.suite(self.suite.suite, keys);
+        let suite = repository.suite(name, keys);
         let head = suite.existing_head().await?;
         let now = head.store_time.unwrap_or(head.release.date);
         let valid = head

@@ -43,9 +43,10 @@ pub struct Remove {
 
 impl Remove {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
-        let keys = self.change.keys(&self.suite.suite)?;
+        let name = self.suite.name()?;
+        let keys = self.change.keys(&name)?;
         let repository = self.change.repository(context).await?;
-        let suite = repository.suite(self.suite.suite, keys);
+        let suite = repository.suite(name, keys);
         let edits = self.packages.into_iter().map(|mut of| {
             of.component.clone_from(&self.component);
             Edit::Remove {

@@ -40,9 +40,10 @@ impl Rollback {
                 .map_err(|error: repository::InvalidRevision| {
                     Error::Usage(format!("--to {}: {error}", self.to))
                 })?;
-        let keys = self.change.keys(&self.suite.suite)?;
+        let name = self.suite.name()?;
+        let keys = self.change.keys(&name)?;
         let repository = self.change.repository(context).await?;
-        let suite = repository.suite(self.suite.suite, keys);
+        let suite = repository.suite(name, keys);
         let head = suite.existing_head().await?;
         let (id, commit) = suite.revision(&head, &revision, &self.to).await?;
         context

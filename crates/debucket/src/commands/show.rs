@@ -81,7 +81,7 @@ impl Show {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
         let repo = context.url()?.to_string();
         let repository = context.repository().await?;
-        let suite = context.readable_suite(&repository, &self.suite.suite, &self.trust)?;
+        let suite = context.readable_suite(&repository, self.suite.name()?, &self.trust)?;
         let list = suite.packages(&self.selection.into()).await?;
         context.warn_of(&suite, &list.head);
         let mut packages = suite.sorted(&list)?;

@@ -2,11 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
+mod advice;
 mod changes;
 mod documents;
 mod guards;
 mod keys;
 mod package;
 mod run;
+mod secrets;
 mod store;
 mod usage;

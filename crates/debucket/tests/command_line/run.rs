@@ -3,7 +3,7 @@
 use std::{fs, path::PathBuf, process::Output};
 
 use assert_cmd::Command;
-use dev_s3::DevS3;
+use dev_s3::{DevS3, FaultProxy};
 use tempfile::TempDir;
 
 /// The bucket of [`Store`].
@@ -88,6 +88,12 @@ impl Store {
             .arg(store.path("public.asc")))
         .expect(0);
         store
+    }
+
+    /// A proxy before the store, in which things go wrong.
+    pub(crate) fn proxy(&self) -> FaultProxy {
+        let endpoint = self.server.endpoint();
+        self.runtime.block_on(FaultProxy::start(&endpoint)).unwrap()
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

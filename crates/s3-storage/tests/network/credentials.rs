@@ -133,6 +133,8 @@ async fn failure(variables: Vec<(&'static str, String)>) -> String {
             .args(["--exact", "credentials::inner", "--ignored", "--nocapture"])
             .env_clear()
             .env("HOME", "/nonexistent")
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .env("AWS_REGION", "us-east-1")
             .env(INNER, "1")
             .envs(variables)
             .output()
@@ -147,17 +149,17 @@ async fn failure(variables: Vec<(&'static str, String)>) -> String {
 #[tokio::test]
 #[ignore = "the part of the other tests that runs in a process of its own"]
 async fn inner() {
-    let s3 = S3::connect(S3Config {
-        endpoint: Some("http://127.0.0.1:9".into()),
-        region: Some("us-east-1".into()),
+    let of_caller = |name: &str| std::env::var(name).ok();
+    let connected = S3::connect(S3Config {
+        endpoint: of_caller("ENDPOINT_OF_THE_CALLER").or(Some("http://127.0.0.1:9".into())),
+        profile: of_caller("PROFILE_OF_THE_CALLER"),
+        max_attempts: 1,
         ..S3Config::new("bucket")
     });
-    let error: Error = s3
-        .await
-        .unwrap()
-        .get("key", GetOptions::default())
-        .await
-        .unwrap_err();
+    let error: Error = match connected.await {
+        Ok(s3) => s3.get("key", GetOptions::default()).await.unwrap_err(),
+        Err(error) => error,
+    };
     println!("failed: {:?}: {}", error.kind(), error.in_full());
 }
 
@@ -199,10 +201,13 @@ async fn a_token_service_that_is_overloaded_is_told_from_one_that_refuses() {
 #[tokio::test]
 async fn a_source_that_is_there_and_fails_is_not_passed_over() {
     let (instance, asked) = serve(None, |_, _| answer("200 OK", "", "{}", None)).await;
-    let instance = (
-        "AWS_EC2_METADATA_SERVICE_ENDPOINT",
-        format!("http://{instance}"),
-    );
+    let instance = [
+        (
+            "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+            format!("http://{instance}"),
+        ),
+        ("AWS_EC2_METADATA_DISABLED", "false".into()),
+    ];
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let unused = listener.local_addr().unwrap();
     drop(listener);
@@ -229,20 +234,188 @@ async fn a_source_that_is_there_and_fails_is_not_passed_over() {
             "AWS_CONTAINER_CREDENTIALS_FULL_URI",
             format!("http://{service}/creds"),
         );
-        let said = failure(vec![container, instance.clone()]).await;
+        let said = failure([&[container][..], &instance].concat()).await;
         println!("{said}");
         assert!(said.starts_with(kind), "{kind}: {said}");
         assert!(said.contains("\"container\""), "{said}");
         assert!(asked.lock().unwrap().is_empty(), "{said}");
     }
     // A token file that is named and is not there.
-    let said = failure(vec![
+    let identity = [
         ("AWS_WEB_IDENTITY_TOKEN_FILE", "/nonexistent/token".into()),
         ("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/x".into()),
-        instance,
-    ])
-    .await;
+    ];
+    let said = failure([identity, instance].concat()).await;
     println!("{said}");
     assert!(said.starts_with("BadCredentials"), "{said}");
     assert!(asked.lock().unwrap().is_empty(), "{said}");
+}
+
+/// A header with it would end early, or the program would.
+#[tokio::test]
+async fn a_value_that_no_request_can_carry_is_refused_unseen() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("credentials");
+    let keys = |id: &str| {
+        vec![
+            ("AWS_ACCESS_KEY_ID", id.to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", "secret".into()),
+        ]
+    };
+    for bad in [
+        "HUNTER\nX-Evil: 1",
+        "HUNTER 2",
+        "HUN\u{1b}TER",
+        "HUNTER\r\n\r\n2",
+    ] {
+        let mut of_token = keys("AKID");
+        of_token.push(("AWS_SESSION_TOKEN", bad.into()));
+        let mut of_secret = keys("AKID");
+        of_secret[1].1 = bad.into();
+        let mut of_region = keys("AKID");
+        of_region.push(("AWS_REGION", bad.into()));
+        let mut of_endpoint = keys("AKID");
+        of_endpoint.push(("ENDPOINT_OF_THE_CALLER", format!("http://{bad}")));
+        let mut of_profile = vec![("AWS_PROFILE", bad.into())];
+        of_profile.push(("AWS_CONFIG_FILE", file.display().to_string()));
+        std::fs::write(&file, "[default]\nregion = eu-west-1\n").unwrap();
+        for (variables, what) in [
+            (keys(bad), "identifier"),
+            (of_secret, "secret access key"),
+            (of_token, "session token"),
+            (of_region, "region"),
+            (of_endpoint, "endpoint"),
+            (of_profile, "profile"),
+        ] {
+            let said = failure(variables).await;
+            let kind = ["BadCredentials", "Invalid"];
+            assert!(
+                kind.iter().any(|kind| said.starts_with(kind)),
+                "{what}: {said}"
+            );
+            assert!(
+                said.contains(what) && !said.contains("HUN"),
+                "{what}: {said}"
+            );
+        }
+    }
+    // Of a file, the same; and what is at its ends is no part of a value.
+    std::fs::write(
+        &file,
+        "[default]\naws_access_key_id = HUN\x07TER\naws_secret_access_key = s\n",
+    )
+    .unwrap();
+    let of_file = ("AWS_SHARED_CREDENTIALS_FILE", file.display().to_string());
+    let said = failure(vec![of_file]).await;
+    assert!(
+        said.starts_with("BadCredentials") && !said.contains("HUN"),
+        "{said}"
+    );
+    let (server, requests) = serve(None, |_, _| answer("404 Not Found", "", "", None)).await;
+    let said = failure(vec![
+        ("AWS_ACCESS_KEY_ID", "AKIDTRIMMED\n".into()),
+        ("AWS_SECRET_ACCESS_KEY", "secret\r\n".into()),
+        ("AWS_SESSION_TOKEN", "token\n".into()),
+        ("AWS_REGION", "eu-west-1\n".into()),
+        ("ENDPOINT_OF_THE_CALLER", format!("http://{server}\n")),
+    ])
+    .await;
+    assert!(said.starts_with("NotFound"), "{said}");
+    let head = &requests.lock().unwrap()[0].head;
+    assert!(
+        head.contains("akidtrimmed/") && head.contains("/eu-west-1/s3"),
+        "{head}"
+    );
+}
+
+#[tokio::test]
+async fn what_a_program_that_makes_credentials_wrote_is_not_repeated() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config");
+    for (program, words) in [
+        ("echo hunter2 >&2; exit 3", "exit status: 3"),
+        ("echo hunter2 >&2; kill -9 $$", "exit status: 137"),
+        ("echo \"{hunter2\"", "its answer is not valid"),
+        (
+            "echo '{\"Version\": 1, \"AccessKeyId\": \"hunter2\"}'",
+            "its answer is not valid",
+        ),
+        (
+            "echo '{\"Version\": 1, \"AccessKeyId\": \"a\", \"SecretAccessKey\": \"s\", \"Expiration\": \"hunter2\"}'",
+            "its answer is not valid",
+        ),
+    ] {
+        std::fs::write(
+            &file,
+            format!(
+                "[default]\ncredential_process = sh -c '{}'\n",
+                program.replace('\'', "'\\''")
+            ),
+        )
+        .unwrap();
+        let said = failure(vec![
+            ("AWS_CONFIG_FILE", file.display().to_string()),
+            ("PATH", "/usr/bin:/bin".into()),
+        ])
+        .await;
+        assert!(
+            said.contains(words) && said.contains("credential_process"),
+            "{program}: {said}"
+        );
+        assert!(!said.contains("hunter2"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_profile_that_the_caller_names_wins_over_the_variables() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("credentials");
+    std::fs::write(
+        &file,
+        "[other]\naws_access_key_id = AKIDPROFILE\naws_secret_access_key = s\n",
+    )
+    .unwrap();
+    let (server, requests) = serve(None, |_, _| answer("404 Not Found", "", "", None)).await;
+    let variables = |more: &[(&'static str, &str)]| {
+        let of_all = [
+            ("AWS_ACCESS_KEY_ID", "AKIDVARIABLE".to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", "secret".into()),
+            ("AWS_SHARED_CREDENTIALS_FILE", file.display().to_string()),
+            ("ENDPOINT_OF_THE_CALLER", format!("http://{server}")),
+        ];
+        let more = more
+            .iter()
+            .map(|(name, value)| (*name, (*value).to_owned()));
+        of_all.into_iter().chain(more).collect::<Vec<_>>()
+    };
+    for (more, id) in [
+        (&[][..], "akidvariable"),
+        (&[("AWS_PROFILE", "other")], "akidvariable"),
+        (&[("PROFILE_OF_THE_CALLER", "other")], "akidprofile"),
+    ] {
+        let said = failure(variables(more)).await;
+        assert!(said.starts_with("NotFound"), "{said}");
+        let head = requests.lock().unwrap().pop().unwrap().head;
+        assert!(head.contains(id), "{more:?}: {head}");
+    }
+    // One that is not there is not passed over for another identity.
+    let said = failure(variables(&[("PROFILE_OF_THE_CALLER", "missing")])).await;
+    assert!(
+        said.starts_with("Invalid") && said.contains("\"missing\""),
+        "{said}"
+    );
+    assert!(requests.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_machine_without_authorities_is_told_what_it_lacks() {
+    let said = failure(vec![
+        ("AWS_ACCESS_KEY_ID", "AKID".into()),
+        ("AWS_SECRET_ACCESS_KEY", "secret".into()),
+        ("ENDPOINT_OF_THE_CALLER", "https://127.0.0.1:9".into()),
+        ("SSL_CERT_FILE", "/nonexistent".into()),
+    ])
+    .await;
+    assert!(said.starts_with("Connect(Untrusted)"), "{said}");
+    assert!(said.contains("ca-certificates"), "{said}");
 }

@@ -140,7 +140,7 @@ async fn a_local_credential_service_is_asked_directly() {
 #[tokio::test]
 async fn a_service_elsewhere_is_asked_through_the_proxy() {
     let (proxy, seen) = serve(None, credentials).await;
-    // Not an address of this machine: the SDK takes it only with TLS.
+    // Over TLS a proxy sees no keys.
     let source = (
         "AWS_CONTAINER_CREDENTIALS_FULL_URI",
         "https://keys.invalid/creds".to_owned(),

@@ -1,0 +1,297 @@
+//! What to do next after an error, where its cause says so. Where it does not, nothing is advised.
+
+use deb_index::{
+    change::PlanError,
+    suite::{commit::CommitError, release::ReleaseError},
+};
+use repo_signing::{CertificateError, ChooseError, KeyFileError};
+use repository::{Missing, Stage};
+use s3_storage::{ConnectProblem, ErrorKind, Refusable};
+
+use crate::error::{Error, Role};
+
+impl Error {
+    /// What to do next, where the cause says so.
+    #[must_use]
+    pub fn advice(&self, role: Role) -> Option<String> {
+        let advice = match self {
+            Self::Repository(error) => return repository_advice(error, role),
+            Self::Deb { .. } => {
+                "correct the package and build it again (dpkg-deb --info FILE shows what is in it)"
+            }
+            Self::File { source, .. } => return file_advice(source).map(ToOwned::to_owned),
+            Self::Exists(_) => "choose another path, or move the file away",
+            Self::Key { source, .. } => return key_advice(source).map(ToOwned::to_owned),
+            Self::KeyVariable { .. } => {
+                "set it to the armored key (on one line or several, or in base64), or to the path of its file"
+            }
+            Self::Passphrase(_) => {
+                "give the path of a file whose first line is the passphrase, or set DEBUCKET_SIGN_KEY_PASSPHRASE"
+            }
+            Self::Secret(_) => {
+                "options take the path of a key's file; a key itself belongs into DEBUCKET_SIGN_KEY, where no other user sees it"
+            }
+            Self::Keyring {
+                source: CertificateError::Secret(_),
+                ..
+            } => "`debucket key export --sign-key FILE` prints the public half",
+            Self::NoFile(_) => "give .deb files, folders that hold some, or quoted globs",
+            Self::SuiteExists(_) => "change them with `debucket suite set`",
+            Self::NotFound(_) => "`debucket list` prints what a suite has",
+            Self::Interrupted {
+                stage: Stage::MovingHead,
+                ..
+            } => "run the same command again: it changes nothing if the change is there",
+            _ => return None,
+        };
+        Some(advice.to_owned())
+    }
+}
+
+fn file_advice(error: &std::io::Error) -> Option<&'static str> {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => Some("check the path"),
+        std::io::ErrorKind::PermissionDenied => Some("make sure that this user may access it"),
+        _ => None,
+    }
+}
+
+fn key_advice(error: &KeyFileError) -> Option<&'static str> {
+    match error {
+        KeyFileError::PassphraseMissing(_) => Some(
+            "give the file with its passphrase with --sign-key-passphrase-file, or set DEBUCKET_SIGN_KEY_PASSPHRASE",
+        ),
+        KeyFileError::PassphraseWrong(_) => Some(
+            "check --sign-key-passphrase-file or DEBUCKET_SIGN_KEY_PASSPHRASE, whichever is given",
+        ),
+        KeyFileError::Public(_) | KeyFileError::NoSecret(_) => {
+            Some("export the secret key (gpg --export-secret-keys --armor FINGERPRINT)")
+        }
+        KeyFileError::Key(_) => Some(
+            "sign with another key: `debucket key generate` makes one that every device accepts",
+        ),
+        KeyFileError::Several(_) => Some(
+            "export the one that signs into a file of its own (gpg --export-secret-keys --armor FINGERPRINT)",
+        ),
+        _ => Some(
+            "give the secret key that `debucket key generate` or `gpg --export-secret-keys` writes",
+        ),
+    }
+}
+
+fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
+    use repository::Error as E;
+    let advice = match error {
+        E::Storage(error) => return storage_advice(error, role),
+        E::Plan(PlanError::Conflict { .. }) => {
+            "give the new build a higher version, or pass --replace to replace the old one"
+        }
+        E::Plan(PlanError::Clash(_)) => "give each version once",
+        E::Plan(PlanError::ForeignArchitecture(_)) => "add its architecture to --architectures",
+        E::Plan(PlanError::NoKnownFormat(_)) => "use a newer debucket",
+        E::Missing(Missing::Suite { .. }) => {
+            "check --repo and --suite; `debucket list --suites` prints what there is"
+        }
+        E::Missing(Missing::Revision { .. }) => "`debucket log` prints the history",
+        E::AmbiguousRevision(_) => "give more digits of the commit",
+        E::Collected { .. } => "choose a later commit (`debucket log`)",
+        E::Missing(_) => "`debucket list` prints what the suite has",
+        E::Untrusted { .. } => {
+            "if another key signs this suite, give its public part with --keyring; otherwise find out who wrote to the \
+             bucket before you publish"
+        }
+        E::NotAccepted { .. } => {
+            "sign with a key that the suite accepts, or devices will refuse it"
+        }
+        E::SignatureMissing { suite } => {
+            return Some(format!(
+                "restore dists/{suite}/InRelease from the bucket's version history, then run the command again"
+            ));
+        }
+        E::NoSigner {
+            is_signed: false, ..
+        } => {
+            "make a key with `debucket key generate` and pass --sign-key FILE (or set DEBUCKET_SIGN_KEY), or pass --unsigned"
+        }
+        E::NoSigner {
+            is_signed: true, ..
+        } => "the suite is signed: pass its key with --sign-key FILE (or set DEBUCKET_SIGN_KEY)",
+        E::SuiteIsUnsigned { .. } => {
+            "pass --unsigned to go on like that, or publish signed into a new suite"
+        }
+        E::FoundedOtherwise { suite, .. } => {
+            return Some(format!(
+                "publish like that; if that other publish was a mistake and left nothing, delete dists/{suite}/suite.json"
+            ));
+        }
+        E::Release {
+            source: ReleaseError::NotOurs,
+            ..
+        } => "another tool wrote this suite; publish into a new suite (--suite) or another prefix",
+        E::Commit {
+            source: CommitError::TooNew(_),
+            ..
+        } => "use a newer debucket",
+        E::OtherSuite { suite, .. } => {
+            return Some(format!(
+                "restore dists/{suite}/InRelease (or Release, if it is unsigned) from the bucket's version history; \
+                 to publish the same packages into both suites, publish them twice"
+            ));
+        }
+        E::HeadVanished { suite } => {
+            return Some(format!(
+                "restore dists/{suite}/InRelease (or Release, if it was unsigned) from the bucket's version history; \
+                 to give the suite's packages up, delete dists/{suite}/ and publish again"
+            ));
+        }
+        E::PutBack { suite, .. } => {
+            return Some(format!(
+                "restore the newest dists/{suite}/InRelease from the bucket's version history, or pass --accept-rollback \
+                 to go on from the older commit"
+            ));
+        }
+        E::Release { .. } | E::Commit { .. } | E::Damaged { .. } | E::MalformedIndex { .. } => {
+            "restore the object from the bucket's version history"
+        }
+        E::Key {
+            source: ChooseError::NewKey { .. },
+            ..
+        } => {
+            "install the new certificate on the devices first; when they have it, pass --adopt-signing-key"
+        }
+        E::Key { .. } => "sign with a key that is valid, or renew this one",
+        E::ReleaseInfo { .. } => {
+            "leave it as it is; or pass --allow-release-info-change, and run `apt update --allow-releaseinfo-change` on \
+             each device"
+        }
+        E::StoreClock { .. } => {
+            "set the clock that is wrong; if the store's is right, pass --trust-store-clock"
+        }
+        E::NoConditionalWrites(_) => {
+            "use a store that has them (AWS S3, MinIO, R2, SeaweedFS), or pass --single-writer and make sure that only one \
+             publisher ever runs at a time"
+        }
+        E::TagRefused { .. } => {
+            "talk to the store directly, without a proxy or cache in between (--endpoint-url)"
+        }
+        E::Contention { .. } => "run the same command again",
+        E::Unknown { .. } => {
+            "run the same command again: it changes nothing if the change is there"
+        }
+        _ => return None,
+    };
+    Some(advice.to_owned())
+}
+
+fn storage_advice(error: &s3_storage::Error, role: Role) -> Option<String> {
+    let had = error.had();
+    let words = match (error.kind(), error.code().unwrap_or_default()) {
+        (_, code) if code.starts_with("KMS.") => {
+            "check --sse-kms-key-id and the bucket's default key: it has to be enabled, in the bucket's region, and this \
+             identity needs kms:GenerateDataKey and kms:Decrypt on it"
+        }
+        (_, "PermanentRedirect" | "TemporaryRedirect" | "AuthorizationHeaderMalformed") => {
+            "the bucket is in another region: check --region and --endpoint-url"
+        }
+        (_, "SignatureDoesNotMatch") => {
+            "check the secret access key; if it is right, a proxy in between may change requests"
+        }
+        (_, "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired") => {
+            "get new credentials: these have expired"
+        }
+        (_, "QuotaExceeded" | "XMinioAdminBucketQuotaExceeded" | "XMinioStorageFull") => {
+            "make room in the store, or raise its quota"
+        }
+        (ErrorKind::Unexpected, _) if matches!(error.status(), Some(300..=399)) => {
+            "the bucket is elsewhere: check --region and --endpoint-url"
+        }
+        (ErrorKind::NoSuchBucket, _) => {
+            "check --repo (or DEBUCKET_REPO), --region and --endpoint-url; debucket does not create buckets"
+        }
+        (ErrorKind::PermissionDenied, _) => return Some(rights(had, role)),
+        (ErrorKind::BadCredentials, code) if code.is_empty() && error.status().is_none() => {
+            return None;
+        }
+        (ErrorKind::BadCredentials, _) => {
+            "check the access key, the secret key and, for temporary credentials, the session token and whether it has \
+             expired"
+        }
+        (ErrorKind::NoCredentials, _) => {
+            "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, choose a profile with --profile, or run where a role is \
+             attached"
+        }
+        (ErrorKind::ClockSkew, _) => "set this machine's clock (timedatectl set-ntp true)",
+        (ErrorKind::Connect(problem), _) => match problem {
+            ConnectProblem::Unresolved => "check the host in --endpoint-url, and --region",
+            ConnectProblem::Refused => "check the host and port in --endpoint-url, and the proxy",
+            ConnectProblem::Untrusted => {
+                "install ca-certificates; for a store of your own, give its certificate authority with --ca-bundle"
+            }
+            ConnectProblem::WrongProtocol => {
+                "check --endpoint-url: http:// or https://, and the port"
+            }
+            _ => "check --endpoint-url, the network and the proxy; then run the same command again",
+        },
+        (ErrorKind::Timeout, _) => "check the network; then run the same command again",
+        (ErrorKind::Throttled | ErrorKind::Unavailable | ErrorKind::Truncated, _) => {
+            "run the same command again later"
+        }
+        (ErrorKind::LocalFile, _) => {
+            "make sure that the file stays as it is while it is sent; then run the same command again"
+        }
+        (ErrorKind::ChecksumMismatch, _) => "run the same command again",
+        (ErrorKind::Unsupported | ErrorKind::Invalid, _) if had.acl || had.encryption => {
+            return Some(refused(error.kind(), had));
+        }
+        (
+            ErrorKind::Unexpected | ErrorKind::Invalid | ErrorKind::Unsupported,
+            "" | "MethodNotAllowed",
+        ) => {
+            error.status()?;
+            "check that --endpoint-url is that of the S3 API, and not of a console, a website or a proxy"
+        }
+        _ => return None,
+    };
+    Some(words.to_owned())
+}
+
+/// What to do about a refused request: the least policy, and what the options need beyond it.
+fn rights(had: Refusable, role: Role) -> String {
+    let mut advice = match role {
+        Role::Reader => {
+            "`debucket client-config --policy reader` prints the least IAM policy for reading; to tell a missing suite \
+             from a forbidden one, s3:ListBucket is needed too"
+        }
+        Role::Publisher => {
+            "`debucket client-config --policy publisher` prints the least IAM policy that is needed"
+        }
+    }
+    .to_owned();
+    for (is_needed, right) in [
+        (had.acl, "--acl needs s3:PutObjectAcl, too"),
+        (
+            had.encryption,
+            "--sse aws:kms needs kms:GenerateDataKey and kms:Decrypt on the key, too",
+        ),
+    ] {
+        if is_needed {
+            advice.push_str("; ");
+            advice.push_str(right);
+        }
+    }
+    advice
+}
+
+/// What to do where the store does not know, or dislikes, an option.
+fn refused(kind: ErrorKind, had: Refusable) -> String {
+    let options = match (had.acl, had.encryption) {
+        (true, true) => "--acl and --sse",
+        (true, false) => "--acl",
+        _ => "--sse",
+    };
+    if kind == ErrorKind::Unsupported {
+        format!("try without {options}: the store may not support it")
+    } else {
+        format!("check the values of {options}, or try without")
+    }
+}

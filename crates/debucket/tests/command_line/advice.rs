@@ -1,0 +1,189 @@
+//! What is advised follows from what the store answered.
+
+use dev_s3::{Fault, FaultProxy, Rule};
+use hyper::StatusCode;
+
+use crate::{
+    package,
+    run::{Run, Store, run},
+};
+
+/// Publishes into a store that answers like this to what a rule says.
+fn publish(store: &Store, proxy: &FaultProxy, rule: Rule, more: &[&str]) -> Run {
+    proxy.clear_rules();
+    proxy.push(rule);
+    let file = package::write(store.folder.path(), "hello", "1.0", "all", "first");
+    run(store
+        .debucket(&["publish", "--sign-key"])
+        .arg(store.path("key.asc"))
+        .arg(file)
+        .args(more)
+        .env("AWS_ENDPOINT_URL", proxy.endpoint()))
+}
+
+/// The advice of a failed run, in lower case; empty if there is none.
+#[track_caller]
+fn advice(run: &Run) -> String {
+    assert_eq!(run.code, 1, "{run:#?}");
+    assert_eq!(run.stderr.matches("error: ").count(), 1, "{run:#?}");
+    let next = run.stderr.split_once("next: ").map(|(_, next)| next);
+    next.unwrap_or_default().to_lowercase()
+}
+
+#[test]
+fn advice_follows_from_the_answer() {
+    let store = Store::start();
+    let proxy = store.proxy();
+    let (acl, sse) = (["--acl", "private"], ["--sse", "AES256"]);
+    let kms = ["--sse", "aws:kms", "--sse-kms-key-id", "alias/apt"];
+    let none: [&str; 0] = [];
+    for (status, code, options, expected, forbidden) in [
+        (
+            501,
+            "NotImplemented",
+            &acl[..],
+            "without --acl",
+            "single-writer",
+        ),
+        (
+            501,
+            "NotImplemented",
+            &sse[..],
+            "without --sse",
+            "single-writer",
+        ),
+        (
+            400,
+            "AccessControlListNotSupported",
+            &acl[..],
+            "without --acl",
+            "iam",
+        ),
+        (400, "InvalidArgument", &kms[..], "--sse", "network"),
+        (
+            400,
+            "KMS.NotFoundException",
+            &kms[..],
+            "--sse-kms-key-id",
+            "again",
+        ),
+        (
+            400,
+            "KMS.DisabledException",
+            &none[..],
+            "kms:generatedatakey",
+            "again",
+        ),
+        (403, "AccessDenied", &none[..], "--policy publisher", "kms"),
+        (403, "AccessDenied", &acl[..], "s3:putobjectacl", "kms"),
+        (
+            403,
+            "AccessDenied",
+            &kms[..],
+            "kms:generatedatakey",
+            "putobjectacl",
+        ),
+        (403, "InvalidTokenId", &none[..], "access key", "policy"),
+        (403, "InvalidAccessKeyId", &none[..], "access key", "policy"),
+        (
+            403,
+            "SignatureDoesNotMatch",
+            &none[..],
+            "secret access key",
+            "policy",
+        ),
+        (400, "ExpiredToken", &none[..], "new credentials", "policy"),
+        (403, "RequestTimeTooSkewed", &none[..], "clock", "policy"),
+        (404, "NoSuchBucket", &none[..], "--repo", "policy"),
+        (301, "PermanentRedirect", &none[..], "--region", "policy"),
+        (
+            400,
+            "AuthorizationHeaderMalformed",
+            &none[..],
+            "--region",
+            "secret",
+        ),
+        (
+            405,
+            "MethodNotAllowed",
+            &none[..],
+            "--endpoint-url",
+            "again",
+        ),
+        (507, "XMinioStorageFull", &none[..], "room", "again"),
+        (429, "TooManyRequests", &none[..], "again later", "policy"),
+        (503, "SlowDown", &none[..], "again later", "policy"),
+    ] {
+        let answer = Fault::Answer(StatusCode::from_u16(status).unwrap(), code);
+        let everywhere = Rule::new(answer.clone());
+        let rules = if options.is_empty() {
+            vec![
+                everywhere.clone(),
+                Rule::new(answer).writes().key_contains("pool/"),
+            ]
+        } else {
+            // What reads has no options.
+            vec![Rule::new(answer).writes().key_contains("pool/")]
+        };
+        for rule in rules {
+            let run = publish(&store, &proxy, rule, options);
+            let advice = advice(&run);
+            assert!(
+                advice.contains(expected) && !advice.contains(forbidden),
+                "{status} {code} {options:?}: {run:#?}"
+            );
+            assert!(run.stderr.contains(code), "{run:#?}");
+        }
+    }
+    assert!(
+        store
+            .server
+            .get(crate::run::BUCKET, "robots/dists/stable/InRelease")
+            .unwrap()
+            .is_none()
+    );
+}
+
+#[test]
+fn a_text_is_not_repeated_as_its_own_cause() {
+    let store = Store::start();
+    let proxy = store.proxy();
+    let answer = Fault::Answer(StatusCode::FORBIDDEN, "AccessDenied");
+    let missing = store.path("missing.asc");
+    let notes = store.path("notes.deb");
+    std::fs::write(&notes, "just some notes").unwrap();
+    let good = package::write(store.folder.path(), "hello", "1.0", "all", "first");
+    for run in [
+        publish(&store, &proxy, Rule::new(answer), &[]),
+        store.publish(&notes, &[]),
+        store.publish(&missing, &[]),
+        store.publish(&good, &["--keyring", missing.to_str().unwrap()]),
+        store.publish(&good, &["--keyring", notes.to_str().unwrap()]),
+        store.publish(&good, &["--endpoint-url", "ftp://x"]),
+        store.publish(&good, &["--endpoint-url", "http://127.0.0.1:9"]),
+        store.publish(&good, &["--endpoint-url", "https://127.0.0.1:9"]),
+        store.publish(&good, &["--ca-bundle", missing.to_str().unwrap()]),
+        run(store
+            .debucket(&["publish", "--sign-key"])
+            .arg(&notes)
+            .arg(&good)),
+        run(store
+            .debucket(&["publish", "--sign-key"])
+            .arg(&missing)
+            .arg(&good)),
+    ] {
+        assert_ne!(run.code, 0);
+        let lines = run.stderr.lines().map(|line| {
+            let line = line.trim_start_matches("error: ");
+            line.trim_start_matches("  caused by: ")
+        });
+        let parts: Vec<_> = lines.flat_map(|line| line.split(": ")).collect();
+        for (at, part) in parts.iter().enumerate() {
+            assert!(!parts[at + 1..].contains(part), "{part}: {run:#?}");
+        }
+        assert!(
+            !run.stderr.contains("os error") || run.stderr.contains("caused by"),
+            "{run:#?}"
+        );
+    }
+}
