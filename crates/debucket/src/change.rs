@@ -2,7 +2,7 @@
 
 use clap::Args;
 use deb_index::{change::Intent, name::SuiteName, suite::settings::Settings};
-use repository::{Allow, Keys, PackageFile, Repository, Suite, accepted_key};
+use repository::{Allow, Keys, PackageFile, Repository, Suite};
 
 use crate::{
     authorship::authorship, change_report::ChangeReport, context::Context, error::Error,
@@ -149,20 +149,13 @@ impl ChangeOptions {
 
 /// The settings of a new suite.
 pub(crate) fn new_suite(keys: &Keys) -> Settings {
-    let signing_keys = match keys {
-        Keys::Sign { signers, .. } => {
-            let certificates = signers.iter().map(|signer| signer.certificate());
-            certificates.map(accepted_key).collect()
-        }
-        _ => Vec::new(),
-    };
     Settings {
         architectures: DEFAULT_ARCHITECTURES
             .iter()
             .flat_map(|name| name.parse())
             .collect(),
         formats: DEFAULT_FORMATS.map(ToOwned::to_owned).to_vec(),
-        signing_keys,
+        signing_keys: keys.certificates(),
         ..Settings::default()
     }
 }

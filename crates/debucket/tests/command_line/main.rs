@@ -8,6 +8,7 @@ mod documents;
 mod guards;
 mod keys;
 mod package;
+mod rotation;
 mod run;
 mod secrets;
 mod store;

@@ -6,5 +6,6 @@ mod faults;
 mod pool;
 mod races;
 mod repository;
+mod rotation;
 mod time;
 mod trust;
