@@ -12,6 +12,7 @@ mod conformance;
 mod faults;
 mod flow;
 mod history;
+mod keys;
 mod refusals;
 pub(crate) mod runner;
 mod signatures;
@@ -32,12 +33,13 @@ pub(crate) struct E2e {
 
 /// All of them.
 pub(crate) fn scenarios() -> Vec<&'static Scenario> {
-    let groups: [&'static [Scenario]; 12] = [
+    let groups: [&'static [Scenario]; 13] = [
         flow::SCENARIOS,
         history::SCENARIOS,
         changes::SCENARIOS,
         refusals::SCENARIOS,
         signatures::SCENARIOS,
+        keys::SCENARIOS,
         compatibility::SCENARIOS,
         acquire::SCENARIOS,
         broken_transfers::SCENARIOS,

@@ -34,21 +34,21 @@ async fn set(bucket: &Arc<Memory>, keys: Keys, patch: SettingsPatch) -> Result<P
     draft.commit(&[], &Authorship::default(), &Silent).await
 }
 
-fn add(key: &String) -> SettingsPatch {
+fn add(key: &str) -> SettingsPatch {
     SettingsPatch {
         accept_keys: vec![accepted_key(signer(key).certificate())],
         ..SettingsPatch::default()
     }
 }
 
-fn retire(key: &String) -> SettingsPatch {
+fn retire(key: &str) -> SettingsPatch {
     SettingsPatch {
         retire_keys: Retired::These(vec![signer(key).certificate().fingerprint()]),
         ..SettingsPatch::default()
     }
 }
 
-fn reset(key: &String) -> SettingsPatch {
+fn reset(key: &str) -> SettingsPatch {
     SettingsPatch {
         retire_keys: Retired::Others,
         ..add(key)
