@@ -82,7 +82,7 @@ impl Draft<'_> {
         &self.planned.view_changes
     }
 
-    /// What will hurt later: keys that expire, a date in the future.
+    /// What will hurt later: keys that expire, a date in the future, keys that do not sign.
     #[must_use]
     pub fn warnings(&self) -> Vec<Warning> {
         let head = self.base.as_ref();
@@ -98,6 +98,11 @@ impl Draft<'_> {
                 warnings.push(warning);
             }
         }
+        let idle = self.suite.keys.idle(&self.planned.plan.settings);
+        warnings.extend(idle.map(|key| Warning::KeyIdle {
+            suite: self.suite.name.to_string(),
+            key,
+        }));
         if self.allow.reset_date {
             warnings.retain(|warning| !matches!(warning, Warning::FutureDate { .. }));
         }

@@ -139,37 +139,32 @@ impl Keys {
         }
     }
 
-    /// The signers of a suite that is to have the settings `next`: every key that it accepts then. A key that it accepted before
-    /// may be at hand too, and does not sign.
-    fn signing(
-        &self,
-        suite: &SuiteName,
-        head: Option<Signed<'_>>,
-        next: &Settings,
-    ) -> Result<Vec<&dyn Signer>, Error> {
-        let is_retired = |key: &Fingerprint| head.is_some_and(|head| head.settings.accepts(key));
-        let mut signing = Vec::new();
-        for signer in self.signers() {
-            let certificate = signer.certificate();
-            let key = certificate.fingerprint();
-            if next.accepts(&key) {
-                signing.push(signer.as_ref());
-            } else if !is_retired(&key) {
-                return Err(not_accepted(suite.clone(), certificate, next));
-            }
+    /// The signers of a suite that is to have the settings `next`: every key that it has then. Others may be at hand, and do not
+    /// sign: so a publisher can be given the next key before the suite is, and keep the last one for a while.
+    fn signing(&self, suite: &SuiteName, next: &Settings) -> Result<Vec<&dyn Signer>, Error> {
+        if !self.is_signed() {
+            return Ok(Vec::new());
         }
-        if self.is_signed() && next.signing_keys.is_empty() {
-            let suite = suite.clone();
+        let suite = suite.clone();
+        if next.signing_keys.is_empty() {
             return Err(Error::LastKey { suite });
         }
         let is_there = |key: &Fingerprint| self.own().any(|own| own.fingerprint() == *key);
         let needed = next.signing_keys.iter().map(|key| key.fingerprint);
         let missing: Vec<_> = needed.filter(|key| !is_there(key)).collect();
-        if !missing.is_empty() && self.is_signed() {
-            let suite = suite.clone();
+        if !missing.is_empty() {
             return Err(Error::SignerMissing { suite, missing });
         }
-        Ok(signing)
+        let signers = self.signers().iter().map(AsRef::as_ref);
+        Ok(signers
+            .filter(|signer| next.accepts(&signer.certificate().fingerprint()))
+            .collect())
+    }
+
+    /// The signers' keys that do not sign a suite with these settings.
+    pub(crate) fn idle(&self, settings: &Settings) -> impl Iterator<Item = Fingerprint> {
+        let own = self.own().map(Certificate::fingerprint);
+        own.filter(|key| !settings.accepts(key))
     }
 
     /// The key of each signer that signs at `time` the head of a suite with the settings `next`: of those that devices know, the
@@ -186,7 +181,7 @@ impl Keys {
             Some(HeadSignatures::By(signatures)) => signatures.iter().map(|by| by.key).collect(),
             _ => Vec::new(),
         };
-        let signing = self.signing(suite, head, next)?;
+        let signing = self.signing(suite, next)?;
         let chosen = signing.into_iter().map(|signer| {
             let known = head.and_then(|head| known_keys(head.settings, signer));
             choose_key(

@@ -252,12 +252,16 @@ fn key_in_release(world: &World<'_>) -> Result<()> {
     let next = Next::make(world)?;
     let (old, new) = (world.keys.secret.as_path(), next.secret.as_path());
     publish(world, "1", &[old])?.success()?;
-    change(
-        world,
-        &["suite", "set", SUITE, "--signed-by", "yes"],
-        &[old],
-    )?
-    .success()?;
+    let named = [
+        "suite",
+        "set",
+        SUITE,
+        "--signed-by",
+        "yes",
+        "--valid-for",
+        "14d",
+    ];
+    change(world, &named, &[old])?.success()?;
     // Both keys are trusted for all repositories; which of them this one has is what its Release says.
     let trusting = |name: &str| {
         let apt = device(world, name, &[old, new])?;

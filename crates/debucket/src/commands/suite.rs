@@ -95,8 +95,8 @@ struct SettingsOptions {
     /// How long devices accept the suite after it was last signed (Valid-Until), such as 14d; “all” for no limit
     #[arg(long, value_name = "SPAN|all")]
     valid_for: Option<Limit<Span>>,
-    /// Name the suite's keys in Release (Signed-By): apt then expects one of them of the next Release, unless the device's
-    /// sources say which key to expect
+    /// Name the suite's keys in Release (Signed-By): apt then expects one of them of the next Release, while the suite is valid
+    /// (--valid-for) and unless the device's sources name a key
     #[arg(long, value_name = "yes|no", value_parser = BoolishValueParser::new())]
     signed_by: Option<bool>,
 }

@@ -7,7 +7,7 @@ use deb_index::{
     suite::commit::Authorship,
 };
 use repo_signing::Keyring;
-use repository::{Allow, Error, Keys, Published, Silent, Writes, accepted_key};
+use repository::{Allow, Error, Keys, Published, Silent, Warning, Writes, accepted_key};
 use s3_storage::Memory;
 
 use crate::repository::{
@@ -100,9 +100,9 @@ async fn a_suite_in_rotation_is_signed_by_both_keys_and_by_nothing_less() {
     assert_eq!(accepted_by(&repository, &[&old, &new]), [false, true]);
     let refused = set(bucket, sign(&[&new]), retire(&new)).await;
     assert!(matches!(refused, Err(Error::LastKey { .. })), "{refused:?}");
-    let refused = publish_as(bucket, sign(&[&old, &new]), &[], Options::default()).await;
+    let refused = publish(bucket, &Some(old), &[&package("last")]).await;
     assert!(
-        matches!(refused, Err(Error::NotAccepted { .. })),
+        matches!(refused, Err(Error::Untrusted { .. })),
         "{refused:?}"
     );
     committed(publish(bucket, &Some(new), &[&package("last")]).await);
@@ -127,11 +127,17 @@ async fn only_what_adds_a_key_adds_one() {
     committed(publish(bucket, &Some(old.clone()), &[&package("base")]).await);
     let mut options = Options::default();
     options.allow.new_signing_key = true;
-    let refused = publish_as(bucket, sign(&[&old, &new]), &[&package("more")], options).await;
-    assert!(
-        matches!(refused, Err(Error::NotAccepted { .. })),
-        "{refused:?}"
-    );
+    let both = sign(&[&new, &old]);
+    committed(publish_as(bucket, both, &[&package("more")], options).await);
+    assert_eq!(accepted_by(&repository, &[&old, &new]), [true, false]);
+    let opened = open(bucket.clone(), Writes::Conditional);
+    let suite = opened.suite(suite(), sign(&[&new, &old]));
+    let draft = suite.draft(Intent::default(), Allow::default()).await;
+    let warnings = draft.unwrap().warnings();
+    let [Warning::KeyIdle { key, .. }] = &warnings[..] else {
+        panic!("{warnings:?}")
+    };
+    assert_eq!(*key, signer(&new).certificate().fingerprint());
 }
 
 #[tokio::test]
