@@ -26,6 +26,12 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         run: key_rotation,
     },
     Scenario {
+        name: "key-package",
+        about: "devices get the next key as a package, signed by the old one",
+        needs: Needs::Nothing,
+        run: key_package,
+    },
+    Scenario {
         name: "key-lost",
         about: "a suite whose key is lost goes on with another, for devices that have it",
         needs: Needs::Nothing,
@@ -212,6 +218,85 @@ fn key_rotation(world: &World<'_>) -> Result<()> {
     expect_installed(&knows_old, "thing", "2")?;
     knows_new.install(&["thing"])?;
     expect_installed(&knows_new, "thing", "3")
+}
+
+fn key_package(world: &World<'_>) -> Result<()> {
+    let next = Next::make(world)?;
+    let (old, new) = (world.keys.secret.as_path(), next.secret.as_path());
+    let built = || {
+        let mut arguments = vec![
+            "key",
+            "package",
+            SUITE,
+            "--name",
+            "e2e-archive-keyring",
+            "--out-dir",
+        ];
+        arguments.push(world.folder.to_str().context("the path is not UTF-8")?);
+        let document = world.json(&arguments)?;
+        let file = document["file"].as_str().context("no file")?;
+        anyhow::Ok(file.to_owned())
+    };
+    publish(world, "1", &[old])?.success()?;
+    let first = only_key(world)?;
+    change(world, &["publish", &built()?], &[old])?.success()?;
+    let apt = device(world, "device", &[old])?;
+    apt.update()?;
+    apt.install(&["e2e-archive-keyring"])?;
+    let sources = apt.path("etc/apt/sources.list.d/e2e.sources");
+    let by_hand = apt.path("etc/apt/keyrings/e2e.gpg");
+    let text = fs::read_to_string(&sources)?;
+    let packaged = apt.path("usr/share/keyrings/e2e-archive-keyring.gpg");
+    let (from, to) = (
+        by_hand.display().to_string(),
+        packaged.display().to_string(),
+    );
+    fs::write(&sources, text.replace(&from, &to))?;
+    fs::remove_file(by_hand)?;
+    expect(&apt, Some("1"))?;
+
+    let add = ["key", "add", SUITE, &next.fingerprint];
+    change(world, &add, &[old, new])?.success()?;
+    change(world, &["publish", &built()?], &[old, new])?.success()?;
+    apt.update()?;
+    let upgrade = apt.apt_get(&["upgrade", "--yes"])?.success()?;
+    ensure!(
+        upgrade.outcome.text().contains("e2e-archive-keyring"),
+        "{}",
+        upgrade.report()
+    );
+    change(world, &["key", "retire", SUITE, &first], &[new])?.success()?;
+    expect(&apt, Some("1"))?;
+
+    // A new device needs no more than the package, which brings its sources.
+    let other = world.device("other")?;
+    fs::remove_file(other.path("etc/apt/sources.list.d/e2e.sources"))?;
+    let mut package = world.debucket();
+    package
+        .args([
+            "key",
+            "package",
+            SUITE,
+            "--sources",
+            "--name",
+            "other-keyring",
+        ])
+        .args(["--output", "json", "--repo", &world.repo()]);
+    let run = process::run(package.arg("--keyring").arg(&next.public))?.success()?;
+    let document: serde_json::Value = serde_json::from_str(&run.stdout)?;
+    let file = document["file"].as_str().context("no file")?;
+    let file = world.folder.join(file);
+    other.install(&[file.to_str().context("the path is not UTF-8")?])?;
+    let listed = other.path("etc/apt/sources.list.d/other-keyring.sources");
+    let text = fs::read_to_string(&listed)?;
+    let inside = "Signed-By: /usr/share/keyrings/other-keyring.gpg";
+    ensure!(text.contains(inside), "{text}");
+    let root = other.folder().display().to_string();
+    fs::write(
+        &listed,
+        text.replace(inside, &inside.replace(" /", &format!(" {root}/"))),
+    )?;
+    expect(&other, Some("1"))
 }
 
 fn key_lost(world: &World<'_>) -> Result<()> {

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, num::NonZeroU32, str::FromStr};
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -40,6 +41,9 @@ pub struct Settings {
     pub valid_seconds: Option<NonZeroU32>,
     /// Keys that sign the suite: every head is signed by each of them, so that a device needs only one. Empty for an unsigned suite.
     pub signing_keys: Vec<AcceptedKey>,
+    /// When `signing_keys` changed last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys_since: Option<Timestamp>,
     /// Whether `Release` names these keys (`Signed-By`), which apt then expects of the next one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub signed_by: bool,

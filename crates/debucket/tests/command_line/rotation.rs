@@ -203,3 +203,73 @@ fn release_names_the_keys_when_asked_to() {
         .expect(0);
     assert_eq!(named(), None);
 }
+
+#[test]
+fn a_keyring_package_has_the_suites_keys_and_a_higher_version_when_they_change() {
+    let (store, old, new) = Store::before_rotation();
+    let origin = [
+        "suite",
+        "set",
+        "stable",
+        "--origin",
+        "Acme Robots",
+        "--allow-release-info-change",
+    ];
+    store.with_keys(&origin, &["key.asc"]).expect(0);
+    let package = |folder: &str, more: &[&str]| {
+        fs::create_dir_all(store.path(folder)).unwrap();
+        let path = store.path(folder);
+        let out = [
+            "key",
+            "package",
+            "stable",
+            "--output",
+            "json",
+            "--out-dir",
+            path.to_str().unwrap(),
+        ];
+        let document = store.read(&[&out[..], more].concat()).json();
+        let bytes = fs::read(document["file"].as_str().unwrap()).unwrap();
+        assert_eq!(
+            document["sha256"],
+            deb_index::digest::Sha256::of(&bytes).to_string()
+        );
+        let deb = deb_index::deb::describe(bytes.as_slice()).unwrap();
+        assert_eq!(deb.warnings, []);
+        (document, deb, bytes)
+    };
+    let (document, first, bytes) = package("one", &[]);
+    assert_eq!(document["package"], "acme-robots-archive-keyring");
+    assert_eq!(
+        document["keyring"],
+        "/usr/share/keyrings/acme-robots-archive-keyring.gpg"
+    );
+    assert_eq!(document["keys"], json!([old]));
+    assert_eq!(package("one", &[]).2, bytes, "the file is there already");
+    store.publish(&store.package("other"), &[]).expect(0);
+    assert!(package("two", &[]).2 == bytes, "the keys are the same");
+
+    // Not even a change in the same second has the same version.
+    store
+        .with_keys(&["key", "add", "stable", &new], &["key.asc", "new.asc"])
+        .expect(0);
+    let (document, second, _) = package("one", &["--sources"]);
+    assert_eq!(document["keys"], json!([old, new]));
+    assert!(
+        second.version.compare(&first.version).is_gt(),
+        "{} {}",
+        second.version,
+        first.version
+    );
+    let named = package("one", &["--name", "acme-keys", "--package-version", "1:7"]).0;
+    assert!(
+        named["file"]
+            .as_str()
+            .unwrap()
+            .ends_with("/acme-keys_7_all.deb"),
+        "{named}"
+    );
+
+    let unchecked = run(&mut store.debucket(&["key", "package", "stable"]));
+    assert_eq!(unchecked.code, 2, "{unchecked:#?}");
+}

@@ -173,6 +173,7 @@ fn help_reads_as_before() {
         ("help-key-list", &["key", "list", "--help"]),
         ("help-key-add", &["key", "add", "--help"]),
         ("help-key-retire", &["key", "retire", "--help"]),
+        ("help-key-package", &["key", "package", "--help"]),
         ("help-key-reset", &["key", "reset", "--help"]),
     ] {
         insta::assert_snapshot!(name, run(debucket().args(arguments)).expect(0));

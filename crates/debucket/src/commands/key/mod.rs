@@ -1,6 +1,7 @@
 //! `debucket key`: makes signing keys, gives out their public halves, and changes the keys that sign a suite.
 
 mod list;
+mod package;
 mod rotation;
 
 use std::{
@@ -49,6 +50,8 @@ enum Action {
     Add(rotation::Add),
     /// Sign a suite without one of its keys from now on
     Retire(rotation::Retire),
+    /// Build a package with the certificates of a suite's keys, for devices
+    Package(package::Package),
     /// Sign a suite with new keys, because those that it has are lost
     Reset(rotation::Reset),
 }
@@ -122,6 +125,7 @@ impl Key {
             Action::List(list) => list.run(context).await,
             Action::Add(add) => add.run(context).await,
             Action::Retire(retire) => retire.run(context).await,
+            Action::Package(package) => package.run(context).await,
             Action::Reset(reset) => reset.run(context).await,
         }
     }
