@@ -45,6 +45,33 @@ impl fmt::Debug for Keys {
     }
 }
 
+impl Keys {
+    /// These keys as a request can carry them.
+    pub(crate) fn cleaned(self) -> Result<Self, CredentialError> {
+        let clean = |what: &str, value: &str, is_allowed: fn(char) -> bool| {
+            plain::word(value, is_allowed).ok_or_else(|| {
+                let message = format!(
+                    "the {what} is empty or has white space, control or other characters that no such value has"
+                );
+                CredentialError::new(CredentialProblem::Refused, message)
+            })
+        };
+        let is_graphic = |c: char| c.is_ascii_graphic();
+        let token = self.session_token.filter(|token| !token.trim().is_empty());
+        Ok(Self {
+            access_key_id: clean("access key's identifier", &self.access_key_id, is_graphic)?,
+            // It never leaves the machine: a store of one's own may have any.
+            secret_access_key: clean("secret access key", &self.secret_access_key, |c| {
+                !c.is_control() && !c.is_whitespace()
+            })?,
+            session_token: token
+                .map(|token| clean("session token", &token, is_graphic))
+                .transpose()?,
+            expires: self.expires,
+        })
+    }
+}
+
 /// Something that gives credentials: a metadata service, a program, a token service.
 #[async_trait]
 pub trait CredentialSource: fmt::Debug + Send + Sync {
@@ -230,12 +257,13 @@ impl CredentialSource for FromSdk {
             }
             _ => CredentialError::of(self.name, error),
         })?;
-        plain::keys(Keys {
+        Keys {
             access_key_id: keys.access_key_id().to_owned(),
             secret_access_key: keys.secret_access_key().to_owned(),
             session_token: keys.session_token().map(str::to_owned),
             expires: keys.expiry(),
-        })
+        }
+        .cleaned()
     }
 }
 
@@ -257,7 +285,7 @@ pub(crate) struct ToSdk<S>(pub(crate) S);
 impl<S: CredentialSource> ToSdk<S> {
     async fn provide(&self) -> provider::Result {
         let keys = within(TOTAL_TIMEOUT, "all", &self.0).await;
-        keys.and_then(plain::keys)
+        keys.and_then(Keys::cleaned)
             .map(Into::into)
             .map_err(|error| match error.problem {
                 CredentialProblem::Missing => CredentialsError::not_loaded(error),
@@ -284,5 +312,51 @@ impl<S: CredentialSource> ProvideCredentials for ToSdk<S> {
         Self: 'a,
     {
         future::ProvideCredentials::new(self.provide())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ends_are_trimmed_and_the_rest_is_refused_unseen() {
+        let make = |id: &str, secret: &str, token: Option<&str>| Keys {
+            access_key_id: id.to_owned(),
+            secret_access_key: secret.to_owned(),
+            session_token: token.map(ToOwned::to_owned),
+            expires: None,
+        };
+        let clean = |keys: Keys| keys.cleaned();
+        let good = make("AKIA", "sec/ret+", Some("token=="));
+        assert_eq!(
+            clean(make(" AKIA\n", "sec/ret+\r\n", Some("\ttoken==\n"))).unwrap(),
+            good
+        );
+        assert_eq!(
+            clean(make("AKIA", "sécret", Some(" ")))
+                .unwrap()
+                .session_token,
+            None
+        );
+        for bad in [
+            "HUNTER\nX: y",
+            "HUN TER",
+            "HUNTER\0",
+            "HUN\tTER",
+            "HUNTER\r\n2",
+            "HUN\u{85}TER",
+        ] {
+            for keys_of in [
+                make(bad, "s", None),
+                make("a", bad, None),
+                make("a", "s", Some(bad)),
+            ] {
+                let error = clean(keys_of).unwrap_err();
+                assert_eq!(error.problem(), CredentialProblem::Refused);
+                assert!(!error.to_string().contains("HUN"), "{error}");
+            }
+        }
+        assert!(clean(make("", "s", None)).is_err() && clean(make("ключ", "s", None)).is_err());
     }
 }

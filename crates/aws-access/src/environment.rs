@@ -5,7 +5,7 @@ use std::{error::Error as StdError, net::Ipv6Addr, path::PathBuf, sync::Arc};
 
 use aws_config::{
     BehaviorVersion, SdkConfig, environment::EnvironmentVariableRegionProvider,
-    meta::region::RegionProviderChain, profile::ProfileFileRegionProvider,
+    meta::region::RegionProviderChain, profile::ProfileFileRegionProvider, retry::RetryConfig,
 };
 use aws_smithy_http_client::{proxy::ProxyConfig, tls::TrustStore};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
@@ -123,6 +123,8 @@ pub(crate) async fn load(
         .no_credentials()
         .http_client(http)
         .region(region)
+        // Ours are used; the SDK would panic at what it does not know in AWS_RETRY_MODE, as `legacy`.
+        .retry_config(RetryConfig::standard())
         .time_source(config.clock.clone());
     if let Some(profile) = &config.profile {
         loader = loader.profile_name(profile);

@@ -20,6 +20,7 @@ use crate::version::Version;
 
 mod ar;
 mod build;
+pub mod changes;
 mod control_tar;
 mod fields;
 mod warning;

@@ -2,10 +2,11 @@
 
 use deb_index::{
     change::PlanError,
-    suite::{commit::CommitError, release::ReleaseError},
+    deb::DebError,
+    suite::{commit::CommitError, layout, release::ReleaseError},
 };
 use repo_signing::{CertificateError, ChooseError, KeyFileError};
-use repository::{Missing, Stage};
+use repository::{Missing, Stage, Warning};
 use s3_storage::{ConnectProblem, ErrorKind, Refusable};
 
 use crate::error::{Error, Role};
@@ -16,9 +17,14 @@ impl Error {
     pub fn advice(&self, role: Role) -> Option<String> {
         let advice = match self {
             Self::Repository(error) => return repository_advice(error, role),
+            Self::Deb {
+                problem: DebError::NotADeb(_),
+                ..
+            } => "give .deb files only; if this is one, it is damaged (dpkg-deb --info FILE tells)",
             Self::Deb { .. } => {
                 "correct the package and build it again (dpkg-deb --info FILE shows what is in it)"
             }
+            Self::Differs { .. } => "build the package and its .changes file again",
             Self::File { source, .. } => return file_advice(source).map(ToOwned::to_owned),
             Self::Exists(_) => "choose another path, or move the file away",
             Self::Key { source, .. } => return key_advice(source).map(ToOwned::to_owned),
@@ -35,8 +41,10 @@ impl Error {
                 source: CertificateError::Secret(_),
                 ..
             } => "`debucket key export --sign-key FILE` prints the public half",
-            Self::NoFile(_) => "give .deb files, folders that hold some, or quoted globs",
             Self::SuiteExists(_) => "change them with `debucket suite set`",
+            Self::NoFile(_) | Self::NoPackage(_) => {
+                "give .deb files, folders that hold some, or quoted globs"
+            }
             Self::NotFound(_) => "`debucket list` prints what a suite has",
             Self::Interrupted {
                 stage: Stage::MovingHead,
@@ -67,6 +75,9 @@ fn key_advice(error: &KeyFileError) -> Option<&'static str> {
         KeyFileError::Public(_) | KeyFileError::NoSecret(_) => {
             Some("export the secret key (gpg --export-secret-keys --armor FINGERPRINT)")
         }
+        KeyFileError::NotForSigning(_) => Some(
+            "add a subkey that signs (gpg --quick-add-key FINGERPRINT ed25519 sign) and export the key again",
+        ),
         KeyFileError::Key(_) => Some(
             "sign with another key: `debucket key generate` makes one that every device accepts",
         ),
@@ -149,7 +160,17 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
                  to give the suite's packages up, delete dists/{suite}/ and publish again"
             ));
         }
-        E::PutBack { suite, .. } => {
+        E::NotSigned { .. } => {
+            "find out why it is not signed; to read it all the same, give no key: neither --keyring nor --key, \
+             DEBUCKET_KEYRING nor DEBUCKET_SIGN_KEY"
+        }
+        E::Damaged { suite, key, .. } if key.starts_with(&layout::succession(suite)) => {
+            return Some(format!(
+                "find out who wrote {key}; then restore it from the bucket's version history, or pass --accept-rollback to go on \
+                 from the head that is there"
+            ));
+        }
+        E::PutBack { suite, .. } | E::MayBePutBack { suite, .. } => {
             return Some(format!(
                 "restore the newest dists/{suite}/InRelease from the bucket's version history, or pass --accept-rollback \
                  to go on from the older commit"
@@ -176,16 +197,30 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
             "use a store that has them (AWS S3, MinIO, R2, SeaweedFS), or pass --single-writer and make sure that only one \
              publisher ever runs at a time"
         }
-        E::TagRefused { .. } => {
+        E::TagRefused { .. } | E::WeakTag { .. } => {
             "talk to the store directly, without a proxy or cache in between (--endpoint-url)"
         }
         E::Contention { .. } => "run the same command again",
         E::Unknown { .. } => {
-            "run the same command again: it changes nothing if the change is there"
+            "run the same command again: it changes nothing if the change is there; `debucket log` shows whether it is"
         }
         _ => return None,
     };
     Some(advice.to_owned())
+}
+
+/// What to do about a warning, where it says so.
+pub(crate) fn warning_advice(warning: &Warning) -> Option<&'static str> {
+    match warning {
+        Warning::FutureDate { .. } => Some(
+            "when the store's clock is right, `debucket publish --reset-date` dates the suite anew",
+        ),
+        Warning::PutBack(_) => Some(
+            "restore the newest head from the bucket's version history, or go on from this one with \
+             `debucket publish --accept-rollback`",
+        ),
+        _ => None,
+    }
 }
 
 fn storage_advice(error: &s3_storage::Error, role: Role) -> Option<String> {

@@ -2,11 +2,11 @@
 
 use clap::Args;
 use deb_index::{change::Intent, name::SuiteName, suite::settings::Settings};
-use repository::{Allow, Keys, PackageFile, Repository, Suite};
+use repository::{Allow, Draft, Keys, PackageFile, Repository, Suite};
 
 use crate::{
     authorship::authorship, change_report::ChangeReport, context::Context, error::Error,
-    key_options::SigningOptions, progress::Progress, store_options::WriteOptions,
+    key_options::SigningOptions, printer::Report, progress::Progress, store_options::WriteOptions,
 };
 
 /// Architectures of a new suite, beside those of its packages: what most fleets of Debian and Ubuntu machines run on. With both, the
@@ -91,11 +91,23 @@ impl ChangeOptions {
 
     /// Plans the change, carries it out unless only the plan was asked for, and prints what came of it.
     pub(crate) async fn carry_out(
-        self,
+        &self,
         context: &Context,
         suite: &Suite<'_>,
         wanted: Wanted,
     ) -> Result<(), Error> {
+        let planned = self.plan(context, suite, wanted).await?;
+        let report = self.commit(context, planned).await?;
+        print(context, &report, std::slice::from_ref(&report))
+    }
+
+    /// Plans the change. Nothing is written.
+    pub(crate) async fn plan<'s>(
+        &self,
+        context: &Context,
+        suite: &'s Suite<'_>,
+        wanted: Wanted,
+    ) -> Result<Planned<'s>, Error> {
         let exists = || Error::SuiteExists(suite.name().clone());
         let draft = suite.draft(wanted.intent, self.allow.allow()).await;
         let draft = draft.map_err(|error| match error {
@@ -115,16 +127,33 @@ impl ChangeOptions {
         let mut report = ChangeReport::new(context, suite, &draft, &wanted.files);
         report.warnings.extend(wanted.warnings);
         for warning in draft.warnings() {
-            context.printer.warn(&warning);
+            context.warn(&warning);
             report.warnings.push(warning.to_string());
         }
+        Ok(Planned {
+            draft,
+            files: wanted.files,
+            report,
+        })
+    }
+
+    /// Carries the change out, unless only the plan was asked for.
+    pub(crate) async fn commit(
+        &self,
+        context: &Context,
+        planned: Planned<'_>,
+    ) -> Result<ChangeReport, Error> {
+        let Planned {
+            draft,
+            files,
+            mut report,
+        } = planned;
         if self.dry_run {
-            return context.printer.outcome(&report);
+            return Ok(report);
         }
         let progress = Progress::new(context, report.uploads());
-        let published = draft
-            .commit(&wanted.files, &authorship(self.message), &progress)
-            .await?;
+        let authorship = authorship(self.message.clone());
+        let published = draft.commit(&files, &authorship, &progress).await?;
         drop(progress);
         if let Some(error) = &published.stale_followers {
             let warning = format!(
@@ -133,18 +162,30 @@ impl ChangeOptions {
             context.printer.warn(&warning);
             report.warnings.push(warning);
         }
-        let report = report.carried_out(&published, &wanted.files);
-        context
-            .printer
-            .outcome(&report)
-            .map_err(|error| match error {
-                Error::Output(source) => Error::Unprinted {
-                    result: report.conclusion().trim_end().to_owned(),
-                    source,
-                },
-                error => error,
-            })
+        Ok(report.carried_out(&published, &files))
     }
+}
+
+/// A change that is planned.
+#[derive(Debug)]
+pub(crate) struct Planned<'s> {
+    draft: Draft<'s>,
+    files: Vec<PackageFile>,
+    report: ChangeReport,
+}
+
+/// Prints what came of a change.
+pub(crate) fn print(
+    context: &Context,
+    report: &impl Report,
+    of: &[ChangeReport],
+) -> Result<(), Error> {
+    context.printer.outcome(report, || {
+        let conclusions = of
+            .iter()
+            .map(|report| report.conclusion().trim_end().to_owned());
+        conclusions.collect::<Vec<_>>().join("; ")
+    })
 }
 
 /// The settings of a new suite.

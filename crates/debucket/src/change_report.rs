@@ -19,15 +19,15 @@ use crate::{
     context::Context,
     printer::Report,
     settings_text,
-    text::{Table, bytes, short},
+    text::{Table, bytes, one_line, short},
 };
 
 /// The JSON document of every command that changes a suite.
 #[derive(Debug, Serialize)]
-pub(crate) struct ChangeReport<'a> {
+pub(crate) struct ChangeReport {
     /// The repository, `s3://BUCKET[/PREFIX]`.
     repo: String,
-    suite: &'a SuiteName,
+    suite: SuiteName,
     /// Whether nothing was written because only the plan was asked for.
     dry_run: bool,
     /// Whether the suite was changed, or would be.
@@ -119,10 +119,10 @@ fn sort(files: &[PackageFile], changes: &[Change]) -> (Vec<Package>, Vec<Package
     (changed, unchanged)
 }
 
-impl<'a> ChangeReport<'a> {
+impl ChangeReport {
     pub(crate) fn new(
         context: &Context,
-        suite: &'a Suite<'_>,
+        suite: &Suite<'_>,
         draft: &Draft<'_>,
         files: &[PackageFile],
     ) -> Self {
@@ -130,7 +130,7 @@ impl<'a> ChangeReport<'a> {
         let (changes, unchanged) = sort(files, &plan.changes);
         Self {
             repo: context.url().map(|url| url.to_string()).unwrap_or_default(),
-            suite: suite.name(),
+            suite: suite.name().clone(),
             dry_run: true,
             changed: !draft.is_empty(),
             new_suite: draft.base().is_none(),
@@ -187,6 +187,9 @@ impl<'a> ChangeReport<'a> {
     }
 
     pub(crate) fn conclusion(&self) -> String {
+        if self.dry_run {
+            return "nothing was written in this dry run\n".to_owned();
+        }
         let Self { repo, suite, .. } = self;
         let id = self.commit.as_ref().map(short).unwrap_or_default();
         match (self.changed, self.new_suite) {
@@ -208,7 +211,7 @@ impl<'a> ChangeReport<'a> {
             false => format!("nothing to do: suite {suite} in {repo} is like that already\n"),
         };
         for line in settings_text::changed_lines(self.old_settings.as_ref(), &self.settings) {
-            text.push_str(&format!("  {line}\n"));
+            text.push_str(&format!("  {}\n", one_line(&line)));
         }
         text
     }
@@ -229,7 +232,7 @@ impl Package {
     }
 }
 
-impl Report for ChangeReport<'_> {
+impl Report for ChangeReport {
     fn text(&self) -> String {
         let (indent, mut text) = if self.dry_run {
             ("  ", self.plan())

@@ -3,10 +3,11 @@
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use deb_index::name::SuiteName;
-use repository::{Head, Keys, Repository, RepositoryUrl, Stage, Suite, Writes};
+use repository::{Head, Keys, Repository, RepositoryUrl, Stage, Suite, Warning, Writes};
 use s3_storage::{Prefixed, S3, S3Config, Storage};
 
 use crate::{
+    advice::warning_advice,
     error::{Error, Role},
     key_options::TrustOptions,
     printer::{self, OutputOptions, Printer},
@@ -107,7 +108,15 @@ impl Context {
     /// Prints what is known to go wrong with a head.
     pub(crate) fn warn_of(&self, suite: &Suite<'_>, head: &Head) {
         for warning in suite.warnings(head) {
-            self.printer.warn(warning);
+            self.warn(&warning);
+        }
+    }
+
+    /// Prints a warning, and what to do about it.
+    pub(crate) fn warn(&self, warning: &Warning) {
+        self.printer.warn(warning);
+        if let Some(next) = warning_advice(warning) {
+            self.printer.next(next);
         }
     }
 }

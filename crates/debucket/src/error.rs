@@ -1,6 +1,13 @@
 //! What can go wrong. Each error maps to one exit code; [`Error::advice`] says what to do next.
 
-use deb_index::{change::PlanError, deb::DebError, name::SuiteName};
+use deb_index::{
+    change::PlanError,
+    deb::{
+        DebError,
+        changes::{ChangesError, Differs},
+    },
+    name::SuiteName,
+};
 use repo_signing::{CertificateError, GenerateError, KeyFileError};
 use repository::Stage;
 
@@ -13,6 +20,12 @@ pub enum Error {
     /// A file that is not a package.
     #[error("{path}: {problem}")]
     Deb { path: String, problem: DebError },
+    /// A file that is not a `.changes`.
+    #[error("{path}")]
+    Changes { path: String, source: ChangesError },
+    /// A package that is not the one that a `.changes` lists.
+    #[error("{path}: {problem}")]
+    Differs { path: String, problem: Differs },
     /// A file that cannot be read or written.
     #[error("{path}")]
     File {
@@ -46,8 +59,11 @@ pub enum Error {
     #[error(transparent)]
     Generate(#[from] GenerateError),
     /// No file matches a path.
-    #[error("{0}: no such file, and no .deb there")]
+    #[error("{0}: no such file")]
     NoFile(String),
+    /// A folder without packages.
+    #[error("{0}: no .deb in this folder; what is in folders below it is not looked at")]
+    NoPackage(String),
     /// A package that was asked for is not there.
     #[error("{0}")]
     NotFound(String),
@@ -111,7 +127,8 @@ impl Error {
             | Self::Secret(_) => 2,
             Self::Repository(repository::Error::Missing(_))
             | Self::NotFound(_)
-            | Self::NoFile(_) => 4,
+            | Self::NoFile(_)
+            | Self::NoPackage(_) => 4,
             Self::Interrupted { signal, .. } => u8::try_from(128 + signal).unwrap_or(1),
             _ => 1,
         }

@@ -3,8 +3,8 @@
 //!
 //! A path that exists is that file, even where it has the characters of a glob in it; anything else
 //! is read as a glob, as a shell would expand it, for those who start us without one. Of a folder,
-//! the `.deb` files directly inside it are taken. All files are read before anything is sent, so
-//! one that is broken stops everything.
+//! the `.deb` files directly inside it are taken, of a `.changes` file the packages that it lists. `-` stands for the paths on
+//! standard input, one on each line. All files are read before anything is sent, so one that is broken stops everything.
 
 use std::{
     collections::BTreeSet,
@@ -14,8 +14,11 @@ use std::{
 };
 
 use deb_index::{
-    deb::{self, DebError, Warning},
-    name::Component,
+    deb::{
+        self, DebError, Warning,
+        changes::{Changes, ListedFile},
+    },
+    name::{Component, SuiteName},
     stanza::Stanza,
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
@@ -26,15 +29,26 @@ use crate::error::Error;
 /// Files that are read at once: reading is bound by digests, one core for each.
 const CONCURRENT_READS: usize = 2;
 
-/// Finds the packages that `paths` stand for and reads them, in the order in which they were given. Also returns what is odd about
-/// them.
+/// Packages that were read.
+#[derive(Debug)]
+pub(crate) struct Inputs {
+    /// In the order in which they were given.
+    pub(crate) files: Vec<PackageFile>,
+    /// What is odd about them.
+    pub(crate) warnings: Vec<String>,
+    /// The suites that `.changes` files among them are for.
+    pub(crate) suites: Vec<SuiteName>,
+}
+
+/// Finds the packages that `paths` stand for and reads them. Without a component, each goes into that of its `.changes`, or `main`.
 pub(crate) async fn describe_all(
     paths: &[PathBuf],
-    component: &Component,
-) -> Result<(Vec<PackageFile>, Vec<String>), Error> {
-    let reads = expand(paths)?.into_iter().map(|path| async move {
-        let component = component.clone();
-        let reading = tokio::task::spawn_blocking(move || describe(path, component));
+    component: Option<&Component>,
+) -> Result<Inputs, Error> {
+    let found = expand(paths)?;
+    let reads = found.files.into_iter().map(|found| async move {
+        let component = component.cloned();
+        let reading = tokio::task::spawn_blocking(move || describe(found, component));
         reading
             .await
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
@@ -44,10 +58,17 @@ pub(crate) async fn describe_all(
         .try_collect()
         .await?;
     let (files, warnings): (Vec<_>, Vec<_>) = described.into_iter().unzip();
-    Ok((files, warnings.into_iter().flatten().collect()))
+    Ok(Inputs {
+        files,
+        warnings: warnings.into_iter().flatten().collect(),
+        suites: found.suites,
+    })
 }
 
-fn describe(path: PathBuf, component: Component) -> Result<(PackageFile, Vec<String>), Error> {
+fn describe(
+    Found { path, listed }: Found,
+    component: Option<Component>,
+) -> Result<(PackageFile, Vec<String>), Error> {
     let name = path.display().to_string();
     let file = File::open(&path).map_err(|source| Error::File {
         path: name.clone(),
@@ -66,19 +87,45 @@ fn describe(path: PathBuf, component: Component) -> Result<(PackageFile, Vec<Str
                 },
             },
         )?;
+    if let Some(listed) = &listed {
+        let differs = |problem| Error::Differs {
+            path: name.clone(),
+            problem,
+        };
+        listed.check(&deb.digests).map_err(differs)?;
+    }
     let by_name = Warning::of_file_name(&name).filter(|warning| !deb.warnings.contains(warning));
     let warnings = deb.warnings.iter().chain(&by_name);
     let warnings = warnings
         .map(|warning| format!("{name}: {warning}"))
         .collect();
-    let stanza = Stanza::of_deb(component, &deb);
-    Ok((PackageFile { path, stanza }, warnings))
+    let component = component.or(listed.map(|listed| listed.component));
+    let stanza = Stanza::of_deb(component.unwrap_or_else(Component::main), &deb);
+    Ok((PackageFile::new(path, stanza), warnings))
 }
 
 /// The files that `paths` stand for, each once.
-fn expand(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
+fn expand(paths: &[PathBuf]) -> Result<Files, Error> {
     let mut files = Files::default();
+    let mut expanded = Vec::new();
     for path in paths {
+        if path.as_os_str() == "-" {
+            let lines = io::stdin().lines();
+            let lines = lines.collect::<io::Result<Vec<_>>>();
+            let lines = lines.map_err(|source| Error::File {
+                path: "standard input".to_owned(),
+                source,
+            })?;
+            let is_path = |line: &String| !line.is_empty();
+            expanded.extend(lines.into_iter().filter(is_path).map(PathBuf::from));
+        } else {
+            expanded.push(path.clone());
+        }
+    }
+    if expanded.is_empty() {
+        return Err(Error::NoFile("standard input".to_owned()));
+    }
+    for path in &expanded {
         match fs::metadata(path) {
             Ok(metadata) => files.add_existing(path, &metadata)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => files.add_glob(path)?,
@@ -90,13 +137,22 @@ fn expand(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
             }
         }
     }
-    Ok(files.found)
+    Ok(files)
+}
+
+/// A package's file, and what a `.changes` says of it.
+#[derive(Debug)]
+struct Found {
+    path: PathBuf,
+    listed: Option<ListedFile>,
 }
 
 /// Files in the order in which they were found.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Files {
-    found: Vec<PathBuf>,
+    files: Vec<Found>,
+    /// The suites that `.changes` files are for.
+    suites: Vec<SuiteName>,
     /// What they really are, behind `./` and links.
     seen: BTreeSet<PathBuf>,
 }
@@ -116,8 +172,40 @@ impl Files {
             let reason = "it is a pipe, a socket or a device, not a regular file";
             return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, reason)));
         }
-        if self.seen.insert(fs::canonicalize(path).map_err(failed)?) {
-            self.found.push(path.to_owned());
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "changes")
+        {
+            return self.add_changes(path);
+        }
+        self.add(path, None)
+    }
+
+    fn add(&mut self, path: &Path, listed: Option<ListedFile>) -> Result<(), Error> {
+        let real = fs::canonicalize(path).map_err(|source| Error::File {
+            path: path.display().to_string(),
+            source,
+        })?;
+        if self.seen.insert(real) {
+            let path = path.to_owned();
+            self.files.push(Found { path, listed });
+        }
+        Ok(())
+    }
+
+    fn add_changes(&mut self, path: &Path) -> Result<(), Error> {
+        let name = || path.display().to_string();
+        let bytes = fs::read(path).map_err(|source| Error::File {
+            path: name(),
+            source,
+        })?;
+        let changes = Changes::parse(&bytes).map_err(|source| Error::Changes {
+            path: name(),
+            source,
+        })?;
+        self.suites.extend(changes.suites);
+        for listed in changes.packages {
+            self.add(&path.with_file_name(&listed.name), Some(listed))?;
         }
         Ok(())
     }
@@ -130,7 +218,10 @@ impl Files {
         let mut inside = Vec::new();
         for entry in fs::read_dir(folder).map_err(failed)? {
             let path = entry.map_err(failed)?.path();
-            if path.extension().is_some_and(|extension| extension == "deb") {
+            if path
+                .extension()
+                .is_some_and(|extension| extension == "deb" || extension == "ddeb")
+            {
                 inside.push(path);
             }
         }
@@ -147,7 +238,7 @@ impl Files {
             }
         }
         if is_empty {
-            Err(Error::NoFile(folder.display().to_string()))
+            Err(Error::NoPackage(folder.display().to_string()))
         } else {
             Ok(())
         }
@@ -200,7 +291,8 @@ mod tests {
                 .display()
                 .to_string()
         };
-        expand(&paths).unwrap().into_iter().map(relative).collect()
+        let found = expand(&paths).unwrap().files.into_iter();
+        found.map(|found| relative(found.path)).collect()
     }
 
     #[test]
@@ -231,7 +323,9 @@ mod tests {
         for path in ["missing.deb", "*.deb", ""] {
             let path = folder.path().join(path);
             match expand(std::slice::from_ref(&path)) {
-                Err(Error::NoFile(name)) => assert_eq!(name, path.display().to_string()),
+                Err(Error::NoFile(name) | Error::NoPackage(name)) => {
+                    assert_eq!(name, path.display().to_string());
+                }
                 other => panic!("{other:?}"),
             }
         }
@@ -243,16 +337,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_device_or_a_wrong_file_is_refused_by_name() {
-        let device = describe_all(&["/dev/null".into()], &Component::main())
-            .await
-            .unwrap_err();
+        let device = describe_all(&["/dev/null".into()], None).await.unwrap_err();
         let Error::File { path, source } = &device else {
             panic!("{device}")
         };
         assert_eq!(path, "/dev/null");
         assert!(source.to_string().contains("not a regular file"));
         let folder = folder(&["a.deb"]);
-        let error = describe_all(&[folder.path().to_owned()], &Component::main())
+        let error = describe_all(&[folder.path().to_owned()], None)
             .await
             .unwrap_err();
         assert!(

@@ -4,7 +4,11 @@
 //! itself, as the secrets of CI systems do, or several, or the path of a file. The variables with secrets are read here and not by the parser
 //! of the command line, so that no help text, no usage error and no `Debug` can show them.
 
-use std::{ffi::OsString, fs, path::PathBuf};
+use std::{
+    ffi::{OsStr, OsString},
+    fs,
+    path::PathBuf,
+};
 
 use clap::Args;
 use deb_index::name::SuiteName;
@@ -95,7 +99,7 @@ impl KeyOptions {
         let key = keys.pop();
         if !keys.is_empty() {
             return Err(Error::Usage(
-                "several signing keys were given where one is needed".to_owned(),
+                "several signing keys were given where one is needed: name one with --sign-key FILE".to_owned(),
             ));
         }
         Ok(key)
@@ -208,7 +212,11 @@ fn key_in_variable(name: &'static str, value: OsString) -> Result<Vec<u8>, Error
     if looks_like_key(value.as_encoded_bytes()) {
         return Ok(value.into_encoded_bytes());
     }
-    fs::read(&value).map_err(|error| Error::KeyVariable {
+    // A path, perhaps with the newline of the file that the variable was set from.
+    let path = value
+        .to_str()
+        .map_or(value.as_os_str(), |text| OsStr::new(text.trim_end()));
+    fs::read(path).map_err(|error| Error::KeyVariable {
         name,
         problem: error.kind(),
     })
@@ -248,7 +256,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key.asc");
         fs::write(&path, key.secret.as_bytes()).unwrap();
-        for value in [OsString::from(key.secret.as_str()), path.into_os_string()] {
+        let with_newline = format!("{}\n", path.display());
+        for value in [
+            OsString::from(key.secret.as_str()),
+            path.into_os_string(),
+            with_newline.into(),
+        ] {
             let variables = |name: &str| (name == SIGN_KEY).then(|| value.clone());
             let keys = SigningOptions::default()
                 .keys_with(&suite(), &variables)

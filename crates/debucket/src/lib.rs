@@ -21,5 +21,6 @@ pub mod progress;
 pub mod run;
 pub mod secrets;
 pub mod settings_text;
+pub mod source;
 pub mod store_options;
 pub mod text;

@@ -46,7 +46,12 @@ fn main() -> ExitCode {
         .enable_all()
         .build();
     let result = match runtime {
-        Ok(runtime) => runtime.block_on(run(&context, command)),
+        Ok(runtime) => {
+            let result = runtime.block_on(run(&context, command));
+            // Without waiting for what still blocks: a file on a server that is gone, a name server.
+            runtime.shutdown_background();
+            result
+        }
         Err(source) => Err(Error::Runtime(source)),
     };
     match result {
@@ -90,8 +95,10 @@ fn log_to_stderr(verbose: u8) {
     });
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(|| printer::Stderr)
         .with_ansi(false)
+        // Standard error may be what cannot be written.
+        .log_internal_errors(false)
         .without_time()
         .finish()
         .with(holds_no_secret)

@@ -5,9 +5,11 @@
 //! other people, and a terminal would obey them.
 
 use std::{
+    collections::HashSet,
     fmt,
     io::{self, IsTerminal as _, Write as _},
     ops::ControlFlow,
+    sync::{Mutex, PoisonError},
 };
 
 use clap::ValueEnum;
@@ -15,7 +17,7 @@ use serde::Serialize;
 
 use crate::{
     error::{Error, Role},
-    text::printable,
+    text::{is_obeyed, one_line, printable},
 };
 
 /// How results are shown.
@@ -43,7 +45,11 @@ pub enum OutputFormat {
 
 /// Prints for the readers that the options name.
 #[derive(Debug)]
-pub struct Printer(OutputOptions);
+pub struct Printer {
+    options: OutputOptions,
+    /// What was warned of: the same is found in several ways.
+    warned: Mutex<HashSet<String>>,
+}
 
 /// A result that is printed in one of two forms.
 pub(crate) trait Report: Serialize {
@@ -54,16 +60,19 @@ pub(crate) trait Report: Serialize {
 impl Printer {
     #[must_use]
     pub fn new(options: OutputOptions) -> Self {
-        Self(options)
+        Self {
+            options,
+            warned: Mutex::default(),
+        }
     }
 
     pub(crate) fn is_json(&self) -> bool {
-        self.0.output == OutputFormat::Json
+        self.options.output == OutputFormat::Json
     }
 
     /// Whether progress is of interest.
     pub(crate) fn shows_progress(&self) -> bool {
-        !self.0.quiet && !self.is_json()
+        !self.options.quiet && !self.is_json()
     }
 
     /// Prints the result of a command that was run for it.
@@ -75,19 +84,29 @@ impl Printer {
         }
     }
 
-    /// Prints the result of a command that was run for its effect: nothing for people who asked for quiet.
-    pub(crate) fn outcome(&self, report: &impl Report) -> Result<(), Error> {
-        if self.0.quiet && !self.is_json() {
+    /// Prints the result of a command that was run for its effect: nothing for people who asked for quiet. `done` says what has
+    /// happened, should it not be possible to print it.
+    pub(crate) fn outcome(
+        &self,
+        report: &impl Report,
+        done: impl FnOnce() -> String,
+    ) -> Result<(), Error> {
+        if self.options.quiet && !self.is_json() {
             return Ok(());
         }
-        self.result(report)
+        self.result(report).map_err(|error| match error {
+            Error::Output(source) => Error::Unprinted {
+                result: done(),
+                source,
+            },
+            error => error,
+        })
     }
 
     pub(crate) fn json(&self, document: &impl Serialize) -> Result<(), Error> {
-        let mut bytes =
-            serde_json::to_vec_pretty(document).map_err(|error| Error::Output(error.into()))?;
-        bytes.push(b'\n');
-        self.raw(&bytes).map(drop)
+        let json =
+            serde_json::to_string_pretty(document).map_err(|error| Error::Output(error.into()))?;
+        self.raw(escaped(&json).as_bytes()).map(drop)
     }
 
     /// Prints text for people. `Break` if the reader has closed the pipe, which is a reason to stop, but no error.
@@ -109,8 +128,17 @@ impl Printer {
     }
 
     pub(crate) fn warn(&self, warning: impl fmt::Display) {
-        if !self.0.quiet {
+        let warning = warning.to_string();
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.options.quiet && warned.insert(warning.clone()) {
             eprint_line(&format!("warning: {warning}"));
+        }
+    }
+
+    /// Prints what to do about the warning before it.
+    pub(crate) fn next(&self, advice: &str) {
+        if !self.options.quiet {
+            eprint_line(&format!("  next: {advice}"));
         }
     }
 
@@ -147,6 +175,35 @@ pub fn print(bytes: &[u8]) -> Result<ControlFlow<()>, Error> {
     }
 }
 
+/// A JSON document and its newline, with escapes for what a terminal would obey. JSON itself escapes only the first 32.
+fn escaped(json: &str) -> String {
+    let mut text = String::with_capacity(json.len() + 1);
+    for c in json.chars() {
+        if is_obeyed(c) && c != '\n' {
+            text.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            text.push(c);
+        }
+    }
+    text.push('\n');
+    text
+}
+
+/// Standard error for a log: what other people wrote is in it, too.
+#[derive(Debug, Clone, Copy)]
+pub struct Stderr;
+
+impl io::Write for Stderr {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        eprint(&String::from_utf8_lossy(bytes));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Prints text on standard error.
 pub fn eprint(text: &str) {
     // There is no place left to report that standard error cannot be written.
@@ -155,5 +212,5 @@ pub fn eprint(text: &str) {
 
 /// Prints a line on standard error.
 pub(crate) fn eprint_line(text: &str) {
-    eprint(&format!("{text}\n"));
+    eprint(&format!("{}\n", one_line(text)));
 }

@@ -13,7 +13,7 @@ use deb_index::stanza::Stanza;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use repository::{Observer, Stage};
 
-use crate::{context::Context, printer::eprint_line, text::bytes};
+use crate::{context::Context, environment, printer::eprint_line, text::bytes};
 
 /// Shows the uploads of one change, and notes how far it has come.
 pub(crate) struct Progress<'a> {
@@ -35,7 +35,7 @@ impl<'a> Progress<'a> {
     pub(crate) fn new(context: &'a Context, uploads: usize) -> Self {
         let display = if !context.printer.shows_progress() || uploads == 0 {
             Display::Nothing
-        } else if io::stderr().is_terminal() {
+        } else if shows_bars() {
             let bars = MultiProgress::new();
             let packages = bars.add(ProgressBar::new(uploads as u64));
             packages.set_style(style("{bar:30} {pos}/{len} packages"));
@@ -96,6 +96,12 @@ impl Observer for Progress<'_> {
             Display::Lines | Display::Nothing => self.context.printer.note(text),
         }
     }
+}
+
+/// Whether standard error is a terminal that can move its cursor. CI systems have some that only pretend to be one.
+fn shows_bars() -> bool {
+    let is_dumb = environment::text("TERM").is_none_or(|term| term == "dumb");
+    io::stderr().is_terminal() && !is_dumb && environment::variable("CI").is_none()
 }
 
 fn style(template: &str) -> ProgressStyle {

@@ -15,8 +15,10 @@ const CLEAN_UP: Duration = Duration::from_secs(5);
 /// Those of the command; [`Error::Interrupted`].
 pub async fn run(context: &Context, command: Command) -> Result<(), Error> {
     let signal = tokio::select! {
-        result = command.run(context) => return result,
+        // The handlers have to be there before the command begins.
+        biased;
         signal = interruption() => signal,
+        result = command.run(context) => return result,
     };
     let _ = tokio::time::timeout(CLEAN_UP, context.abort_uploads()).await;
     Err(Error::Interrupted {
@@ -25,14 +27,37 @@ pub async fn run(context: &Context, command: Command) -> Result<(), Error> {
     })
 }
 
-/// Waits for SIGINT or SIGTERM; returns its number.
+/// Waits for a signal that ends programs; returns its number. One that whoever started the program ignores, as `nohup` does
+/// SIGHUP, stays ignored.
 async fn interruption() -> i32 {
-    let kinds = [SignalKind::interrupt(), SignalKind::terminate()];
-    let [Ok(mut interrupt), Ok(mut terminate)] = kinds.map(signal) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => SignalKind::interrupt().as_raw_value(),
-        _ = terminate.recv() => SignalKind::terminate().as_raw_value(),
+    let kinds = [
+        SignalKind::interrupt(),
+        SignalKind::terminate(),
+        SignalKind::hangup(),
+    ];
+    let ignored = ignored_signals();
+    let mut waiting = Vec::new();
+    for kind in kinds {
+        let number = kind.as_raw_value();
+        if ignored >> (number - 1) & 1 == 0
+            && let Ok(mut signals) = signal(kind)
+        {
+            waiting.push(Box::pin(async move {
+                signals.recv().await;
+                number
+            }));
+        }
     }
+    if waiting.is_empty() {
+        return std::future::pending().await;
+    }
+    futures::future::select_all(waiting).await.0
+}
+
+/// The signals that are ignored, a bit for each, the lowest for signal 1 (proc(5), `SigIgn`).
+fn ignored_signals() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .unwrap_or_default()
 }

@@ -74,17 +74,16 @@ pub struct SuiteOption {
 
 impl SuiteOption {
     pub(crate) fn name(&self) -> Result<SuiteName, Error> {
-        if let Some(name) = &self.suite {
-            return Ok(name.clone());
-        }
-        let name = environment::parsed(environment::SUITE)?;
-        name.map_or_else(
-            || {
-                let name = DEFAULT_SUITE.parse();
-                name.map_err(|error| Error::Usage(format!("{DEFAULT_SUITE}: {error}")))
-            },
-            Ok,
-        )
+        let name = match &self.suite {
+            Some(name) => Some(name.clone()),
+            None => environment::parsed(environment::SUITE)?,
+        };
+        name.map_or_else(Self::default_name, Ok)
+    }
+
+    pub(crate) fn default_name() -> Result<SuiteName, Error> {
+        let name = DEFAULT_SUITE.parse();
+        name.map_err(|error| Error::Usage(format!("{DEFAULT_SUITE}: {error}")))
     }
 }
 

@@ -7,13 +7,30 @@ use deb_index::digest::Sha256;
 /// Digits of a commit's name that are shown to people.
 const SHORT: usize = 12;
 
-/// Text without the characters that a terminal obeys.
+/// Whether a terminal would obey a character, or show what follows in another order than it is in.
+pub(crate) fn is_obeyed(c: char) -> bool {
+    let is_bidi = matches!(
+        c,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    );
+    c.is_control() || is_bidi || matches!(c, '\u{2028}' | '\u{2029}')
+}
+
+/// Text without the characters that a terminal obeys, but for newlines and tabs.
 pub(crate) fn printable(text: &str) -> Cow<'_, str> {
-    let is_obeyed = |c: char| c.is_control() && c != '\n' && c != '\t';
-    if !text.contains(is_obeyed) {
+    replace(text, |c| is_obeyed(c) && c != '\n' && c != '\t')
+}
+
+/// A text of unknown origin as a part of one line.
+pub(crate) fn one_line(text: &str) -> Cow<'_, str> {
+    replace(text, is_obeyed)
+}
+
+fn replace(text: &str, is_hidden: fn(char) -> bool) -> Cow<'_, str> {
+    if !text.contains(is_hidden) {
         return Cow::Borrowed(text);
     }
-    let shown = |c: char| if is_obeyed(c) { '\u{fffd}' } else { c };
+    let shown = |c: char| if is_hidden(c) { '\u{fffd}' } else { c };
     Cow::Owned(text.chars().map(shown).collect())
 }
 
@@ -38,13 +55,17 @@ pub(crate) fn bytes(count: u64) -> String {
     format!("{value:.1} {}", UNITS[unit])
 }
 
+/// Characters of the widest column. A longer cell moves only the rest of its own line.
+const WIDEST: usize = 40;
+
 /// Lines whose cells are aligned in columns.
 #[derive(Debug, Default)]
 pub(crate) struct Table(Vec<Vec<String>>);
 
 impl Table {
     pub(crate) fn line(&mut self, cells: impl IntoIterator<Item = String>) {
-        self.0.push(cells.into_iter().collect());
+        let cells = cells.into_iter().map(|cell| one_line(&cell).into_owned());
+        self.0.push(cells.collect());
     }
 
     /// All lines, with two spaces between the columns and nothing at the end of a line.
@@ -52,7 +73,11 @@ impl Table {
         let columns = self.0.iter().map(Vec::len).max().unwrap_or(0);
         let width = |column: usize| {
             let cells = self.0.iter().filter_map(|line| line.get(column));
-            cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+            let lengths = cells.map(|cell| cell.chars().count());
+            lengths
+                .filter(|length| *length <= WIDEST)
+                .max()
+                .unwrap_or(0)
         };
         let widths: Vec<usize> = (0..columns).map(width).collect();
         let mut text = String::new();
@@ -79,6 +104,9 @@ mod tests {
         table.line(["long".into(), "22".into()]);
         assert_eq!(table.render(), "a     1   x\nlong  22\n");
         assert_eq!(Table::default().render(), "");
+        table.line(["y".repeat(41), "3".into(), "z".into()]);
+        let long = format!("a     1   x\nlong  22\n{}  3   z\n", "y".repeat(41));
+        assert_eq!(table.render(), long);
     }
 
     #[test]
@@ -103,5 +131,11 @@ mod tests {
             printable("\u{1b}[31mred\r\u{9b}2J\u{7}"),
             "\u{fffd}[31mred\u{fffd}\u{fffd}2J\u{fffd}"
         );
+        let bidi = "\u{61c}\u{200e}\u{200f}\u{202a}\u{202e}\u{2066}\u{2069}\u{2028}\u{85}";
+        assert_eq!(printable(bidi), "\u{fffd}".repeat(9));
+        assert_eq!(one_line("a\nb\tc"), "a\u{fffd}b\u{fffd}c");
+        let mut table = Table::default();
+        table.line(["a\nb".into()]);
+        assert_eq!(table.render(), "a\u{fffd}b\n");
     }
 }

@@ -8,7 +8,6 @@ mod common;
 use bytes::Bytes;
 use common::{BUCKET, admin, config};
 use dev_s3::{DevS3, Fault, FaultProxy, Operation, Rule};
-use hyper::StatusCode;
 use s3_storage::{
     Error, ErrorKind, Payload, PutMode, PutOptions, S3, S3Config, Storage, open_uploads,
 };
@@ -98,10 +97,6 @@ const ANSWERS: [(u16, &str, ErrorKind); 10] = [
     (400, "ExpiredToken", ErrorKind::BadCredentials),
 ];
 
-fn answer(status: u16, code: &'static str) -> Fault {
-    Fault::Answer(StatusCode::from_u16(status).unwrap(), code)
-}
-
 #[tokio::test]
 async fn a_lost_answer_leaves_every_later_one_in_doubt() {
     let setup = set_up(2).await;
@@ -114,7 +109,7 @@ async fn a_lost_answer_leaves_every_later_one_in_doubt() {
                 &ANSWERS[4..6]
             };
             for &(status, code, kind) in answers {
-                let faults = [Fault::LoseReply, answer(status, code)];
+                let faults = [Fault::LoseReply, Fault::answer(status, code)];
                 let error = setup.write(operation, mode, &faults).await.unwrap_err();
                 let case = format!("{operation:?}, {mode}, {status} {code}: {error:?}");
                 assert_eq!(error.kind(), kind, "{case}");
@@ -129,12 +124,12 @@ async fn a_lost_answer_leaves_every_later_one_in_doubt() {
 async fn an_attempt_that_the_store_failed_at_leaves_it_in_doubt_too() {
     let setup = set_up(3).await;
     for first in [
-        answer(500, "InternalError"),
-        answer(502, "BadGateway"),
-        answer(503, "ServiceUnavailable"),
+        Fault::answer(500, "InternalError"),
+        Fault::answer(502, "BadGateway"),
+        Fault::answer(503, "ServiceUnavailable"),
         Fault::Refuse,
     ] {
-        let faults = [first.clone(), answer(412, "PreconditionFailed")];
+        let faults = [first.clone(), Fault::answer(412, "PreconditionFailed")];
         let error = setup.write(PUT, "create", &faults).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::PreconditionFailed, "{first:?}");
         assert!(error.is_ambiguous(), "{first:?}");
@@ -147,7 +142,11 @@ async fn an_answer_that_was_seen_is_in_no_doubt() {
     for (status, code, kind) in ANSWERS {
         // Also after an answer that asks to slow down.
         let slow = Fault::slow_down();
-        let faults = [slow, answer(status, code), answer(status, code)];
+        let faults = [
+            slow,
+            Fault::answer(status, code),
+            Fault::answer(status, code),
+        ];
         let error = setup.write(PUT, "create", &faults).await.unwrap_err();
         assert_eq!(error.kind(), kind);
         let ambiguous = kind == ErrorKind::Unavailable;

@@ -7,7 +7,6 @@ mod common;
 use bytes::Bytes;
 use common::{BUCKET, admin, config};
 use dev_s3::{DevS3, Fault, FaultProxy, Operation, Rule};
-use hyper::StatusCode;
 use s3_storage::{ErrorKind, Payload, PutMode, PutOptions, S3, Storage};
 
 async fn set_up() -> (DevS3, FaultProxy, S3) {
@@ -40,8 +39,7 @@ async fn a_store_that_asks_to_wait_is_asked_again() {
     .enumerate()
     {
         proxy.clear_rules();
-        let status = StatusCode::from_u16(status).unwrap();
-        proxy.push(Rule::new(Fault::Answer(status, code)).nth(1));
+        proxy.push(Rule::new(Fault::answer(status, code)).nth(1));
         let key = format!("key{number}");
         put(&store, &key, PutMode::Create).await.unwrap();
         assert!(
@@ -49,7 +47,7 @@ async fn a_store_that_asks_to_wait_is_asked_again() {
             "{status} {code}"
         );
         proxy.clear_rules();
-        proxy.push(Rule::new(Fault::Answer(status, code)).nth(1));
+        proxy.push(Rule::new(Fault::answer(status, code)).nth(1));
         store.head(&key).await.unwrap();
     }
 }
@@ -59,7 +57,7 @@ async fn a_lost_race_is_told_at_once() {
     let (_server, proxy, store) = set_up().await;
     for code in ["ConditionalRequestConflict", "OperationAborted"] {
         proxy.clear_rules();
-        proxy.push(Rule::new(Fault::Answer(StatusCode::CONFLICT, code)).nth(1));
+        proxy.push(Rule::new(Fault::answer(409, code)).nth(1));
         let before = proxy.writes();
         let error = put(&store, "key", PutMode::Create).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Conflict);

@@ -192,6 +192,9 @@ pub(crate) enum ReadError {
 
 /// The keys of a file, at least one, public or secret, all of version 4.
 pub(crate) fn read_keys(file: &[u8]) -> Result<Vec<PublicOrSecret>, ReadError> {
+    // Its mark would pass for a packet's first byte.
+    let ascii = one_line::from_utf16(file);
+    let file = ascii.as_deref().map_or(file, |ascii| ascii);
     let mut packets = armor::packets(file)
         .or_else(|error| match one_line::restore(file) {
             Some(restored) => armor::packets(&restored),

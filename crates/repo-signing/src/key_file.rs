@@ -63,6 +63,11 @@ pub enum KeyFileError {
         "the key {0} has no secret part that may sign in the file: it was exported without it, or it is kept on a card"
     )]
     NoSecret(Fingerprint),
+    /// Neither the primary key nor a subkey is meant for signing.
+    #[error(
+        "the key {0} has no part that may sign: its keys are for certifying or encrypting only"
+    )]
+    NotForSigning(Fingerprint),
     /// The secret is locked, and no passphrase was given.
     #[error("the key {0} is locked with a passphrase, and none was given")]
     PassphraseMissing(Fingerprint),
@@ -156,7 +161,16 @@ impl KeyFile {
             .collect();
         keys.extend(primary.as_ref().and_then(|key| fingerprint::of_key(key)));
         if keys.is_empty() {
-            return Err(KeyFileError::NoSecret(name));
+            let public = certificate.key();
+            let mut subkeys = public.public_subkeys.iter();
+            let is_for_signing =
+                validity::is_meant_for_signing(validity::signatures_of_primary(public))
+                    || subkeys.any(|subkey| validity::is_meant_for_signing(&subkey.signatures));
+            return Err(if is_for_signing {
+                KeyFileError::NoSecret(name)
+            } else {
+                KeyFileError::NotForSigning(name)
+            });
         }
         Ok(Self {
             certificate,

@@ -2,7 +2,9 @@
 //!
 //! - Armor on one line: each newline became a space, a tab, a CR, the two characters `\n`, or nothing.
 //! - Base64 of armor or of binary packets, in the standard or the URL-safe alphabet, padded or not,
-//!   wrapped or not. GitLab, for one, masks a variable only if it is one line without spaces.
+//!   wrapped or not, once or twice. GitLab, for one, masks a variable only if it is one line without
+//!   spaces.
+//! - Any of these between quotes, as a JSON string is, or in UTF-16, as PowerShell writes files.
 //!
 //! [`restore`] only puts the file together again. What it gives is read by the same parser as any
 //! other file, which decides.
@@ -20,6 +22,9 @@ use crate::{
 
 const LABELS: [&[u8]; 2] = [b"PRIVATE KEY BLOCK-----", b"PUBLIC KEY BLOCK-----"];
 
+/// How often base64 is taken off: CI systems encode what people have encoded before.
+const WRAPPERS: u8 = 2;
+
 /// The longest value of an armor header, in bytes.
 const MAX_HEADER: usize = 256;
 
@@ -31,20 +36,55 @@ const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, CONFIG
 /// Whether a text is meant as a key: armor, whole or damaged, or base64 of a key. For a setting that
 /// takes a key or the path of one.
 pub fn looks_like_key(text: &[u8]) -> bool {
-    text.trim_ascii_start().starts_with(b"-----BEGIN ") || restore(text).is_some()
+    find(text, b"-----BEGIN ").is_some() || restore(text).is_some()
 }
 
 /// The armor or the binary packets that `file` was made from; `None` if it is neither form.
 pub(crate) fn restore(file: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-    let text = without_escapes(file);
-    armor(&text).or_else(|| {
-        let decoded = decode(&text)?;
+    unwrapped(file, WRAPPERS)
+}
+
+fn unwrapped(file: &[u8], wrappers: u8) -> Option<Zeroizing<Vec<u8>>> {
+    let ascii = from_utf16(file);
+    let text = without_escapes(ascii.as_deref().map_or(file, |ascii| ascii));
+    let text = without_quotes(&text);
+    armor(text).or_else(|| {
+        let inner = wrappers.checked_sub(1)?;
+        let decoded = decode(text)?;
         if packets::begins_with_key(&decoded) {
             return Some(decoded);
         }
-        // Base64 of armor, which may have lost its newlines before.
-        armor(&without_escapes(&decoded))
+        // What is in there may have lost its newlines before.
+        unwrapped(&decoded, inner)
     })
+}
+
+/// A text in UTF-16, of either order of bytes, with its mark or without; `None` if it is none, or has
+/// characters that no key has.
+pub(crate) fn from_utf16(file: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let (units, high) = match file {
+        [0xff, 0xfe, units @ ..] => (units, 1),
+        [0xfe, 0xff, units @ ..] => (units, 0),
+        [_, 0, ..] => (file, 1),
+        [0, ..] => (file, 0),
+        _ => return None,
+    };
+    let units = units.chunks(2);
+    let is_ascii =
+        |unit: &[u8]| matches!(unit, [a, b] if [a, b][high] == &0 && [a, b][1 - high].is_ascii());
+    if !units.clone().all(is_ascii) {
+        return None;
+    }
+    let mut text = Zeroizing::new(Vec::with_capacity(file.len() / 2));
+    text.extend(units.filter_map(|unit| unit.get(1 - high)));
+    Some(text)
+}
+
+fn without_quotes(text: &[u8]) -> &[u8] {
+    match text.trim_ascii() {
+        [b'"', inner @ .., b'"'] | [b'\'', inner @ .., b'\''] => inner,
+        other => other,
+    }
 }
 
 /// `file` without a byte order mark, and with each `\n`, `\r` and `\t` of two characters replaced by
@@ -56,6 +96,8 @@ fn without_escapes(file: &[u8]) -> Zeroizing<Vec<u8>> {
         let (byte, after) = match rest {
             [b'\\', b'n' | b'r', after @ ..] => (b'\n', after),
             [b'\\', b't', after @ ..] => (b'\t', after),
+            // As some writers of JSON have it.
+            [b'\\', b'/', after @ ..] => (b'/', after),
             _ => (*first, after),
         };
         text.push(byte);

@@ -176,7 +176,7 @@ fn stubs_of_other_gnupg_versions_are_understood() {
 fn a_key_without_a_signing_secret_is_refused() {
     assert!(matches!(
         problem(&fixture("encrypting")),
-        KeyFileError::NoSecret(_)
+        KeyFileError::NotForSigning(_)
     ));
     // A primary key that signs, of which only the stub is there.
     let file = binary(&parsed("ed25519"));

@@ -65,7 +65,59 @@ fn forms(armored: &str, binary: &[u8]) -> Vec<String> {
             .iter()
             .map(|form| STANDARD.encode(form)),
     );
+    // Encoded by people, and once more by the CI system.
+    forms.push(STANDARD.encode(STANDARD.encode(armored)));
+    forms.push(STANDARD.encode(format!("{}\n", STANDARD.encode(binary))));
+    // With their quotes, and as JSON.
+    for form in [
+        armored.to_owned(),
+        armored.trim().replace('\n', "\\n"),
+        armored.replace('\n', "\\n").replace('/', "\\/"),
+        STANDARD.encode(armored),
+    ] {
+        forms.extend(["\"", "'"].map(|quote| format!("{quote}{form}{quote}\n")));
+    }
     forms
+}
+
+/// A text in UTF-16, of both orders of bytes, with and without a mark.
+fn in_utf16(text: &str) -> Vec<Vec<u8>> {
+    let units = || text.encode_utf16();
+    let little: Vec<u8> = units().flat_map(u16::to_le_bytes).collect();
+    let big: Vec<u8> = units().flat_map(u16::to_be_bytes).collect();
+    let marked = [
+        [&b"\xff\xfe"[..], &little].concat(),
+        [&b"\xfe\xff"[..], &big].concat(),
+    ];
+    marked.into_iter().chain([little, big]).collect()
+}
+
+#[test]
+fn a_key_in_utf_16_is_the_same_key() {
+    let expected = key("ed25519");
+    let armored = String::from_utf8(fixture("ed25519")).unwrap();
+    for text in [
+        armored.clone(),
+        armored.replace('\n', "\r\n"),
+        armored.replace('\n', " "),
+        STANDARD.encode(&armored),
+    ] {
+        for form in in_utf16(&text) {
+            let read = KeyFile::from_bytes(&form, None).unwrap();
+            assert_eq!(read.certificate(), expected.certificate());
+            let base64 = STANDARD.encode(form);
+            assert!(KeyFile::from_bytes(base64.as_bytes(), None).is_ok());
+        }
+    }
+    for other in [
+        "not a key",
+        "-----BEGIN PGP PRIVATE KEY BLOCK-----",
+        "\u{434}",
+    ] {
+        for form in in_utf16(other) {
+            assert!(KeyFile::from_bytes(&form, None).is_err());
+        }
+    }
 }
 
 /// The same armor without its checksum, as newer programs write it, and with headers.
@@ -191,7 +243,8 @@ fn what_is_more_or_less_than_a_key_is_not_restored() {
             .map(|(i, c)| if i == middle { '!' } else { c })
             .collect(),
         line.chars().take(middle).collect(),
-        STANDARD.encode(STANDARD.encode(line)),
+        STANDARD.encode(STANDARD.encode(STANDARD.encode(line))),
+        format!("\"{line}'"),
         STANDARD.encode("hello"),
         "aGVsbG8=".to_owned(),
     ] {

@@ -5,12 +5,11 @@
 //! race starts again from what it wants, not from what it computed.
 //!
 //! The reply to the last step may be lost. So each attempt first asks whether the head is this publisher's commit already, or a
-//! descendant of it.
+//! descendant of it. Until that is known, an error is [`Error::Unknown`].
 
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
-    time::Duration,
 };
 
 use deb_index::{
@@ -24,27 +23,20 @@ use deb_index::{
 };
 use futures::try_join;
 use jiff::Timestamp;
-use s3_storage::{ETag, ErrorKind, Payload, PutMode, PutOptions, PutReply};
-use tokio::time::Instant;
+use s3_storage::{ETag, ErrorKind, Payload, PutMode, PutOptions};
 
 use crate::{
     Allow, Draft, Error, Head, Observer, PackageFile, Stage, Suite,
     followers::{self, Leader},
+    patience::Patience,
     prepare::Prepared,
-    upload::upload_all,
+    upload::{restore_all, upload_all},
 };
 
-/// How long a publisher tries to win the race for the head: far longer than a crowd of them needs.
-const PATIENCE: Duration = Duration::from_secs(600);
-/// How long the store may refuse to replace a head that does not change.
-const REFUSAL_PATIENCE: Duration = Duration::from_secs(20);
-/// How long until the observer gets a notice that the change takes longer.
-const NOTICE_AFTER: Duration = Duration::from_secs(3);
-/// The first pause after a lost race; doubled each time, and shortened at random.
-const FIRST_PAUSE: Duration = Duration::from_millis(25);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// Bytes of packages that are uploaded while the indexes that name them are. More take so long that the head would have an old date.
 const SMALL_UPLOAD: u64 = 16 << 20;
+/// Commits that are read to find out whether one of them is this publisher's.
+const SEARCHED: usize = 1000;
 
 /// A change that was carried out.
 #[derive(Debug)]
@@ -81,6 +73,20 @@ struct Pending {
     doubt: Option<s3_storage::Error>,
 }
 
+/// A head that was written or not: the result, and the head whose followers are to be brought up.
+type Written = Result<(Outcome, Option<Leader>), Box<Pending>>;
+
+/// How a head is related to a commit that was to become one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kinship {
+    /// It is the commit, or was built on it.
+    Descends,
+    /// It is what the commit was built on, or was built on that too.
+    Sibling,
+    /// It is neither: there is no head, or it was put back to an older commit.
+    Apart,
+}
+
 /// What stays the same over all attempts.
 struct Run<'a> {
     suite: &'a Suite<'a>,
@@ -101,6 +107,15 @@ impl Draft<'_> {
         authorship: &Authorship,
         observer: &dyn Observer,
     ) -> Result<Published, Error> {
+        let run = Run {
+            suite: self.suite,
+            authorship,
+            allow: self.allow,
+            observer,
+        };
+        let restored = restore_all(self.suite, &self.lost, files, observer).await?;
+        self.store_time = restored.max(self.store_time);
+        run.check_clock(self.store_time)?;
         if self.is_empty()
             && let Some(head) = self.base
         {
@@ -112,28 +127,10 @@ impl Draft<'_> {
                 stale_followers,
             });
         }
-        let run = Run {
-            suite: self.suite,
-            authorship,
-            allow: self.allow,
-            observer,
-        };
         let (prepared, tags) = run.first(&mut self, files).await?;
-        let view_changes = std::mem::take(&mut self.planned.view_changes);
-        let (outcome, leader, tags) = match run.move_head(self.base.as_ref(), &prepared).await? {
-            Ok(reply) => {
-                let (outcome, leader) = committed(prepared, view_changes, Some(reply.etag));
-                (outcome, leader, tags)
-            }
-            Err(doubt) => {
-                let pending = Pending {
-                    prepared,
-                    view_changes,
-                    doubt,
-                };
-                let (outcome, leader) = run.again(self, pending).await?;
-                (outcome, leader, None)
-            }
+        let ((outcome, leader), tags) = match run.move_head(&mut self, prepared).await? {
+            Ok(written) => (written, tags),
+            Err(pending) => (run.again(self, *pending).await?, None),
         };
         let stale_followers = match leader {
             Some(leader) => followers::bring_up(run.suite, leader, tags).await.err(),
@@ -163,7 +160,9 @@ impl Run<'_> {
         let wanted = needed(files, &draft.planned.plan);
         let uploads = upload_all(suite.repository, &wanted, self.observer);
         let proof = suite.prove_conditional_writes(head);
-        let tags = followers::tags(suite, head, &draft.planned.plan, &draft.beside);
+        // Followers of a head that was put back may be anything.
+        let beside = (!draft.is_needed).then_some(&draft.beside);
+        let tags = followers::tags(suite, head, &draft.planned.plan, beside);
         let size: u64 = wanted.iter().map(|file| file.stanza.size).sum();
         let (uploaded, prepared, tags) = if size <= SMALL_UPLOAD && draft.store_time.is_some() {
             let prepared = self.prepare(draft);
@@ -173,12 +172,12 @@ impl Run<'_> {
             let (uploaded, (), tags) = try_join!(uploads, proof, tags)?;
             (uploaded, None, tags)
         };
+        self.check_clock(uploaded.store_time)?;
         let is_moved = !uploaded.moved.is_empty();
         if let (false, Some(prepared)) = (is_moved, prepared) {
             return Ok((prepared, tags));
         }
         draft.store_time = uploaded.store_time.max(draft.store_time);
-        self.check_clock(draft.store_time)?;
         if is_moved {
             relocate(Arc::make_mut(&mut draft.intent), &uploaded.moved);
             self.plan(draft).await?;
@@ -192,12 +191,11 @@ impl Run<'_> {
         mut draft: Draft<'_>,
         mut pending: Pending,
     ) -> Result<(Outcome, Option<Leader>), Error> {
-        let mut patience = Patience::new(self.observer);
+        let mut patience = Patience::new(self.observer, &self.suite.name);
         loop {
-            let doubt = pending.doubt.take();
-            let in_doubt = doubt.is_some();
-            if !patience.wait(self.suite, in_doubt).await {
-                return Err(match doubt {
+            let in_doubt = pending.doubt.is_some();
+            if !patience.wait(in_doubt).await {
+                return Err(match pending.doubt {
                     Some(error) => self.unknown(error.into()),
                     None => Error::Contention {
                         suite: self.suite.name.clone(),
@@ -205,11 +203,14 @@ impl Run<'_> {
                     },
                 });
             }
-            let unknown = |error| if in_doubt { self.unknown(error) } else { error };
-            let head = self.suite.head().await.map_err(unknown)?;
-            if let Some(head) = &head
-                && self.has(head, &pending.prepared).await.map_err(unknown)?
-            {
+            let (head, kinship) = match patience.bound(self.look(&pending.prepared)).await {
+                Some(Ok(found)) => found,
+                None => continue,
+                Some(Err(Error::Storage(error))) if in_doubt && error.is_transient() => continue,
+                Some(Err(error)) if in_doubt => return Err(self.unknown(error)),
+                Some(Err(error)) => return Err(error),
+            };
+            if let (Kinship::Descends, Some(head)) = (kinship, &head) {
                 self.observer.stage(Stage::Committed(pending.prepared.id));
                 let etag = (head.id() == pending.prepared.id).then(|| head.etag.clone());
                 return Ok(committed(pending.prepared, pending.view_changes, etag));
@@ -219,42 +220,61 @@ impl Run<'_> {
                     suite: self.suite.name.clone(),
                 });
             }
-            if !in_doubt {
-                patience.compare(self.suite, draft.base.as_ref(), head.as_ref())?;
-            }
-            draft.store_time = head
-                .as_ref()
-                .and_then(|head| head.store_time)
-                .max(draft.store_time);
-            self.check_clock(draft.store_time)?;
-            draft.base = head;
-            self.plan(&mut draft).await?;
-            if draft.is_empty()
-                && let Some(head) = draft.base
+            if let (Kinship::Apart, false, Some(now), Some(base)) =
+                (kinship, self.allow.put_back, &head, &draft.base)
             {
-                let leader = Leader::of_head(self.suite, &head).await?;
-                return Ok((Outcome::Unchanged(Box::new(head)), Some(leader)));
+                let error = Error::PutBack {
+                    suite: self.suite.name.clone(),
+                    head: now.id(),
+                    newer: base.id(),
+                };
+                return Err(if in_doubt { self.unknown(error) } else { error });
             }
-            let prepared = self.prepare(&draft).await?;
-            let view_changes = std::mem::take(&mut draft.planned.view_changes);
-            match self.move_head(draft.base.as_ref(), &prepared).await? {
-                Ok(reply) => return Ok(committed(prepared, view_changes, Some(reply.etag))),
-                Err(doubt) => {
-                    pending = Pending {
-                        prepared,
-                        view_changes,
-                        doubt,
-                    }
-                }
+            let tag = |head: Option<&Head>| head.map(|head| head.etag.clone());
+            let is_unchanged = tag(head.as_ref()) == tag(draft.base.as_ref());
+            if !in_doubt {
+                patience.refused(is_unchanged)?;
+            }
+            draft.is_needed &= is_unchanged || self.allow.is_date_reset(head.as_ref());
+            match self.attempt(&mut draft, head).await {
+                Ok(Ok(written)) => return Ok(written),
+                Ok(Err(next)) => pending = *next,
+                // What was sent may still arrive as long as the head is the one that it replaces.
+                Err(error) if in_doubt && is_unchanged => return Err(self.unknown(error)),
+                Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Plans the intent on another head, and tries to move it.
+    async fn attempt(&self, draft: &mut Draft<'_>, head: Option<Head>) -> Result<Written, Error> {
+        let store_time = head.as_ref().and_then(|head| head.store_time);
+        draft.store_time = store_time.max(draft.store_time);
+        self.check_clock(draft.store_time)?;
+        draft.base = head;
+        self.plan(draft).await?;
+        if draft.is_empty()
+            && let Some(head) = &draft.base
+        {
+            let leader = Leader::of_head(self.suite, head).await?;
+            let unchanged = Outcome::Unchanged(Box::new(head.clone()));
+            return Ok(Ok((unchanged, Some(leader))));
+        }
+        let prepared = self.prepare(draft).await?;
+        self.move_head(draft, prepared).await
     }
 
     async fn plan(&self, draft: &mut Draft<'_>) -> Result<(), Error> {
         let base = draft.base.as_ref();
         draft.planned = self
             .suite
-            .plan_on(&draft.intent, base, &mut draft.cache, self.allow)
+            .plan_on(
+                &draft.intent,
+                base,
+                draft.store_time,
+                &mut draft.cache,
+                self.allow,
+            )
             .await?;
         Ok(())
     }
@@ -266,14 +286,10 @@ impl Run<'_> {
             .await
     }
 
-    /// Writes the head if it is still the one that was read. The inner error is the store's refusal, or the error after which it is
-    /// not known whether the head was written.
-    async fn move_head(
-        &self,
-        old: Option<&Head>,
-        new: &Prepared,
-    ) -> Result<Result<PutReply, Option<s3_storage::Error>>, Error> {
-        let conditional = match old {
+    /// Writes the head if it is still the one that the draft was planned on.
+    async fn move_head(&self, draft: &mut Draft<'_>, new: Prepared) -> Result<Written, Error> {
+        let view_changes = std::mem::take(&mut draft.planned.view_changes);
+        let conditional = match &draft.base {
             Some(old) => PutMode::Update(old.etag.clone()),
             None => PutMode::Create,
         };
@@ -284,42 +300,54 @@ impl Run<'_> {
         options.cache_control = Some("no-cache");
         let key = layout::head_key(&self.suite.name, new.signed.is_some());
         self.observer.stage(Stage::MovingHead);
-        let written = self
-            .suite
-            .repository
-            .storage
-            .put(&key, Payload::Bytes(bytes), options)
-            .await;
-        match written {
+        let storage = &self.suite.repository.storage;
+        let doubt = match storage.put(&key, Payload::Bytes(bytes), options).await {
             Ok(reply) => {
                 self.observer.stage(Stage::Committed(new.id));
-                Ok(Ok(reply))
+                return Ok(Ok(committed(new, view_changes, Some(reply.etag))));
             }
-            Err(error) if error.is_ambiguous() => Ok(Err(Some(error))),
+            Err(error) if error.is_ambiguous() => Some(error),
             Err(error) => {
                 self.observer.stage(Stage::Preparing);
                 match error.kind() {
-                    ErrorKind::PreconditionFailed | ErrorKind::Conflict => Ok(Err(None)),
-                    _ => Err(error.into()),
+                    ErrorKind::PreconditionFailed | ErrorKind::Conflict => None,
+                    _ => return Err(error.into()),
                 }
             }
-        }
+        };
+        Ok(Err(Box::new(Pending {
+            prepared: new,
+            view_changes,
+            doubt,
+        })))
     }
 
-    /// Whether `mine` is what the head names, or is in the history between it and the commit that `mine` was built on.
-    async fn has(&self, head: &Head, mine: &Prepared) -> Result<bool, Error> {
-        if head.id() == mine.id {
-            return Ok(true);
-        }
+    /// The head as it is now, and how it is related to `mine`.
+    async fn look(&self, mine: &Prepared) -> Result<(Option<Head>, Kinship), Error> {
+        let head = self.suite.current_head().await?;
+        let kinship = match &head {
+            Some(head) => self.kinship(head, mine).await?,
+            None => Kinship::Apart,
+        };
+        Ok((head, kinship))
+    }
+
+    async fn kinship(&self, head: &Head, mine: &Prepared) -> Result<Kinship, Error> {
         let base = mine.commit.parent;
-        let mut parent = head.commit.parent;
-        while let Some(id) = parent.filter(|id| Some(*id) != base) {
-            if id == mine.id {
-                return Ok(true);
+        let (mut commit, mut parent) = (Some(head.id()), head.commit.parent);
+        for _ in 0..SEARCHED {
+            match commit {
+                Some(id) if id == mine.id => return Ok(Kinship::Descends),
+                id if id == base => return Ok(Kinship::Sibling),
+                None => return Ok(Kinship::Apart),
+                Some(_) => {}
             }
-            parent = self.suite.read_commit(&id).await?.parent;
+            commit = parent;
+            if let Some(id) = parent.filter(|id| *id != mine.id && Some(*id) != base) {
+                parent = self.suite.read_commit(&id).await?.parent;
+            }
         }
-        Ok(false)
+        Ok(Kinship::Sibling)
     }
 
     fn unknown(&self, error: Error) -> Error {
@@ -333,83 +361,6 @@ impl Run<'_> {
         match store_time {
             Some(time) if !self.allow.store_clock => self.suite.repository.clock.check(time),
             _ => Ok(()),
-        }
-    }
-}
-
-/// How long it is worth trying again.
-struct Patience<'a> {
-    observer: &'a dyn Observer,
-    started: Instant,
-    attempts: u32,
-    /// Since when the store refuses to replace a head that does not change.
-    refusing_since: Option<Instant>,
-    has_noticed: bool,
-}
-
-impl<'a> Patience<'a> {
-    fn new(observer: &'a dyn Observer) -> Self {
-        Self {
-            observer,
-            started: Instant::now(),
-            attempts: 0,
-            refusing_since: None,
-            has_noticed: false,
-        }
-    }
-
-    /// Pauses before the next attempt: longer each time, and of random length, so that a crowd spreads out.
-    /// False if it has been tried for long enough.
-    async fn wait(&mut self, suite: &Suite<'_>, in_doubt: bool) -> bool {
-        self.attempts += 1;
-        let (suite, attempts) = (&suite.name, self.attempts);
-        tracing::info!(%suite, attempts, "the head was not moved; planning again");
-        if self.started.elapsed() > PATIENCE {
-            return false;
-        }
-        if !in_doubt && self.started.elapsed() > NOTICE_AFTER {
-            self.notice(&format!(
-                "other publishers are changing suite {suite} too; still trying"
-            ));
-        }
-        let longest = FIRST_PAUSE
-            .saturating_mul(1 << attempts.min(7))
-            .min(LONGEST_PAUSE);
-        tokio::time::sleep(longest.mul_f64(fastrand::f64())).await;
-        true
-    }
-
-    /// A head that stays the same although the store refuses to replace it has a version tag that the store does not accept.
-    fn compare(
-        &mut self,
-        suite: &Suite<'_>,
-        old: Option<&Head>,
-        new: Option<&Head>,
-    ) -> Result<(), Error> {
-        let tag = |head: Option<&Head>| head.map(|head| head.etag.clone());
-        if tag(old) != tag(new) {
-            self.refusing_since = None;
-            return Ok(());
-        }
-        let refusing = self
-            .refusing_since
-            .get_or_insert_with(Instant::now)
-            .elapsed();
-        let suite = suite.name.clone();
-        if refusing > REFUSAL_PATIENCE {
-            return Err(Error::TagRefused { suite });
-        }
-        if refusing > NOTICE_AFTER {
-            self.notice(&format!(
-                "the store refuses to replace the head of suite {suite}, although it is unchanged; still trying"
-            ));
-        }
-        Ok(())
-    }
-
-    fn notice(&mut self, text: &str) {
-        if !std::mem::replace(&mut self.has_noticed, true) {
-            self.observer.notice(text);
         }
     }
 }

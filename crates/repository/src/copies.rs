@@ -2,7 +2,7 @@
 
 use deb_index::{change::Selector, name::Component, stanza::Stanza};
 
-use crate::{Error, Head, Suite};
+use crate::{Error, Head, Selection, Suite};
 
 /// Packages of a suite, to be added to another.
 #[derive(Debug)]
@@ -18,13 +18,15 @@ impl Suite<'_> {
     /// The packages that any of `of` means, in `component` if one is given, and otherwise in the component that they are in.
     ///
     /// # Errors
-    /// Those of [`Suite::packages`]; a stanza that lacks what names its file.
+    /// Those of reading; a stanza that lacks what names its file.
     pub async fn copies(
         &self,
         of: &[Selector],
         component: Option<&Component>,
     ) -> Result<Copies, Error> {
-        let list = self.packages(&Default::default()).await?;
+        let head = self.existing_head().await?;
+        let list = self.packages_of(head.id(), head.commit.clone(), Selection::default());
+        let list = list.await?;
         let packages = self.sorted(&list)?;
         let mut is_matched = vec![false; of.len()];
         let mut stanzas = Vec::new();
@@ -52,7 +54,7 @@ impl Suite<'_> {
             unmatched: unmatched
                 .map(|(selector, _)| selector.to_string())
                 .collect(),
-            head: list.head,
+            head,
         })
     }
 }

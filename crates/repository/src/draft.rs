@@ -9,14 +9,15 @@ use deb_index::{
         plan,
     },
     fingerprint::Fingerprint,
+    stanza::Stanza,
     suite::{commit::Commit, settings::Settings},
 };
 use jiff::Timestamp;
 use repo_signing::{Certificate, KeyState};
 
 use crate::{
-    Error, Head, Suite, Warning, indexes::IndexCache, keys::signature_time, succession::Beside,
-    warning::key_expiry,
+    Error, Head, Suite, Warning, Writes, indexes::IndexCache, keys::signature_time,
+    succession::Beside, warning::key_expiry,
 };
 
 /// What a change may do only if its caller has said so.
@@ -34,6 +35,13 @@ pub struct Allow {
     pub reset_date: bool,
 }
 
+impl Allow {
+    /// Whether a commit on this head is wanted for its date alone.
+    pub(crate) fn is_date_reset(self, head: Option<&Head>) -> bool {
+        self.reset_date && head.is_some_and(|head| head.store_time < Some(head.release.date))
+    }
+}
+
 /// A change as it would be carried out now.
 #[derive(Debug)]
 pub struct Draft<'a> {
@@ -44,6 +52,10 @@ pub struct Draft<'a> {
     pub(crate) planned: Planned,
     pub(crate) cache: IndexCache,
     pub(crate) beside: Beside,
+    /// Packages to add that the suite has, but whose files are missing; with the keys where they belong.
+    pub(crate) lost: Vec<Stanza>,
+    /// Whether a commit is needed even if it changes no package: it takes the place of a head that was put back, or of its date.
+    pub(crate) is_needed: bool,
     /// The store's clock, as far as it has been seen.
     pub(crate) store_time: Option<Timestamp>,
 }
@@ -73,7 +85,7 @@ impl Draft<'_> {
     /// Whether there is nothing to do.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.planned.plan.is_empty(commit_of(self.base.as_ref()))
+        !self.is_needed && self.planned.plan.is_empty(commit_of(self.base.as_ref()))
     }
 
     /// What devices have to accept of the change. Not empty only if that was allowed.
@@ -87,7 +99,7 @@ impl Draft<'_> {
     pub fn warnings(&self) -> Vec<Warning> {
         let head = self.base.as_ref();
         let mut warnings = head.map_or_else(Vec::new, |head| self.suite.warnings(head));
-        let now = self.suite.time_of(head, self.allow);
+        let now = self.suite.time_of(head, self.store_time, self.allow);
         let keys = self.planned.chosen.iter();
         let expiring = keys.filter_map(|state| {
             let certificate = self.suite.keys.certificate_of(state.key)?;
@@ -103,6 +115,8 @@ impl Draft<'_> {
             suite: self.suite.name.to_string(),
             key,
         }));
+        let lost = self.lost.iter().map(|stanza| stanza.key.clone());
+        warnings.extend(lost.map(|key| Warning::FileMissing { key }));
         if self.allow.reset_date {
             warnings.retain(|warning| !matches!(warning, Warning::FutureDate { .. }));
         }
@@ -126,14 +140,15 @@ impl Suite<'_> {
         let intent = Arc::new(intent);
         let mut cache = IndexCache::default();
         let mut beside = Beside::default();
-        let base = match self.signed_head().await? {
+        let mut is_needed = false;
+        let (base, store_time) = match self.signed_head().await? {
             None => {
-                self.check_is_new().await?;
+                let store_time = self.check_is_new().await?;
                 let is_new = |edit: &Edit| matches!(edit, Edit::Exist(_));
                 if !intent.0.iter().any(is_new) {
                     return Err(self.missing().into());
                 }
-                None
+                (None, store_time)
             }
             Some(signed) => {
                 let id = signed.release.commit;
@@ -149,26 +164,30 @@ impl Suite<'_> {
                     .flat_map(|name| name.parse())
                     .collect();
                 let paths = intent.reads(&components, &architectures);
-                let (commit, (), seen, successor) = futures::try_join!(
+                let (commit, (), evidence) = futures::join!(
                     self.read_commit(&id),
                     cache.prefetch(self, &signed.release, &paths),
-                    self.beside(),
-                    self.successor(id),
-                )?;
-                if !allow.put_back {
-                    self.check_not_put_back(&signed, &seen, successor).await?;
+                    self.evidence(id),
+                );
+                let (commit, evidence) = (commit?, evidence?);
+                match self.check_newest(&signed, &commit, &evidence).await {
+                    Err(error) if allow.put_back && error.is_put_back() => is_needed = true,
+                    checked => checked?,
                 }
-                beside = seen;
-                Some(self.head_of(signed, commit)?)
+                beside = evidence.beside;
+                let head = self.head_of(signed, commit)?;
+                let store_time = head.store_time;
+                is_needed |= allow.is_date_reset(Some(&head));
+                (Some(head), store_time)
             }
         };
-        let store_time = base.as_ref().and_then(|head| head.store_time);
         if let (Some(time), false) = (store_time, allow.store_clock) {
             self.repository.clock.check(time)?;
         }
         let planned = self
-            .plan_on(&intent, base.as_ref(), &mut cache, allow)
+            .plan_on(&intent, base.as_ref(), store_time, &mut cache, allow)
             .await?;
+        let lost = self.lost(&planned.plan.there).await?;
         Ok(Draft {
             suite: self,
             allow,
@@ -177,6 +196,8 @@ impl Suite<'_> {
             planned,
             cache,
             beside,
+            lost,
+            is_needed,
             store_time,
         })
     }
@@ -186,12 +207,19 @@ impl Suite<'_> {
         &self,
         intent: &Arc<Intent>,
         head: Option<&Head>,
+        store_time: Option<Timestamp>,
         cache: &mut IndexCache,
         allow: Allow,
     ) -> Result<Planned, Error> {
         self.keys.check(&self.name, head.map(Head::signed))?;
         let indexes = match head {
             Some(head) => {
+                if self.repository.writes == Writes::Conditional && !head.etag.is_strong() {
+                    return Err(Error::WeakTag {
+                        suite: self.name.clone(),
+                        tag: head.etag.0.clone(),
+                    });
+                }
                 let base = &head.commit;
                 base.check_requirements().map_err(|source| Error::Commit {
                     suite: self.name.clone(),
@@ -204,7 +232,7 @@ impl Suite<'_> {
             }
             None => Default::default(),
         };
-        let time = signature_time(self.time_of(head, allow))?;
+        let time = signature_time(self.time_of(head, store_time, allow))?;
         let plan = {
             let (base, intent) = (head.map(|head| head.commit.clone()), intent.clone());
             blocking(move || plan(base.as_deref(), &indexes, &intent)).await?
@@ -270,12 +298,16 @@ impl Suite<'_> {
         changes
     }
 
-    /// The time that a head written now would have: the store's, as far as it is known. (A suite that does not exist yet has
-    /// shown none.)
-    fn time_of(&self, head: Option<&Head>, allow: Allow) -> Timestamp {
-        let date = |head: &Head| (!allow.reset_date).then_some(head.release.date);
-        let shown = head.and_then(|head| head.store_time.max(date(head)));
-        shown.unwrap_or_else(|| self.repository.clock.now())
+    /// The time that a head written now would have: the store's, as far as it is known.
+    fn time_of(
+        &self,
+        head: Option<&Head>,
+        store_time: Option<Timestamp>,
+        allow: Allow,
+    ) -> Timestamp {
+        let date = head.filter(|_| !allow.reset_date);
+        let time = store_time.max(date.map(|head| head.release.date));
+        time.unwrap_or_else(|| self.repository.clock.now())
     }
 }
 

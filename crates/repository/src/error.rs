@@ -47,6 +47,9 @@ pub enum Error {
     LastKey { suite: SuiteName },
     #[error("suite {suite} is signed, but its InRelease is missing")]
     SignatureMissing { suite: SuiteName },
+    /// Keys were given to check the suite with, and there is nothing that they could check.
+    #[error("suite {suite} is not signed, so no key vouches for it")]
+    NotSigned { suite: SuiteName },
     /// No signer was given for a suite that has to be signed, or to one that does not exist yet.
     #[error("no signing key was given for suite {suite}")]
     NoSigner { suite: SuiteName, is_signed: bool },
@@ -84,6 +87,16 @@ pub enum Error {
         suite: SuiteName,
         head: Sha256,
         newer: Sha256,
+    },
+    /// `Release` shows a commit that the head does not lead to.
+    #[error(
+        "suite {suite} may have been put back: its head is commit {head}, but its Release shows {shown}, which is not in \
+         the head's history"
+    )]
+    MayBePutBack {
+        suite: SuiteName,
+        head: Sha256,
+        shown: Sha256,
     },
     /// An object that the head names is missing or has other content.
     #[error("suite {suite} is damaged: {key} {problem}")]
@@ -132,6 +145,11 @@ pub enum Error {
         "the store refuses to replace the head of suite {suite}, although it is unchanged since it was read: a cache or proxy may alter ETags or serve old objects"
     )]
     TagRefused { suite: SuiteName },
+    /// No write can name what it would replace.
+    #[error(
+        "the head of suite {suite} has the version tag {tag}, which no conditional write can name: a cache or proxy may alter ETags"
+    )]
+    WeakTag { suite: SuiteName, tag: String },
     #[error(
         "other publishers won the race for suite {suite} {attempts} times; nothing was changed"
     )]
@@ -142,6 +160,16 @@ pub enum Error {
         suite: SuiteName,
         source: Box<Error>,
     },
+}
+
+impl Error {
+    /// Whether it says that the head is not, or may not be, the newest that the suite has had.
+    pub(crate) fn is_put_back(&self) -> bool {
+        matches!(
+            self,
+            Self::PutBack { .. } | Self::MayBePutBack { .. } | Self::Damaged { .. }
+        )
+    }
 }
 
 /// What does not exist.

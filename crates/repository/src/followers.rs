@@ -2,7 +2,7 @@
 //!
 //! `Packages.<format>` and its like for every index; in a signed suite also `Release` and `Release.gpg`; and the record of
 //! succession. A follower says in its metadata what it follows. `Release` and `Release.gpg` are written last, so where they follow the head, all do.
-//! Otherwise a publisher was killed, and the next one looks at each.
+//! Otherwise a publisher was killed, and the next one looks at each. So it does where a file beside an index is not what it should be.
 //!
 //! An older publisher must not undo what a newer one wrote. Each follower is written on the condition that it is still as it was,
 //! and after the writes the head is looked at again: if it has moved on meanwhile, the followers are brought up to that head.
@@ -79,7 +79,7 @@ pub(crate) async fn tags(
     suite: &Suite<'_>,
     head: Option<&Head>,
     plan: &Plan,
-    beside: &Beside,
+    beside: Option<&Beside>,
 ) -> Result<Option<Tags>, Error> {
     let Some(head) = head else {
         return Ok(Some(Tags {
@@ -87,28 +87,15 @@ pub(crate) async fn tags(
             tags: BTreeMap::new(),
         }));
     };
-    if !is_up(head, beside) {
+    let Some(beside) = beside.filter(|beside| is_up(head, beside)) else {
         return Ok(None);
-    }
+    };
     let changed = plan.indexes.iter();
     let changed = changed.filter(|(_, plan)| **plan != IndexPlan::Keep);
     let changed: BTreeSet<_> = changed.map(|(path, _)| path.clone()).collect();
-    let listings = changed.iter().map(|path| async move {
-        let prefix = layout::in_suite(&suite.name, path.as_str());
-        let entries = suite.repository.storage.list(&prefix, Some("/"));
-        let objects = entries.try_filter_map(async |entry| {
-            Ok(match entry {
-                Listed::Object(object) => Some((object.key, object.etag)),
-                Listed::Folder(_) => None,
-            })
-        });
-        objects.try_collect::<Vec<_>>().await
-    });
-    let listed: Vec<_> = stream::iter(listings.collect::<Vec<_>>())
-        .buffer_unordered(CONCURRENT)
-        .try_collect()
-        .await?;
-    let mut tags: BTreeMap<_, _> = listed.into_iter().flatten().collect();
+    let Some(mut tags) = index_tags(suite, head, changed.iter()).await? else {
+        return Ok(None);
+    };
     for (name, seen) in [
         ("Release", &beside.release),
         ("Release.gpg", &beside.signature),
@@ -120,6 +107,42 @@ pub(crate) async fn tags(
     Ok(Some(Tags { changed, tags }))
 }
 
+/// The tags of the followers of these indexes, as far as the head has them. None if one is missing or has another size: followers
+/// were deleted, or an older publisher wrote last.
+async fn index_tags<'p>(
+    suite: &Suite<'_>,
+    head: &Head,
+    paths: impl Iterator<Item = &'p IndexPath>,
+) -> Result<Option<BTreeMap<String, ETag>>, Error> {
+    let looks = paths.map(|path| async move {
+        let prefix = layout::in_suite(&suite.name, path.as_str());
+        let entries = suite.repository.storage.list(&prefix, Some("/"));
+        let objects = entries.try_filter_map(async |entry| {
+            Ok(match entry {
+                Listed::Object(object) => Some((object.key.clone(), object)),
+                Listed::Folder(_) => None,
+            })
+        });
+        let there: BTreeMap<_, _> = objects.try_collect().await?;
+        let index = head.commit.indexes.get(path);
+        let mut files = index.into_iter().flat_map(|index| &index.files);
+        let is_up = files.all(|(extension, stored)| {
+            let key = layout::in_suite(&suite.name, &path.with_extension(extension));
+            there.get(&key).is_some_and(|file| file.size == stored.size)
+        });
+        Ok::<_, Error>(is_up.then_some(there))
+    });
+    let listed: Vec<_> = stream::iter(looks.collect::<Vec<_>>())
+        .buffer_unordered(CONCURRENT)
+        .try_collect()
+        .await?;
+    let Some(listed) = listed.into_iter().collect::<Option<Vec<_>>>() else {
+        return Ok(None);
+    };
+    let tags = listed.into_iter().flatten();
+    Ok(Some(tags.map(|(key, file)| (key, file.etag)).collect()))
+}
+
 /// Whether all followers of a head are known to be up.
 fn is_up(head: &Head, beside: &Beside) -> bool {
     let text = Some(Sha256::of(&head.text));
@@ -129,7 +152,10 @@ fn is_up(head: &Head, beside: &Beside) -> bool {
 
 /// Brings up the followers of a head that was there already, unless they are. Its publisher may have been killed before.
 pub(crate) async fn check(suite: &Suite<'_>, head: &Head, beside: &Beside) -> Result<(), Error> {
-    if is_up(head, beside) {
+    if is_up(head, beside)
+        && let paths = head.commit.indexes.keys()
+        && index_tags(suite, head, paths).await?.is_some()
+    {
         return Ok(());
     }
     bring_up(suite, Leader::of_head(suite, head).await?, None).await
@@ -161,7 +187,7 @@ pub(crate) async fn bring_up(
         stale = if now.etag == leader.etag {
             examine(suite, refused).await?
         } else {
-            let Some(head) = suite.head().await? else {
+            let Some(head) = suite.current_head().await? else {
                 return Ok(());
             };
             leader = Leader::of_head(suite, &head).await?;

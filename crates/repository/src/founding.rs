@@ -4,21 +4,29 @@
 //! unsigned one, two first publishers that disagree would not meet there: `suite.json` decides between them.
 
 use bytes::Bytes;
-use deb_index::{digest::Sha256, suite::layout};
+use deb_index::{
+    digest::Sha256,
+    suite::{founding::Founding, layout},
+};
 use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use s3_storage::{ConditionalWrites, ErrorKind, Payload, PutMode, PutOptions};
 
-use crate::{Error, Head, Suite, Writes};
+use crate::{Error, Head, Suite, Writes, succession::is_unreadable};
 
 /// Commits that are read to find out whether one of them had a parent.
 const SEARCHED: usize = 200;
+/// The most bytes of `suite.json` that are read.
+const LIMIT: u64 = 1 << 20;
+/// Tries to create it.
+const TRIES: u32 = 5;
 
 impl Suite<'_> {
     /// Fails if a suite without a head has had one. Commits without a parent prove nothing: the first publish was killed before
-    /// it wrote the head.
-    pub(crate) async fn check_is_new(&self) -> Result<(), Error> {
-        if let Some(is_signed) = self.founded_as().await?
+    /// it wrote the head. Returns the store's clock.
+    pub(crate) async fn check_is_new(&self) -> Result<Option<Timestamp>, Error> {
+        let (founded_as, store_time) = self.founded_as().await?;
+        if let Some(is_signed) = founded_as
             && is_signed != self.keys.is_signed()
         {
             return Err(Error::FoundedOtherwise {
@@ -31,7 +39,7 @@ impl Suite<'_> {
                 suite: self.name.clone(),
             });
         }
-        Ok(())
+        Ok(store_time)
     }
 
     async fn has_history(&self) -> Result<bool, Error> {
@@ -47,7 +55,8 @@ impl Suite<'_> {
         for id in commits.try_collect::<Vec<_>>().await? {
             match self.read_commit(&id).await {
                 Ok(commit) if commit.parent.is_some() => return Ok(true),
-                Ok(_) | Err(Error::Damaged { .. } | Error::Commit { .. }) => {}
+                Ok(_) => {}
+                Err(error) if is_unreadable(&error) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -58,28 +67,37 @@ impl Suite<'_> {
     /// store's clock.
     pub(crate) async fn found(&self) -> Result<Option<Timestamp>, Error> {
         self.require_conditional_writes().await?;
-        let (content, mut options) = founding(self.keys.is_signed());
+        let is_signed = self.keys.is_signed();
+        let (content, mut options) = founding(is_signed);
         options.mode = self.repository.writes.mode(PutMode::Create);
         let key = layout::founding_key(&self.name);
-        let payload = Payload::Bytes(content);
-        match self.repository.storage.put(&key, payload, options).await {
-            Ok(reply) => Ok(reply.date),
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    ErrorKind::PreconditionFailed | ErrorKind::Conflict
-                ) || error.is_ambiguous() =>
-            {
-                match self.founded_as().await? {
-                    Some(is_signed) if is_signed == self.keys.is_signed() => Ok(None),
-                    Some(is_signed) => Err(Error::FoundedOtherwise {
+        let mut tries = 0;
+        loop {
+            let payload = Payload::Bytes(content.clone());
+            let written = self.repository.storage.put(&key, payload, options.clone());
+            let error = match written.await {
+                Ok(reply) => return Ok(reply.date),
+                Err(error) => error,
+            };
+            let may_be_there = matches!(
+                error.kind(),
+                ErrorKind::PreconditionFailed | ErrorKind::Conflict
+            );
+            if !may_be_there && !error.is_ambiguous() {
+                return Err(error.into());
+            }
+            tries += 1;
+            match self.founded_as().await? {
+                (Some(founded), store_time) if founded == is_signed => return Ok(store_time),
+                (Some(is_signed), _) => {
+                    return Err(Error::FoundedOtherwise {
                         suite: self.name.clone(),
                         is_signed,
-                    }),
-                    None => Err(error.into()),
+                    });
                 }
+                (None, _) if tries == TRIES => return Err(error.into()),
+                (None, _) => {}
             }
-            Err(error) => Err(error.into()),
         }
     }
 
@@ -115,14 +133,17 @@ impl Suite<'_> {
         self.require_conditional_writes().await
     }
 
-    /// Whether the suite was founded as a signed one; none if it was not founded.
-    async fn founded_as(&self) -> Result<Option<bool>, Error> {
+    /// Whether the suite was founded as a signed one, none if it was not founded; and the store's clock.
+    async fn founded_as(&self) -> Result<(Option<bool>, Option<Timestamp>), Error> {
         let key = layout::founding_key(&self.name);
-        match self.find(&key).await? {
-            None => Ok(None),
-            Some((_, bytes)) if bytes == content(true) => Ok(Some(true)),
-            Some((_, bytes)) if bytes == content(false) => Ok(Some(false)),
-            Some(_) => Err(self.damaged(
+        let (meta, bytes) = match self.repository.storage.get_bytes(&key, LIMIT).await {
+            Ok(found) => found,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok((None, error.date())),
+            Err(error) => return Err(error.into()),
+        };
+        match Founding::parse(&bytes) {
+            Some(Founding { signed }) => Ok((Some(signed), meta.date)),
+            None => Err(self.damaged(
                 key,
                 "says neither that the suite is signed nor that it is not",
             )),
@@ -130,13 +151,9 @@ impl Suite<'_> {
     }
 }
 
-fn content(is_signed: bool) -> Bytes {
-    format!("{{\"signed\": {is_signed}}}\n").into()
-}
-
 /// `suite.json`, and how it is written.
-fn founding(is_signed: bool) -> (Bytes, PutOptions) {
-    let content = content(is_signed);
+fn founding(signed: bool) -> (Bytes, PutOptions) {
+    let content = Bytes::from(Founding { signed }.to_bytes());
     let mut options = PutOptions::new(PutMode::Create);
     options.sha256 = Some(Sha256::of(&content).0);
     options.content_type = Some("application/json");

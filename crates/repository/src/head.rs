@@ -11,12 +11,13 @@ use deb_index::{
     digest::Sha256,
     suite::{commit::Commit, layout, release::Release},
 };
+use futures::join;
 use jiff::Timestamp;
 use s3_storage::{ETag, ErrorKind, ObjectMeta};
 
 use crate::{
     error::{Error, Missing},
-    keys::{HeadSignatures, Signed},
+    keys::{HeadSignatures, Keys, Signed},
     suite::Suite,
 };
 
@@ -37,6 +38,8 @@ pub struct Head {
     pub commit: Arc<Commit>,
     /// The store's clock when the head was read.
     pub store_time: Option<Timestamp>,
+    /// Why it may not be the newest head that the suite has had, where something says so.
+    pub put_back: Option<String>,
 }
 
 /// A head whose signature was checked, but whose commit was not read yet.
@@ -66,11 +69,29 @@ impl Head {
 }
 
 impl Suite<'_> {
-    /// Reads the head; none if the suite does not exist.
+    /// Reads the head, and looks for evidence that it was put back; none if the suite does not exist.
     ///
     /// # Errors
     /// Those of the store; a head, or a commit, that cannot be trusted or understood.
     pub async fn head(&self) -> Result<Option<Head>, Error> {
+        let Some(signed) = self.signed_head().await? else {
+            return Ok(None);
+        };
+        let id = signed.release.commit;
+        let (commit, evidence) = join!(self.read_commit(&id), self.evidence(id));
+        let commit = commit?;
+        // Who may only read objects cannot look for what may be missing.
+        let put_back = match evidence {
+            Ok(evidence) => self.check_newest(&signed, &commit, &evidence).await.err(),
+            Err(_) => None,
+        };
+        let mut head = self.head_of(signed, commit)?;
+        head.put_back = put_back.filter(Error::is_put_back).map(|e| e.to_string());
+        Ok(Some(head))
+    }
+
+    /// Reads the head alone; none if there is none.
+    pub(crate) async fn current_head(&self) -> Result<Option<Head>, Error> {
         let Some(signed) = self.signed_head().await? else {
             return Ok(None);
         };
@@ -148,6 +169,9 @@ impl Suite<'_> {
             HeadSignatures::Unsigned if !settings.signing_keys.is_empty() => {
                 return Err(Error::SignatureMissing { suite: suite() });
             }
+            HeadSignatures::Unsigned if matches!(self.keys, Keys::Verify(_)) => {
+                return Err(Error::NotSigned { suite: suite() });
+            }
             HeadSignatures::By(by) if !by.iter().any(|by| settings.accepts(&by.certificate)) => {
                 let keys = settings.signing_keys.iter();
                 return Err(Error::NotAccepted {
@@ -166,6 +190,7 @@ impl Suite<'_> {
             release: signed.release,
             commit: Arc::new(commit),
             store_time: signed.store_time,
+            put_back: None,
         })
     }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use deb_index::{
-    change::PlainIndexes,
+    change::{PlainIndexes, PlanError},
     digest::Sha256,
     index::{
         IndexPath,
@@ -28,43 +28,39 @@ const CONCURRENT_READS: usize = 8;
 /// Formats, the quickest to unpack first.
 const QUICKEST: [Format; 3] = [Format::Zst, Format::Gz, Format::Xz];
 
-/// Indexes by the digest of their plain form, and files of them by the digest of the file. An index that did not change when a
-/// race was lost is not read again.
+/// Indexes by the digest of their plain form, and files of them by their key, as they were fetched. An index that did not change
+/// when a race was lost is not read again.
 #[derive(Debug, Default)]
 pub(crate) struct IndexCache {
     plain: BTreeMap<Sha256, Bytes>,
-    files: BTreeMap<Sha256, Bytes>,
+    files: BTreeMap<String, Bytes>,
 }
 
 impl IndexCache {
-    /// Fetches the files of indexes as `Release` lists them, before the commit that describes them is known. What is missing is
-    /// left for [`IndexCache::load`] to complain about.
+    /// Fetches the files of indexes as `Release` lists them, before the commit that describes them is known. What cannot be
+    /// fetched is left for [`IndexCache::load`] to complain about.
     pub(crate) async fn prefetch(
         &mut self,
         suite: &Suite<'_>,
         release: &Release,
         paths: &BTreeSet<IndexPath>,
-    ) -> Result<(), Error> {
+    ) {
         let listed = |path: &IndexPath| {
             let file =
                 |format: &Format| release.files.get(&path.with_extension(format.extension()));
-            Some((path.clone(), *QUICKEST.iter().find_map(file)?))
+            let sha256 = QUICKEST.iter().find_map(file)?;
+            Some(layout::in_suite(&suite.name, &path.by_hash(sha256)))
         };
-        let wanted: Vec<_> = paths.iter().filter_map(listed).collect();
-        let reads = wanted.into_iter().map(|(path, sha256)| async move {
-            let key = layout::in_suite(&suite.name, &path.by_hash(&sha256));
-            match suite.repository.storage.get_bytes(&key, INDEX_LIMIT).await {
-                Ok((_, bytes)) => Ok(Some((sha256, bytes))),
-                Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-                Err(error) => Err(Error::from(error)),
-            }
+        let wanted: BTreeSet<_> = paths.iter().filter_map(listed).collect();
+        let reads = wanted.into_iter().map(|key| async move {
+            let read = suite.repository.storage.get_bytes(&key, INDEX_LIMIT).await;
+            Some((key, read.ok()?.1))
         });
         let files: Vec<_> = stream::iter(reads)
             .buffer_unordered(CONCURRENT_READS)
-            .try_collect()
-            .await?;
+            .collect()
+            .await;
         self.files = files.into_iter().flatten().collect();
-        Ok(())
     }
 
     /// The plain indexes at those of `paths` that the commit has. What is cached and not among them is dropped.
@@ -109,18 +105,18 @@ async fn read(
     suite: &Suite<'_>,
     path: &IndexPath,
     index: &Index,
-    files: &BTreeMap<Sha256, Bytes>,
+    files: &BTreeMap<String, Bytes>,
 ) -> Result<Bytes, Error> {
     let stored = |format: &Format| Some((*format, index.files.get(format.extension())?));
     let Some((format, stored)) = QUICKEST.iter().find_map(stored) else {
-        let key = layout::in_suite(&suite.name, path.as_str());
-        return Err(suite.damaged(key, "is stored in no known format"));
+        let formats = index.files.keys().cloned().collect();
+        return Err(PlanError::NoKnownFormat(formats).into());
     };
     let key = layout::in_suite(&suite.name, &path.by_hash(&stored.sha256));
     if index.size > INDEX_LIMIT {
         return Err(suite.damaged(key, "is said to be larger than any index"));
     }
-    let bytes = match files.get(&stored.sha256) {
+    let bytes = match files.get(&key) {
         Some(bytes) => bytes.clone(),
         None => suite.read_by_digest(&key).await?,
     };

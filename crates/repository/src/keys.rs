@@ -18,7 +18,7 @@ use crate::error::Error;
 pub enum Keys {
     /// Signatures are not checked. Good for reading where no key is at hand; nothing can be changed.
     Unchecked,
-    /// Heads signed by one of these keys, and unsigned suites. Nothing can be changed.
+    /// Heads signed by one of these keys; no unsigned suite. Nothing can be changed.
     Verify(Keyring),
     /// The suite is signed by each of the signers. Heads are accepted if they are signed by one of them or by a further key.
     Sign {

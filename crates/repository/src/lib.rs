@@ -20,6 +20,7 @@ mod indexes;
 mod keys;
 mod observer;
 mod packages;
+mod patience;
 mod prepare;
 mod repository;
 mod revision;

@@ -2,16 +2,18 @@
 //!
 //! A package for all architectures is in the index of each; here it is one package.
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, sync::Arc};
 
 use deb_index::{
     change::PlainIndexes,
+    digest::Sha256,
     index::IndexPath,
     name::{Architecture, Component},
     stanza::StanzaRef,
+    suite::commit::Commit,
 };
 
-use crate::{Error, Head, Missing, Suite, indexes::IndexCache};
+use crate::{Error, Missing, Suite, indexes::IndexCache};
 
 /// A part of a suite.
 #[derive(Debug, Clone, Default)]
@@ -25,7 +27,9 @@ pub struct Selection {
 /// The indexes of a suite, or of a part of it.
 #[derive(Debug)]
 pub struct PackageList {
-    pub head: Head,
+    /// The commit that they were read from.
+    pub id: Sha256,
+    pub commit: Arc<Commit>,
     indexes: PlainIndexes,
     only_all: bool,
 }
@@ -46,13 +50,17 @@ impl Listed<'_> {
 }
 
 impl Suite<'_> {
-    /// Reads the selected part of the suite.
+    /// Reads the selected part of the suite as a commit has it.
     ///
     /// # Errors
-    /// [`Error::Missing`] if the suite, the component or the architecture does not exist; those of reading.
-    pub async fn packages(&self, selection: &Selection) -> Result<PackageList, Error> {
-        let head = self.existing_head().await?;
-        let settings = &head.commit.settings;
+    /// [`Error::Missing`] if the component or the architecture does not exist; those of reading.
+    pub async fn packages_of(
+        &self,
+        id: Sha256,
+        commit: Arc<Commit>,
+        selection: Selection,
+    ) -> Result<PackageList, Error> {
+        let settings = &commit.settings;
         let components = match &selection.component {
             None => settings.components.clone(),
             Some(one) => vec![self.one_of("component", one, &settings.components)?],
@@ -71,11 +79,10 @@ impl Suite<'_> {
             architectures.iter().map(path)
         });
         let paths: Vec<_> = paths.collect();
-        let indexes = IndexCache::default()
-            .load(self, &head.commit, paths)
-            .await?;
+        let indexes = IndexCache::default().load(self, &commit, paths).await?;
         Ok(PackageList {
-            head,
+            id,
+            commit,
             indexes,
             only_all,
         })

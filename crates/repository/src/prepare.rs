@@ -15,7 +15,7 @@ use deb_index::{
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
 use repo_signing::SignedRelease;
-use s3_storage::{Payload, PutMode, PutOptions};
+use s3_storage::{ErrorKind, Payload, PutMode, PutOptions};
 
 use crate::{
     Error, Head, Suite, Writes,
@@ -25,6 +25,8 @@ use crate::{
 
 /// Index files written at the same time.
 const CONCURRENT_WRITES: usize = 8;
+/// Tries to write one, while others write the same.
+const TRIES: u32 = 5;
 
 /// A head, ready to be written.
 #[derive(Debug)]
@@ -122,10 +124,16 @@ impl Suite<'_> {
         let mut options = PutOptions::new(PutMode::Overwrite);
         options.sha256 = Some(sha256.0);
         options.cache_control = Some("public, max-age=31536000, immutable");
-        self.repository
-            .storage
-            .put(&key, Payload::Bytes(bytes), options)
-            .await?;
+        let storage = &self.repository.storage;
+        for tries_left in (0..TRIES).rev() {
+            let payload = Payload::Bytes(bytes.clone());
+            match storage.put(&key, payload, options.clone()).await {
+                Ok(_) => break,
+                // Another publisher writes the same at the same time.
+                Err(error) if error.kind() == ErrorKind::Conflict && tries_left > 0 => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
         Ok(())
     }
 }

@@ -16,7 +16,7 @@ use deb_index::{
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 
-use crate::{Error, Head, Suite, indexes::IndexCache};
+use crate::{Error, Head, Selection, Suite, indexes::IndexCache};
 
 /// Objects that are looked for at once.
 const CONCURRENT: usize = 32;
@@ -106,7 +106,8 @@ impl Suite<'_> {
     /// # Errors
     /// Those of reading.
     pub async fn older_than(&self, head: &Head, time: Timestamp) -> Result<HashSet<Sha256>, Error> {
-        let list = self.packages(&Default::default()).await?;
+        let list = self.packages_of(head.id(), head.commit.clone(), Selection::default());
+        let list = list.await?;
         let packages = self.sorted(&list)?;
         let mut old: HashSet<_> = packages
             .iter()

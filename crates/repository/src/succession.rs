@@ -3,8 +3,18 @@
 //! A head that is signed and whole says nothing about being the newest. Two things beside it do: `Release`, which follows the head
 //! and says which commit it shows, and the record of succession, `succession/<sha256>`, which is written when another commit has
 //! taken this one's place. (A commit whose parent is the head proves nothing: a publisher that lost a race or was killed leaves such.)
+//!
+//! Anyone who may write to the bucket can write false evidence. It never makes a head accepted: it stops publishers until they are
+//! told to go on, which replaces it, and readers get a warning.
 
-use deb_index::{digest::Sha256, suite::layout};
+use bytes::Bytes;
+use deb_index::{
+    digest::Sha256,
+    suite::{
+        commit::{Commit, CommitError},
+        layout,
+    },
+};
 use s3_storage::{ETag, ErrorKind, ObjectMeta};
 
 use crate::{Error, Suite, head::SignedHead};
@@ -21,6 +31,14 @@ const SEARCHED: usize = 200;
 pub(crate) struct Beside {
     pub(crate) release: Option<Seen>,
     pub(crate) signature: Option<Seen>,
+}
+
+/// What tells whether a head is the suite's newest.
+#[derive(Debug)]
+pub(crate) struct Evidence {
+    pub(crate) beside: Beside,
+    /// The content of the record of what took the head's place.
+    record: Option<Bytes>,
 }
 
 /// What a `HEAD` says about a follower.
@@ -65,52 +83,119 @@ impl Suite<'_> {
         Ok(Beside { release, signature })
     }
 
-    /// The commit that took the place of this one, if that is on record.
-    pub(crate) async fn successor(&self, commit: Sha256) -> Result<Option<Sha256>, Error> {
+    /// What there is that tells whether this commit is the suite's newest.
+    pub(crate) async fn evidence(&self, commit: Sha256) -> Result<Evidence, Error> {
         let key = layout::successor_key(&self.name, Some(&commit));
-        let record = self.find(&key).await?;
-        Ok(record.and_then(|(_, bytes)| str::from_utf8(&bytes).ok()?.trim_end().parse().ok()))
+        let (beside, record) = futures::try_join!(self.beside(), self.find(&key))?;
+        let record = record.map(|(_, bytes)| bytes);
+        Ok(Evidence { beside, record })
     }
 
-    /// Fails if the evidence says that the head was put back to an older commit.
-    pub(crate) async fn check_not_put_back(
+    /// Fails if the evidence says that the head was put back to an older commit, or leaves that open.
+    pub(crate) async fn check_newest(
         &self,
         head: &SignedHead,
-        beside: &Beside,
-        successor: Option<Sha256>,
+        commit: &Commit,
+        evidence: &Evidence,
     ) -> Result<(), Error> {
         let id = head.release.commit;
-        let shown = beside.release.as_ref().and_then(|release| release.commit);
-        let newer = match (successor, shown.filter(|shown| *shown != id)) {
-            (Some(newer), _) => newer,
-            (None, Some(shown)) if self.descends(shown, id).await? => shown,
-            _ => return Ok(()),
+        let Err(error) = self.judge(id, commit, evidence).await else {
+            return Ok(());
         };
         // Another publisher may have moved the head since it was read.
         let now = self.signed_head().await?;
         if now.is_some_and(|now| now.release.commit == id) {
-            return Err(Error::PutBack {
-                suite: self.name.clone(),
-                head: id,
-                newer,
-            });
+            return Err(error);
         }
         Ok(())
     }
 
-    /// Whether `commit` has `ancestor` in its history. A commit that cannot be read proves nothing.
-    async fn descends(&self, commit: Sha256, ancestor: Sha256) -> Result<bool, Error> {
-        let mut next = Some(commit);
-        for _ in 0..SEARCHED {
-            let Some(id) = next.filter(|id| *id != ancestor) else {
-                break;
-            };
-            next = match self.read_commit(&id).await {
-                Ok(commit) => commit.parent,
-                Err(Error::Damaged { .. } | Error::Commit { .. }) => None,
-                Err(error) => return Err(error),
-            };
+    async fn judge(&self, id: Sha256, commit: &Commit, evidence: &Evidence) -> Result<(), Error> {
+        let suite = || self.name.clone();
+        let put_back = |newer| Error::PutBack {
+            suite: suite(),
+            head: id,
+            newer,
+        };
+        if let Some(record) = &evidence.record {
+            return Err(put_back(self.successor(id, record).await?));
         }
-        Ok(next == Some(ancestor))
+        let shown = evidence.beside.release.as_ref();
+        let Some(shown) = shown.and_then(|release| release.commit) else {
+            return Ok(());
+        };
+        if shown == id || commit.parent == Some(shown) {
+            return Ok(());
+        }
+        let shown_commit = self.readable(Some(shown)).await?;
+        // Times do not fall, so `Release` lags. (Where a date was reset, the record is left as evidence.)
+        if shown_commit
+            .as_ref()
+            .is_some_and(|shown| shown.time < commit.time)
+        {
+            return Ok(());
+        }
+        // From both commits back, until one is the other's ancestor.
+        let parent = |commit: Option<Commit>| commit.and_then(|commit| commit.parent);
+        let (mut before_head, mut before_shown) = (commit.parent, parent(shown_commit));
+        for _ in 0..SEARCHED {
+            if before_head == Some(shown) {
+                return Ok(());
+            }
+            if before_shown == Some(id) {
+                return Err(put_back(shown));
+            }
+            if before_head.is_none() && before_shown.is_none() {
+                break;
+            }
+            let (of_head, of_shown) =
+                futures::try_join!(self.readable(before_head), self.readable(before_shown))?;
+            (before_head, before_shown) = (parent(of_head), parent(of_shown));
+        }
+        Err(Error::MayBePutBack {
+            suite: suite(),
+            head: id,
+            shown,
+        })
+    }
+
+    /// The commit that a record of succession names.
+    async fn successor(&self, id: Sha256, record: &[u8]) -> Result<Sha256, Error> {
+        let problem = |problem| {
+            let key = layout::successor_key(&self.name, Some(&id));
+            Err(self.damaged(key, problem))
+        };
+        // A later program may say more on further lines.
+        let first = str::from_utf8(record).unwrap_or_default().lines().next();
+        let Some(Ok(newer)) = first.map(str::parse) else {
+            return problem("does not name a commit");
+        };
+        match self.read_commit(&newer).await {
+            Ok(commit) if commit.parent == Some(id) => Ok(newer),
+            Ok(_) => problem("names a commit that did not take the place of the head"),
+            Err(error) if is_unreadable(&error) => {
+                problem("names a commit that is missing or damaged")
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads a commit; none where there is none, or it cannot be read.
+    async fn readable(&self, id: Option<Sha256>) -> Result<Option<Commit>, Error> {
+        let Some(id) = id else { return Ok(None) };
+        match self.read_commit(&id).await {
+            Ok(commit) => Ok(Some(commit)),
+            Err(error) if is_unreadable(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Whether a commit is missing or damaged, as opposed to a store that cannot be asked, or a commit of a later version.
+pub(crate) fn is_unreadable(error: &Error) -> bool {
+    match error {
+        Error::Damaged { .. } => true,
+        Error::Commit { source, .. } => !matches!(source, CommitError::TooNew(_)),
+        _ => false,
     }
 }

@@ -21,7 +21,7 @@ use s3_storage::{
     ErrorKind, GetOptions, GetReply, ObjectMeta, Payload, Progress, PutMode, PutOptions, Storage,
 };
 
-use crate::{Error, Observer, Repository, Writes};
+use crate::{Error, Observer, Repository, Suite, Writes};
 
 /// Packages that are uploaded at once.
 const CONCURRENT: usize = 32;
@@ -35,6 +35,19 @@ const TRIES: usize = 5;
 pub struct PackageFile {
     pub path: PathBuf,
     pub stanza: Stanza,
+    /// Whether it was sent just now, for another suite. It is then looked for before it is sent again.
+    pub is_sent: bool,
+}
+
+impl PackageFile {
+    #[must_use]
+    pub fn new(path: PathBuf, stanza: Stanza) -> Self {
+        Self {
+            path,
+            stanza,
+            is_sent: false,
+        }
+    }
 }
 
 /// What came of some uploads.
@@ -68,6 +81,55 @@ pub(crate) async fn upload_all(
         .await
 }
 
+impl Suite<'_> {
+    /// Those of the packages that the suite has whose files are missing.
+    ///
+    /// # Errors
+    /// Those of the store; [`Error::Damaged`] if another file is in the place of one.
+    pub(crate) async fn lost(&self, there: &[Stanza]) -> Result<Vec<Stanza>, Error> {
+        let looks = stream::iter(there).map(|stanza| async move {
+            let Some(meta) = self.look(&stanza.key).await? else {
+                return Ok(Some(stanza));
+            };
+            // Without a checksum the size has to do: to read each large package again would cost more than it is worth.
+            let is_other = |sha256| sha256 != stanza.sha256.0;
+            if meta.size != stanza.size || meta.sha256.is_some_and(is_other) {
+                return Err(self.damaged(stanza.key.clone(), OTHER_CONTENT));
+            }
+            Ok(None)
+        });
+        let lost = looks
+            .buffered(CONCURRENT)
+            .try_filter_map(async |lost| Ok(lost));
+        lost.map_ok(Clone::clone).try_collect().await
+    }
+}
+
+const OTHER_CONTENT: &str = "has other content than the suite's index says";
+
+/// Sends files again that are missing, to the keys that the suite's indexes name. Returns the store's clock, if anything was sent.
+pub(crate) async fn restore_all(
+    suite: &Suite<'_>,
+    lost: &[Stanza],
+    files: &[PackageFile],
+    observer: &dyn Observer,
+) -> Result<Option<Timestamp>, Error> {
+    let mut store_time = None;
+    for stanza in lost {
+        let of_package = |file: &&PackageFile| file.stanza.id == stanza.id;
+        let Some(file) = files.iter().find(of_package) else {
+            return Err(suite.damaged(stanza.key.clone(), "is missing"));
+        };
+        let object = NewObject::of(stanza, &stanza.key, &file.path);
+        let progress = observer.upload(stanza);
+        match object.create(suite.repository, progress).await? {
+            Some(There(date)) => store_time = date.max(store_time),
+            None => return Err(suite.damaged(stanza.key.clone(), OTHER_CONTENT)),
+        }
+    }
+    Ok(store_time)
+}
+
 struct Place {
     key: String,
     store_time: Option<Timestamp>,
@@ -83,10 +145,8 @@ async fn upload(
     let other = layout::key_with_digest(&own, &stanza.sha256);
     for key in [own, other.clone()] {
         let object = NewObject {
-            key: &key,
-            path: &file.path,
-            size: stanza.size,
-            sha256: stanza.sha256,
+            is_sent: file.is_sent,
+            ..NewObject::of(stanza, &key, &file.path)
         };
         if let Some(store_time) = object.create(repository, observer.upload(stanza)).await? {
             return Ok(Place {
@@ -110,12 +170,23 @@ struct NewObject<'a> {
     path: &'a Path,
     size: u64,
     sha256: Sha256,
+    is_sent: bool,
 }
 
 /// The object is there. Holds the store's clock if it was sent just now.
 struct There(Option<Timestamp>);
 
-impl NewObject<'_> {
+impl<'a> NewObject<'a> {
+    fn of(stanza: &Stanza, key: &'a str, path: &'a Path) -> Self {
+        Self {
+            key,
+            path,
+            size: stanza.size,
+            sha256: stanza.sha256,
+            is_sent: false,
+        }
+    }
+
     /// Creates the object; none if there is other content at its key.
     async fn create(
         &self,
@@ -129,7 +200,8 @@ impl NewObject<'_> {
         options.cache_control = Some("public, max-age=31536000, immutable");
         options.progress = progress;
         // The condition of an upload in parts is checked when it is complete, and a single writer's has none.
-        let mut look = self.size >= LARGE || repository.writes == Writes::SingleWriter;
+        let mut look =
+            self.is_sent || self.size >= LARGE || repository.writes == Writes::SingleWriter;
         let mut failure = None;
         for _ in 0..TRIES {
             if look {
@@ -183,6 +255,16 @@ impl NewObject<'_> {
 
 /// The digest of an object whose checksum the store has not kept, as of one that was sent in parts.
 async fn digest(storage: &dyn Storage, key: &str) -> Result<Sha256, Error> {
+    for tries_left in (0..TRIES).rev() {
+        match digest_once(storage, key).await {
+            Err(error) if error.kind() == ErrorKind::Truncated && tries_left > 0 => {}
+            result => return Ok(result?),
+        }
+    }
+    Ok(digest_once(storage, key).await?)
+}
+
+async fn digest_once(storage: &dyn Storage, key: &str) -> Result<Sha256, s3_storage::Error> {
     let mut hasher = Hasher::new(&[]);
     if let GetReply::Found(mut object) = storage.get(key, GetOptions::default()).await? {
         while let Some(piece) = object.body.next().await {

@@ -9,6 +9,9 @@ use crate::{head::Head, keys::HeadSignatures, suite::Suite};
 /// How long before a key expires the warning begins.
 const NOTICE: SignedDuration = SignedDuration::from_hours(30 * 24);
 
+/// How far a date may be ahead of the store's clock, which may run on several machines.
+const LEEWAY: SignedDuration = SignedDuration::from_mins(1);
+
 /// A problem that does not stop an operation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -23,6 +26,12 @@ pub enum Warning {
     /// apt refuses a `Release` from the future.
     #[error("suite {suite} is dated {date}, which is in the future: devices refuse it until then")]
     FutureDate { suite: String, date: Timestamp },
+    /// Something says that the head is not the newest that the suite has had.
+    #[error("{0}")]
+    PutBack(String),
+    /// A package that the suite has is not in the pool.
+    #[error("{key} was missing from the pool, although the suite has it: it is sent again")]
+    FileMissing { key: String },
 }
 
 /// Whether the key of a certificate expires soon, or has expired.
@@ -44,17 +53,20 @@ pub fn key_expiry(certificate: &Certificate, key: Fingerprint, now: Timestamp) -
 }
 
 impl Suite<'_> {
-    /// What is known to go wrong with this head: keys that expire, and a date that devices refuse.
+    /// What is known to go wrong with this head: keys that expire, a date that devices refuse, and that it was put back.
     #[must_use]
     pub fn warnings(&self, head: &Head) -> Vec<Warning> {
         let clock = &self.repository.clock;
         let mut warnings = Vec::new();
-        if clock.is_absurd(head.release.date) {
+        let date = head.release.date;
+        let is_ahead = |now| date.duration_since(now) > LEEWAY;
+        if clock.is_absurd(date) || head.store_time.is_some_and(is_ahead) {
             warnings.push(Warning::FutureDate {
                 suite: self.name.to_string(),
-                date: head.release.date,
+                date,
             });
         }
+        warnings.extend(head.put_back.clone().map(Warning::PutBack));
         if let HeadSignatures::By(signatures) = &head.signatures {
             let now = head.store_time.unwrap_or_else(|| clock.now());
             warnings.extend(signatures.iter().filter_map(|by| {

@@ -23,7 +23,7 @@ pub enum Flaw {
     RefusesUpdate,
     /// It looks whether the object is there, and creates it later.
     ChecksThenWrites,
-    /// Its answers to writes have weak ETags.
+    /// Its ETags are weak.
     GivesWeakETags,
     /// Its answers to writes have no ETags.
     GivesNoETags,
@@ -43,6 +43,12 @@ impl<S> Careless<S> {
     pub fn new(inner: S, flaw: Flaw) -> Self {
         Self { inner, flaw }
     }
+
+    fn spoil(&self, etag: &mut ETag) {
+        if self.flaw == Flaw::GivesWeakETags {
+            etag.0.insert_str(0, "W/");
+        }
+    }
 }
 
 fn not_implemented(key: &str, refusable: Refusable) -> Error {
@@ -54,11 +60,17 @@ fn not_implemented(key: &str, refusable: Refusable) -> Error {
 #[async_trait]
 impl<S: Storage> Storage for Careless<S> {
     async fn get(&self, key: &str, options: GetOptions) -> Result<GetReply, Error> {
-        self.inner.get(key, options).await
+        let mut reply = self.inner.get(key, options).await?;
+        if let GetReply::Found(object) = &mut reply {
+            self.spoil(&mut object.meta.etag);
+        }
+        Ok(reply)
     }
 
     async fn head(&self, key: &str) -> Result<ObjectMeta, Error> {
-        self.inner.head(key).await
+        let mut meta = self.inner.head(key).await?;
+        self.spoil(&mut meta.etag);
+        Ok(meta)
     }
 
     async fn put(
@@ -90,10 +102,9 @@ impl<S: Storage> Storage for Careless<S> {
             _ => {}
         }
         let mut reply = self.inner.put(key, payload, options).await?;
-        match self.flaw {
-            Flaw::GivesWeakETags => reply.etag = ETag(format!("W/{}", reply.etag.0)),
-            Flaw::GivesNoETags => reply.etag = ETag(String::new()),
-            _ => {}
+        self.spoil(&mut reply.etag);
+        if self.flaw == Flaw::GivesNoETags {
+            reply.etag = ETag(String::new());
         }
         Ok(reply)
     }

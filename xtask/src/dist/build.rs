@@ -57,7 +57,10 @@ impl Built {
 /// Fails unless the tools are there, and says where they come from.
 pub(crate) fn require_tools() -> Result<()> {
     for (program, advice) in [
-        ("cargo-zigbuild", "pip install cargo-zigbuild ziglang"),
+        (
+            "cargo-zigbuild",
+            "pip install cargo-zigbuild ziglang (in a venv)",
+        ),
         ("cargo-deb", "cargo install --locked cargo-deb"),
         ("readelf", "apt-get install binutils"),
         ("git", "apt-get install git"),

@@ -68,7 +68,13 @@ fn manual_pages(version: &str) -> Result<BTreeMap<String, Vec<u8>>> {
     let mut waiting = vec![command];
     let mut pages = BTreeMap::new();
     while let Some(command) = waiting.pop() {
-        waiting.extend(command.get_subcommands().cloned());
+        // `help` prints what the pages say.
+        let commands = command.get_subcommands();
+        waiting.extend(
+            commands
+                .filter(|command| command.get_name() != "help")
+                .cloned(),
+        );
         let page = clap_mangen::Man::new(command)
             .manual(MANUAL)
             .source(format!("debucket {version}"));

@@ -65,8 +65,8 @@ pub enum PlanError {
         "“all” cannot be one of a suite's architectures: packages for it are in the index of each"
     )]
     ArchitectureAll,
-    /// The suite's indexes are stored in none of the formats that this program can make.
-    #[error("this version of debucket can make none of the suite's index formats: {}", .0.join(", "))]
+    /// Indexes of the suite are stored in none of the formats that this program knows.
+    #[error("this version of debucket knows none of the formats of the suite's indexes: {}", .0.join(", "))]
     NoKnownFormat(Vec<String>),
     /// An index of the base was not given to the plan.
     #[error("the index {0} was not read")]

@@ -157,7 +157,7 @@ struct Planner<'a> {
     plain: &'a PlainIndexes,
     intent: &'a Intent,
     settings: &'a Settings,
-    /// Digests of the files that the intent adds. Retention as a setting of the suite leaves them alone.
+    /// Digests of the files that the intent adds. Retention leaves them alone.
     added: HashSet<Sha256>,
     /// Packages to add that the suite has already, by their keys.
     there: BTreeMap<String, Stanza>,
@@ -278,6 +278,7 @@ impl<'a> Planner<'a> {
                     };
                     let may_go = |stanza: &StanzaRef<'_>| {
                         below.as_ref().is_none_or(|limit| is_below(limit, stanza))
+                            && !has_digest(&self.added, stanza)
                             && only.as_ref().is_none_or(|only| has_digest(only, stanza))
                     };
                     keep(&mut index, *newest, is_meant, may_go);

@@ -5,7 +5,7 @@ use std::{cmp::Ordering, fmt, str::FromStr};
 use glob::Pattern;
 
 use crate::{
-    name::{Architecture, Component},
+    name::{Architecture, Component, PackageName},
     relation::{Relation, VersionRange},
     stanza::StanzaRef,
     version::Version,
@@ -49,6 +49,17 @@ impl Selector {
             versions: Versions::Any,
             architecture: None,
             component,
+        }
+    }
+
+    /// All versions of a package.
+    #[must_use]
+    pub fn package(name: &PackageName, component: Option<Component>) -> Self {
+        let pattern = Pattern::new(&Pattern::escape(name.as_str()));
+        Self {
+            text: name.to_string(),
+            name: pattern.unwrap_or_default(),
+            ..Self::all(component)
         }
     }
 
@@ -107,7 +118,8 @@ impl FromStr for Selector {
             }
             None => (package, None),
         };
-        let is_allowed = |c: char| c.is_ascii_alphanumeric() || "+-._*?[]!".contains(c);
+        let is_allowed =
+            |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "+-._*?[]!".contains(c);
         if name.is_empty() || !name.chars().all(is_allowed) {
             return Err(InvalidSelector(None));
         }
@@ -188,6 +200,7 @@ mod tests {
             "tool (<< 2) x",
             "tool=1 0",
             "a/b",
+            "Tool",
             "a|b",
             "tool (<< 2), other",
         ] {

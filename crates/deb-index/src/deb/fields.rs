@@ -88,10 +88,10 @@ pub(super) fn check(
         check_field(field, architecture)
             .map_err(|rule| FieldError::new(field.name, field.value, rule))?;
         check_relations(field)?;
-        if let Some(warning) = warning(field)
-            && !warnings.contains(&warning)
-        {
-            warnings.push(warning);
+        for warning in warning(field).into_iter().chain(end_of_line(field)) {
+            if !warnings.contains(&warning) {
+                warnings.push(warning);
+            }
         }
     }
     Ok(warnings)
@@ -227,6 +227,23 @@ fn warning(field: &Field<'_>) -> Option<Warning> {
     }
     let field_name = REVISION_FIELDS.into_iter().find(|name| is(name))?;
     (!field.value.is_empty()).then_some(Warning::AppendedToVersion { field: field_name })
+}
+
+/// A character that ends a line for some readers: those at which Python's `str.splitlines` does, but for a newline, and a carriage
+/// return before one.
+fn end_of_line(field: &Field<'_>) -> Option<Warning> {
+    let value = String::from_utf8_lossy(field.value);
+    let within = value.split('\n').map(|line| line.trim_end_matches('\r'));
+    let character = within.flat_map(str::chars).find(|c| {
+        matches!(
+            c,
+            '\r' | '\x0b' | '\x0c' | '\x1c'..='\x1e' | '\u{85}' | '\u{2028}' | '\u{2029}'
+        )
+    })?;
+    Some(Warning::EndsLine {
+        field: field.name.to_owned(),
+        character,
+    })
 }
 
 /// Whether only a udeb has such a field. `Package-Type` rarely tells: dpkg-gencontrol leaves it out.

@@ -19,6 +19,14 @@ pub enum Warning {
         /// Its value, shortened and printable.
         value: String,
     },
+    /// A character within a line of a value that other readers than dpkg and apt take for its end: for them, what follows is not
+    /// part of the field, and may look like another one.
+    EndsLine {
+        /// The field.
+        field: String,
+        /// The character.
+        character: char,
+    },
     /// An obsolete field whose value dpkg, unlike apt, appends to the version: apt sees an upgrade for
     /// ever.
     AppendedToVersion {
@@ -48,6 +56,11 @@ impl fmt::Display for Warning {
             Self::IgnoredByApt { field, value } => {
                 write!(f, "“{field}”: “{value}”: not known to apt, which ignores the field")
             }
+            Self::EndsLine { field, character } => write!(
+                f,
+                "“{field}” holds U+{:04X}, where readers other than dpkg and apt end the line",
+                u32::from(*character)
+            ),
             Self::AppendedToVersion { field } => write!(
                 f,
                 "“{field}”: obsolete; dpkg appends it to the version, apt does not"

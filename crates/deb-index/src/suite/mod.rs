@@ -1,6 +1,7 @@
 //! A suite: its state as a commit has it, the face that clients see, and where everything is stored.
 
 pub mod commit;
+pub mod founding;
 pub mod layout;
 pub mod release;
 pub mod settings;

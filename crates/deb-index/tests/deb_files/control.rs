@@ -144,7 +144,7 @@ fn a_refusal_names_the_field_the_value_and_the_rule() {
 }
 
 #[test]
-fn warnings() {
+fn what_readers_ignore_or_misread_is_warned_of() {
     let warnings = |from: &str, to: &str| {
         let deb = describe(&deb_with(CONTROL.replace(from, to).as_bytes())[..]).unwrap();
         let texts = deb.warnings.iter().map(ToString::to_string);
@@ -185,6 +185,22 @@ fn warnings() {
     );
     assert!(with("Revision: 2").starts_with("“Revision”: obsolete"));
     assert_eq!(with("Revision:"), "");
+    for (character, code) in [
+        ('\r', "000D"),
+        ('\x0b', "000B"),
+        ('\x0c', "000C"),
+        ('\x1e', "001E"),
+        ('\u{85}', "0085"),
+        ('\u{2028}', "2028"),
+        ('\u{2029}', "2029"),
+    ] {
+        let field = format!("X-Note: a{character}Depends: b");
+        let expected =
+            format!("“X-Note” holds U+{code}, where readers other than dpkg and apt end the line");
+        assert_eq!(with(&field), expected);
+        assert_eq!(with(&format!("X-Note: a\n b{character}c")), expected);
+    }
+    assert_eq!(with("X-Note: a\r\n b\r"), "");
     assert_eq!(Warning::of_file_name("x_1_amd64.udeb"), Some(Warning::Udeb));
     assert_eq!(Warning::of_file_name("udeb.deb"), None);
 }

@@ -83,6 +83,7 @@ impl ClientConfig {
             };
             return context.printer.json(&policy);
         }
+        self.check(context)?;
         let key = self.certificate()?;
         if let Some(key) = &key {
             warn_of_expiry(&context.printer, key);
@@ -101,6 +102,27 @@ impl ClientConfig {
             }
             _ => context.printer.result(&config),
         }
+    }
+
+    /// That nothing breaks the lines that are printed, which apt reads.
+    fn check(&self, context: &Context) -> Result<(), Error> {
+        let is_word = |text: &str| {
+            let is_taken = |c: char| c.is_ascii_graphic() && !"\"\\,;{}[]".contains(c);
+            text.chars().all(is_taken)
+        };
+        let path = self.signed_by.as_ref().map(|path| path.to_string_lossy());
+        if path.is_some_and(|path| !path.starts_with('/') || !is_word(&path)) {
+            let message = "--signed-by: apt takes an absolute path without spaces and commas";
+            return Err(Error::Usage(message.to_owned()));
+        }
+        let store = &context.store;
+        let settings = [store.endpoint(), store.region()];
+        if !settings.iter().flatten().all(|value| is_word(value.trim())) {
+            let message =
+                "the endpoint or the region has characters that apt's configuration cannot hold";
+            return Err(Error::Usage(message.to_owned()));
+        }
+        Ok(())
     }
 
     /// The public key, of `--key` or of the signing key that the environment has.
@@ -151,8 +173,8 @@ impl ClientConfig {
             is_unsigned,
             key: key.filter(|_| !is_unsigned),
             signed_by: self.signed_by.clone(),
-            endpoint: store.endpoint(),
-            region: store.region(),
+            endpoint: store.endpoint().map(|endpoint| endpoint.trim().to_owned()),
+            region: store.region().map(|region| region.trim().to_owned()),
             path_style: store.path_style(),
         })
     }
@@ -266,7 +288,10 @@ impl Config {
 impl Report for Config {
     /// All of it, each part with its place.
     fn text(&self) -> String {
-        let name = self.repo.trim_start_matches("s3://").replace('/', "-");
+        // apt ignores files of other names, and those in apt.conf.d with another ending.
+        let is_taken = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        let name = self.repo.trim_start_matches("s3://");
+        let name = name.replace(|c| !is_taken(c), "-");
         let mut parts = vec![format!(
             "# On each device, beside the acquire method /usr/lib/apt/methods/s3:\n\
              # /etc/apt/sources.list.d/{name}.sources\n{}",
@@ -276,7 +301,7 @@ impl Report for Config {
             parts.push(format!("# {path} (readable by everyone)\n{key}"));
         }
         if let Some(conf) = &self.apt_conf {
-            parts.push(format!("# /etc/apt/apt.conf.d/90{name}\n{conf}"));
+            parts.push(format!("# /etc/apt/apt.conf.d/90{name}.conf\n{conf}"));
         }
         // Strings and lists of them: nothing that JSON could refuse.
         let policy = |policy| serde_json::to_string_pretty(policy).unwrap_or_default();

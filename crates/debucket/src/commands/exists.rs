@@ -1,21 +1,10 @@
 //! `debucket exists`: whether a suite has a package, for scripts.
 
-use std::cmp::Ordering;
-
 use clap::Args;
-use deb_index::{
-    digest::Sha256,
-    name::{PackageName, SuiteName},
-    version::Version,
-};
-use repository::Listed;
+use deb_index::{change::Selector, digest::Sha256, name::SuiteName};
 use serde::Serialize;
 
-use super::list::SelectionOptions;
-use crate::{
-    context::Context, error::Error, key_options::TrustOptions, printer::Report,
-    store_options::SuiteOption,
-};
+use crate::{context::Context, error::Error, printer::Report, source::SourceOptions};
 
 /// Find out whether a suite has a package
 #[derive(Debug, Args)]
@@ -26,50 +15,11 @@ Examples:
   debucket exists helloworld --repo s3://acme-apt
   debucket exists helloworld=1.0 --repo s3://acme-apt --arch arm64 || build")]
 pub struct Exists {
-    /// Name of a package, with or without its exact version
-    #[arg(value_name = "PACKAGE[=VERSION]", required = true)]
-    packages: Vec<Wanted>,
+    /// Packages: NAME, NAME=VERSION, NAME:ARCH or 'NAME (>= VERSION)', where NAME may be a glob
+    #[arg(value_name = "PACKAGE", required = true)]
+    packages: Vec<Selector>,
     #[command(flatten)]
-    suite: SuiteOption,
-    #[command(flatten)]
-    selection: SelectionOptions,
-    #[command(flatten)]
-    trust: TrustOptions,
-}
-
-/// `NAME` or `NAME=VERSION`.
-#[derive(Debug, Clone)]
-struct Wanted {
-    text: String,
-    name: PackageName,
-    version: Option<Version>,
-}
-
-impl std::str::FromStr for Wanted {
-    type Err = Box<dyn std::error::Error + Send + Sync>;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (name, version) = match text.split_once('=') {
-            Some((name, version)) => (name, Some(version.parse()?)),
-            None => (text, None),
-        };
-        Ok(Self {
-            text: text.to_owned(),
-            name: name.parse()?,
-            version,
-        })
-    }
-}
-
-impl Wanted {
-    /// Versions are the same if dpkg considers them equal: `1.0` and `1.0-0`, but not `1.0-1`.
-    fn is(&self, package: &Listed<'_>) -> bool {
-        let is_version = |wanted: &Version| {
-            let version = package.stanza.version.parse::<Version>();
-            version.is_ok_and(|version| version.compare(wanted) == Ordering::Equal)
-        };
-        package.stanza.name == self.name.as_str() && self.version.as_ref().is_none_or(is_version)
-    }
+    source: SourceOptions,
 }
 
 /// The JSON document of `debucket exists`.
@@ -81,9 +31,9 @@ struct Document<'a> {
     /// The commit that was read.
     commit: Sha256,
     /// What was asked for and is in the suite.
-    found: Vec<&'a str>,
+    found: Vec<String>,
     /// What was asked for and is not.
-    missing: Vec<&'a str>,
+    missing: Vec<String>,
 }
 
 impl Report for Document<'_> {
@@ -96,21 +46,23 @@ impl Exists {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
         let repo = context.url()?.to_string();
         let repository = context.repository().await?;
-        let suite = context.readable_suite(&repository, self.suite.name()?, &self.trust)?;
-        let list = suite.packages(&self.selection.into()).await?;
-        context.warn_of(&suite, &list.head);
+        let (suite, list) = self.source.read(context, &repository).await?;
         let packages = suite.sorted(&list)?;
-        let is_there = |wanted: &&Wanted| packages.iter().any(|package| wanted.is(package));
+        let is_there = |wanted: &&Selector| {
+            let mut packages = packages.iter();
+            packages.any(|package| wanted.matches(&package.component, &package.stanza))
+        };
         let (found, missing): (Vec<_>, Vec<_>) = self.packages.iter().partition(is_there);
+        let texts = |wanted: Vec<&Selector>| wanted.into_iter().map(ToString::to_string).collect();
         let document = Document {
             repo,
             suite: suite.name(),
-            commit: list.head.id(),
-            found: found.iter().map(|wanted| wanted.text.as_str()).collect(),
-            missing: missing.iter().map(|wanted| wanted.text.as_str()).collect(),
+            commit: list.id,
+            found: texts(found),
+            missing: texts(missing),
         };
         context.printer.result(&document)?;
-        if missing.is_empty() {
+        if document.missing.is_empty() {
             return Ok(());
         }
         let missing = document.missing.join(", ");

@@ -2,22 +2,21 @@
 
 use clap::Args;
 use deb_index::{
+    change::Selector,
     digest::Sha256,
-    name::{Architecture, Component, SuiteName},
+    name::{Component, SuiteName},
     stanza::StanzaRef,
 };
-use glob::Pattern;
 use jiff::Timestamp;
-use repository::{Listed, Selection};
+use repository::Listed;
 use serde::Serialize;
 
 use super::suite::Suites;
 use crate::{
     context::Context,
     error::Error,
-    key_options::TrustOptions,
     printer::Report,
-    store_options::SuiteOption,
+    source::SourceOptions,
     text::{Table, bytes},
 };
 
@@ -30,42 +29,17 @@ Examples:
   debucket list --repo s3://acme-apt
   debucket list 'ros-*' --repo s3://acme-apt --arch arm64 --output json")]
 pub struct List {
-    /// Only packages whose name matches one of these globs
+    /// Only these: NAME, NAME=VERSION, NAME:ARCH or 'NAME (<< VERSION)', where NAME may be a glob
     #[arg(value_name = "PACKAGE")]
-    names: Vec<Pattern>,
+    packages: Vec<Selector>,
     /// Add size and key of each package's file
     #[arg(long, short)]
     long: bool,
     /// List the suites of the repository instead
-    #[arg(long, conflicts_with_all = ["names", "long", "component", "arch"])]
+    #[arg(long, conflicts_with_all = ["packages", "long", "component", "arch", "commit"])]
     suites: bool,
     #[command(flatten)]
-    suite: SuiteOption,
-    #[command(flatten)]
-    selection: SelectionOptions,
-    #[command(flatten)]
-    trust: TrustOptions,
-}
-
-/// Which part of a suite.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Selection")]
-pub struct SelectionOptions {
-    /// Only this component
-    #[arg(long)]
-    component: Option<Component>,
-    /// Only what a device of this architecture sees: its own packages and those for all; with “all”, only these
-    #[arg(long, visible_alias = "architecture")]
-    arch: Option<Architecture>,
-}
-
-impl From<SelectionOptions> for Selection {
-    fn from(options: SelectionOptions) -> Self {
-        Self {
-            component: options.component,
-            architecture: options.arch,
-        }
-    }
+    source: SourceOptions,
 }
 
 /// The JSON document of `debucket list`.
@@ -108,20 +82,18 @@ impl List {
             return context.printer.result(&Suites { repo, suites });
         }
         let repository = context.repository().await?;
-        let suite = context.readable_suite(&repository, self.suite.name()?, &self.trust)?;
-        let list = suite.packages(&self.selection.into()).await?;
-        context.warn_of(&suite, &list.head);
+        let (suite, list) = self.source.read(context, &repository).await?;
         let mut packages = suite.sorted(&list)?;
         let is_wanted = |package: &Listed<'_>| {
-            let name = package.stanza.name;
-            self.names.is_empty() || self.names.iter().any(|pattern| pattern.matches(name))
+            let mut wanted = self.packages.iter();
+            wanted.any(|selector| selector.matches(&package.component, &package.stanza))
         };
-        packages.retain(is_wanted);
+        packages.retain(|package| self.packages.is_empty() || is_wanted(package));
         context.printer.result(&Packages {
             repo,
             suite: suite.name(),
-            commit: list.head.id(),
-            date: list.head.release.date,
+            commit: list.id,
+            date: list.commit.time,
             packages: packages.iter().map(Package::new).collect(),
             long: self.long,
         })

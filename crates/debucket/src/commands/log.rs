@@ -4,7 +4,10 @@ use std::ops::ControlFlow;
 
 use clap::Args;
 use deb_index::{
+    change::Selector,
     digest::Sha256,
+    name::Component,
+    stanza::StanzaRef,
     suite::{
         commit::{Change, Commit},
         settings::Settings,
@@ -19,7 +22,7 @@ use crate::{
     error::Error,
     key_options::TrustOptions,
     store_options::SuiteOption,
-    text::{Table, short},
+    text::{Table, one_line, short},
 };
 
 /// Changes that are named on one line.
@@ -30,9 +33,13 @@ const NAMED: usize = 3;
 #[command(after_help = "\
 Exit codes: 0 done; 1 failed; 2 usage; 4 no such suite.
 
-Example:
-  debucket log --repo s3://acme-apt --oneline -n 10")]
+Examples:
+  debucket log --repo s3://acme-apt --oneline -n 10
+  debucket log helloworld --repo s3://acme-apt")]
 pub struct Log {
+    /// Only commits that changed these packages, and only those changes: NAME, NAME=VERSION, NAME:ARCH or 'NAME (<< VERSION)'
+    #[arg(value_name = "PACKAGE")]
+    packages: Vec<Selector>,
     /// Show at most this many commits
     #[arg(long, short = 'n', value_name = "NUMBER")]
     max_count: Option<usize>,
@@ -72,6 +79,15 @@ impl Log {
         let head = suite.existing_head().await?;
         context.warn_of(&suite, &head);
         let history = suite.history(head.id());
+        let history = history.try_filter_map(async |(id, mut commit)| {
+            if !self.packages.is_empty() {
+                commit.changes.retain(|change| self.is_meant(change));
+                if commit.changes.is_empty() {
+                    return Ok(None);
+                }
+            }
+            Ok(Some((id, commit)))
+        });
         let history = history.take(self.max_count.unwrap_or(usize::MAX));
         if context.printer.is_json() {
             let history: Vec<_> = history.try_collect().await?;
@@ -94,6 +110,27 @@ impl Log {
     }
 }
 
+impl Log {
+    fn is_meant(&self, change: &Change) -> bool {
+        let text = |text: &'_ Option<String>| text.clone().unwrap_or_default();
+        let [name, version, architecture] =
+            [&change.package, &change.version, &change.architecture].map(text);
+        let stanza = StanzaRef {
+            name: &name,
+            version: &version,
+            architecture: &architecture,
+            bytes: &[],
+        };
+        let component = change
+            .component
+            .as_deref()
+            .and_then(|name| name.parse().ok());
+        let component = component.unwrap_or_else(Component::main);
+        let mut packages = self.packages.iter();
+        packages.any(|selector| selector.matches(&component, &stanza))
+    }
+}
+
 impl<'a> Document<'a> {
     fn new(id: &'a Sha256, commit: &'a Commit) -> Self {
         Self {
@@ -111,10 +148,13 @@ impl<'a> Document<'a> {
 
 /// A commit as `git log` would show it.
 fn entry(id: &Sha256, commit: &Commit) -> String {
-    let (author, message) = (&commit.authorship.author, &commit.authorship.message);
+    let (author, message) = (
+        one_line(&commit.authorship.author),
+        &commit.authorship.message,
+    );
     let mut text = format!("commit {id}\nAuthor: {author}\nDate:   {}\n\n", commit.time);
     for line in message.lines() {
-        text.push_str(format!("    {line}").trim_end());
+        text.push_str(format!("    {}", one_line(line)).trim_end());
         text.push('\n');
     }
     if !message.trim().is_empty() {
@@ -155,7 +195,7 @@ fn line(id: &Sha256, commit: &Commit) -> String {
     let subject = message
         .filter(|line| !line.is_empty())
         .map_or_else(|| summary(&commit.changes), ToOwned::to_owned);
-    format!("{} {} {subject}\n", short(id), commit.time)
+    format!("{} {} {}\n", short(id), commit.time, one_line(&subject))
 }
 
 fn summary(changes: &[Change]) -> String {

@@ -7,6 +7,7 @@ use clap::Subcommand;
 use crate::{context::Context, error::Error};
 
 mod client_config;
+mod diff;
 mod exists;
 mod key;
 mod list;
@@ -17,6 +18,7 @@ mod publish;
 mod refresh;
 mod remove;
 mod rollback;
+mod search;
 mod show;
 mod suite;
 
@@ -50,6 +52,8 @@ commands! {
         List(list::List),
         Show(show::Show),
         Exists(exists::Exists),
+        Search(search::Search),
+        Diff(diff::Diff),
         Log(log::Log),
         ClientConfig(client_config::ClientConfig),
         Key(key::Key),

@@ -1,20 +1,24 @@
 //! `debucket publish`: packages into a suite, as one commit.
 
-use std::path::PathBuf;
+use std::{collections::HashSet, num::NonZeroU32, path::PathBuf};
 
 use clap::Args;
 use deb_index::{
-    change::{Edit, Intent, SettingsPatch},
-    name::{Architecture, Component},
+    change::{Edit, Intent, Retention, Selector, SettingsPatch},
+    name::{Architecture, Component, SuiteName},
     suite::settings::{FieldName, Line},
 };
 use repository::{Keys, PackageFile};
+use serde::Serialize;
 
 use crate::{
-    change::{ChangeOptions, Wanted, new_suite},
+    change::{ChangeOptions, Wanted, new_suite, print},
+    change_report::ChangeReport,
     context::Context,
+    environment,
     error::Error,
-    inputs,
+    inputs::{self, Inputs},
+    printer::Report,
     store_options::SuiteOption,
 };
 
@@ -27,18 +31,30 @@ Examples:
   debucket publish build/*.deb --repo s3://acme-apt --sign-key key.asc
   debucket publish hello_1.0_amd64.deb --repo s3://acme-apt/robots --suite testing --dry-run")]
 pub struct Publish {
-    /// Packages: .deb files, folders (their .deb files), or globs
+    /// Packages: .deb and .changes files, folders (their .deb files), globs, or - for a list of paths on standard input
     #[arg(value_name = "PATH", required = true)]
     paths: Vec<PathBuf>,
-    /// Component to publish into
-    #[arg(long, default_value = "main")]
-    component: Component,
+    /// Component to publish into [default: that of the .changes file, or main]
+    #[arg(long)]
+    component: Option<Component>,
+    /// Suites to publish into, a commit each; can be repeated [default: DEBUCKET_SUITE, the Distribution of a .changes file, or
+    /// stable]
+    #[arg(
+        long,
+        value_name = "SUITE",
+        value_delimiter = ',',
+        visible_alias = "codename"
+    )]
+    suite: Vec<SuiteName>,
     /// All architectures of the suite [default: amd64, arm64 and those of its packages]
     #[arg(long, value_name = "ARCH", value_delimiter = ',')]
     architectures: Option<Vec<Architecture>>,
     /// Replace another build of the same version
     #[arg(long)]
     replace: bool,
+    /// Leave only this many versions of each package in the suite, the newest and what is published now
+    #[arg(long, value_name = "NUMBER")]
+    keep: Option<NonZeroU32>,
     /// Origin of the suite, for pinning
     #[arg(long)]
     origin: Option<Line>,
@@ -50,30 +66,70 @@ pub struct Publish {
     description: Option<Line>,
     // Last: the heading of flattened options would apply to what follows them.
     #[command(flatten)]
-    suite: SuiteOption,
-    #[command(flatten)]
     change: ChangeOptions,
 }
 
 impl Publish {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
         context.url()?;
-        let (files, warnings) = inputs::describe_all(&self.paths, &self.component).await?;
-        for warning in &warnings {
+        let inputs = inputs::describe_all(&self.paths, self.component.as_ref()).await?;
+        for warning in &inputs.warnings {
             context.printer.warn(warning);
         }
-        let name = self.suite.name()?;
-        let keys = self.change.keys(&name)?;
-        let intent = self.intent(&files, &keys);
+        let mut suites = Vec::new();
         let repository = self.change.repository(context).await?;
-        let suite = repository.suite(name, keys);
-        let wanted = Wanted {
-            intent,
-            files,
-            warnings,
-            ..Wanted::default()
-        };
-        self.change.carry_out(context, &suite, wanted).await
+        for name in self.suites(&inputs)? {
+            let keys = self.change.keys(&name)?;
+            let intent = self.intent(&inputs.files, &keys);
+            suites.push((repository.suite(name, keys), intent));
+        }
+        // All are planned before the first is changed.
+        let mut plans = Vec::new();
+        for (number, (suite, intent)) in suites.iter_mut().enumerate() {
+            let mut files = inputs.files.clone();
+            files.iter_mut().for_each(|file| file.is_sent = number > 0);
+            let wanted = Wanted {
+                intent: std::mem::take(intent),
+                files,
+                warnings: inputs.warnings.clone(),
+                ..Wanted::default()
+            };
+            plans.push(self.change.plan(context, suite, wanted).await?);
+        }
+        let mut reports = Vec::new();
+        for plan in plans {
+            match self.change.commit(context, plan).await {
+                Ok(report) => reports.push(report),
+                Err(error) => {
+                    // What was done is done.
+                    if !reports.is_empty() {
+                        print(context, &Reports(&reports), &reports)?;
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        match &reports[..] {
+            [report] => print(context, report, &reports),
+            _ => print(context, &Reports(&reports), &reports),
+        }
+    }
+
+    /// The suites to publish into, each once: those given, otherwise that of the environment, otherwise those of `.changes` files.
+    fn suites(&self, inputs: &Inputs) -> Result<Vec<SuiteName>, Error> {
+        let mut suites = self.suite.clone();
+        if suites.is_empty() {
+            suites.extend(environment::parsed(environment::SUITE)?);
+        }
+        if suites.is_empty() {
+            suites.clone_from(&inputs.suites);
+        }
+        if suites.is_empty() {
+            suites.push(SuiteOption::default_name()?);
+        }
+        let mut seen = HashSet::new();
+        suites.retain(|suite| seen.insert(suite.clone()));
+        Ok(suites)
     }
 
     fn intent(&self, files: &[PackageFile], keys: &Keys) -> Intent {
@@ -96,6 +152,27 @@ impl Publish {
             replace: self.replace,
         });
         let edits = [Edit::Exist(new_suite(keys)), Edit::Set(patch)];
-        Intent(edits.into_iter().chain(additions).collect())
+        let mut edits: Vec<_> = edits.into_iter().chain(additions).collect();
+        if let Some(newest) = self.keep {
+            let names = files.iter().map(|file| &file.stanza.id);
+            let of = names.map(|id| Selector::package(&id.name, Some(id.component.clone())));
+            edits.push(Edit::Keep(Retention {
+                of: of.collect(),
+                newest,
+                below: None,
+                only: None,
+            }));
+        }
+        Intent(edits)
+    }
+}
+
+/// The results for several suites, in the order in which they were given.
+#[derive(Debug, Serialize)]
+struct Reports<'a>(&'a [ChangeReport]);
+
+impl Report for Reports<'_> {
+    fn text(&self) -> String {
+        self.0.iter().map(Report::text).collect()
     }
 }

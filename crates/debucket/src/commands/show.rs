@@ -12,21 +12,20 @@ use deb_index::{
 use repository::Listed;
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 
-use super::list::SelectionOptions;
-use crate::{
-    context::Context, error::Error, key_options::TrustOptions, store_options::SuiteOption,
-};
+use crate::{context::Context, error::Error, source::SourceOptions};
 
 /// Show all fields of a package
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Exit codes: 0 done; 1 failed; 2 usage; 4 no such suite, package or version.
 
-Example:
-  debucket show helloworld --repo s3://acme-apt")]
+Examples:
+  debucket show helloworld --repo s3://acme-apt
+  debucket show helloworld=1.0 --repo s3://acme-apt")]
 pub struct Show {
-    /// Name of the package
-    package: PackageName,
+    /// Name of the package, with or without its version
+    #[arg(value_name = "PACKAGE[=VERSION]")]
+    package: Wanted,
     /// Its version [default: the newest]
     #[arg(id = "of-version", value_name = "VERSION")]
     version: Option<Version>,
@@ -34,11 +33,29 @@ pub struct Show {
     #[arg(long, short, conflicts_with = "of-version")]
     all_versions: bool,
     #[command(flatten)]
-    suite: SuiteOption,
-    #[command(flatten)]
-    selection: SelectionOptions,
-    #[command(flatten)]
-    trust: TrustOptions,
+    source: SourceOptions,
+}
+
+/// `NAME` or `NAME=VERSION`.
+#[derive(Debug, Clone)]
+struct Wanted {
+    name: PackageName,
+    version: Option<Version>,
+}
+
+impl std::str::FromStr for Wanted {
+    type Err = Box<dyn std::error::Error + Send + Sync>;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (name, version) = match text.split_once('=') {
+            Some((name, version)) => (name, Some(version.parse()?)),
+            None => (text, None),
+        };
+        Ok(Self {
+            name: name.parse()?,
+            version,
+        })
+    }
 }
 
 /// The JSON document of `debucket show`.
@@ -80,21 +97,27 @@ impl Serialize for Fields<'_> {
 impl Show {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
         let repo = context.url()?.to_string();
+        let Wanted {
+            name,
+            version: exact,
+        } = self.package;
+        if exact.is_some() && (self.version.is_some() || self.all_versions) {
+            let message = "give the version once, and not with --all-versions";
+            return Err(Error::Usage(message.to_owned()));
+        }
         let repository = context.repository().await?;
-        let suite = context.readable_suite(&repository, self.suite.name()?, &self.trust)?;
-        let list = suite.packages(&self.selection.into()).await?;
-        context.warn_of(&suite, &list.head);
+        let (suite, list) = self.source.read(context, &repository).await?;
         let mut packages = suite.sorted(&list)?;
-        packages.retain(|package| package.stanza.name == self.package.as_str());
+        packages.retain(|package| package.stanza.name == name.as_str());
         let there = versions(&packages);
         // Sorted by version, so the newest is the last.
         let newest = || packages.last()?.stanza.version.parse().ok();
-        let wanted: Option<Version> = self.version.or_else(newest);
+        let wanted: Option<Version> = exact.or(self.version).or_else(newest);
         if !self.all_versions {
             packages.retain(|package| is_version(package, wanted.as_ref()));
         }
         if packages.is_empty() {
-            let (suite, name) = (suite.name(), &self.package);
+            let suite = suite.name();
             return Err(Error::NotFound(match wanted {
                 Some(version) if !there.is_empty() => {
                     format!("suite {suite} has no version {version} of {name}; it has {there}")
@@ -130,7 +153,7 @@ impl Show {
         context.printer.json(&Document {
             repo,
             suite: suite.name(),
-            commit: list.head.id(),
+            commit: list.id,
             packages: packages.collect::<Result<Vec<_>, Error>>()?,
         })
     }

@@ -246,7 +246,7 @@ impl Show {
     async fn run(self, context: &Context) -> Result<(), Error> {
         let repo = context.url()?.to_string();
         let repository = context.repository().await?;
-        let suite = context.readable_suite(&repository, self.suite.clone(), &self.trust)?;
+        let suite = context.readable_suite(&repository, self.suite, &self.trust)?;
         let head = suite.existing_head().await?;
         context.warn_of(&suite, &head);
         context.printer.result(&Document {

@@ -42,8 +42,88 @@ fn a_head_that_was_put_back_is_refused_unless_it_is_accepted() {
         "--accept-rollback",
     );
     assert_eq!(head(&store), old);
+    let config = || {
+        let mut command = store.debucket(&["client-config", "--key"]);
+        run(command.arg(store.path("public.asc")))
+    };
+    let reads = || {
+        let commands = [
+            &["list"][..],
+            &["show", "hello"],
+            &["log"],
+            &["exists", "hello"],
+        ];
+        let mut reads: Vec<_> = commands.map(|command| store.read(command)).into();
+        reads.push(config());
+        reads
+    };
+    for read in reads() {
+        assert_eq!(read.code, 0, "{read:#?}");
+        let warning = "warning: suite stable was put back: its head is commit ";
+        assert!(read.stderr.contains(warning), "{read:#?}");
+        assert!(read.stderr.contains("\n  next: restore"), "{read:#?}");
+    }
     store.publish(&third, &["--accept-rollback"]).expect(0);
     store.publish(&build(&store, "4.0"), &[]).expect(0);
+    for read in reads() {
+        assert!(!read.stderr.contains("put back"), "{read:#?}");
+    }
+}
+
+#[test]
+fn going_on_from_an_older_head_takes_its_place_even_with_nothing_to_publish() {
+    let store = Store::start();
+    let first = build(&store, "1.0");
+    store.publish(&first, &[]).expect(0);
+    let old = head(&store);
+    store.publish(&build(&store, "2.0"), &[]).expect(0);
+    store.server.put(BUCKET, HEAD, &old).unwrap();
+    let accepted = store.publish(&first, &["--accept-rollback"]).expect(0);
+    assert!(accepted.contains("is at commit"), "{accepted}");
+    store.publish(&build(&store, "3.0"), &[]).expect(0);
+}
+
+#[test]
+fn a_false_record_of_succession_stops_a_publish_until_it_is_told_to_go_on() {
+    let store = Store::start();
+    store.publish(&build(&store, "1.0"), &[]).expect(0);
+    let (id, _) = store.commit();
+    let record = format!("robots/dists/stable/succession/{id}");
+    store.server.put(BUCKET, &record, b"garbage").unwrap();
+    let second = build(&store, "2.0");
+    expect_refused(
+        &store.publish(&second, &[]),
+        "does not name a commit",
+        "--accept-rollback",
+    );
+    let list = store.read(&["list"]);
+    assert!(list.stderr.contains("does not name a commit"), "{list:#?}");
+    list.expect(0);
+    store.publish(&second, &["--accept-rollback"]).expect(0);
+    store.publish(&build(&store, "3.0"), &[]).expect(0);
+}
+
+#[test]
+fn a_package_that_vanished_from_the_pool_is_sent_again() {
+    let store = Store::start();
+    let file = build(&store, "1.0");
+    store.publish(&file, &[]).expect(0);
+    let key = "robots/pool/main/h/hello/hello_1.0_all.deb";
+    store.server.delete(BUCKET, key).unwrap();
+    let told = "hello_1.0_all.deb was missing from the pool";
+    let planned = store.publish(&file, &["--dry-run"]);
+    assert!(planned.stderr.contains(told), "{planned:#?}");
+    assert!(store.server.get(BUCKET, key).unwrap().is_none());
+    let again = store.publish(&file, &[]);
+    assert!(again.stderr.contains(told), "{again:#?}");
+    again.expect(0);
+    assert!(store.server.get(BUCKET, key).unwrap().is_some());
+    store.server.put(BUCKET, key, b"something else").unwrap();
+    expect_refused(
+        &store.publish(&file, &[]),
+        "hello_1.0_all.deb has other content than the suite's index says",
+        "restore the object",
+    );
 }
 
 #[test]
@@ -94,7 +174,12 @@ fn a_changed_label_is_refused_unless_it_is_allowed() {
     let file = build(&store, "1.0");
     store.publish(&file, &["--label", "Acme"]).expect(0);
     let before = head(&store);
-    for more in [&["--label", "Robots"][..], &["--origin", "Acme"]] {
+    for more in [
+        &["--label", "Robots"][..],
+        &["--origin", "Acme"],
+        &["--label", "Robots", "--dry-run"],
+        &["--origin", "Acme", "--output", "json"],
+    ] {
         let refused = store.publish(&file, more);
         expect_refused(
             &refused,
@@ -104,6 +189,20 @@ fn a_changed_label_is_refused_unless_it_is_allowed() {
         assert_eq!(head(&store), before);
     }
     let allowed = ["--label", "Robots", "--allow-release-info-change"];
+    let shown = |more: &[&str]| {
+        store
+            .publish(&file, &[&allowed[..], more].concat())
+            .expect(0)
+    };
+    assert!(shown(&["--dry-run"]).contains("  devices have to accept: "));
+    let json: serde_json::Value =
+        serde_json::from_str(&shown(&["--dry-run", "--output", "json"])).unwrap();
+    assert_eq!(
+        json["client_changes"].as_array().unwrap().len(),
+        1,
+        "{json}"
+    );
+    assert_eq!(head(&store), before);
     store.publish(&file, &allowed).expect(0);
     let text = String::from_utf8(head(&store)).unwrap();
     assert!(text.contains("\nLabel: Robots\n"), "{text}");

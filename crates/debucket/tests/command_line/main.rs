@@ -3,13 +3,23 @@
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 mod advice;
+mod arguments;
 mod changes;
 mod documents;
+mod forge;
 mod guards;
+mod inputs;
 mod keys;
+mod later_version;
+mod lost_replies;
 mod package;
+mod reading;
+mod replies;
 mod rotation;
 mod run;
 mod secrets;
+mod signals;
+mod signing;
 mod store;
+mod terminal;
 mod usage;

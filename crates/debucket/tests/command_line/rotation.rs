@@ -146,7 +146,7 @@ fn the_keys_of_a_suite_are_listed() {
     let text = store.read(&["key", "list", "stable"]).expect(0);
     assert_eq!(
         text,
-        format!("{old}    APT repository\n  {old}  does not expire, signed the head\n")
+        format!("{old}  APT repository\n  {old}  does not expire, signed the head\n")
     );
     let unchecked = run(&mut store.debucket(&["key", "list", "stable", "--output", "json"]));
     let mut document = unchecked.json();

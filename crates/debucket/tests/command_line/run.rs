@@ -96,6 +96,10 @@ impl Store {
         self.runtime.block_on(FaultProxy::start(&endpoint)).unwrap()
     }
 
+    pub(crate) fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }

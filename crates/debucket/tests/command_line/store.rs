@@ -345,9 +345,22 @@ fn a_suite_stays_signed_or_unsigned_as_it_is() {
     for (suite, key) in [("lab", "Release"), ("stable", "InRelease")] {
         let key = format!("robots/dists/{suite}/{key}");
         assert!(store.server.get(BUCKET, &key).unwrap().is_some());
-        assert_eq!(
-            store.read(&["list", "--suite", suite]).expect(0),
-            "hello  1.0  all  main\n"
-        );
+        let list = run(&mut store.debucket(&["list", "--suite", suite]));
+        assert_eq!(list.expect(0), "hello  1.0  all  main\n");
     }
+    // A key that is given for checking does not vouch for what it did not sign.
+    for command in [
+        &["list"][..],
+        &["show", "hello"],
+        &["log"],
+        &["exists", "hello"],
+    ] {
+        let refused = store.read(&[command, &["--suite", "lab"]].concat());
+        assert_eq!(refused.code, 1, "{refused:#?}");
+        let told = "suite lab is not signed, so no key vouches for it";
+        assert!(refused.stderr.contains(told), "{refused:#?}");
+    }
+    let mut config = store.debucket(&["client-config", "--sources", "--suite", "lab"]);
+    let config = config.arg("--key").arg(store.path("public.asc"));
+    assert_eq!(run(config).code, 1);
 }

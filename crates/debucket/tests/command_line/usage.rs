@@ -75,6 +75,26 @@ fn a_wrong_call_ends_with_2() {
 }
 
 #[test]
+fn a_name_that_every_suite_has_for_itself_is_refused() {
+    for (option, name) in [
+        ("--component", "InRelease"),
+        ("--component", "release.GPG"),
+        ("--component", "Binary-amd64"),
+        ("--component", "suite.json"),
+        ("--suite", "stable/commits"),
+        ("--suite", "Succession"),
+        ("--suite", "x/binary-amd64"),
+        ("--suite", "by-hash/x"),
+    ] {
+        let repo = ["publish", "x.deb", "--repo", "s3://acme-apt", "--unsigned"];
+        let refused = without_store(&[&repo[..], &[option, name]].concat());
+        assert_eq!(refused.code, 2, "{refused:#?}");
+        let told = "name of a file or folder that every suite has";
+        assert!(refused.stderr.contains(told), "{refused:#?}");
+    }
+}
+
+#[test]
 fn what_is_no_package_is_named_and_nothing_is_sent() {
     let folder = tempfile::tempdir().unwrap();
     let good = package::write(folder.path(), "hello", "1.0", "all", "good");
@@ -160,6 +180,8 @@ fn help_reads_as_before() {
         ("help-list", &["list", "--help"]),
         ("help-show", &["show", "--help"]),
         ("help-log", &["log", "--help"]),
+        ("help-search", &["search", "--help"]),
+        ("help-diff", &["diff", "--help"]),
         ("help-remove", &["remove", "--help"]),
         ("help-promote", &["promote", "--help"]),
         ("help-prune", &["prune", "--help"]),

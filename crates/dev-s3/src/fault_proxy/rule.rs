@@ -41,6 +41,12 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// [`Fault::Answer`] with a status that is a plain number; 500 if there is no such status.
+    pub fn answer(status: u16, code: &'static str) -> Self {
+        let status = StatusCode::from_u16(status);
+        Self::Answer(status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), code)
+    }
+
     /// 503 `SlowDown`.
     pub fn slow_down() -> Self {
         Self::Answer(StatusCode::SERVICE_UNAVAILABLE, "SlowDown")

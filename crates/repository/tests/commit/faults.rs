@@ -44,12 +44,12 @@ async fn killed_everywhere(first: bool) {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_kill_during_the_first_publish_leaves_nothing_or_all() {
     killed_everywhere(true).await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_kill_during_a_later_publish_leaves_the_old_suite_or_the_new_one() {
     killed_everywhere(false).await;
 }

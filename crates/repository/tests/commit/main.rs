@@ -2,10 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod doubt;
 mod faults;
+mod followers;
 mod pool;
+mod put_back;
 mod races;
 mod repository;
+mod requests;
 mod rotation;
 mod time;
 mod trust;

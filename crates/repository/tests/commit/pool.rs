@@ -209,3 +209,63 @@ async fn conditional_writes_that_vanish_later_are_noticed() {
     committed(publish(&repository.bucket, &signing, &[&package("wanted")]).await);
     committed(publish(&repository.bucket, &signing, &[&package("other")]).await);
 }
+
+#[tokio::test]
+async fn a_file_that_vanished_is_sent_again() {
+    for build in ["first", "second"] {
+        let (repository, signing) = (Repository::new(), Some(key()));
+        // The second one's file is at a key with its digest.
+        repository.bucket.write(KEY, "first");
+        let wanted = package_of("hello", "1.0", build);
+        let done = committed(publish(&repository.bucket, &signing, &[&wanted]).await);
+        let file = done.commit.changes[0].filename.clone().unwrap();
+        assert!(repository.bucket.remove(&file));
+
+        let store = crate::repository::open(repository.bucket.clone(), Writes::Conditional);
+        let suite = store.suite(crate::repository::suite(), keys(&signing));
+        let intent = crate::repository::intent(&keys(&signing), &[&wanted], false);
+        let draft = suite.draft(intent, Default::default()).await.unwrap();
+        let missing = repository::Warning::FileMissing { key: file.clone() };
+        assert!(draft.warnings().contains(&missing));
+        assert!(draft.is_empty());
+        assert!(
+            repository.bucket.read(&file).is_none(),
+            "a draft writes nothing"
+        );
+
+        assert!(is_unchanged(
+            publish(&repository.bucket, &signing, &[&wanted]).await
+        ));
+        assert_eq!(repository.bucket.read(&file).unwrap(), build);
+        assert!(repository.check_as_client().await.contains("hello_1.0_all"));
+        // Also together with a new package.
+        assert!(repository.bucket.remove(&file));
+        committed(publish(&repository.bucket, &signing, &[&package("new"), &wanted]).await);
+        assert!(repository.check_as_client().await.contains("hello_1.0_all"));
+    }
+}
+
+#[tokio::test]
+async fn another_file_in_the_place_of_a_published_one_is_named() {
+    let (repository, signing) = (Repository::new(), Some(key()));
+    let wanted = package_of("hello", "1.0", "mine");
+    committed(publish(&repository.bucket, &signing, &[&wanted]).await);
+    let mut evil = PutOptions::new(PutMode::Overwrite);
+    evil.sha256 = Some(deb_index::digest::Sha256::of(b"evil").0);
+    let evil = repository
+        .bucket
+        .put(KEY, Payload::Bytes("evil".into()), evil);
+    evil.await.unwrap();
+    for content in ["evil", "longer"] {
+        if content == "longer" {
+            repository.bucket.write(KEY, content);
+        }
+        let error = publish(&repository.bucket, &signing, &[&wanted]).await;
+        let error = error.unwrap_err();
+        assert!(
+            matches!(&error, Error::Damaged { key, .. } if key == KEY),
+            "{error}"
+        );
+        assert_eq!(repository.bucket.read(KEY).unwrap(), content);
+    }
+}

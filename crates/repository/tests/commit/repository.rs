@@ -49,6 +49,25 @@ pub(crate) struct Package {
     _content: NamedTempFile,
 }
 
+impl Package {
+    /// The same package for one architecture.
+    pub(crate) fn only_for(mut self, architecture: &str) -> Self {
+        let stanza = &self.file.stanza;
+        let text = String::from_utf8(stanza.bytes.to_vec()).unwrap();
+        let line = format!("Architecture: {architecture}");
+        let mut id = stanza.id.clone();
+        id.architecture = architecture.parse().unwrap();
+        let key = stanza.key.replace("_all.", &format!("_{architecture}."));
+        let changed = Stanza {
+            id,
+            bytes: text.replace("Architecture: all", &line).into(),
+            ..stanza.clone()
+        };
+        self.file.stanza = changed.at_key(key);
+        self
+    }
+}
+
 impl Repository {
     pub(crate) fn new() -> Self {
         let clock = ManualClock::new(Timestamp::from_second(START).unwrap());
@@ -182,10 +201,7 @@ pub(crate) fn package_of(name: &str, version: &str, build: &str) -> Package {
     };
     let stanza = Stanza::of_deb("main".parse().unwrap(), &deb);
     Package {
-        file: PackageFile {
-            path: content.path().to_owned(),
-            stanza,
-        },
+        file: PackageFile::new(content.path().to_owned(), stanza),
         _content: content,
     }
 }
@@ -223,6 +239,11 @@ pub(crate) fn keys(signing: &Signing) -> Keys {
     }
 }
 
+/// The address of an object of the suite.
+pub(crate) fn in_suite(path: &str) -> String {
+    layout::in_suite(&suite(), path)
+}
+
 pub(crate) fn open(storage: Arc<dyn Storage>, writes: Writes) -> repository::Repository {
     let url = RepositoryUrl::new("bucket", "").unwrap();
     repository::Repository::new(storage, url, writes)
@@ -234,6 +255,17 @@ pub(crate) struct Options {
     pub(crate) replace: bool,
     pub(crate) writes: Writes,
     pub(crate) allow: Allow,
+    /// What this machine's clock shows, as a Unix timestamp; the real one's time by default.
+    pub(crate) own_clock: Option<i64>,
+}
+
+impl Options {
+    pub(crate) fn allowing(allow: Allow) -> Self {
+        Self {
+            allow,
+            ..Self::default()
+        }
+    }
 }
 
 /// An intent to add packages, with the settings of a new suite for `keys`.
@@ -277,7 +309,10 @@ pub(crate) async fn publish_as<S: Storage + 'static>(
     packages: &[&Package],
     options: Options,
 ) -> Result<Published, Error> {
-    let repository = open(storage.clone(), options.writes);
+    let mut repository = open(storage.clone(), options.writes);
+    if let Some(now) = options.own_clock {
+        repository = repository.with_clock(move || Timestamp::from_second(now).unwrap());
+    }
     let intent = intent(&keys, packages, options.replace);
     let suite = repository.suite(suite(), keys);
     let draft = suite.draft(intent, options.allow).await?;

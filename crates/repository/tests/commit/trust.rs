@@ -1,11 +1,15 @@
 //! Nothing is built on what cannot be trusted, and a suite stays signed as it is.
 
+use std::sync::Arc;
+
 use deb_index::digest::Sha256;
+use futures::StreamExt as _;
 use repo_signing::Keyring;
-use repository::{Error, Keys};
+use repository::{Error, Keys, Writes};
+use s3_storage::{Careless, Faulty, Flaw};
 
 use crate::repository::{
-    Options, Repository, committed, key, package, publish, publish_as, signer,
+    Options, Repository, committed, key, open, package, publish, publish_as, signer, suite,
 };
 
 #[tokio::test]
@@ -125,4 +129,72 @@ async fn the_head_names_its_commit_and_the_chain_can_be_walked() {
         .map(|(id, _)| id)
         .collect();
     assert_eq!(ids, [two.id, one.id]);
+}
+
+#[tokio::test]
+async fn a_key_does_not_vouch_for_what_is_not_signed() {
+    let repository = Repository::new();
+    committed(publish(&repository.bucket, &None, &[&package("base")]).await);
+    let store = open(repository.bucket.clone(), Writes::Conditional);
+    let certificate = signer(&key()).certificate().clone();
+    let verifying = store.suite(suite(), Keys::Verify(certificate.into()));
+    let error = verifying.existing_head().await.unwrap_err();
+    assert!(matches!(error, Error::NotSigned { .. }), "{error}");
+    let unchecked = store.suite(suite(), Keys::Unchecked);
+    unchecked.existing_head().await.unwrap();
+}
+
+/// Indexes of two architectures with the same packages have the same content, at two keys.
+#[tokio::test]
+async fn one_of_two_equal_indexes_that_was_tampered_with_is_always_noticed() {
+    let (repository, signing) = (Repository::new(), Some(key()));
+    committed(publish(&repository.bucket, &signing, &[&package("base")]).await);
+    let keys = repository.bucket.keys();
+    for part in ["binary-amd64/by-hash/", "binary-arm64/by-hash/"] {
+        let whole: Vec<_> = keys.iter().filter(|key| key.contains(part)).collect();
+        let whole: Vec<_> = whole
+            .into_iter()
+            .map(|key| (key, repository.bucket.read(key).unwrap()))
+            .collect();
+        for (key, _) in &whole {
+            repository.bucket.write(key, "tampered");
+        }
+        for _ in 0..10 {
+            let result = publish(&repository.bucket, &signing, &[&package("wanted")]).await;
+            let error = result.unwrap_err();
+            assert!(
+                matches!(&error, Error::Damaged { key, .. } if key.contains(part)),
+                "{error}"
+            );
+        }
+        for (key, bytes) in whole {
+            repository.bucket.write(key, bytes);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_commit_that_names_itself_is_no_endless_history() {
+    let (repository, signing) = (Repository::new(), Some(key()));
+    let head = committed(publish(&repository.bucket, &signing, &[&package("base")]).await);
+    let mut forged = head.commit.clone();
+    forged.parent = Some(head.id);
+    let place = deb_index::suite::layout::commit_key(&suite(), &head.id);
+    repository.bucket.write(&place, forged.to_bytes().0);
+    let store = open(repository.bucket.clone(), Writes::Conditional);
+    let suite = store.suite(suite(), Keys::Unchecked);
+    let history: Vec<_> = suite.history(head.id).collect().await;
+    assert!(matches!(history[..], [Err(Error::Commit { .. })]));
+}
+
+#[tokio::test]
+async fn a_weak_tag_is_refused_before_anything_is_sent() {
+    let (repository, signing) = (Repository::new(), Some(key()));
+    committed(publish(&repository.bucket, &signing, &[&package("base")]).await);
+    let careless = Careless::new(repository.bucket.clone(), Flaw::GivesWeakETags);
+    let store = Arc::new(Faulty::new(careless));
+    let error = publish(&store, &signing, &[&package("wanted")]).await;
+    let error = error.unwrap_err();
+    assert!(matches!(error, Error::WeakTag { .. }), "{error}");
+    assert_eq!(store.writes(), 0);
 }

@@ -419,3 +419,32 @@ async fn a_machine_without_authorities_is_told_what_it_lacks() {
     assert!(said.starts_with("Connect(Untrusted)"), "{said}");
     assert!(said.contains("ca-certificates"), "{said}");
 }
+
+/// What the AWS CLI knows and the SDK does not, and mere mistakes.
+#[tokio::test]
+async fn no_setting_of_the_environment_ends_the_program() {
+    for (name, value) in [
+        ("AWS_RETRY_MODE", "legacy"),
+        ("AWS_RETRY_MODE", ""),
+        ("AWS_MAX_ATTEMPTS", "many"),
+        ("AWS_MAX_ATTEMPTS", "0"),
+        ("AWS_USE_FIPS_ENDPOINT", "perhaps"),
+        ("AWS_USE_DUALSTACK_ENDPOINT", "perhaps"),
+        ("AWS_SDK_UA_APP_ID", "a\nb"),
+        ("AWS_REQUEST_CHECKSUM_CALCULATION", "sometimes"),
+        ("AWS_RESPONSE_CHECKSUM_VALIDATION", "sometimes"),
+        ("AWS_ACCOUNT_ID", "a\nb"),
+        ("AWS_DEFAULTS_MODE", "fast"),
+        ("HTTP_PROXY", "not a url\n"),
+        ("NO_PROXY", "\u{1}"),
+    ] {
+        let said = failure(vec![
+            ("AWS_ACCESS_KEY_ID", "AKID".into()),
+            ("AWS_SECRET_ACCESS_KEY", "secret".into()),
+            (name, value.into()),
+        ])
+        .await;
+        // It got as far as the network.
+        assert!(said.starts_with("Connect("), "{name}={value:?}: {said}");
+    }
+}

@@ -167,7 +167,14 @@ impl Generate {
             armored: key.certificate.armored().to_owned(),
             is_locked: passphrase.is_some(),
         };
-        context.printer.outcome(&generated)
+        context.printer.outcome(&generated, || {
+            let Generated {
+                fingerprint,
+                secret_key,
+                ..
+            } = &generated;
+            format!("the key {fingerprint} was made and is in {secret_key}")
+        })
     }
 }
 

@@ -128,14 +128,16 @@ impl Package {
         if fs::read(&path).ok().as_ref() != Some(&package) {
             create(&path, &package, PUBLIC)?;
         }
-        context.printer.outcome(&Built {
+        let built = Built {
             package: name.to_string(),
             version: version.to_string(),
             file,
             sha256: Sha256::of(&package),
             keyring: format!("/{keyring}"),
             keys: certificates.iter().map(Certificate::fingerprint).collect(),
-        })
+        };
+        let done = || format!("built {}", built.file);
+        context.printer.outcome(&built, done)
     }
 }
 

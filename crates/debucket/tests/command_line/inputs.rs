@@ -1,0 +1,141 @@
+//! What can be published, and into how many suites.
+
+use std::{fs, path::Path};
+
+use deb_index::digest::{Algorithm, Digests};
+use serde_json::json;
+
+use crate::{
+    package,
+    run::{BUCKET, Run, Store, run},
+};
+
+/// Writes a `.changes` beside a package that lists it.
+fn changes(deb: &Path, distribution: &str, section: &str) -> std::path::PathBuf {
+    let digests = Digests::of(&Algorithm::ALL, &fs::read(deb).unwrap());
+    let name = deb.file_name().unwrap().to_str().unwrap();
+    let (size, md5, sha1, sha256) = (
+        digests.size,
+        digests.md5().unwrap(),
+        digests.sha1().unwrap(),
+        digests.sha256(),
+    );
+    let text = format!(
+        "Format: 1.8\nSource: tool\nDistribution: {distribution}\nChecksums-Sha1:\n {sha1} {size} {name}\n\
+         Checksums-Sha256:\n {sha256} {size} {name}\nFiles:\n {md5} {size} {section} optional {name}\n"
+    );
+    let path = deb.with_extension("changes");
+    fs::write(&path, text).unwrap();
+    path
+}
+
+fn list(store: &Store, suite: &str) -> String {
+    store.read(&["list", "--suite", suite]).expect(0)
+}
+
+#[test]
+fn one_publish_reaches_several_suites_and_sends_each_file_once() {
+    let store = Store::start();
+    let file = package::write(store.folder.path(), "tool", "1.0", "all", "tool");
+    store.server.clear_request_log();
+    let both = [
+        "--suite",
+        "stable",
+        "--suite",
+        "testing,stable",
+        "--output",
+        "json",
+    ];
+    let reports = store.publish(&file, &both).json();
+    let suites: Vec<_> = reports
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|report| &report["suite"])
+        .collect();
+    assert_eq!(suites, [&json!("stable"), &json!("testing")]);
+    let log = store.server.request_log();
+    let sent = log.iter().filter(|request| {
+        request.request.method == "PUT" && request.request.key.contains("/pool/")
+    });
+    assert_eq!(sent.count(), 1);
+    assert_eq!(list(&store, "stable"), list(&store, "testing"));
+
+    // A conflict in one of them is found before any is changed.
+    let rebuilt = package::write(store.folder.path(), "tool", "2.0", "all", "one");
+    store.publish(&rebuilt, &["--suite", "testing"]).expect(0);
+    let rebuilt = package::write(store.folder.path(), "tool", "2.0", "all", "two");
+    store
+        .publish(&rebuilt, &["--suite", "stable,testing"])
+        .expect(3);
+    assert_eq!(list(&store, "stable"), "tool  1.0  all  main\n");
+}
+
+#[test]
+fn a_changes_file_says_which_suite_and_component() {
+    let store = Store::start();
+    let file = package::write(store.folder.path(), "tool", "1.0", "all", "tool");
+    let changes = changes(&file, "testing", "contrib/net");
+    store.publish(&changes, &[]).expect(0);
+    assert_eq!(list(&store, "testing"), "tool  1.0  all  contrib\n");
+    store
+        .publish(&changes, &["--suite", "stable", "--component", "main"])
+        .expect(0);
+    assert_eq!(list(&store, "stable"), "tool  1.0  all  main\n");
+    let by_variable = run(store
+        .debucket(&["publish", "--sign-key"])
+        .arg(store.path("key.asc"))
+        .arg(&changes)
+        .env("DEBUCKET_SUITE", "nightly"));
+    by_variable.expect(0);
+    assert_eq!(list(&store, "nightly"), "tool  1.0  all  contrib\n");
+}
+
+#[test]
+fn a_package_that_differs_from_its_changes_file_is_refused() {
+    let store = Store::start();
+    let file = package::write(store.folder.path(), "tool", "1.0", "all", "tool");
+    let changes = changes(&file, "testing", "net");
+    let refused = |refused: Run, text: &str| {
+        assert_eq!(refused.code, 1, "{refused:#?}");
+        assert!(refused.stderr.contains(text), "{}", refused.stderr);
+    };
+    package::write(store.folder.path(), "tool", "1.0", "all", "toil");
+    refused(
+        store.publish(&changes, &[]),
+        "its digest is not the one that the .changes file lists",
+    );
+    fs::remove_file(&file).unwrap();
+    refused(store.publish(&changes, &[]), "tool_1.0_all.deb");
+    fs::write(&changes, "nothing").unwrap();
+    refused(store.publish(&changes, &[]), "not a .changes file");
+    assert!(store.server.keys(BUCKET).is_empty());
+}
+
+#[test]
+fn paths_can_come_from_standard_input() {
+    let store = Store::start();
+    let files =
+        ["one", "two"].map(|name| package::write(store.folder.path(), name, "1", "all", name));
+    let lines = files.map(|file| format!("{}\n", file.display())).concat();
+    let mut publish = store.debucket(&["publish", "-", "--sign-key"]);
+    run(publish.arg(store.path("key.asc")).write_stdin(lines)).expect(0);
+    assert_eq!(list(&store, "stable").lines().count(), 2);
+    let mut nothing = store.debucket(&["publish", "-", "--sign-key"]);
+    run(nothing.arg(store.path("key.asc")).write_stdin("\n")).expect(4);
+}
+
+#[test]
+fn keep_prunes_what_is_published_and_nothing_else() {
+    let store = Store::start();
+    for (name, version) in [("tool", "1"), ("tool", "2"), ("other", "1"), ("other", "2")] {
+        let file = package::write(store.folder.path(), name, version, "all", version);
+        store.publish(&file, &[]).expect(0);
+    }
+    let file = package::write(store.folder.path(), "tool", "3", "all", "3");
+    store.publish(&file, &["--keep", "1"]).expect(0);
+    assert_eq!(
+        list(&store, "stable"),
+        "other  1  all  main\nother  2  all  main\ntool   3  all  main\n"
+    );
+}
