@@ -85,6 +85,13 @@ impl ChangeOptions {
         self.signing.keys(suite)
     }
 
+    /// The message of the history, where the caller gives none.
+    pub(crate) fn set_default_message(&mut self, message: String) {
+        if self.message.is_empty() {
+            self.message = message;
+        }
+    }
+
     pub(crate) async fn repository(&self, context: &Context) -> Result<Repository, Error> {
         context.writable_repository(&self.write).await
     }

@@ -108,6 +108,14 @@ fn a_rotation_is_walked_through() {
         .with_keys(&["key", "retire", "stable", &old], &["new.asc"])
         .expect(0);
     assert_eq!(store.keys("new.pub.asc"), [(new.clone(), true)]);
+    let mut log = store.debucket(&["log", "--keyring"]);
+    let log = run(log.arg(store.path("new.pub.asc"))).expect(0);
+    for message in [
+        format!("Sign with the key {new} too"),
+        format!("Sign without the key {old}"),
+    ] {
+        assert!(log.contains(&message), "{log}");
+    }
     let last = store.with_keys(&["key", "retire", "stable", &new], &["new.asc"]);
     assert_eq!(last.code, 1, "{last:#?}");
     assert!(last.stderr.contains("key add"), "{}", last.stderr);

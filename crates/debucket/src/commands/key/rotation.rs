@@ -82,7 +82,8 @@ impl Add {
             accept_keys,
             ..SettingsPatch::default()
         };
-        carry_out(context, self.suite, keys, patch, self.change).await
+        let message = format!("Sign with the key {} too", self.fingerprint);
+        carry_out(context, self.suite, keys, patch, message, self.change).await
     }
 }
 
@@ -102,7 +103,8 @@ impl Retire {
             retire_keys: Retired::These(vec![self.fingerprint]),
             ..SettingsPatch::default()
         };
-        carry_out(context, self.suite, keys, patch, self.change).await
+        let message = format!("Sign without the key {}", self.fingerprint);
+        carry_out(context, self.suite, keys, patch, message, self.change).await
     }
 }
 
@@ -133,7 +135,8 @@ impl Reset {
             retire_keys: Retired::Others,
             ..SettingsPatch::default()
         };
-        carry_out(context, self.suite, keys, patch, self.change).await
+        let message = "Sign with new keys instead of lost ones".to_owned();
+        carry_out(context, self.suite, keys, patch, message, self.change).await
     }
 }
 
@@ -142,8 +145,10 @@ async fn carry_out(
     suite: SuiteName,
     keys: Keys,
     patch: SettingsPatch,
-    change: ChangeOptions,
+    message: String,
+    mut change: ChangeOptions,
 ) -> Result<(), Error> {
+    change.set_default_message(message);
     let repository = change.repository(context).await?;
     let suite = repository.suite(suite, keys);
     let wanted = Wanted {
