@@ -1,4 +1,4 @@
-//! Reading a binary package, a `.deb` file: format [deb(5)](https://manpages.debian.org/deb.5).
+//! Reading a binary package, a `.deb` file, and building small ones: format [deb(5)](https://manpages.debian.org/deb.5).
 //!
 //! A `.deb` is an `ar` archive of `debian-binary`, `control.tar` and `data.tar`. [`describe`] reads
 //! it once from front to back, in little memory whatever its size, and gives what an index needs:
@@ -19,12 +19,14 @@ use crate::quote::printable;
 use crate::version::Version;
 
 mod ar;
+mod build;
 pub mod changes;
 mod control_tar;
 mod fields;
 mod warning;
 
 use ar::Archive;
+pub use build::{Installed, build};
 pub use fields::FieldError;
 pub use warning::Warning;
 

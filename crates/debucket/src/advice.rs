@@ -124,8 +124,13 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
              bucket before you publish"
         }
         E::NotAccepted { .. } => {
-            "sign with a key that the suite accepts, or devices will refuse it"
+            "sign with a key that the suite accepts (`debucket key list` prints them), or add this one with `debucket key add`"
         }
+        E::SignerMissing { .. } => {
+            "give the secret key of each with --sign-key, which can be repeated; take one that is lost or no longer needed \
+             out with `debucket key retire`"
+        }
+        E::LastKey { .. } => "add the next key first (`debucket key add`)",
         E::SignatureMissing { suite } => {
             return Some(format!(
                 "restore dists/{suite}/InRelease from the bucket's version history, then run the command again"

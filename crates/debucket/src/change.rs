@@ -2,7 +2,7 @@
 
 use clap::Args;
 use deb_index::{change::Intent, name::SuiteName, suite::settings::Settings};
-use repository::{Allow, Draft, Keys, PackageFile, Repository, Suite, accepted_key};
+use repository::{Allow, Draft, Keys, PackageFile, Repository, Suite};
 
 use crate::{
     authorship::authorship, change_report::ChangeReport, context::Context, error::Error,
@@ -83,6 +83,13 @@ pub(crate) struct Wanted {
 impl ChangeOptions {
     pub(crate) fn keys(&self, suite: &SuiteName) -> Result<Keys, Error> {
         self.signing.keys(suite)
+    }
+
+    /// The message of the history, where the caller gives none.
+    pub(crate) fn set_default_message(&mut self, message: String) {
+        if self.message.is_empty() {
+            self.message = message;
+        }
     }
 
     pub(crate) async fn repository(&self, context: &Context) -> Result<Repository, Error> {
@@ -190,20 +197,13 @@ pub(crate) fn print(
 
 /// The settings of a new suite.
 pub(crate) fn new_suite(keys: &Keys) -> Settings {
-    let signing_keys = match keys {
-        Keys::Sign { signers, .. } => {
-            let certificates = signers.iter().map(|signer| signer.certificate());
-            certificates.map(accepted_key).collect()
-        }
-        _ => Vec::new(),
-    };
     Settings {
         architectures: DEFAULT_ARCHITECTURES
             .iter()
             .flat_map(|name| name.parse())
             .collect(),
         formats: DEFAULT_FORMATS.map(ToOwned::to_owned).to_vec(),
-        signing_keys,
+        signing_keys: keys.certificates(),
         ..Settings::default()
     }
 }

@@ -1,7 +1,7 @@
-//! Options about keys: the one that signs, and those whose signatures are accepted.
+//! Options about keys: those that sign, and those whose signatures are accepted.
 //!
-//! The signing key comes from a file (`--sign-key`, armored or binary) or from `DEBUCKET_SIGN_KEY`, which holds either the key
-//! itself, as the secrets of CI systems do, or the path of a file. The variables with secrets are read here and not by the parser
+//! A signing key comes from a file (`--sign-key`, armored or binary) or from `DEBUCKET_SIGN_KEY`, which holds either the key
+//! itself, as the secrets of CI systems do, or several, or the path of a file. The variables with secrets are read here and not by the parser
 //! of the command line, so that no help text, no usage error and no `Debug` can show them.
 
 use std::{
@@ -13,7 +13,7 @@ use std::{
 use clap::Args;
 use deb_index::name::SuiteName;
 use jiff::Timestamp;
-use repo_signing::{Certificate, KeyFile, Keyring, Passphrase, Signer as _, looks_like_key};
+use repo_signing::{Certificate, KeyFile, Keyring, Passphrase, Signer, looks_like_key};
 use repository::{Keys, key_expiry};
 
 use crate::{
@@ -22,16 +22,18 @@ use crate::{
     printer::Printer,
 };
 
-/// The key that signs.
+/// The keys that sign.
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Signing")]
 pub struct KeyOptions {
-    /// OpenPGP secret key that signs the suite, armored or binary [env: DEBUCKET_SIGN_KEY, the key itself or the path of its file]
+    /// OpenPGP secret key that signs the suite, armored or binary; repeated for a suite that several keys sign [env:
+    /// DEBUCKET_SIGN_KEY, the keys themselves or the path of a key's file]
     #[arg(long, value_name = "FILE")]
-    pub sign_key: Option<PathBuf>,
-    /// File whose first line is the key's passphrase [env: DEBUCKET_SIGN_KEY_PASSPHRASE, the passphrase itself]
+    pub sign_key: Vec<PathBuf>,
+    /// File whose first line is the key's passphrase; repeated, in any order, if the keys have different ones [env:
+    /// DEBUCKET_SIGN_KEY_PASSPHRASE, the passphrase itself]
     #[arg(long, value_name = "FILE")]
-    pub sign_key_passphrase_file: Option<PathBuf>,
+    pub sign_key_passphrase_file: Vec<PathBuf>,
 }
 
 /// Keys whose signatures are accepted.
@@ -70,14 +72,21 @@ impl SigningOptions {
         if self.unsigned {
             return Ok(Keys::Unsigned);
         }
-        let Some(key) = self.key.read(variables)? else {
+        let mut signers: Vec<Box<dyn Signer>> = Vec::new();
+        for key in self.key.read(variables)? {
+            let mut others = signers.iter().map(|other| other.certificate());
+            if !others.any(|other| other.fingerprint() == key.certificate().fingerprint()) {
+                signers.push(Box::new(key));
+            }
+        }
+        if signers.is_empty() {
             return Err(Error::Repository(repository::Error::NoSigner {
                 suite: suite.clone(),
                 is_signed: false,
             }));
-        };
+        }
         Ok(Keys::Sign {
-            signers: vec![Box::new(key)],
+            signers,
             further: self.trust.keyring(variables)?,
         })
     }
@@ -86,18 +95,43 @@ impl SigningOptions {
 impl KeyOptions {
     /// The key, if one was given.
     pub(crate) fn key(&self) -> Result<Option<KeyFile>, Error> {
-        self.read(&environment::variable)
+        let mut keys = self.read(&environment::variable)?;
+        let key = keys.pop();
+        if !keys.is_empty() {
+            return Err(Error::Usage(
+                "several signing keys were given where one is needed: name one with --sign-key FILE".to_owned(),
+            ));
+        }
+        Ok(key)
     }
 
-    fn read(&self, variables: Variables<'_>) -> Result<Option<KeyFile>, Error> {
-        let (path, bytes) = match (&self.sign_key, variables(SIGN_KEY)) {
-            (Some(path), _) => (path.display().to_string(), read(path)?),
-            (None, Some(value)) => (SIGN_KEY.to_owned(), key_in_variable(SIGN_KEY, value)?),
-            (None, None) => return Ok(None),
+    /// The keys, in the order in which they were given.
+    fn read(&self, variables: Variables<'_>) -> Result<Vec<KeyFile>, Error> {
+        let variable = variables(SIGN_KEY).filter(|_| self.sign_key.is_empty());
+        if variable.is_none() && self.sign_key.is_empty() {
+            return Ok(Vec::new());
+        }
+        let files = self.sign_key_passphrase_file.iter();
+        let mut passphrases = files
+            .map(passphrase_in)
+            .collect::<Result<Vec<_>, Error>>()?;
+        if passphrases.is_empty() {
+            passphrases.extend(passphrase(None, variables)?);
+        }
+        if let Some(value) = variable {
+            let bytes = key_in_variable(SIGN_KEY, value)?;
+            let keys = KeyFile::all_from_bytes(&bytes, &passphrases);
+            let path = SIGN_KEY.to_owned();
+            return keys.map_err(|source| Error::Key { path, source });
+        }
+        let key = |path: &PathBuf| {
+            let key = KeyFile::from_bytes(&read(path)?, &passphrases);
+            key.map_err(|source| Error::Key {
+                path: path.display().to_string(),
+                source,
+            })
         };
-        let passphrase = passphrase(self.sign_key_passphrase_file.as_ref(), variables)?;
-        let key = KeyFile::from_bytes(&bytes, passphrase.as_ref());
-        key.map(Some).map_err(|source| Error::Key { path, source })
+        self.sign_key.iter().map(key).collect()
     }
 }
 
@@ -111,10 +145,14 @@ fn passphrase(
     variables: Variables<'_>,
 ) -> Result<Option<Passphrase>, Error> {
     if let Some(path) = file {
-        let content = fs::read(path).map_err(Error::Passphrase)?;
-        return Ok(Some(Passphrase::from_file_content(content)));
+        return passphrase_in(path).map(Some);
     }
     Ok(variables(PASSPHRASE).map(|value| Passphrase::new(value.into_encoded_bytes())))
+}
+
+fn passphrase_in(path: &PathBuf) -> Result<Passphrase, Error> {
+    let content = fs::read(path).map_err(Error::Passphrase)?;
+    Ok(Passphrase::from_file_content(content))
 }
 
 impl TrustOptions {
@@ -157,10 +195,10 @@ impl TrustOptions {
     fn keys_with(&self, variables: Variables<'_>) -> Result<Keys, Error> {
         let own = KeyOptions::default().read(variables)?;
         let further = self.keyring(variables)?.certificates;
-        if own.is_none() && further.is_empty() {
+        if own.is_empty() && further.is_empty() {
             return Ok(Keys::Unchecked);
         }
-        let own = own.map(|key| key.certificate().clone());
+        let own = own.iter().map(|key| key.certificate().clone());
         Ok(Keys::Verify(further.into_iter().chain(own).collect()))
     }
 }
@@ -262,6 +300,41 @@ mod tests {
     }
 
     #[test]
+    fn several_keys_sign_each_once_and_open_with_their_own_passphrases() {
+        let [first, second] = ["one", "two"].map(|passphrase| key(Some(passphrase)));
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, content: &str| {
+            let path = folder.path().join(name);
+            fs::write(&path, content).unwrap();
+            path
+        };
+        let files = [("a", &first), ("b", &second), ("c", &first)];
+        let sign_key = files.map(|(name, key)| file(name, &key.secret)).to_vec();
+        let sign_key_passphrase_file = vec![file("two", "two\n"), file("one", "one\n")];
+        let value = OsString::from([first.secret.as_str(), &second.secret].concat());
+        for (sign_key, variable) in [(sign_key, None), (Vec::new(), Some(value))] {
+            let options = SigningOptions {
+                key: KeyOptions {
+                    sign_key,
+                    sign_key_passphrase_file: sign_key_passphrase_file.clone(),
+                },
+                ..SigningOptions::default()
+            };
+            let variables = |name: &str| variable.clone().filter(|_| name == SIGN_KEY);
+            let keys = options.keys_with(&suite(), &variables).unwrap();
+            let keys: Vec<_> = keys
+                .certificates()
+                .iter()
+                .map(|key| key.fingerprint)
+                .collect();
+            assert_eq!(
+                keys,
+                [&first, &second].map(|key| key.certificate.fingerprint())
+            );
+        }
+    }
+
+    #[test]
     fn an_unreadable_variable_is_never_shown() {
         let variables =
             |name: &str| (name == SIGN_KEY).then(|| OsString::from("bGl0dGxlIHNlY3JldA=="));
@@ -292,11 +365,11 @@ mod tests {
             }
         };
         let from_file = KeyOptions {
-            sign_key_passphrase_file: Some(file),
+            sign_key_passphrase_file: vec![file],
             ..KeyOptions::default()
         };
-        assert!(from_file.read(&only_key).unwrap().is_some());
-        assert!(KeyOptions::default().read(&both).unwrap().is_some());
+        assert_eq!(from_file.read(&only_key).unwrap().len(), 1);
+        assert_eq!(KeyOptions::default().read(&both).unwrap().len(), 1);
         assert!(matches!(
             KeyOptions::default().read(&only_key),
             Err(Error::Key { .. })

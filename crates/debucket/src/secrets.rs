@@ -86,21 +86,42 @@ fn is_piece(word: &[u8]) -> bool {
     word.len() >= PIECE && has(0) && has(1) && changes * 5 >= word.len() * 2
 }
 
-/// Whether it is the path of something that is there, possibly after the name of its option.
+/// Whether it is the path of something that is there, or of something new in a folder that is there, possibly after the name of
+/// its option.
 fn is_path(value: &OsStr) -> bool {
     let of_option = value
         .to_str()
         .and_then(|text| text.split_once('='))
         .map(|(_, path)| Path::new(path));
-    of_option
-        .into_iter()
-        .chain([Path::new(value)])
-        .any(|path| path.symlink_metadata().is_ok())
+    of_option.into_iter().chain([Path::new(value)]).any(|path| {
+        let folder = path.parent().filter(|folder| folder.file_name().is_some());
+        [Some(path), folder]
+            .into_iter()
+            .flatten()
+            .any(|path| path.symlink_metadata().is_ok())
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_new_file_in_a_folder_of_any_name_is_no_secret() {
+        let folder = tempfile::tempdir().unwrap();
+        let inner = folder
+            .path()
+            .join("e2E-oKrdrE-a1B2c3D4e5F6g7H8-xY9zW8vU7tS6rQ5pO4n");
+        std::fs::create_dir(&inner).unwrap();
+        let path = inner.join("next");
+        assert!(!is_secret(path.as_os_str()));
+        assert!(!is_secret(OsStr::new(&format!("--out={}", path.display()))));
+        let (_, piece) = path.to_str().unwrap().split_at(1);
+        assert!(is_secret(OsStr::new(piece)));
+        assert!(is_secret(OsStr::new(
+            "/e2EoKrdrEa1B2c3D4e5F6g7H8xY9zW8vU7tS6rQ5pO4n"
+        )));
+    }
 
     #[test]
     fn what_people_write_is_no_secret() {

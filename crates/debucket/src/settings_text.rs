@@ -4,7 +4,7 @@ use deb_index::suite::settings::{FieldName, Settings};
 use serde_json::Value;
 
 /// Fields of `Release` that follow from the suite's content and other settings.
-const COMPUTED: [&str; 10] = [
+const COMPUTED: [&str; 11] = [
     "Suite",
     "Date",
     "Valid-Until",
@@ -14,6 +14,7 @@ const COMPUTED: [&str; 10] = [
     "MD5Sum",
     "SHA1",
     "SHA256",
+    "Signed-By",
     "X-Debucket-Commit",
 ];
 

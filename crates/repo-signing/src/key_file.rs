@@ -84,24 +84,44 @@ pub enum KeyFileError {
 impl KeyFile {
     /// Reads a secret key, armored or binary, and unlocks what of it can sign.
     ///
-    /// The passphrase of a key that is not locked is not used.
+    /// Of several passphrases, any may be the right one. Those of a key that is not locked are not used.
     ///
     /// # Errors
     /// If there is not exactly one secret key of version 4 that is meant for signing and can be
     /// unlocked. Whether it may sign at a certain time is for [`keys_at`](crate::keys_at) to say.
-    pub fn from_bytes(file: &[u8], passphrase: Option<&Passphrase>) -> Result<Self, KeyFileError> {
-        let keys = read_keys(file).map_err(|error| match error {
-            ReadError::Armor(error) => KeyFileError::Format(error),
-            ReadError::Packets => KeyFileError::Packets,
-            ReadError::Key(problem) => KeyFileError::Key(problem),
-        })?;
-        Self::from_key(only_secret(keys)?, passphrase)
+    pub fn from_bytes<'p>(
+        file: &[u8],
+        passphrases: impl IntoIterator<Item = &'p Passphrase>,
+    ) -> Result<Self, KeyFileError> {
+        let mut secrets = read_secrets(file)?;
+        match secrets.pop() {
+            Some(key) if secrets.is_empty() => Self::from_key(key, &Vec::from_iter(passphrases)),
+            last => Err(KeyFileError::Several(
+                secrets
+                    .iter()
+                    .chain(&last)
+                    .filter_map(|key| fingerprint::of_key(&key.primary_key))
+                    .collect(),
+            )),
+        }
     }
 
-    fn from_key(
-        key: SignedSecretKey,
-        passphrase: Option<&Passphrase>,
-    ) -> Result<Self, KeyFileError> {
+    /// Reads all secret keys of a text or a file, in order, each as [`KeyFile::from_bytes`] does.
+    ///
+    /// # Errors
+    /// If there is none, or one that cannot be used.
+    pub fn all_from_bytes<'p>(
+        file: &[u8],
+        passphrases: impl IntoIterator<Item = &'p Passphrase>,
+    ) -> Result<Vec<Self>, KeyFileError> {
+        let passphrases = Vec::from_iter(passphrases);
+        let secrets = read_secrets(file)?.into_iter();
+        secrets
+            .map(|key| Self::from_key(key, &passphrases))
+            .collect()
+    }
+
+    fn from_key(key: SignedSecretKey, passphrases: &[&Passphrase]) -> Result<Self, KeyFileError> {
         let certificate =
             Certificate::from_key(key.to_public_key()).ok_or(KeyFileError::Packets)?;
         let name = certificate.fingerprint();
@@ -113,7 +133,7 @@ impl KeyFile {
                 && fingerprint::of_key(&secret).is_some()
             {
                 if is_to_unlock(&secret, secret.secret_params()) {
-                    unlock(name, passphrase, |password| {
+                    unlock(name, passphrases, |password| {
                         secret.remove_password(password)
                     })?;
                 }
@@ -128,7 +148,7 @@ impl KeyFile {
             && validity::is_meant_for_signing(validity::signatures_of_primary(certificate.key()))
         {
             if is_to_unlock(&secret, secret.secret_params()) {
-                unlock(name, passphrase, |password| {
+                unlock(name, passphrases, |password| {
                     secret.remove_password(password)
                 })?;
             }
@@ -201,30 +221,27 @@ impl fmt::Debug for KeyFile {
     }
 }
 
-/// The one secret key of a file.
-fn only_secret(keys: Vec<PublicOrSecret>) -> Result<SignedSecretKey, KeyFileError> {
+/// The secret keys of a file, at least one.
+fn read_secrets(file: &[u8]) -> Result<Vec<SignedSecretKey>, KeyFileError> {
+    let keys = read_keys(file).map_err(|error| match error {
+        ReadError::Armor(error) => KeyFileError::Format(error),
+        ReadError::Packets => KeyFileError::Packets,
+        ReadError::Key(problem) => KeyFileError::Key(problem),
+    })?;
     let mut secrets = Vec::new();
-    let mut publics = Vec::new();
+    let mut public = None;
     for key in keys {
         match key {
             PublicOrSecret::Secret(key) => secrets.push(key),
-            PublicOrSecret::Public(key) => publics.push(key),
+            PublicOrSecret::Public(key) => {
+                public = public.or_else(|| fingerprint::of_key(&key.primary_key));
+            }
         }
     }
-    if secrets.len() > 1 {
-        return Err(KeyFileError::Several(
-            secrets
-                .iter()
-                .filter_map(|key| fingerprint::of_key(&key.primary_key))
-                .collect(),
-        ));
+    if secrets.is_empty() {
+        return Err(public.map_or(KeyFileError::Packets, KeyFileError::Public));
     }
-    let public = publics
-        .first()
-        .and_then(|key| fingerprint::of_key(&key.primary_key));
-    secrets
-        .pop()
-        .ok_or(public.map_or(KeyFileError::Packets, KeyFileError::Public))
+    Ok(secrets)
 }
 
 /// Whether there is a secret behind the parameters, and not one of GnuPG's stubs.
@@ -247,18 +264,24 @@ fn is_to_unlock(key: &dyn KeyDetails, params: &SecretParams) -> bool {
     params.is_encrypted() && algorithm::check_key(key).is_ok()
 }
 
-/// Opens one locked secret. A wrong passphrase makes different steps of the decryption fail, so they
-/// all count as one.
+/// Opens one locked secret with the passphrase that does. A wrong one makes different steps of the decryption fail, so they all
+/// count as one.
 fn unlock(
     key: Fingerprint,
-    passphrase: Option<&Passphrase>,
-    open: impl FnOnce(&Password) -> Result<(), pgp::errors::Error>,
+    passphrases: &[&Passphrase],
+    mut open: impl FnMut(&Password) -> Result<(), pgp::errors::Error>,
 ) -> Result<(), KeyFileError> {
-    let passphrase = passphrase.ok_or(KeyFileError::PassphraseMissing(key))?;
-    open(&passphrase.password()).map_err(|error| match error {
-        pgp::errors::Error::Unsupported { .. } | pgp::errors::Error::Unimplemented { .. } => {
-            KeyFileError::LockUnsupported(key)
+    let mut result = Err(KeyFileError::PassphraseMissing(key));
+    for passphrase in passphrases {
+        result = open(&passphrase.password()).map_err(|error| match error {
+            pgp::errors::Error::Unsupported { .. } | pgp::errors::Error::Unimplemented { .. } => {
+                KeyFileError::LockUnsupported(key)
+            }
+            _ => KeyFileError::PassphraseWrong(key),
+        });
+        if result.is_ok() {
+            break;
         }
-        _ => KeyFileError::PassphraseWrong(key),
-    })
+    }
+    result
 }

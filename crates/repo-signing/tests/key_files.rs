@@ -12,7 +12,8 @@ use pgp::{
     types::{KeyVersion, Password, S2kParams, StringToKey, Timestamp},
 };
 use repo_signing::{
-    Certificate, CertificateError, KeyFile, KeyFileError, KeyProblem, Keyring, Passphrase, Signer,
+    Certificate, CertificateError, KeyAlgorithm, KeyFile, KeyFileError, KeyProblem, Keyring,
+    Passphrase, SignatureTime, Signer, generate,
 };
 use support::{FEBRUARY, RELEASE, fixture, key, keyring, sesame, sign};
 
@@ -205,6 +206,34 @@ fn several_keys_are_not_guessed_among() {
     let expected = [key("ed25519"), key("rsa4096")].map(|key| key.certificate().fingerprint());
     assert_eq!(error, KeyFileError::Several(expected.to_vec()));
     assert!(error.to_string().contains(&expected[1].to_string()));
+}
+
+#[test]
+fn several_keys_are_read_in_order_each_with_the_passphrase_that_opens_it() {
+    let [first, second] = ["one", "two"].map(|text| {
+        let (passphrase, time) = (Passphrase::new(text), SignatureTime::from_seconds(1));
+        generate("Tester", KeyAlgorithm::Ed25519, time, Some(&passphrase)).unwrap()
+    });
+    let both = [first.secret.as_str(), second.secret.as_str()].concat();
+    let one_line = both.replace('\n', " ");
+    let passphrases = ["two", "one"].map(Passphrase::new);
+    for file in [&both, &one_line] {
+        let keys = KeyFile::all_from_bytes(file.as_bytes(), &passphrases).unwrap();
+        let keys: Vec<_> = keys.iter().map(Signer::certificate).collect();
+        assert_eq!(keys, [&first.certificate, &second.certificate]);
+        let refusal = |passphrases: &[Passphrase]| {
+            KeyFile::all_from_bytes(file.as_bytes(), passphrases)
+                .err()
+                .unwrap()
+        };
+        let wanted = second.certificate.fingerprint();
+        assert_eq!(
+            refusal(&passphrases[1..]),
+            KeyFileError::PassphraseWrong(wanted)
+        );
+        let wanted = first.certificate.fingerprint();
+        assert_eq!(refusal(&[]), KeyFileError::PassphraseMissing(wanted));
+    }
 }
 
 #[test]

@@ -8,11 +8,12 @@ use deb_index::{
         client_view::{ClientView, ViewChange},
         plan,
     },
+    fingerprint::Fingerprint,
     stanza::Stanza,
     suite::{commit::Commit, settings::Settings},
 };
 use jiff::Timestamp;
-use repo_signing::KeyState;
+use repo_signing::{Certificate, KeyState};
 
 use crate::{
     Error, Head, Suite, Warning, Writes, indexes::IndexCache, keys::signature_time,
@@ -93,7 +94,7 @@ impl Draft<'_> {
         &self.planned.view_changes
     }
 
-    /// What will hurt later: keys that expire, a date in the future.
+    /// What will hurt later: keys that expire, a date in the future, keys that do not sign.
     #[must_use]
     pub fn warnings(&self) -> Vec<Warning> {
         let head = self.base.as_ref();
@@ -109,6 +110,11 @@ impl Draft<'_> {
                 warnings.push(warning);
             }
         }
+        let idle = self.suite.keys.idle(&self.planned.plan.settings);
+        warnings.extend(idle.map(|key| Warning::KeyIdle {
+            suite: self.suite.name.to_string(),
+            key,
+        }));
         let lost = self.lost.iter().map(|stanza| stanza.key.clone());
         warnings.extend(lost.map(|key| Warning::FileMissing { key }));
         if self.allow.reset_date {
@@ -126,7 +132,7 @@ impl Suite<'_> {
     pub async fn draft(&self, mut intent: Intent, allow: Allow) -> Result<Draft<'_>, Error> {
         if allow.new_signing_key {
             intent.0.push(Edit::Set(SettingsPatch {
-                accept_keys: self.keys.certificates(),
+                renew_keys: self.keys.certificates(),
                 ..SettingsPatch::default()
             }));
         }
@@ -227,21 +233,24 @@ impl Suite<'_> {
             None => Default::default(),
         };
         let time = signature_time(self.time_of(head, store_time, allow))?;
-        let chosen = self.keys.choose(
-            &self.name,
-            head.map(Head::signed),
-            time,
-            allow.new_signing_key,
-        )?;
         let plan = {
             let (base, intent) = (head.map(|head| head.commit.clone()), intent.clone());
             blocking(move || plan(base.as_deref(), &indexes, &intent)).await?
         };
+        let chosen = self.keys.choose(
+            &self.name,
+            head.map(Head::signed),
+            &plan.settings,
+            time,
+            allow.new_signing_key,
+        )?;
         let view_changes = head.map_or_else(Vec::new, |head| {
             self.view_changes(head, &plan.settings, &chosen)
         });
-        let is_release_info =
-            |change: &ViewChange| !matches!(change, ViewChange::SigningKey { .. });
+        let is_release_info = |change: &ViewChange| {
+            use ViewChange::{KeyRetired, SigningKey};
+            !matches!(change, SigningKey { .. } | KeyRetired { .. })
+        };
         if !allow.release_info_change && view_changes.iter().any(is_release_info) {
             return Err(Error::ReleaseInfo {
                 suite: self.name.clone(),
@@ -263,12 +272,29 @@ impl Suite<'_> {
     ) -> Vec<ViewChange> {
         let next = ClientView::of_settings(&self.name, settings);
         let mut changes = head.release.view.changes_to(&next);
-        let known = |key| {
-            let accepted = &head.commit.settings.signing_keys;
-            accepted.iter().any(|accepted| accepted.keys.contains(key))
+        let known = &head.commit.settings.signing_keys;
+        let (staying, retired): (Vec<_>, Vec<_>) = known
+            .iter()
+            .map(|key| key.fingerprint)
+            .partition(|key| settings.accepts(key));
+        let is_news = |key: &Fingerprint| {
+            let is_known = known.iter().any(|accepted| accepted.keys.contains(key));
+            // Beside a key that they know, devices need not know the key of another certificate.
+            let certificate = self.keys.certificate_of(*key);
+            let is_needed = |own: Certificate| staying.contains(&own.fingerprint());
+            !is_known && (staying.is_empty() || certificate.is_some_and(is_needed))
         };
-        let new = chosen.iter().filter(|state| !known(&state.key));
-        changes.extend(new.map(|state| ViewChange::SigningKey { key: state.key }));
+        let chosen = chosen.iter().map(|state| state.key);
+        changes.extend(
+            retired
+                .into_iter()
+                .map(|key| ViewChange::KeyRetired { key }),
+        );
+        changes.extend(
+            chosen
+                .filter(is_news)
+                .map(|key| ViewChange::SigningKey { key }),
+        );
         changes
     }
 

@@ -36,6 +36,15 @@ pub enum Error {
         key: Fingerprint,
         accepted: Vec<Fingerprint>,
     },
+    /// Each of a suite's keys signs it, or devices that know only one of the others would refuse it.
+    #[error("suite {suite} is also signed by {}, which was not given", list(.missing))]
+    SignerMissing {
+        suite: SuiteName,
+        missing: Vec<Fingerprint>,
+    },
+    /// The last key was to be retired.
+    #[error("suite {suite} would have no key left")]
+    LastKey { suite: SuiteName },
     #[error("suite {suite} is signed, but its InRelease is missing")]
     SignatureMissing { suite: SuiteName },
     /// Keys were given to check the suite with, and there is nothing that they could check.

@@ -338,9 +338,10 @@ impl Leader {
     /// A head that was read. `Release.gpg` is signed anew: its signature is not kept anywhere else.
     pub(crate) async fn of_head(suite: &Suite<'_>, head: &Head) -> Result<Self, Error> {
         let time = signature_time(head.release.date)?;
+        let (signed, settings) = (head.signed(), &head.commit.settings);
         let chosen = suite
             .keys
-            .choose(&suite.name, Some(head.signed()), time, false)?;
+            .choose(&suite.name, Some(signed), settings, time, false)?;
         let signed = suite.keys.sign(&head.text, time, &chosen).await?;
         Ok(Self {
             etag: head.etag.clone(),

@@ -30,6 +30,8 @@ pub struct Head {
     /// Its version tag in the store.
     pub etag: ETag,
     pub signatures: HeadSignatures,
+    /// The bytes of the object.
+    pub bytes: Bytes,
     /// The bytes of `Release`, as they were signed.
     pub text: Bytes,
     pub release: Release,
@@ -45,6 +47,7 @@ pub struct Head {
 pub(crate) struct SignedHead {
     etag: ETag,
     signatures: HeadSignatures,
+    bytes: Bytes,
     text: Bytes,
     pub(crate) release: Release,
     store_time: Option<Timestamp>,
@@ -123,25 +126,24 @@ impl Suite<'_> {
             suite: self.name.clone(),
             source,
         };
-        let (object, text, signatures) =
+        let (object, bytes, text, signatures) =
             match self.find(&layout::head_key(&self.name, true)).await? {
                 Some((object, bytes)) => match self.keys.accepted() {
                     Some(keyring) => {
                         let verified = keyring.verify_inrelease(&bytes).map_err(untrusted)?;
-                        (
-                            object,
-                            verified.release,
-                            HeadSignatures::By(verified.signatures),
-                        )
+                        let signatures = HeadSignatures::By(verified.signatures);
+                        (object, bytes, verified.release, signatures)
                     }
-                    None => (
-                        object,
-                        repo_signing::unverified_text(&bytes).map_err(untrusted)?,
-                        HeadSignatures::Unchecked,
-                    ),
+                    None => {
+                        let text = repo_signing::unverified_text(&bytes).map_err(untrusted)?;
+                        (object, bytes, text, HeadSignatures::Unchecked)
+                    }
                 },
                 None => match self.find(&layout::head_key(&self.name, false)).await? {
-                    Some((object, bytes)) => (object, bytes.to_vec(), HeadSignatures::Unsigned),
+                    Some((object, bytes)) => {
+                        let text = bytes.to_vec();
+                        (object, bytes, text, HeadSignatures::Unsigned)
+                    }
                     None => return Ok(None),
                 },
             };
@@ -152,6 +154,7 @@ impl Suite<'_> {
         Ok(Some(SignedHead {
             etag: object.etag,
             signatures,
+            bytes,
             text: text.into(),
             release,
             store_time: object.date,
@@ -188,6 +191,7 @@ impl Suite<'_> {
         Ok(Head {
             etag: signed.etag,
             signatures: signed.signatures,
+            bytes: signed.bytes,
             text: signed.text,
             release: signed.release,
             commit: Arc::new(commit),

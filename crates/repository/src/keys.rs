@@ -25,6 +25,12 @@ pub enum Keys {
         signers: Vec<Box<dyn Signer>>,
         further: Keyring,
     },
+    /// The same for a suite whose keys are lost: these signers take their place. Its head is checked with the old certificates
+    /// that are at hand; without any, it is believed.
+    Replace {
+        signers: Vec<Box<dyn Signer>>,
+        old: Keyring,
+    },
     /// The suite is not signed.
     Unsigned,
 }
@@ -72,11 +78,24 @@ impl Keys {
             // A publisher of an unsigned suite refuses every signed head, so the signature does not matter.
             Self::Unchecked | Self::Unsigned => None,
             Self::Verify(keyring) => Some(keyring.clone()),
-            Self::Sign { signers, further } => {
-                let own = signers.iter().map(|signer| signer.certificate().clone());
+            Self::Replace { old, .. } if old.certificates.is_empty() => None,
+            Self::Sign { further, .. } | Self::Replace { old: further, .. } => {
+                let own = self.own().cloned();
                 Some(further.certificates.iter().cloned().chain(own).collect())
             }
         }
+    }
+
+    fn signers(&self) -> &[Box<dyn Signer>] {
+        match self {
+            Self::Sign { signers, .. } | Self::Replace { signers, .. } => signers,
+            Self::Unchecked | Self::Verify(_) | Self::Unsigned => &[],
+        }
+    }
+
+    /// The certificates of the signers.
+    fn own(&self) -> impl Iterator<Item = &Certificate> {
+        self.signers().iter().map(|signer| signer.certificate())
     }
 
     /// The same trust, for reading only.
@@ -86,21 +105,17 @@ impl Keys {
     }
 
     pub(crate) fn is_signed(&self) -> bool {
-        matches!(self, Self::Sign { .. })
+        matches!(self, Self::Sign { .. } | Self::Replace { .. })
     }
 
-    /// The certificates of the signers, for a new suite's settings.
-    pub(crate) fn certificates(&self) -> Vec<AcceptedKey> {
-        match self {
-            Self::Sign { signers, .. } => signers
-                .iter()
-                .map(|signer| accepted_key(signer.certificate()))
-                .collect(),
-            Self::Unchecked | Self::Verify(_) | Self::Unsigned => Vec::new(),
-        }
+    /// The certificates of the signers as a suite's settings hold them; none for an unsigned suite.
+    #[must_use]
+    pub fn certificates(&self) -> Vec<AcceptedKey> {
+        self.own().map(accepted_key).collect()
     }
 
-    /// Whether these keys may change the suite: a signed suite stays signed by keys that it accepts, an unsigned one unsigned.
+    /// Whether these keys may change the suite: a signed suite stays signed, by keys of which it accepts at least one, and an
+    /// unsigned one unsigned.
     pub(crate) fn check(&self, suite: &SuiteName, head: Option<Signed<'_>>) -> Result<(), Error> {
         let suite = suite.clone();
         let is_signed = head.map(|head| *head.signatures != HeadSignatures::Unsigned);
@@ -113,47 +128,71 @@ impl Keys {
                 suite,
                 is_signed: true,
             }),
-            (Self::Sign { .. }, Some(false)) => Err(Error::SuiteIsUnsigned { suite }),
-            (Self::Sign { signers, .. }, Some(true)) => {
-                let accepted = head
-                    .into_iter()
-                    .flat_map(|head| &head.settings.signing_keys);
-                let accepted: Vec<_> = accepted.map(|key| key.fingerprint).collect();
-                let own = signers
-                    .iter()
-                    .map(|signer| signer.certificate().fingerprint());
-                match own.into_iter().find(|key| !accepted.contains(key)) {
-                    Some(key) => Err(Error::NotAccepted {
-                        suite,
-                        key,
-                        accepted,
-                    }),
-                    None => Ok(()),
+            (Self::Sign { .. } | Self::Replace { .. }, Some(false)) => {
+                Err(Error::SuiteIsUnsigned { suite })
+            }
+            (Self::Sign { .. }, Some(true)) => {
+                let accepts = |own: &Certificate| {
+                    head.is_some_and(|head| head.settings.accepts(&own.fingerprint()))
+                };
+                match (self.own().next(), head) {
+                    (Some(key), Some(head)) if !self.own().any(accepts) => {
+                        Err(not_accepted(suite, key, head.settings))
+                    }
+                    _ => Ok(()),
                 }
             }
-            (Self::Sign { .. } | Self::Unsigned, _) => Ok(()),
+            (Self::Sign { .. } | Self::Replace { .. } | Self::Unsigned, _) => Ok(()),
         }
     }
 
-    /// The key of each signer that signs at `time`: of those that devices know, the one that signed the head, otherwise the newest.
+    /// The signers of a suite that is to have the settings `next`: every key that it has then. Others may be at hand, and do not
+    /// sign: so a publisher can be given the next key before the suite is, and keep the last one for a while.
+    fn signing(&self, suite: &SuiteName, next: &Settings) -> Result<Vec<&dyn Signer>, Error> {
+        if !self.is_signed() {
+            return Ok(Vec::new());
+        }
+        let suite = suite.clone();
+        if next.signing_keys.is_empty() {
+            return Err(Error::LastKey { suite });
+        }
+        let is_there = |key: &Fingerprint| self.own().any(|own| own.fingerprint() == *key);
+        let needed = next.signing_keys.iter().map(|key| key.fingerprint);
+        let missing: Vec<_> = needed.filter(|key| !is_there(key)).collect();
+        if !missing.is_empty() {
+            return Err(Error::SignerMissing { suite, missing });
+        }
+        let signers = self.signers().iter().map(AsRef::as_ref);
+        Ok(signers
+            .filter(|signer| next.accepts(&signer.certificate().fingerprint()))
+            .collect())
+    }
+
+    /// The signers' keys that do not sign a suite with these settings.
+    pub(crate) fn idle(&self, settings: &Settings) -> impl Iterator<Item = Fingerprint> {
+        let own = self.own().map(Certificate::fingerprint);
+        own.filter(|key| !settings.accepts(key))
+    }
+
+    /// The key of each signer that signs at `time` the head of a suite with the settings `next`: of those that devices know, the
+    /// one that signed the last head, otherwise the newest.
     pub(crate) fn choose(
         &self,
         suite: &SuiteName,
         head: Option<Signed<'_>>,
+        next: &Settings,
         time: SignatureTime,
         may_adopt_new: bool,
     ) -> Result<Vec<KeyState>, Error> {
-        let Self::Sign { signers, .. } = self else {
-            return Ok(Vec::new());
-        };
         let signed_last = match head.map(|head| head.signatures) {
             Some(HeadSignatures::By(signatures)) => signatures.iter().map(|by| by.key).collect(),
             _ => Vec::new(),
         };
-        let chosen = signers.iter().map(|signer| {
-            let known = head.and_then(|head| known_keys(head.settings, signer.as_ref()));
+        let signing = self.signing(suite, next)?;
+        let chosen = signing.into_iter().map(|signer| {
+            let known = head.and_then(|head| known_keys(head.settings, signer));
             choose_key(
-                &keys_at(signer.as_ref(), time),
+                &keys_at(signer, time),
                 &signed_last,
                 known.unwrap_or_default(),
                 may_adopt_new,
@@ -173,25 +212,34 @@ impl Keys {
         time: SignatureTime,
         chosen: &[KeyState],
     ) -> Result<Option<SignedRelease>, Error> {
-        let Self::Sign { signers, .. } = self else {
+        if !self.is_signed() {
             return Ok(None);
-        };
-        let with: Vec<_> = signers
-            .iter()
-            .zip(chosen)
-            .map(|(signer, state)| SignWith {
-                signer: signer.as_ref(),
-                key: state.key,
-            })
-            .collect();
+        }
+        let with = chosen.iter().filter_map(|&KeyState { key, .. }| {
+            let mut signers = self.signers().iter();
+            let signer = signers
+                .find(|signer| signer.keys().contains(&key))?
+                .as_ref();
+            Some(SignWith { signer, key })
+        });
+        let with: Vec<_> = with.collect();
         Ok(Some(sign_release(text, time, &with).await?))
     }
 
     /// The certificate that has this signing key.
     pub(crate) fn certificate_of(&self, key: Fingerprint) -> Option<Certificate> {
-        let accepted = self.accepted()?;
-        let mut certificates = accepted.certificates.into_iter();
+        let accepted = self.accepted().unwrap_or_default().certificates;
+        let mut certificates = accepted.into_iter().chain(self.own().cloned());
         certificates.find(|certificate| certificate.signing_keys().contains(&key))
+    }
+}
+
+fn not_accepted(suite: SuiteName, key: &Certificate, settings: &Settings) -> Error {
+    let accepted = settings.signing_keys.iter();
+    Error::NotAccepted {
+        suite,
+        key: key.fingerprint(),
+        accepted: accepted.map(|key| key.fingerprint).collect(),
     }
 }
 

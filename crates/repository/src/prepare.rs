@@ -9,10 +9,11 @@ use deb_index::{
     suite::{
         commit::{Authorship, Commit},
         layout, release,
+        settings::Settings,
     },
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use repo_signing::SignedRelease;
 use s3_storage::{ErrorKind, Payload, PutMode, PutOptions};
 
@@ -68,11 +69,13 @@ impl Suite<'_> {
             blocking(move || NewIndexes::build(&indexes, base.as_deref(), &formats, threads)).await;
         let mut settings = planned.plan.settings.clone();
         settings.single_writer = self.repository.writes == Writes::SingleWriter;
+        let time = date(store_time, head.filter(|_| !allow.reset_date));
+        settings.keys_since = keys_since(commit_of(head), &settings, time);
         let commit = Commit {
             format: Commit::FORMAT,
             suite: self.name.clone(),
             parent: head.map(Head::id),
-            time: date(store_time, head.filter(|_| !allow.reset_date)),
+            time,
             authorship: authorship.clone(),
             requires: commit_of(head)
                 .map(|base| base.requires.clone())
@@ -152,6 +155,19 @@ impl Suite<'_> {
         }
         Ok(())
     }
+}
+
+/// When the keys changed last. Each change has a time of its own, because the version of a package with them follows from it.
+fn keys_since(base: Option<&Commit>, next: &Settings, time: Timestamp) -> Option<Timestamp> {
+    if next.signing_keys.is_empty() {
+        return None;
+    }
+    let before = base.and_then(|base| base.settings.keys_since);
+    if base.is_some_and(|base| base.settings.signing_keys == next.signing_keys) {
+        return before;
+    }
+    let after = before.and_then(|before| before.checked_add(SignedDuration::from_secs(1)).ok());
+    Some(after.map_or(time, |after| after.max(time)))
 }
 
 /// The `Date` of a new head: the store's time, to the second, but never before its parent's. (apt ignores a head that is older

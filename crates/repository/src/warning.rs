@@ -20,6 +20,9 @@ pub enum Warning {
     KeyExpires { key: Fingerprint, at: Timestamp },
     #[error("the signing key {key} expired at {at}; devices refuse the suite")]
     KeyExpired { key: Fingerprint, at: Timestamp },
+    /// A signer was given whose key the suite does not have.
+    #[error("the key {key} does not sign: suite {suite} does not have it")]
+    KeyIdle { suite: String, key: Fingerprint },
     /// apt refuses a `Release` from the future.
     #[error("suite {suite} is dated {date}, which is in the future: devices refuse it until then")]
     FutureDate { suite: String, date: Timestamp },

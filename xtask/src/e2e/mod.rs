@@ -12,6 +12,7 @@ mod conformance;
 mod faults;
 mod flow;
 mod history;
+mod keys;
 mod refusals;
 pub(crate) mod runner;
 mod signatures;
@@ -40,6 +41,7 @@ pub(crate) fn scenarios() -> Vec<&'static Scenario> {
         upkeep::SCENARIOS,
         refusals::SCENARIOS,
         signatures::SCENARIOS,
+        keys::SCENARIOS,
         compatibility::SCENARIOS,
         acquire::SCENARIOS,
         broken_transfers::SCENARIOS,

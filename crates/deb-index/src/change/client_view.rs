@@ -45,6 +45,10 @@ pub enum ViewChange {
     SigningKey {
         key: Fingerprint,
     },
+    /// The suite is no longer signed by a certificate. Devices that have no other of its certificates refuse it.
+    KeyRetired {
+        key: Fingerprint,
+    },
 }
 
 impl ClientView {
@@ -146,6 +150,7 @@ impl fmt::Display for ViewChange {
                 write!(f, "the architecture {architecture} is removed")
             }
             Self::SigningKey { key } => write!(f, "the suite is signed by the new key {key}"),
+            Self::KeyRetired { key } => write!(f, "the suite is no longer signed by the key {key}"),
         }
     }
 }

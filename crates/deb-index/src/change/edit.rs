@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use super::{plan::PlainIndexes, selector::Selector};
 use crate::{
     digest::Sha256,
+    fingerprint::Fingerprint,
     index::{IndexPath, compression::Format},
     name::{Architecture, Component},
     stanza::Stanza,
@@ -61,8 +62,23 @@ pub struct SettingsPatch {
     pub keep_versions: Option<Option<NonZeroU32>>,
     /// How long after its `Date` a `Release` is valid, in seconds; an inner none: for ever.
     pub valid_seconds: Option<Option<NonZeroU32>>,
-    /// Certificates that are accepted from now on, in this form. Others stay accepted.
+    /// Whether `Release` names the keys that sign it.
+    pub signed_by: Option<bool>,
+    /// Newer copies of certificates, for those that sign the suite. All of their keys may sign from now on.
+    pub renew_keys: Vec<AcceptedKey>,
+    /// Certificates that sign the suite from now on, beside those that do already. Of those, this is a newer copy; the keys
+    /// that devices know stay as they are.
     pub accept_keys: Vec<AcceptedKey>,
+    /// Certificates that no longer sign it.
+    pub retire_keys: Retired,
+}
+
+/// Certificates of a suite that no longer sign it.
+#[derive(Debug, Clone)]
+pub enum Retired {
+    These(Vec<Fingerprint>),
+    /// All but those to accept.
+    Others,
 }
 
 /// Which versions of the packages that are meant stay.
@@ -89,6 +105,12 @@ pub struct Restored {
 /// A list of edits, applied in order.
 #[derive(Debug, Clone, Default)]
 pub struct Intent(pub Vec<Edit>);
+
+impl Default for Retired {
+    fn default() -> Self {
+        Self::These(Vec::new())
+    }
+}
 
 impl Edit {
     /// Whether it may change the index of a component and an architecture.
@@ -210,15 +232,29 @@ impl SettingsPatch {
         if let Some(seconds) = self.valid_seconds {
             settings.valid_seconds = seconds;
         }
+        if let Some(signed_by) = self.signed_by {
+            settings.signed_by = signed_by;
+        }
         for new in &self.accept_keys {
             let mut known = settings.signing_keys.iter_mut();
             match known.find(|old| old.fingerprint == new.fingerprint) {
-                Some(old) => {
-                    old.keys.clone_from(&new.keys);
-                    old.certificate.clone_from(&new.certificate);
-                }
+                Some(old) => old.certificate.clone_from(&new.certificate),
                 None => settings.signing_keys.push(new.clone()),
             }
         }
+        for new in &self.renew_keys {
+            let mut known = settings.signing_keys.iter_mut();
+            if let Some(old) = known.find(|old| old.fingerprint == new.fingerprint) {
+                old.keys.clone_from(&new.keys);
+                old.certificate.clone_from(&new.certificate);
+            }
+        }
+        settings.signing_keys.retain(|key| match &self.retire_keys {
+            Retired::These(keys) => !keys.contains(&key.fingerprint),
+            Retired::Others => {
+                let mut stay = self.accept_keys.iter();
+                stay.any(|stays| stays.fingerprint == key.fingerprint)
+            }
+        });
     }
 }

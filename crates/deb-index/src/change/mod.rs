@@ -9,7 +9,7 @@ mod selector;
 mod write;
 
 pub use differences::differences;
-pub use edit::{Edit, Intent, Restored, Retention, SettingsPatch};
+pub use edit::{Edit, Intent, Restored, Retention, Retired, SettingsPatch};
 pub use plan::{IndexPlan, PlainIndexes, Plan, PlanError};
 pub use planner::{check, plan};
 pub use selector::{InvalidSelector, Selector};

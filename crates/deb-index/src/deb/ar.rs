@@ -14,6 +14,24 @@ const MAGIC: &[u8; 8] = b"!<arch>\n";
 /// Size of the header before each member.
 const HEADER: usize = 60;
 
+/// An archive of these members, each with its name of at most 15 characters.
+pub(super) fn write(members: &[(&str, Vec<u8>)], time: u64) -> Vec<u8> {
+    let mut archive = MAGIC.to_vec();
+    for (name, content) in members {
+        let size = content.len();
+        let header = format!(
+            "{name:<16}{time:<12}{:<6}{:<6}{:<8}{size:<10}`\n",
+            0, 0, 100_644
+        );
+        archive.extend_from_slice(header.as_bytes());
+        archive.extend_from_slice(content);
+        if size % 2 == 1 {
+            archive.push(b'\n');
+        }
+    }
+    archive
+}
+
 /// Reads the members of an archive one after the other. As a [`Read`] it gives the content of the
 /// current member.
 pub(super) struct Archive<R> {

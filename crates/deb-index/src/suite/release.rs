@@ -85,6 +85,11 @@ pub fn render(commit: &Commit, id: &Sha256) -> Vec<u8> {
     let valid_until = valid_until(commit).map(format_date);
     let (architectures, components) = (view.architectures.join(" "), view.components.join(" "));
     let description = settings.description.as_ref().map(ToString::to_string);
+    let keys = settings.signing_keys.iter();
+    let keys = keys.map(|key| key.fingerprint.to_string());
+    let signed_by = settings
+        .signed_by
+        .then(|| keys.collect::<Vec<_>>().join(", "));
     let own = [
         ("Origin", view.origin.as_deref()),
         ("Label", view.label.as_deref()),
@@ -94,6 +99,10 @@ pub fn render(commit: &Commit, id: &Sha256) -> Vec<u8> {
         ("Date", Some(&date)),
         ("Valid-Until", valid_until.as_deref()),
         ("Acquire-By-Hash", Some("yes")),
+        (
+            "Signed-By",
+            signed_by.as_deref().filter(|keys| !keys.is_empty()),
+        ),
         ("Architectures", Some(&architectures)),
         ("Components", Some(&components)),
         ("Description", description.as_deref()),
@@ -175,13 +184,15 @@ mod tests {
 
     #[test]
     fn fields_of_the_settings_are_rendered_and_cannot_forge_ours() {
+        const KEY: &str = "15BC6A2F1B6BFE2C2E2A7B4C5D6E7F8091A2B3C4";
         let commit: Commit = serde_json::from_value(serde_json::json!({
             "format": 1, "suite": "stable", "parent": null, "time": "2025-11-24T16:00:00Z",
             "authorship": {}, "changes": [],
             "settings": {
                 "label": "Acme", "components": ["main"], "architectures": ["amd64"], "formats": ["gz"],
-                "signing_keys": [],
-                "fields": {"NotAutomatic": "yes", "Codename": "trixie", "date": "never", "SHA256": "none"},
+                "signing_keys": [{"fingerprint": KEY, "keys": [KEY], "certificate": ""}],
+                "signed_by": true,
+                "fields": {"NotAutomatic": "yes", "Codename": "trixie", "date": "never", "SHA256": "none", "signed-by": "me"},
             },
             "indexes": {"main/source/Sources": {
                 "size": 5, "sha256": Sha256::of(b"plain"), "files": {"br": {"size": 2, "sha256": Sha256::of(b"br")}},
@@ -191,7 +202,7 @@ mod tests {
         let id = Sha256([0xab; 32]);
         let text = String::from_utf8(render(&commit, &id)).unwrap();
         let expected = format!(
-            "Label: Acme\nSuite: stable\nCodename: trixie\nDate: Mon, 24 Nov 2025 16:00:00 UTC\nAcquire-By-Hash: yes\n\
+            "Label: Acme\nSuite: stable\nCodename: trixie\nDate: Mon, 24 Nov 2025 16:00:00 UTC\nAcquire-By-Hash: yes\nSigned-By: {KEY}\n\
              Architectures: amd64\nComponents: main\nX-Debucket-Commit: {id}\nNotAutomatic: yes\nSHA256:\n \
              {}        5 main/source/Sources\n {}        2 main/source/Sources.br\n",
             Sha256::of(b"plain"),

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, num::NonZeroU32, str::FromStr};
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -38,8 +39,14 @@ pub struct Settings {
     /// How long after its `Date` a `Release` is valid, in seconds (`Valid-Until`); for ever if none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub valid_seconds: Option<NonZeroU32>,
-    /// Keys that may sign the suite; empty for an unsigned suite.
+    /// Keys that sign the suite: every head is signed by each of them, so that a device needs only one. Empty for an unsigned suite.
     pub signing_keys: Vec<AcceptedKey>,
+    /// When `signing_keys` changed last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys_since: Option<Timestamp>,
+    /// Whether `Release` names these keys (`Signed-By`), which apt then expects of the next one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub signed_by: bool,
     /// Whether the store was never found to support conditional writes, because a publisher promised to be the only one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub single_writer: bool,
@@ -84,7 +91,7 @@ impl Settings {
         self.fields.extend(value.map(|value| (name.clone(), value)));
     }
 
-    /// Whether a certificate with this primary key may sign.
+    /// Whether a certificate with this primary key signs.
     #[must_use]
     pub fn accepts(&self, primary: &Fingerprint) -> bool {
         self.signing_keys

@@ -7,6 +7,7 @@
 )]
 
 mod archive;
+mod build;
 mod control;
 mod corpus;
 mod damage;

@@ -328,12 +328,14 @@ impl Report for Config {
     }
 }
 
+/// A stanza of a `.sources` file, without what it says of keys.
+pub(super) fn stanza(url: &RepositoryUrl, suite: &SuiteName, components: &[String]) -> String {
+    let components = components.join(" ");
+    format!("Types: deb\nURIs: {url}/\nSuites: {suite}\nComponents: {components}\n")
+}
+
 fn sources(url: &RepositoryUrl, device: &Device) -> String {
-    let mut text = format!(
-        "Types: deb\nURIs: {url}/\nSuites: {}\nComponents: {}\n",
-        device.suite,
-        device.components.join(" ")
-    );
+    let mut text = stanza(url, &device.suite, &device.components);
     match (&device.signed_by, &device.key) {
         _ if device.is_unsigned => text.push_str("Trusted: yes\n"),
         (Some(path), _) => text.push_str(&format!("Signed-By: {}\n", path.display())),

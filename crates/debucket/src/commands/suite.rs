@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroU32, str::FromStr};
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, builder::BoolishValueParser};
 use deb_index::{
     change::{Edit, Intent, SettingsPatch},
     digest::Sha256,
@@ -95,6 +95,10 @@ struct SettingsOptions {
     /// How long devices accept the suite after it was last signed (Valid-Until), such as 14d; “all” for no limit
     #[arg(long, value_name = "SPAN|all")]
     valid_for: Option<Limit<Span>>,
+    /// Name the suite's keys in Release (Signed-By): apt then expects one of them of the next Release, while the suite is valid
+    /// (--valid-for) and unless the device's sources name a key
+    #[arg(long, value_name = "yes|no", value_parser = BoolishValueParser::new())]
+    signed_by: Option<bool>,
 }
 
 /// A line; an empty one is none.
@@ -216,6 +220,7 @@ impl SettingsOptions {
             architectures: self.architectures,
             formats: self.formats,
             keep_versions: self.keep.map(|Limit(keep)| keep),
+            signed_by: self.signed_by,
             valid_seconds: self.valid_for.map(|Limit(span)| span.map(|span| span.0)),
             ..SettingsPatch::default()
         })

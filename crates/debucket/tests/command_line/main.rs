@@ -16,6 +16,7 @@ mod lost_replies;
 mod package;
 mod reading;
 mod replies;
+mod rotation;
 mod run;
 mod secrets;
 mod signals;

@@ -194,6 +194,11 @@ fn help_reads_as_before() {
         ("help-client-config", &["client-config", "--help"]),
         ("help-key-generate", &["key", "generate", "--help"]),
         ("help-key-export", &["key", "export", "--help"]),
+        ("help-key-list", &["key", "list", "--help"]),
+        ("help-key-add", &["key", "add", "--help"]),
+        ("help-key-retire", &["key", "retire", "--help"]),
+        ("help-key-package", &["key", "package", "--help"]),
+        ("help-key-reset", &["key", "reset", "--help"]),
     ] {
         insta::assert_snapshot!(name, run(debucket().args(arguments)).expect(0));
     }

@@ -11,5 +11,6 @@ mod put_back;
 mod races;
 mod repository;
 mod requests;
+mod rotation;
 mod time;
 mod trust;

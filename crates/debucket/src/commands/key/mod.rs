@@ -1,4 +1,8 @@
-//! `debucket key`: makes signing keys and gives out their public halves. Needs no repository.
+//! `debucket key`: makes signing keys, gives out their public halves, and changes the keys that sign a suite.
+
+mod list;
+mod package;
+mod rotation;
 
 use std::{
     fs::{self, OpenOptions},
@@ -27,7 +31,7 @@ const SECRET: u32 = 0o600;
 /// Mode of a file for everyone: apt reads keys as a user without rights.
 const PUBLIC: u32 = 0o644;
 
-/// Make and export signing keys
+/// Make signing keys, and change those that sign a suite
 #[derive(Debug, Args)]
 pub struct Key {
     #[command(subcommand)]
@@ -40,6 +44,16 @@ enum Action {
     Generate(Generate),
     /// Print the public half of a secret key, for devices
     Export(Export),
+    /// List the keys that sign a suite
+    List(list::List),
+    /// Sign a suite with a further key from now on, beside those that it has
+    Add(rotation::Add),
+    /// Sign a suite without one of its keys from now on
+    Retire(rotation::Retire),
+    /// Build a package with the certificates of a suite's keys, for devices
+    Package(package::Package),
+    /// Sign a suite with new keys, because those that it has are lost
+    Reset(rotation::Reset),
 }
 
 #[derive(Debug, Args)]
@@ -108,6 +122,11 @@ impl Key {
         match self.action {
             Action::Generate(generate) => generate.run(context),
             Action::Export(export) => export.run(context),
+            Action::List(list) => list.run(context).await,
+            Action::Add(add) => add.run(context).await,
+            Action::Retire(retire) => retire.run(context).await,
+            Action::Package(package) => package.run(context).await,
+            Action::Reset(reset) => reset.run(context).await,
         }
     }
 }

@@ -1,0 +1,283 @@
+//! The keys of a suite are listed, added, retired and replaced.
+
+use std::fs;
+
+use repo_signing::Certificate;
+use serde_json::json;
+
+use crate::{
+    package,
+    run::{BUCKET, Run, Store, debucket, run},
+};
+
+impl Store {
+    /// A store with a signed suite, and the fingerprints of its key and of `new.asc`.
+    fn before_rotation() -> (Self, String, String) {
+        let store = Self::start();
+        run(debucket()
+            .args(["key", "generate", "--user-id", "New", "--out"])
+            .arg(store.path("new.asc"))
+            .arg("--public-out")
+            .arg(store.path("new.pub.asc")))
+        .expect(0);
+        store.publish(&store.package("tool"), &[]).expect(0);
+        let new = fs::read(store.path("new.pub.asc")).unwrap();
+        let new = Certificate::from_bytes(&new).unwrap().fingerprint();
+        let old = store.fingerprint();
+        (store, old, new.to_string())
+    }
+
+    fn package(&self, name: &str) -> std::path::PathBuf {
+        package::write(self.folder.path(), name, "1", "all", name)
+    }
+
+    /// A command with these signing keys.
+    fn with_keys(&self, arguments: &[&str], keys: &[&str]) -> Run {
+        let mut command = self.debucket(arguments);
+        for key in keys {
+            command.arg("--sign-key").arg(self.path(key));
+        }
+        run(&mut command)
+    }
+
+    /// The fingerprints of the suite's keys, and whether each signed the head, for one who has only this certificate.
+    fn keys(&self, keyring: &str) -> Vec<(String, bool)> {
+        let mut list = self.debucket(&["key", "list", "stable", "--output", "json", "--keyring"]);
+        let document = run(list.arg(self.path(keyring))).json();
+        assert_eq!(document["verified"], true);
+        let keys = document["keys"].as_array().unwrap().iter();
+        keys.map(|key| {
+            let fingerprint = key["fingerprint"].as_str().unwrap().to_owned();
+            (fingerprint, key["signed_head"].as_bool().unwrap())
+        })
+        .collect()
+    }
+}
+
+#[test]
+fn a_rotation_is_walked_through() {
+    let (store, old, new) = Store::before_rotation();
+    assert_eq!(store.keys("public.asc"), [(old.clone(), true)]);
+
+    let forgotten = store.with_keys(&["key", "add", "stable", &new], &["key.asc"]);
+    assert_eq!(forgotten.code, 2, "{forgotten:#?}");
+    let both = &["key.asc", "new.asc"];
+    let add = ["key", "add", "stable", &new, "--dry-run"];
+    let planned = store.with_keys(&add, both).expect(0);
+    let line = format!("signing keys: {old} -> {old}, {new}");
+    assert!(planned.contains(&line), "{planned}");
+    assert!(!planned.contains("have to accept"), "{planned}");
+    store.with_keys(&add[..4], both).expect(0);
+    let again = store
+        .with_keys(&["key", "add", "stable", &new], both)
+        .expect(0);
+    assert!(again.starts_with("nothing to do"), "{again}");
+    for keyring in ["public.asc", "new.pub.asc"] {
+        assert_eq!(
+            store.keys(keyring),
+            [(old.clone(), true), (new.clone(), true)]
+        );
+    }
+
+    let file = store.package("more");
+    let alone = store.publish(&file, &[]);
+    assert_eq!(alone.code, 1, "{alone:#?}");
+    assert!(
+        alone.stderr.contains(&new) && alone.stderr.contains("key retire"),
+        "{alone:#?}"
+    );
+    let publish = ["publish", file.to_str().unwrap()];
+    store.with_keys(&publish, both).expect(0);
+    // Both keys in one variable, as a CI job has them.
+    let secrets = both.map(|name| fs::read_to_string(store.path(name)).unwrap());
+    let mut refresh = store.debucket(&["refresh", "--force"]);
+    run(refresh.env("DEBUCKET_SIGN_KEY", secrets.concat())).expect(0);
+
+    let unknown = store.with_keys(&["key", "retire", "stable", &"0".repeat(40)], both);
+    assert_eq!(unknown.code, 4, "{unknown:#?}");
+    let planned = store.with_keys(
+        &["key", "retire", "stable", &old, "--dry-run"],
+        &["new.asc"],
+    );
+    let planned = planned.expect(0);
+    assert!(
+        planned.contains(&format!("no longer signed by the key {old}")),
+        "{planned}"
+    );
+    store
+        .with_keys(&["key", "retire", "stable", &old], &["new.asc"])
+        .expect(0);
+    assert_eq!(store.keys("new.pub.asc"), [(new.clone(), true)]);
+    let mut log = store.debucket(&["log", "--keyring"]);
+    let log = run(log.arg(store.path("new.pub.asc"))).expect(0);
+    for message in [
+        format!("Sign with the key {new} too"),
+        format!("Sign without the key {old}"),
+    ] {
+        assert!(log.contains(&message), "{log}");
+    }
+    let last = store.with_keys(&["key", "retire", "stable", &new], &["new.asc"]);
+    assert_eq!(last.code, 1, "{last:#?}");
+    assert!(last.stderr.contains("key add"), "{}", last.stderr);
+    store.publish(&store.package("late"), &[]).expect(1);
+}
+
+#[test]
+fn a_lost_key_is_replaced_only_if_the_suite_is_named_twice() {
+    let (store, _, new) = Store::before_rotation();
+    let reset = ["key", "reset", "stable"];
+    let before = store.server.keys(BUCKET);
+    store.with_keys(&reset, &["new.asc"]).expect(2);
+    let other = [&reset[..], &["--i-lost-the-keys-of", "testing"]].concat();
+    store.with_keys(&other, &["new.asc"]).expect(2);
+    let named = [&reset[..], &["--i-lost-the-keys-of", "stable"]].concat();
+    let checked = |keyring: &str| {
+        let path = store.path(keyring);
+        let keyring = ["--keyring", path.to_str().unwrap()];
+        store.with_keys(&[&named[..], &keyring].concat(), &["new.asc"])
+    };
+    checked("new.pub.asc").expect(1);
+    assert_eq!(store.server.keys(BUCKET), before, "nothing was written");
+    let done = checked("public.asc");
+    assert!(!done.stderr.contains("believed"), "{}", done.stderr);
+    done.expect(0);
+    assert_eq!(store.keys("new.pub.asc"), [(new, true)]);
+    let again = store.with_keys(&named, &["new.asc"]);
+    assert!(again.stderr.contains("believed"), "{}", again.stderr);
+    assert!(again.expect(0).starts_with("nothing to do"));
+    store.publish(&store.package("more"), &[]).expect(1);
+}
+
+#[test]
+fn the_keys_of_a_suite_are_listed() {
+    let (store, old, _) = Store::before_rotation();
+    let text = store.read(&["key", "list", "stable"]).expect(0);
+    assert_eq!(
+        text,
+        format!("{old}  APT repository\n  {old}  does not expire, signed the head\n")
+    );
+    let unchecked = run(&mut store.debucket(&["key", "list", "stable", "--output", "json"]));
+    let mut document = unchecked.json();
+    let certificate = document["keys"][0]["certificate"].take();
+    assert!(
+        certificate
+            .as_str()
+            .unwrap()
+            .starts_with("-----BEGIN PGP PUBLIC")
+    );
+    assert!(document["commit"].take().is_string());
+    assert_eq!(
+        document,
+        json!({"repo": "s3://acme-apt/robots", "suite": "stable", "commit": null, "verified": false, "keys": [{
+            "fingerprint": old, "user_ids": ["APT repository"], "signed_head": true, "certificate": null,
+            "signing_keys": [{"fingerprint": old, "signed_head": true, "expires": null, "problem": null}],
+        }]})
+    );
+    store.read(&["key", "list", "testing"]).expect(4);
+}
+
+#[test]
+fn release_names_the_keys_when_asked_to() {
+    let (store, old, new) = Store::before_rotation();
+    let both = &["key.asc", "new.asc"];
+    let named = || {
+        let head = store
+            .server
+            .get(BUCKET, "robots/dists/stable/InRelease")
+            .unwrap();
+        let text = String::from_utf8(head.unwrap()).unwrap();
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix("Signed-By: "));
+        line.map(ToOwned::to_owned)
+    };
+    assert_eq!(named(), None);
+    store
+        .with_keys(
+            &["suite", "set", "stable", "--signed-by", "yes"],
+            &["key.asc"],
+        )
+        .expect(0);
+    assert_eq!(named(), Some(old.clone()));
+    store
+        .with_keys(&["key", "add", "stable", &new], both)
+        .expect(0);
+    assert_eq!(named(), Some(format!("{old}, {new}")));
+    store
+        .with_keys(&["suite", "set", "stable", "--field", "Signed-By=me"], both)
+        .expect(2);
+    store
+        .with_keys(&["suite", "set", "stable", "--signed-by", "no"], both)
+        .expect(0);
+    assert_eq!(named(), None);
+}
+
+#[test]
+fn a_keyring_package_has_the_suites_keys_and_a_higher_version_when_they_change() {
+    let (store, old, new) = Store::before_rotation();
+    let origin = [
+        "suite",
+        "set",
+        "stable",
+        "--origin",
+        "Acme Robots",
+        "--allow-release-info-change",
+    ];
+    store.with_keys(&origin, &["key.asc"]).expect(0);
+    let package = |folder: &str, more: &[&str]| {
+        fs::create_dir_all(store.path(folder)).unwrap();
+        let path = store.path(folder);
+        let out = [
+            "key",
+            "package",
+            "stable",
+            "--output",
+            "json",
+            "--out-dir",
+            path.to_str().unwrap(),
+        ];
+        let document = store.read(&[&out[..], more].concat()).json();
+        let bytes = fs::read(document["file"].as_str().unwrap()).unwrap();
+        assert_eq!(
+            document["sha256"],
+            deb_index::digest::Sha256::of(&bytes).to_string()
+        );
+        let deb = deb_index::deb::describe(bytes.as_slice()).unwrap();
+        assert_eq!(deb.warnings, []);
+        (document, deb, bytes)
+    };
+    let (document, first, bytes) = package("one", &[]);
+    assert_eq!(document["package"], "acme-robots-archive-keyring");
+    assert_eq!(
+        document["keyring"],
+        "/usr/share/keyrings/acme-robots-archive-keyring.gpg"
+    );
+    assert_eq!(document["keys"], json!([old]));
+    assert_eq!(package("one", &[]).2, bytes, "the file is there already");
+    store.publish(&store.package("other"), &[]).expect(0);
+    assert!(package("two", &[]).2 == bytes, "the keys are the same");
+
+    // Not even a change in the same second has the same version.
+    store
+        .with_keys(&["key", "add", "stable", &new], &["key.asc", "new.asc"])
+        .expect(0);
+    let (document, second, _) = package("one", &["--sources"]);
+    assert_eq!(document["keys"], json!([old, new]));
+    assert!(
+        second.version.compare(&first.version).is_gt(),
+        "{} {}",
+        second.version,
+        first.version
+    );
+    let named = package("one", &["--name", "acme-keys", "--package-version", "1:7"]).0;
+    assert!(
+        named["file"]
+            .as_str()
+            .unwrap()
+            .ends_with("/acme-keys_7_all.deb"),
+        "{named}"
+    );
+
+    let unchecked = run(&mut store.debucket(&["key", "package", "stable"]));
+    assert_eq!(unchecked.code, 2, "{unchecked:#?}");
+}
