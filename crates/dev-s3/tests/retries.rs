@@ -88,3 +88,27 @@ async fn the_answer_that_something_is_missing_tells_the_time() {
     assert_eq!(error.kind(), ErrorKind::NotFound);
     assert!(error.date().is_some());
 }
+
+/// Sent again, it could take away what somebody has written meanwhile.
+#[tokio::test]
+async fn a_deletion_is_sent_once() {
+    let (server, proxy, store) = set_up().await;
+    for keys in [&["one"][..], &["one", "two"]] {
+        for (fault, is_left) in [
+            (
+                Fault::Answer(StatusCode::SERVICE_UNAVAILABLE, "SlowDown"),
+                true,
+            ),
+            (Fault::LoseReply, false),
+        ] {
+            server.put(BUCKET, "one", b"content").unwrap();
+            proxy.clear_rules();
+            proxy.push(Rule::new(fault).nth(1));
+            let before = proxy.writes();
+            let keys: Vec<_> = keys.iter().map(ToString::to_string).collect();
+            store.delete(&keys).await.unwrap_err();
+            assert_eq!(proxy.writes(), before + 1);
+            assert_eq!(server.get(BUCKET, "one").unwrap().is_some(), is_left);
+        }
+    }
+}

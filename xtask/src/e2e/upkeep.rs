@@ -92,7 +92,7 @@ fn verify_and_gc(world: &World<'_>) -> Result<()> {
     world.bucket.delete(HEAD)?;
     verify(world, &[])?
         .expect_code(1)?
-        .expect_text("its head is missing")?;
+        .expect_text("its InRelease is missing")?;
     repair(world)?.success()?;
     let before_signature = |text: &str| {
         text.split("-----BEGIN PGP SIGNATURE")
