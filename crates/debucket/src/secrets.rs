@@ -86,20 +86,15 @@ fn is_piece(word: &[u8]) -> bool {
     word.len() >= PIECE && has(0) && has(1) && changes * 5 >= word.len() * 2
 }
 
-/// Whether it is the path of something that is there, or of something new in a folder that is there, possibly after the name of
-/// its option.
+/// Whether it is a path whose first folders are there, possibly after the name of its option. The rest may be new, or a glob.
 fn is_path(value: &OsStr) -> bool {
     let of_option = value
         .to_str()
         .and_then(|text| text.split_once('='))
         .map(|(_, path)| Path::new(path));
-    of_option.into_iter().chain([Path::new(value)]).any(|path| {
-        let folder = path.parent().filter(|folder| folder.file_name().is_some());
-        [Some(path), folder]
-            .into_iter()
-            .flatten()
-            .any(|path| path.symlink_metadata().is_ok())
-    })
+    let is_there = |path: &Path| path.file_name().is_some() && path.symlink_metadata().is_ok();
+    let mut paths = of_option.into_iter().chain([Path::new(value)]);
+    paths.any(|path| path.ancestors().any(is_there))
 }
 
 #[cfg(test)]
@@ -115,6 +110,7 @@ mod tests {
         std::fs::create_dir(&inner).unwrap();
         let path = inner.join("next");
         assert!(!is_secret(path.as_os_str()));
+        assert!(!is_secret(inner.join("new/a-*.deb").as_os_str()));
         assert!(!is_secret(OsStr::new(&format!("--out={}", path.display()))));
         let (_, piece) = path.to_str().unwrap().split_at(1);
         assert!(is_secret(OsStr::new(piece)));

@@ -391,7 +391,9 @@ pub(crate) async fn restore_head(suite: &Suite<'_>, id: Sha256) -> Result<(), Er
     };
     suite.keys.check(&suite.name, Some(signed))?;
     let time = signature_time(commit.time)?;
-    let chosen = suite.keys.choose(&suite.name, Some(signed), time, false)?;
+    let next = &commit.settings;
+    let keys = &suite.keys;
+    let chosen = keys.choose(&suite.name, Some(signed), next, time, false)?;
     let text = Bytes::from(release::render(&commit, &id));
     let signed = suite.keys.sign(&text, time, &chosen).await?;
     let key = layout::head_key(&suite.name, signed.is_some());

@@ -34,7 +34,7 @@ pub(crate) struct E2e {
 
 /// All of them.
 pub(crate) fn scenarios() -> Vec<&'static Scenario> {
-    let groups: [&'static [Scenario]; 13] = [
+    let groups: [&'static [Scenario]; 14] = [
         flow::SCENARIOS,
         history::SCENARIOS,
         changes::SCENARIOS,
