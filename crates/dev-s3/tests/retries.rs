@@ -95,10 +95,7 @@ async fn a_deletion_is_sent_once() {
     let (server, proxy, store) = set_up().await;
     for keys in [&["one"][..], &["one", "two"]] {
         for (fault, is_left) in [
-            (
-                Fault::Answer(StatusCode::SERVICE_UNAVAILABLE, "SlowDown"),
-                true,
-            ),
+            (Fault::answer(503, "SlowDown"), true),
             (Fault::LoseReply, false),
         ] {
             server.put(BUCKET, "one", b"content").unwrap();
