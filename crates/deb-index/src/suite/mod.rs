@@ -1,6 +1,8 @@
 //! A suite: its state as a commit has it, the face that clients see, and where everything is stored.
 
 pub mod commit;
+pub mod foreign;
+pub mod inspection;
 pub mod layout;
 pub mod release;
 pub mod settings;
