@@ -98,7 +98,9 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Repository(repository::Error::Plan(error)) if error.is_conflict() => 3,
-            Self::SuiteExists(_) => 3,
+            Self::SuiteExists(_) | Self::Repository(repository::Error::ChangedMeanwhile { .. }) => {
+                3
+            }
             Self::Repository(repository::Error::Plan(
                 PlanError::DropsArchitecture(_)
                 | PlanError::ForeignArchitecture(_)
@@ -218,9 +220,31 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
             ));
         }
         E::Release {
+            suite,
             source: ReleaseError::NotOurs,
-            ..
-        } => "another tool wrote this suite; publish into a new suite (--suite) or another prefix",
+        } => {
+            return Some(format!(
+                "another tool wrote this suite: stop that tool, then `debucket adopt {suite}` takes the suite over in place"
+            ));
+        }
+        E::Foreign { .. } => {
+            "publish with the old tool once more, with SHA-256 in its Release file; or publish into a new suite"
+        }
+        E::Unverified { .. } => "if you trust what is in the bucket, pass --unverified",
+        E::Broken { .. } => {
+            "repair it with the tool that made it; or pass --accept-damage to leave the broken packages out (a Packages index \
+             that cannot be read has to be repaired)"
+        }
+        E::Overwritten { suite } => {
+            return Some(format!(
+                "stop the other program, and restore the newest dists/{suite}/InRelease (or Release, if it is unsigned) of \
+                 debucket from the bucket's version history; to give that history up, delete dists/{suite}/commits/ and \
+                 dists/{suite}/succession/"
+            ));
+        }
+        E::ChangedMeanwhile { .. } => {
+            "stop the other program for good, then run the same command again"
+        }
         E::Commit {
             source: CommitError::TooNew(_),
             ..

@@ -156,6 +156,18 @@ impl Keyring {
         })
     }
 
+    /// Verifies the detached signatures of a text, such as `Release.gpg`.
+    ///
+    /// # Errors
+    /// If there is no good signature by an accepted key, or a bad one by an accepted key.
+    pub fn verify_detached(
+        &self,
+        text: &[u8],
+        signatures: &[u8],
+    ) -> Result<Vec<GoodSignature>, VerifyError> {
+        self.judge(&read_signatures(signatures)?, &[], text)
+    }
+
     /// The good signatures, once none is bad.
     fn judge(
         &self,
@@ -286,7 +298,7 @@ fn issuer(signature: &Signature) -> Issuer {
     }
 }
 
-/// The signatures in an armored block, which has nothing else.
+/// The signatures in an armored block, or in binary form, with nothing else.
 fn read_signatures(armored: &[u8]) -> Result<Vec<Signature>, VerifyError> {
     let bytes = armor::packets(armored).map_err(|_| VerifyError::Unreadable)?;
     let mut signatures = Vec::new();

@@ -82,11 +82,11 @@ struct Pending {
 }
 
 /// What stays the same over all attempts.
-struct Run<'a> {
-    suite: &'a Suite<'a>,
-    authorship: &'a Authorship,
-    allow: Allow,
-    observer: &'a dyn Observer,
+pub(crate) struct Run<'a> {
+    pub(crate) suite: &'a Suite<'a>,
+    pub(crate) authorship: &'a Authorship,
+    pub(crate) allow: Allow,
+    pub(crate) observer: &'a dyn Observer,
 }
 
 impl Draft<'_> {
@@ -120,7 +120,10 @@ impl Draft<'_> {
         };
         let (prepared, tags) = run.first(&mut self, files).await?;
         let view_changes = std::mem::take(&mut self.planned.view_changes);
-        let (outcome, leader, tags) = match run.move_head(self.base.as_ref(), &prepared).await? {
+        let (outcome, leader, tags) = match run
+            .move_head(etag_of(self.base.as_ref()), &prepared)
+            .await?
+        {
             Ok(reply) => {
                 let (outcome, leader) = committed(prepared, view_changes, Some(reply.etag));
                 (outcome, leader, tags)
@@ -237,7 +240,10 @@ impl Run<'_> {
             }
             let prepared = self.prepare(&draft).await?;
             let view_changes = std::mem::take(&mut draft.planned.view_changes);
-            match self.move_head(draft.base.as_ref(), &prepared).await? {
+            match self
+                .move_head(etag_of(draft.base.as_ref()), &prepared)
+                .await?
+            {
                 Ok(reply) => return Ok(committed(prepared, view_changes, Some(reply.etag))),
                 Err(doubt) => {
                     pending = Pending {
@@ -266,15 +272,15 @@ impl Run<'_> {
             .await
     }
 
-    /// Writes the head if it is still the one that was read. The inner error is the store's refusal, or the error after which it is
+    /// Writes the head if it is still the one with this tag. The inner error is the store's refusal, or the error after which it is
     /// not known whether the head was written.
-    async fn move_head(
+    pub(crate) async fn move_head(
         &self,
-        old: Option<&Head>,
+        old: Option<&ETag>,
         new: &Prepared,
     ) -> Result<Result<PutReply, Option<s3_storage::Error>>, Error> {
         let conditional = match old {
-            Some(old) => PutMode::Update(old.etag.clone()),
+            Some(old) => PutMode::Update(old.clone()),
             None => PutMode::Create,
         };
         let bytes = new.head().clone();
@@ -322,14 +328,14 @@ impl Run<'_> {
         Ok(false)
     }
 
-    fn unknown(&self, error: Error) -> Error {
+    pub(crate) fn unknown(&self, error: Error) -> Error {
         Error::Unknown {
             suite: self.suite.name.clone(),
             source: Box::new(error),
         }
     }
 
-    fn check_clock(&self, store_time: Option<Timestamp>) -> Result<(), Error> {
+    pub(crate) fn check_clock(&self, store_time: Option<Timestamp>) -> Result<(), Error> {
         match store_time {
             Some(time) if !self.allow.store_clock => self.suite.repository.clock.check(time),
             _ => Ok(()),
@@ -386,8 +392,7 @@ impl<'a> Patience<'a> {
         old: Option<&Head>,
         new: Option<&Head>,
     ) -> Result<(), Error> {
-        let tag = |head: Option<&Head>| head.map(|head| head.etag.clone());
-        if tag(old) != tag(new) {
+        if etag_of(old) != etag_of(new) {
             self.refusing_since = None;
             return Ok(());
         }
@@ -414,8 +419,12 @@ impl<'a> Patience<'a> {
     }
 }
 
+fn etag_of(head: Option<&Head>) -> Option<&ETag> {
+    head.map(|head| &head.etag)
+}
+
 /// A head that is now the suite's, or was. It has followers to bring up unless another commit took its place.
-fn committed(
+pub(crate) fn committed(
     prepared: Prepared,
     view_changes: Vec<ViewChange>,
     etag: Option<ETag>,

@@ -18,14 +18,7 @@ impl Suite<'_> {
     /// Fails if a suite without a head has had one. Commits without a parent prove nothing: the first publish was killed before
     /// it wrote the head.
     pub(crate) async fn check_is_new(&self) -> Result<(), Error> {
-        if let Some(is_signed) = self.founded_as().await?
-            && is_signed != self.keys.is_signed()
-        {
-            return Err(Error::FoundedOtherwise {
-                suite: self.name.clone(),
-                is_signed,
-            });
-        }
+        self.check_founding().await?;
         if self.has_history().await? && self.signed_head().await?.is_none() {
             return Err(Error::HeadVanished {
                 suite: self.name.clone(),
@@ -34,7 +27,18 @@ impl Suite<'_> {
         Ok(())
     }
 
-    async fn has_history(&self) -> Result<bool, Error> {
+    /// Fails if an earlier first commit, which may still run or was killed, decided otherwise about signing.
+    pub(crate) async fn check_founding(&self) -> Result<(), Error> {
+        match self.founded_as().await? {
+            Some(is_signed) if is_signed != self.keys.is_signed() => Err(Error::FoundedOtherwise {
+                suite: self.name.clone(),
+                is_signed,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) async fn has_history(&self) -> Result<bool, Error> {
         let storage = &self.repository.storage;
         let records = layout::succession(&self.name);
         if storage.list(&records, None).try_next().await?.is_some() {

@@ -7,6 +7,7 @@
 //!
 //! Nothing here reads a command line or prints.
 
+mod adopt;
 mod clock;
 mod commit;
 mod copies;
@@ -30,6 +31,7 @@ mod upload;
 mod url;
 mod warning;
 
+pub use adopt::{Accept, Adoption, Takeover};
 pub use commit::{Committed, Outcome, Published};
 pub use copies::Copies;
 pub use draft::{Allow, Draft};

@@ -115,7 +115,12 @@ impl Suite<'_> {
     }
 
     /// Writes an object whose name is its content's digest. Writing it twice does no harm, and shows that it is in use again.
-    async fn put_by_digest(&self, key: String, bytes: Bytes, sha256: Sha256) -> Result<(), Error> {
+    pub(crate) async fn put_by_digest(
+        &self,
+        key: String,
+        bytes: Bytes,
+        sha256: Sha256,
+    ) -> Result<(), Error> {
         let mut options = PutOptions::new(PutMode::Overwrite);
         options.sha256 = Some(sha256.0);
         options.cache_control = Some("public, max-age=31536000, immutable");

@@ -13,7 +13,6 @@ use jiff::{Timestamp, fmt::rfc2822};
 
 use crate::{
     change::client_view::ClientView,
-    digest::Sha256,
     index::IndexPath,
     name::{Architecture, Component, NameError, SuiteName},
     paragraph::{Paragraph, ParagraphError},
@@ -200,7 +199,10 @@ fn settings(
         return Err(ForeignError::NoPackages);
     }
     for field in release.fields() {
-        if COMPUTED.iter().any(|own| own.eq_ignore_ascii_case(field.name)) {
+        if COMPUTED
+            .iter()
+            .any(|own| own.eq_ignore_ascii_case(field.name))
+        {
             continue;
         }
         // Only `Description` and the like have several lines; no device compares them.
@@ -252,6 +254,7 @@ fn date(release: &Paragraph<'_>, field: &str) -> Option<Timestamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::digest::Sha256;
 
     fn parse(head: &str, files: &[&str]) -> Result<ForeignRelease, ForeignError> {
         let lines = files

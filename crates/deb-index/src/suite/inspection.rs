@@ -130,9 +130,8 @@ pub fn inspect<'a>(
 pub fn folders<'a>(indexes: impl IntoIterator<Item = &'a [u8]>) -> BTreeSet<String> {
     let mut all = BTreeSet::new();
     for plain in indexes {
-        let keys = paragraph::stanzas(plain).filter_map(|stanza| {
-            str::from_utf8(paragraph::field(stanza, "Filename")?).ok()
-        });
+        let keys = paragraph::stanzas(plain)
+            .filter_map(|stanza| str::from_utf8(paragraph::field(stanza, "Filename")?).ok());
         for key in keys {
             let slashes = key.match_indices('/').take(2);
             let end = slashes.last().map_or(0, |(at, _)| at + 1);
@@ -260,7 +259,11 @@ mod tests {
             folders([plain.as_bytes()]).into_iter().collect::<Vec<_>>()
         };
         assert_eq!(
-            folders_of(&["pool/main/h/x.deb", "pool/main/i/y.deb", "pool/stable/z.deb"]),
+            folders_of(&[
+                "pool/main/h/x.deb",
+                "pool/main/i/y.deb",
+                "pool/stable/z.deb"
+            ]),
             ["pool/main/", "pool/stable/"]
         );
         assert_eq!(folders_of(&["pool/x.deb", "pool/main/h/x.deb"]), ["pool/"]);

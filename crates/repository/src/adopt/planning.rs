@@ -1,0 +1,151 @@
+//! What becomes of each index of a suite that another program made. Pure.
+
+use std::collections::{BTreeMap, HashSet};
+
+use deb_index::{
+    change::IndexPlan,
+    index::{IndexPath, compression::Format, packages::Packages},
+    name::Architecture,
+    stanza::StanzaRef,
+    suite::{
+        commit::Index,
+        foreign::ForeignRelease,
+        inspection::{Damage, Inspected, inspect},
+        settings::Settings,
+    },
+};
+
+use super::indexes::{Copy, Found};
+
+/// The forms that all `Packages` are stored in, or gz, which every client reads.
+pub(super) fn formats(found: &[Found]) -> Vec<String> {
+    let packages = || found.iter().filter(|found| found.plain.is_some());
+    let has = |format: &Format| {
+        let indexes = packages().map(|found| found.index.as_ref());
+        let mut files = indexes.map(|index| index.map(|index| &index.files));
+        files.all(|files| files.is_some_and(|files| files.contains_key(format.extension())))
+    };
+    let mut formats = Format::ALL.to_vec();
+    formats.retain(has);
+    if formats.is_empty() || packages().next().is_none() {
+        formats = vec![Format::Gz];
+    }
+    let extensions = formats.iter().map(|format| format.extension().to_owned());
+    extensions.collect()
+}
+
+/// What becomes of the indexes that were found.
+#[derive(Debug, Default)]
+pub(super) struct Planning {
+    pub(super) indexes: BTreeMap<IndexPath, IndexPlan>,
+    pub(super) copies: Vec<Copy>,
+    pub(super) damage: Vec<Damage>,
+    pub(super) lacks_index: bool,
+    pub(super) packages: usize,
+    pub(super) carried_over: Vec<IndexPath>,
+    pub(super) left_out: Vec<String>,
+}
+
+impl Planning {
+    pub(super) fn of(
+        release: &ForeignRelease,
+        found: Vec<Found>,
+        size_of: impl Fn(&str) -> Option<u64>,
+    ) -> Self {
+        let mut planning = Self::default();
+        let mut packages = BTreeMap::new();
+        let ours: HashSet<_> = release.packages().map(|(path, ..)| path).collect();
+        for mut found in found {
+            planning.damage.append(&mut found.damage);
+            if ours.contains(&found.path) {
+                planning.lacks_index |= found.plain.is_none();
+                packages.insert(found.path.clone(), found);
+            } else if let Some(index) = found.index {
+                planning.copies.append(&mut found.copies);
+                planning.carried_over.push(found.path.clone());
+                planning
+                    .indexes
+                    .insert(found.path, IndexPlan::Restore(index));
+            } else {
+                planning.left_out.push(found.path.to_string());
+            }
+        }
+        let mut counted = HashSet::new();
+        let all = Architecture::all();
+        for component in &release.settings.components {
+            let inspected = |architecture: &Architecture| {
+                let path = IndexPath::packages(component, architecture);
+                let plain = packages.get(&path).and_then(|found| found.plain.as_deref());
+                inspect(&path, component, plain.unwrap_or_default(), &size_of)
+            };
+            // Devices that read the index for all architectures find its packages in their own from now on.
+            let for_all = release.reads_all && release.settings.architectures.contains(&all);
+            let for_all = for_all.then(|| inspected(&all)).unwrap_or_default().stanzas;
+            for architecture in &release.settings.architectures {
+                let path = IndexPath::packages(component, architecture);
+                let mut inspected = inspected(architecture);
+                let stanzas = inspected.stanzas.iter();
+                counted.extend(stanzas.map(|stanza| (component, identity(stanza))));
+                let found = packages.get(&path);
+                planning.index(&release.settings, found, path, &inspected, &for_all);
+                planning.damage.append(&mut inspected.damage);
+            }
+        }
+        planning.packages = counted.len();
+        planning
+    }
+
+    /// Keeps a `Packages` index, or writes it anew.
+    fn index(
+        &mut self,
+        settings: &Settings,
+        found: Option<&Found>,
+        path: IndexPath,
+        inspected: &Inspected<'_>,
+        for_all: &[StanzaRef<'_>],
+    ) {
+        let there: HashSet<_> = inspected.stanzas.iter().map(identity).collect();
+        let missing = for_all
+            .iter()
+            .filter(|stanza| !there.contains(&identity(stanza)));
+        let mut stanzas = inspected.stanzas.clone();
+        stanzas.extend(missing);
+        let is_changed =
+            !inspected.damage.is_empty() || inspected.repeats || stanzas.len() > there.len();
+        let kept = found.filter(|_| !is_changed).and_then(|found| {
+            let mut index = found.index.clone()?;
+            index
+                .files
+                .retain(|format, _| settings.formats.contains(format));
+            let is_whole = index.files.len() == settings.formats.len();
+            index.entries = Some(stanzas.len() as u64);
+            is_whole.then_some((found, index))
+        });
+        let plan = match kept {
+            Some((found, index)) => {
+                self.copies.extend(
+                    found
+                        .copies
+                        .iter()
+                        .filter(|copy| is_of(copy, &index))
+                        .cloned(),
+                );
+                IndexPlan::Restore(index)
+            }
+            None => IndexPlan::Write(Packages::sorted(stanzas).render().into()),
+        };
+        self.indexes.insert(path, plan);
+    }
+}
+
+/// Whether a copy is one of an index that is kept.
+fn is_of(copy: &Copy, index: &Index) -> bool {
+    index
+        .files
+        .values()
+        .any(|stored| stored.sha256 == copy.sha256)
+}
+
+fn identity<'a>(stanza: &StanzaRef<'a>) -> (&'a str, &'a str, &'a str) {
+    (stanza.name, stanza.version, stanza.architecture)
+}
