@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod adopt;
 mod faults;
+mod foreign;
 mod pool;
 mod races;
 mod repository;
