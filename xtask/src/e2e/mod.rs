@@ -4,6 +4,7 @@
 //! the conversation between apt and the method included, so that a failure in CI can be understood from its log.
 
 mod acquire;
+mod adopt;
 mod broken_transfers;
 mod changes;
 mod compatibility;
@@ -12,6 +13,7 @@ mod conformance;
 mod faults;
 mod flow;
 mod history;
+mod old_tools;
 mod refusals;
 pub(crate) mod runner;
 mod signatures;
@@ -32,10 +34,11 @@ pub(crate) struct E2e {
 
 /// All of them.
 pub(crate) fn scenarios() -> Vec<&'static Scenario> {
-    let groups: [&'static [Scenario]; 12] = [
+    let groups: [&'static [Scenario]; 13] = [
         flow::SCENARIOS,
         history::SCENARIOS,
         changes::SCENARIOS,
+        adopt::SCENARIOS,
         refusals::SCENARIOS,
         signatures::SCENARIOS,
         compatibility::SCENARIOS,

@@ -239,6 +239,14 @@ impl<'a> World<'a> {
     }
 }
 
+/// Runs a command that changes a suite, signed.
+pub(crate) fn change(world: &World<'_>, arguments: &[&str]) -> Result<Outcome> {
+    let mut command = world.debucket();
+    command.args(arguments).args(["--repo", &world.repo()]);
+    command.arg("--sign-key").arg(&world.keys.secret);
+    process::run(&mut command)?.success()
+}
+
 /// Fails unless `package` is installed in `version`, as dpkg sees it.
 pub(crate) fn expect_installed(apt: &AptRoot, package: &str, version: &str) -> Result<()> {
     let installed = apt.installed(package)?;

@@ -165,6 +165,7 @@ fn help_reads_as_before() {
         ("help-prune", &["prune", "--help"]),
         ("help-rollback", &["rollback", "--help"]),
         ("help-refresh", &["refresh", "--help"]),
+        ("help-adopt", &["adopt", "--help"]),
         ("help-suite", &["suite", "--help"]),
         ("help-suite-set", &["suite", "set", "--help"]),
         ("help-client-config", &["client-config", "--help"]),
