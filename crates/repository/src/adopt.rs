@@ -2,8 +2,9 @@
 //!
 //! Nothing is moved and no stanza is changed: the first commit names the indexes as they are, byte for byte, and the files that
 //! they name stay at their keys. New are copies of the indexes under their digests, for clients that fetch by hash. An index is
-//! only written anew where something is left out of it, where it gets the packages of an index for all architectures, or if it
-//! is stored in no form that this program makes. Indexes of other kinds are carried over.
+//! only written anew where something is left out of it or corrected ([`inspection`](deb_index::suite::inspection)), where it gets
+//! the packages of an index for all architectures, or if it is stored in no form that this program makes. Indexes of other kinds
+//! are carried over.
 //!
 //! The head is moved on the condition that it is still the one that was read, so a program that writes at the same time is
 //! noticed. Unlike other changes this one is not tried again then: what was found would have to be judged anew.

@@ -228,7 +228,7 @@ impl<'a> DebS3<'a> {
     }
 
     /// A stanza as it renders one, with the fields that it invents.
-    fn stanza(&self, file: &Path) -> Result<(String, String, String)> {
+    fn stanza(&self, file: &Path) -> Result<(String, String)> {
         let field = |name: &str| -> Result<String> {
             let mut show = Command::new("dpkg-deb");
             let shown = process::run(show.arg("--field").arg(file).arg(name))?.success()?;
@@ -243,6 +243,8 @@ impl<'a> DebS3<'a> {
         let file_name = file.file_name().unwrap_or_default().to_string_lossy();
         let key = format!("pool/{SUITE}/{}/{}/{file_name}", &name[..1], &name[..2]);
         self.world.bucket.put(&key, &bytes)?;
+        // In URLs, S3 takes a “+” for a space.
+        let key = key.replace('+', "%2B");
         let stanza = format!(
             "Package: {name}\nVersion: {}\nLicense: unknown\nVendor: none\nArchitecture: {architecture}\n\
              Maintainer: <test@example.org>\nInstalled-Size: 1\nFilename: {key}\nSize: {}\nSHA1: {}\nSHA256: {}\nMD5sum: {}\n\
@@ -253,14 +255,14 @@ impl<'a> DebS3<'a> {
             digests.sha256(),
             digests.md5().unwrap_or_default(),
         );
-        Ok((stanza, architecture, key))
+        Ok((stanza, architecture))
     }
 }
 
 impl OldTool for DebS3<'_> {
     fn publish(&mut self, files: &[PathBuf]) -> Result<()> {
         for file in files {
-            let (stanza, architecture, _) = self.stanza(file)?;
+            let (stanza, architecture) = self.stanza(file)?;
             for (index, stanzas) in &mut self.indexes {
                 if architecture == "all" || architecture == *index {
                     stanzas.push(stanza.clone());

@@ -1,4 +1,7 @@
 //! What is wrong with an index that another program wrote, or with the files that it names.
+//!
+//! One fault is corrected: deb-s3 writes `Filename` with percent escapes (`1.0%2Bgit1`) for a key without (`1.0+git1`). Since
+//! apt 2.1 escapes names itself, it asks for another key than there is. The field gets the name of the key.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -12,7 +15,7 @@ use crate::{
     index::IndexPath,
     name::Component,
     paragraph,
-    stanza::{StanzaError, StanzaRef},
+    stanza::{Stanza, StanzaError, StanzaRef},
 };
 
 /// Something broken in a repository that another program made.
@@ -56,6 +59,8 @@ pub enum Problem {
 #[derive(Debug, Default)]
 pub struct Inspected<'a> {
     pub stanzas: Vec<StanzaRef<'a>>,
+    /// Packages whose `Filename` was corrected.
+    pub corrected: Vec<Stanza>,
     pub damage: Vec<Damage>,
     /// Whether a stanza is there twice, in other words but for the same file.
     pub repeats: bool,
@@ -106,10 +111,13 @@ pub fn inspect<'a>(
             }
             None => seen.insert(id, package.sha256),
         };
-        // S3 takes a “+” in a URL for a space, so some tools escape keys in `Filename`.
-        let size = size_of(&package.key).or_else(|| size_of(&unescaped(&package.key)?));
-        match size {
-            Some(size) if size == package.size => found.stanzas.push(stanza),
+        let own = size_of(&package.key);
+        let other = unescaped(&package.key).filter(|key| own.is_none() && size_of(key).is_some());
+        match own.or_else(|| size_of(other.as_deref()?)) {
+            Some(size) if size == package.size => match other {
+                Some(key) => found.corrected.push(package.at_key(key)),
+                None => found.stanzas.push(stanza),
+            },
             Some(size) => {
                 let problem = Problem::FileSize {
                     key: package.key,
@@ -160,6 +168,14 @@ fn unescaped(key: &str) -> Option<String> {
         bytes.extend_from_slice(part.get(2..)?.as_bytes());
     }
     String::from_utf8(bytes).ok()
+}
+
+impl Inspected<'_> {
+    /// All packages that are not broken.
+    pub fn packages(&self) -> impl Iterator<Item = StanzaRef<'_>> {
+        let corrected = self.corrected.iter().map(Stanza::borrowed);
+        self.stanzas.iter().copied().chain(corrected)
+    }
 }
 
 impl Damage {
@@ -229,7 +245,9 @@ mod tests {
         let path = "main/binary-amd64/Packages".parse().unwrap();
         let found = inspect(&path, &Component::main(), plain.as_bytes(), size_of);
         let kept: Vec<_> = found.stanzas.iter().map(|stanza| stanza.version).collect();
-        assert_eq!(kept, ["1", "4"]);
+        assert_eq!(kept, ["1"]);
+        let corrected = found.corrected.iter().map(|stanza| stanza.key.as_str());
+        assert_eq!(corrected.collect::<Vec<_>>(), ["pool/a+b.deb"]);
         assert!(found.repeats);
         let damage: Vec<_> = found.damage.iter().map(ToString::to_string).collect();
         assert_eq!(

@@ -70,28 +70,31 @@ impl Planning {
                 planning.left_out.push(found.path.to_string());
             }
         }
-        let mut counted = HashSet::new();
-        let all = Architecture::all();
         for component in &release.settings.components {
             let inspected = |architecture: &Architecture| {
                 let path = IndexPath::packages(component, architecture);
                 let plain = packages.get(&path).and_then(|found| found.plain.as_deref());
-                inspect(&path, component, plain.unwrap_or_default(), &size_of)
+                let inspected = inspect(&path, component, plain.unwrap_or_default(), &size_of);
+                (path, inspected)
             };
+            let architectures = &release.settings.architectures;
+            let inspected: Vec<_> = architectures.iter().map(inspected).collect();
             // Devices that read the index for all architectures find its packages in their own from now on.
-            let for_all = release.reads_all && release.settings.architectures.contains(&all);
-            let for_all = for_all.then(|| inspected(&all)).unwrap_or_default().stanzas;
-            for architecture in &release.settings.architectures {
-                let path = IndexPath::packages(component, architecture);
-                let mut inspected = inspected(architecture);
-                let stanzas = inspected.stanzas.iter();
-                counted.extend(stanzas.map(|stanza| (component, identity(stanza))));
-                let found = packages.get(&path);
-                planning.index(&release.settings, found, path, &inspected, &for_all);
-                planning.damage.append(&mut inspected.damage);
+            let of_all = architectures.iter().position(Architecture::is_all);
+            let of_all = of_all.filter(|_| release.reads_all);
+            let of_all = of_all.and_then(|at| inspected.get(at));
+            let for_all: Vec<_> = of_all.iter().flat_map(|(_, all)| all.packages()).collect();
+            let counted: HashSet<_> = inspected
+                .iter()
+                .flat_map(|(_, inspected)| inspected.packages())
+                .map(|stanza| identity(&stanza))
+                .collect();
+            planning.packages += counted.len();
+            for (path, inspected) in &inspected {
+                let found = packages.get(path);
+                planning.index(&release.settings, found, path, inspected, &for_all);
             }
         }
-        planning.packages = counted.len();
         planning
     }
 
@@ -100,41 +103,34 @@ impl Planning {
         &mut self,
         settings: &Settings,
         found: Option<&Found>,
-        path: IndexPath,
+        path: &IndexPath,
         inspected: &Inspected<'_>,
         for_all: &[StanzaRef<'_>],
     ) {
-        let there: HashSet<_> = inspected.stanzas.iter().map(identity).collect();
-        let missing = for_all
-            .iter()
-            .filter(|stanza| !there.contains(&identity(stanza)));
-        let mut stanzas = inspected.stanzas.clone();
-        stanzas.extend(missing);
-        let is_changed =
-            !inspected.damage.is_empty() || inspected.repeats || stanzas.len() > there.len();
-        let kept = found.filter(|_| !is_changed).and_then(|found| {
+        self.damage.extend_from_slice(&inspected.damage);
+        let mut stanzas: Vec<_> = inspected.packages().collect();
+        let there: HashSet<_> = stanzas.iter().map(identity).collect();
+        let missing = for_all.iter().copied();
+        stanzas.extend(missing.filter(|stanza| !there.contains(&identity(stanza))));
+        let is_unchanged = inspected.damage.is_empty()
+            && !inspected.repeats
+            && stanzas.len() == inspected.stanzas.len();
+        let kept = found.filter(|_| is_unchanged).and_then(|found| {
             let mut index = found.index.clone()?;
-            index
-                .files
-                .retain(|format, _| settings.formats.contains(format));
-            let is_whole = index.files.len() == settings.formats.len();
+            let formats = &settings.formats;
+            index.files.retain(|format, _| formats.contains(format));
             index.entries = Some(stanzas.len() as u64);
-            is_whole.then_some((found, index))
+            (index.files.len() == formats.len()).then_some((found, index))
         });
         let plan = match kept {
             Some((found, index)) => {
-                self.copies.extend(
-                    found
-                        .copies
-                        .iter()
-                        .filter(|copy| is_of(copy, &index))
-                        .cloned(),
-                );
+                let copies = found.copies.iter().filter(|copy| is_of(copy, &index));
+                self.copies.extend(copies.cloned());
                 IndexPlan::Restore(index)
             }
             None => IndexPlan::Write(Packages::sorted(stanzas).render().into()),
         };
-        self.indexes.insert(path, plan);
+        self.indexes.insert(path.clone(), plan);
     }
 }
 

@@ -227,6 +227,30 @@ async fn packages_of_an_index_for_all_architectures_reach_every_index() {
 }
 
 #[tokio::test]
+async fn an_escaped_file_name_is_corrected() {
+    let repository = Repository::new();
+    let signing = Some(key());
+    let mut foreign = Foreign::usual(&repository);
+    let both = &["main/binary-all", "main/binary-amd64"];
+    foreign.add(&repository, both, "plus", "1.0+git1", "all");
+    for stanzas in foreign.packages.values_mut() {
+        for stanza in stanzas {
+            *stanza = stanza.replace("plus_1.0+git1", "plus_1.0%2Bgit1");
+        }
+    }
+    foreign
+        .write_signed(&repository, signing.as_ref().unwrap())
+        .await;
+    let found = adopted(&repository, &signing, Accept::default()).await;
+    assert_eq!((found.packages, found.rewritten.len()), (3, 2), "{found:?}");
+    let packages = repository.check_as_client().await;
+    assert_eq!(
+        names(packages),
+        "own_1.0_amd64 plus_1.0+git1_all shared_1.0_all"
+    );
+}
+
+#[tokio::test]
 async fn indexes_of_other_kinds_are_carried_over_and_stay() {
     let repository = Repository::new();
     let signing = Some(key());
