@@ -79,4 +79,13 @@ fn documents_keep_their_shape() {
         let arguments: Vec<_> = arguments.iter().chain(&json).copied().collect();
         insta::assert_snapshot!(name, document(&store, store.read(&arguments)));
     }
+    store.make_foreign_suite();
+    for (name, more) in [
+        ("adopt-dry-run", &["--dry-run", "--accept-damage"][..]),
+        ("adopt", &["--accept-damage"]),
+        ("adopt-unchanged", &[]),
+    ] {
+        let adopt = store.adopt(&[&json[..], &["--unverified"], more].concat());
+        insta::assert_snapshot!(name, document(&store, adopt));
+    }
 }
