@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     apt_root::{AptRoot, native_architecture},
+    binaries::workspace,
     deb::Package,
     process,
 };
@@ -38,8 +39,15 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         needs: Needs::Program("gpg"),
         run: takes_over_with_a_new_key,
     },
+    Scenario {
+        name: "migrate-from-deb-s3",
+        about: "the commands of docs/migrating-from-deb-s3.md do what it says",
+        needs: Needs::Program("gpg"),
+        run: follows_the_guide,
+    },
 ];
 
+const GUIDE: &str = "docs/migrating-from-deb-s3.md";
 const SHARED: &str = "shared";
 
 fn takes_over(world: &World<'_>, old: &mut dyn OldTool) -> Result<()> {
@@ -140,4 +148,43 @@ fn takes_over_with_a_new_key(world: &World<'_>) -> Result<()> {
     apt.update()?;
     apt.install(&[SHARED])?;
     expect_installed(&apt, SHARED, "1.0")
+}
+
+fn follows_the_guide(world: &World<'_>) -> Result<()> {
+    let mut old = DebS3::new(world)?;
+    old.publish(&[world.small(SHARED, "1.0")?])?;
+    let apt = world.device("device")?;
+    apt.update()?;
+    let build = world.folder.join("build");
+    std::fs::create_dir(&build)?;
+    Package::new(SHARED, "2.0").build(&build)?;
+    let guide = std::fs::read_to_string(workspace().join(GUIDE))?;
+    let blocks = guide.split("```sh\n").skip(1);
+    let commands: String = blocks.flat_map(|block| block.split("```").next()).collect();
+    // Theirs are the names of the guide, ours those of this run.
+    let mut typed = String::from("set -eu\n");
+    for line in commands.lines() {
+        ensure!(!line.contains("--repo"), "{GUIDE}: {line}");
+        let line = line.replace("s3://acme-apt", &world.repo());
+        typed.push_str(&line.replace("apt@acme.example", "e2e@example.org"));
+        typed.push('\n');
+    }
+    ensure!(typed.matches("debucket ").count() == 4, "{typed}");
+    let mut shell = world.debucket_in_shell(&typed)?;
+    old.gnupg().reach(&mut shell);
+    process::run(&mut shell)?
+        .success()?
+        .expect_text("took over suite stable")?;
+    apt.update()?;
+    expect_offered(&apt, SHARED, &["1.0", "2.0"])?;
+    apt.install(&[SHARED])?;
+    expect_installed(&apt, SHARED, "2.0")?;
+    let log = world.json(&["log"])?;
+    let messages = log.as_array().into_iter().flatten();
+    let mut messages = messages.filter_map(|commit| commit["message"].as_str());
+    ensure!(
+        messages.any(|message| message == "Moved from deb-s3"),
+        "{log}"
+    );
+    Ok(())
 }

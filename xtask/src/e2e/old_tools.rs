@@ -39,10 +39,15 @@ impl Gnupg {
         Ok(gnupg)
     }
 
+    /// Lets a command use the key.
+    pub(crate) fn reach(&self, command: &mut Command) {
+        command.env("GNUPGHOME", &self.home);
+    }
+
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         apt_root::isolate(&mut command);
-        command.env("GNUPGHOME", &self.home);
+        self.reach(&mut command);
         command
     }
 
@@ -227,6 +232,10 @@ impl<'a> DebS3<'a> {
         })
     }
 
+    pub(crate) fn gnupg(&self) -> &Gnupg {
+        &self.gnupg
+    }
+
     /// A stanza as it renders one, with the fields that it invents.
     fn stanza(&self, file: &Path) -> Result<(String, String)> {
         let field = |name: &str| -> Result<String> {
@@ -241,7 +250,8 @@ impl<'a> DebS3<'a> {
             &bytes,
         );
         let file_name = file.file_name().unwrap_or_default().to_string_lossy();
-        let key = format!("pool/{SUITE}/{}/{}/{file_name}", &name[..1], &name[..2]);
+        let first = |count| name.chars().take(count).collect::<String>();
+        let key = format!("pool/{SUITE}/{}/{}/{file_name}", first(1), first(2));
         self.world.bucket.put(&key, &bytes)?;
         // In URLs, S3 takes a “+” for a space.
         let key = key.replace('+', "%2B");

@@ -1,7 +1,7 @@
 //! What is wrong with an index that another program wrote, or with the files that it names.
 //!
-//! One fault is corrected: deb-s3 writes `Filename` with percent escapes (`1.0%2Bgit1`) for a key without (`1.0+git1`). Since
-//! apt 2.1 escapes names itself, it asks for another key than there is. The field gets the name of the key.
+//! One fault is corrected: deb-s3 writes `Filename` with percent escapes (`1.0%2Bgit1`) for a key without (`1.0+git1`). apt
+//! (tried with 2.6) escapes names itself, so it asks for another key than there is. The field gets the name of the key.
 
 use std::{
     collections::{BTreeSet, HashMap},

@@ -43,7 +43,8 @@ impl Foreign {
     }
 
     pub(crate) fn key_of(name: &str, version: &str, architecture: &str) -> String {
-        let (letter, letters) = (&name[..1], &name[..2]);
+        let first = |count| name.chars().take(count).collect::<String>();
+        let (letter, letters) = (first(1), first(2));
         format!("pool/stable/{letter}/{letters}/{name}_{version}_{architecture}.deb")
     }
 
