@@ -52,7 +52,7 @@ const CONCURRENT_COPIES: usize = 4;
 pub struct Accept {
     /// A suite that is not signed, or by a key that is not known.
     pub unverified: bool,
-    /// A suite with broken parts, which are left out.
+    /// A suite with broken parts. Packages among them are left out; indexes of other kinds stay as they are.
     pub damage: bool,
 }
 
@@ -109,7 +109,7 @@ impl Suite<'_> {
             })?;
         release.settings.signing_keys = self.keys.certificates();
         let found = self.foreign_indexes(&release).await?;
-        release.settings.formats = formats(&found);
+        release.settings.formats = formats(&release, &found);
         let sizes = {
             let plains = found.iter().filter_map(|found| found.plain.as_deref());
             self.sizes(folders(plains)).await?
@@ -275,7 +275,7 @@ impl Takeover<'_> {
             action: Change::ADOPT.to_owned(),
             ..Change::default()
         };
-        for (name, count) in [("packages", self.packages), ("left_out", self.damage.len())] {
+        for (name, count) in [("packages", self.packages), ("broken", self.damage.len())] {
             change.rest.insert(name.to_owned(), count.into());
         }
         self.planned.plan.changes.push(change);

@@ -14,7 +14,7 @@ use crate::{
     digest::Sha256,
     index::IndexPath,
     name::Component,
-    paragraph,
+    paragraph::{self, Paragraph},
     stanza::{Stanza, StanzaError, StanzaRef},
 };
 
@@ -132,15 +132,64 @@ pub fn inspect<'a>(
     found
 }
 
+/// What is wrong with the files that an index of another kind names: `Packages` of the installer, or `Sources`.
+pub fn inspect_files(
+    path: &IndexPath,
+    plain: &[u8],
+    size_of: impl Fn(&str) -> Option<u64>,
+) -> Vec<Damage> {
+    let mut damage = Vec::new();
+    for (stanza, number) in paragraph::stanzas(plain).zip(1..) {
+        for (key, expected) in files(stanza) {
+            let problem = match (size_of(&key), expected) {
+                (None, _) => Problem::FileMissing { key },
+                (Some(found), Some(expected)) if found != expected => Problem::FileSize {
+                    key,
+                    expected,
+                    found,
+                },
+                _ => continue,
+            };
+            let name = paragraph::field(stanza, "Package").map(String::from_utf8_lossy);
+            damage.push(Damage {
+                index: path.to_string(),
+                package: Some(name.map_or_else(|| format!("stanza {number}"), Into::into)),
+                problem,
+            });
+        }
+    }
+    damage
+}
+
+/// The keys of the files that a stanza names, and their lengths in bytes.
+fn files(stanza: &[u8]) -> Vec<(String, Option<u64>)> {
+    let text = |field| paragraph::field(stanza, field).and_then(|value| str::from_utf8(value).ok());
+    if let Some(key) = text("Filename") {
+        let size = text("Size").and_then(|size| size.parse().ok());
+        return vec![(key.to_owned(), size)];
+    }
+    let Some((folder, source)) = text("Directory").zip(Paragraph::parse(stanza).ok()) else {
+        return Vec::new();
+    };
+    let listed = source
+        .get_str("Checksums-Sha256")
+        .or(source.get_str("Files"));
+    let lines = listed.unwrap_or_default().lines();
+    let file = |line: &str| {
+        let mut words = line.split_ascii_whitespace().skip(1);
+        let (size, name) = (words.next()?, words.next()?);
+        Some((format!("{folder}/{name}"), size.parse().ok()))
+    };
+    lines.filter_map(file).collect()
+}
+
 /// The folders that hold all files that an index names, none of them within another: the first two segments of their keys, so
 /// that a listing is not of all pools where each suite or component has its own.
 #[must_use]
 pub fn folders<'a>(indexes: impl IntoIterator<Item = &'a [u8]>) -> BTreeSet<String> {
     let mut all = BTreeSet::new();
     for plain in indexes {
-        let keys = paragraph::stanzas(plain)
-            .filter_map(|stanza| str::from_utf8(paragraph::field(stanza, "Filename")?).ok());
-        for key in keys {
+        for (key, _) in paragraph::stanzas(plain).flat_map(files) {
             let slashes = key.match_indices('/').take(2);
             let end = slashes.last().map_or(0, |(at, _)| at + 1);
             // Escaped characters may stand for others.
@@ -267,6 +316,28 @@ mod tests {
                 "index": "main/binary-amd64/Packages", "package": "tool_2_all",
                 "problem": "file_missing", "key": "pool/gone.deb",
             })
+        );
+    }
+
+    #[test]
+    fn files_of_sources_and_installer_packages_are_looked_for() {
+        let plain = "Package: tool\nDirectory: pool/main/t/tool\nFiles:\n 00 1 tool.dsc\nChecksums-Sha256:\n 00 4 tool.dsc\n \
+                     00 5 tool.tar.xz\n\nPackage: disk\nFilename: pool/disk.udeb\nSize: 4\n\nPackage: none\n";
+        let path = "main/source/Sources".parse().unwrap();
+        let size_of =
+            |key: &str| (key == "pool/main/t/tool/tool.dsc" || key.ends_with("xz")).then_some(4);
+        let damage = inspect_files(&path, plain.as_bytes(), size_of);
+        let damage: Vec<_> = damage.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            damage,
+            [
+                "main/source/Sources: tool: pool/main/t/tool/tool.tar.xz has 4 bytes instead of 5",
+                "main/source/Sources: disk: pool/disk.udeb is missing",
+            ]
+        );
+        assert_eq!(
+            folders([plain.as_bytes()]).into_iter().collect::<Vec<_>>(),
+            ["pool/"]
         );
     }
 

@@ -8,6 +8,7 @@ mod documents;
 mod guards;
 mod keys;
 mod package;
+mod parity;
 mod run;
 mod store;
 mod usage;

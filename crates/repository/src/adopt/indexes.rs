@@ -36,7 +36,7 @@ pub(super) struct Found {
     pub(super) path: IndexPath,
     /// What a commit says of it, if all its forms were kept; none if no form of it is whole.
     pub(super) index: Option<Index>,
-    /// Plain content, of `Packages` only.
+    /// Plain content, of indexes that name files: `Packages` and `Sources`.
     pub(super) plain: Option<Bytes>,
     /// Where each form is.
     pub(super) copies: Vec<Copy>,
@@ -88,6 +88,7 @@ impl Suite<'_> {
             copies: Vec::new(),
             damage: Vec::new(),
         };
+        let names_files = is_packages || ["Packages", "Sources"].contains(&path.file_name());
         let mut files = BTreeMap::new();
         let mut whole = HashMap::new();
         for form in forms(index, is_packages) {
@@ -107,7 +108,7 @@ impl Suite<'_> {
                     if let Some(extension) = form.extension {
                         files.insert(extension.to_owned(), form.stored.clone());
                     }
-                    if is_packages {
+                    if names_files {
                         whole.insert(form.extension.map(ToOwned::to_owned), bytes);
                     }
                 }
@@ -120,7 +121,11 @@ impl Suite<'_> {
             }
         }
         let plain = match (&index.plain, is_packages) {
-            (Some(plain), false) => Some((plain.size, plain.sha256)),
+            (Some(plain), false) => {
+                // Of a form that this program cannot read, nothing is known.
+                found.plain = self.unpack(whole, Some(plain)).await.ok();
+                Some((plain.size, plain.sha256))
+            }
             (None, false) => None,
             (listed, true) => match self.unpack(whole, listed.as_ref()).await {
                 Ok(plain) => {

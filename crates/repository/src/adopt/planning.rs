@@ -10,7 +10,7 @@ use deb_index::{
     suite::{
         commit::Index,
         foreign::ForeignRelease,
-        inspection::{Damage, Inspected, inspect},
+        inspection::{Damage, Inspected, inspect, inspect_files},
         settings::Settings,
     },
 };
@@ -18,8 +18,9 @@ use deb_index::{
 use super::indexes::{Copy, Found};
 
 /// The forms that all `Packages` are stored in, or gz, which every client reads.
-pub(super) fn formats(found: &[Found]) -> Vec<String> {
-    let packages = || found.iter().filter(|found| found.plain.is_some());
+pub(super) fn formats(release: &ForeignRelease, found: &[Found]) -> Vec<String> {
+    let ours: HashSet<_> = release.packages().map(|(path, ..)| path).collect();
+    let packages = || found.iter().filter(|found| ours.contains(&found.path));
     let has = |format: &Format| {
         let indexes = packages().map(|found| found.index.as_ref());
         let mut files = indexes.map(|index| index.map(|index| &index.files));
@@ -61,6 +62,9 @@ impl Planning {
                 planning.lacks_index |= found.plain.is_none();
                 packages.insert(found.path.clone(), found);
             } else if let Some(index) = found.index {
+                let plain = found.plain.unwrap_or_default();
+                let damage = inspect_files(&found.path, &plain, &size_of);
+                planning.damage.extend(damage);
                 planning.copies.append(&mut found.copies);
                 planning.carried_over.push(found.path.clone());
                 planning

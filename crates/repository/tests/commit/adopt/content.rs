@@ -123,6 +123,27 @@ async fn packages_of_an_index_for_all_architectures_reach_every_index() {
 }
 
 #[tokio::test]
+async fn packages_are_looked_for_in_listings_not_one_by_one() {
+    let signing = Some(key());
+    let mut counts = Vec::new();
+    for packages in [1, 40] {
+        let repository = Repository::new();
+        let mut foreign = Foreign::new();
+        for number in 0..packages {
+            let name = format!("tool{number}");
+            foreign.add(&repository, &["main/binary-amd64"], &name, "1.0", "amd64");
+        }
+        foreign
+            .write_signed(&repository, signing.as_ref().unwrap())
+            .await;
+        let counted = repository.faulty();
+        adopt(&counted, &signing).await.unwrap();
+        counts.push(counted.requests().len());
+    }
+    assert_eq!(counts[0], counts[1]);
+}
+
+#[tokio::test]
 async fn an_escaped_file_name_is_corrected() {
     let repository = Repository::new();
     let signing = Some(key());
@@ -157,13 +178,17 @@ async fn indexes_of_other_kinds_are_carried_over_and_stay() {
         ("main/debian-installer/binary-amd64/Packages", ""),
         ("main/i18n/Translation-en", "Package: own\n"),
         ("main/i18n/Translation-en.bz2", "bz2"),
-        ("main/source/Sources.xz", "sources"),
+        (
+            "main/source/Sources",
+            "Package: tool\nDirectory: pool/t\nFiles:\n 00 4 tool.dsc\n",
+        ),
     ];
     for (path, text) in others {
         foreign
             .others
             .insert(path.to_owned(), Bytes::from_static(text.as_bytes()));
     }
+    repository.bucket.write("pool/t/tool.dsc", "tool");
     foreign
         .write_signed(&repository, signing.as_ref().unwrap())
         .await;
