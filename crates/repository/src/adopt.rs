@@ -13,7 +13,7 @@ mod head;
 mod indexes;
 mod planning;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use deb_index::{
     change::{
@@ -80,6 +80,8 @@ pub struct Takeover<'a> {
     lacks_index: bool,
     /// Packages in all indexes, each once.
     pub packages: usize,
+    /// Packages whose `Filename` was corrected, as dpkg names their files.
+    pub corrected: BTreeSet<String>,
     /// Indexes of other kinds, which stay as they are.
     pub carried_over: Vec<IndexPath>,
     /// Files that `Release` lists and that are not taken over.
@@ -132,6 +134,7 @@ impl Suite<'_> {
             damage: plan.damage,
             lacks_index: plan.lacks_index,
             packages: plan.packages,
+            corrected: plan.corrected,
             carried_over: plan.carried_over,
             left_out,
             release,

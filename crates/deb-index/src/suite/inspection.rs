@@ -1,7 +1,8 @@
 //! What is wrong with an index that another program wrote, or with the files that it names.
 //!
-//! One fault is corrected: deb-s3 writes `Filename` with percent escapes (`1.0%2Bgit1`) for a key without (`1.0+git1`). apt
-//! (tried with 2.6) escapes names itself, so it asks for another key than there is. The field gets the name of the key.
+//! One fault is corrected: a `Filename` that spells a key in another way, which only a web server would find. deb-s3 writes percent
+//! escapes (`1.0%2Bgit1` for `1.0+git1`), and apt (tried with 2.6) escapes names itself, so it asks for another key than there
+//! is; `dpkg-scanpackages .` begins with `./`. The field gets the name of the key.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -112,7 +113,7 @@ pub fn inspect<'a>(
             None => seen.insert(id, package.sha256),
         };
         let own = size_of(&package.key);
-        let other = unescaped(&package.key).filter(|key| own.is_none() && size_of(key).is_some());
+        let other = respelled(&package.key).filter(|key| own.is_none() && size_of(key).is_some());
         match own.or_else(|| size_of(other.as_deref()?)) {
             Some(size) if size == package.size => match other {
                 Some(key) => found.corrected.push(package.at_key(key)),
@@ -190,13 +191,13 @@ pub fn folders<'a>(indexes: impl IntoIterator<Item = &'a [u8]>) -> BTreeSet<Stri
     let mut all = BTreeSet::new();
     for plain in indexes {
         for (key, _) in paragraph::stanzas(plain).flat_map(files) {
-            let slashes = key.match_indices('/').take(2);
-            let end = slashes.last().map_or(0, |(at, _)| at + 1);
-            // Escaped characters may stand for others.
-            let folder = key.split('%').next().unwrap_or_default();
-            let folder = folder.get(..end).unwrap_or_default();
-            if !all.contains(folder) {
-                all.insert(folder.to_owned());
+            for key in respelled(&key).into_iter().chain([key]) {
+                let slashes = key.match_indices('/').take(2);
+                let end = slashes.last().map_or(0, |(at, _)| at + 1);
+                let folder = key.get(..end).unwrap_or_default();
+                if !all.contains(folder) {
+                    all.insert(folder.to_owned());
+                }
             }
         }
     }
@@ -208,15 +209,16 @@ pub fn folders<'a>(indexes: impl IntoIterator<Item = &'a [u8]>) -> BTreeSet<Stri
     all
 }
 
-/// A key without its percent escapes; none if it has none.
-fn unescaped(key: &str) -> Option<String> {
-    let (first, rest) = key.split_once('%')?;
-    let mut bytes = first.as_bytes().to_vec();
-    for part in rest.split('%') {
+/// A key without percent escapes and a leading `./`; none if it has neither.
+fn respelled(key: &str) -> Option<String> {
+    let bare = key.trim_start_matches("./");
+    let mut parts = bare.split('%');
+    let mut bytes = parts.next()?.as_bytes().to_vec();
+    for part in parts {
         bytes.extend(hex::decode(part.get(..2)?).ok()?);
         bytes.extend_from_slice(part.get(2..)?.as_bytes());
     }
-    String::from_utf8(bytes).ok()
+    String::from_utf8(bytes).ok().filter(|other| other != key)
 }
 
 impl Inspected<'_> {
@@ -281,6 +283,7 @@ mod tests {
             stanza("1", "pool/a.deb", "a"),
             stanza("1", "pool/a.deb", "other"),
             stanza("4", "pool/a%2bb.deb", "d"),
+            stanza("4.1", "./pool/a.deb", "g"),
             "Package: tool\n\n".to_owned(),
             stanza("5", "pool/a.deb", "e").replace("SHA256", "MD5sum"),
             stanza("6", "pool/a.deb", "f").replace("tool", "T"),
@@ -296,7 +299,10 @@ mod tests {
         let kept: Vec<_> = found.stanzas.iter().map(|stanza| stanza.version).collect();
         assert_eq!(kept, ["1"]);
         let corrected = found.corrected.iter().map(|stanza| stanza.key.as_str());
-        assert_eq!(corrected.collect::<Vec<_>>(), ["pool/a+b.deb"]);
+        assert_eq!(
+            corrected.collect::<Vec<_>>(),
+            ["pool/a+b.deb", "pool/a.deb"]
+        );
         assert!(found.repeats);
         let damage: Vec<_> = found.damage.iter().map(ToString::to_string).collect();
         assert_eq!(
@@ -305,7 +311,7 @@ mod tests {
                 "main/binary-amd64/Packages: tool_2_all: pool/gone.deb is missing",
                 "main/binary-amd64/Packages: tool_3_all: pool/short.deb has 3 bytes instead of 4",
                 "main/binary-amd64/Packages: tool_1_all: the index has another file for it",
-                "main/binary-amd64/Packages: stanza 7: no valid Version",
+                "main/binary-amd64/Packages: stanza 8: no valid Version",
                 "main/binary-amd64/Packages: tool_5_all: no valid SHA256",
                 "main/binary-amd64/Packages: T_6_all: no valid Package",
             ]
@@ -357,6 +363,7 @@ mod tests {
         );
         assert_eq!(folders_of(&["pool/x.deb", "pool/main/h/x.deb"]), ["pool/"]);
         assert_eq!(folders_of(&["x.deb", "pool/a/b/x.deb"]), [""]);
-        assert_eq!(folders_of(&["po%6fl/a/x.deb"]), [""]);
+        assert_eq!(folders_of(&["po%6fl/a/x.deb"]), ["po%6fl/a/", "pool/a/"]);
+        assert_eq!(folders_of(&["./pool/a/x.deb"]), ["./pool/", "pool/a/"]);
     }
 }

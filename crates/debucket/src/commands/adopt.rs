@@ -69,6 +69,8 @@ struct AdoptReport {
     packages: usize,
     /// `Packages` indexes that are written anew; all others keep their bytes.
     rewritten: Vec<IndexPath>,
+    /// Packages whose `Filename` did not name the key of their file, and now does.
+    corrected: Vec<String>,
     /// Indexes of other kinds, which stay as they are.
     carried_over: Vec<IndexPath>,
     /// Files that the old `Release` lists and the new one does not.
@@ -101,6 +103,7 @@ impl Adopt {
             date: None,
             packages: 0,
             rewritten: Vec::new(),
+            corrected: Vec::new(),
             carried_over: Vec::new(),
             left_out: Vec::new(),
             damage: Vec::new(),
@@ -141,6 +144,7 @@ impl AdoptReport {
     fn found(&mut self, takeover: &Takeover<'_>) {
         self.packages = takeover.packages;
         self.rewritten = takeover.rewritten().cloned().collect();
+        self.corrected = takeover.corrected.iter().cloned().collect();
         self.carried_over.clone_from(&takeover.carried_over);
         self.left_out.clone_from(&takeover.left_out);
         self.damage.clone_from(&takeover.damage);
@@ -183,8 +187,13 @@ impl Report for AdoptReport {
                 text.push_str(&format!("{word}: {path}\n"));
             }
         }
-        for path in &self.left_out {
-            text.push_str(&format!("left out: {path}\n"));
+        for (word, names) in [
+            ("file name corrected", &self.corrected),
+            ("left out", &self.left_out),
+        ] {
+            for name in names {
+                text.push_str(&format!("{word}: {name}\n"));
+            }
         }
         for damage in &self.damage {
             text.push_str(&format!("broken: {damage}\n"));

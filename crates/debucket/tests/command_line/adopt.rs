@@ -40,6 +40,7 @@ impl Store {
         for (path, text) in [
             ("main/binary-amd64/Packages", index.as_str()),
             ("main/Contents-amd64", "usr/bin/tool tool\n"),
+            ("main/source/Release", "Archive: lab\n"),
         ] {
             self.put(&format!("dists/lab/{path}"), text.as_bytes());
             let sha256 = Sha256::of(text.as_bytes());
@@ -84,6 +85,7 @@ fn each_refusal_says_what_to_do() {
     assert_eq!(
         broken.stdout,
         "packages: 1\nwritten anew: main/binary-amd64/Packages\ncarried over: main/Contents-amd64\n\
+         carried over: main/source/Release\n\
          broken: main/binary-amd64/Packages: gone_1.0_amd64: files/gone.deb is missing\n\
          suite lab in s3://acme-apt/robots was not taken over\n"
     );
@@ -118,6 +120,11 @@ fn a_suite_is_taken_over_published_into_and_logged() {
     run(publish.arg(file)).expect(0);
     let list = run(&mut store.debucket(&["list", "--suite", "lab", "--quiet"])).expect(0);
     assert_eq!(list, "new   1.0  amd64  main\ntool  1.0  amd64  main\n");
+    assert_eq!(store.read(&["list", "--suites"]).expect(0), "lab\n");
+    run(&mut store.debucket(&["rollback", "--to", "@~1", "--suite", "lab", "--unsigned"]))
+        .expect(0);
+    let list = run(&mut store.debucket(&["list", "--suite", "lab", "--quiet"])).expect(0);
+    assert_eq!(list, "tool  1.0  amd64  main\n");
     let log = run(&mut store.debucket(&["log", "--suite", "lab", "--quiet"])).expect(0);
     assert!(
         log.contains("    From the old script\n") && log.contains("    adopt\n"),

@@ -1,6 +1,6 @@
 //! What becomes of each index of a suite that another program made. Pure.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use deb_index::{
     change::IndexPlan,
@@ -43,6 +43,7 @@ pub(super) struct Planning {
     pub(super) damage: Vec<Damage>,
     pub(super) lacks_index: bool,
     pub(super) packages: usize,
+    pub(super) corrected: BTreeSet<String>,
     pub(super) carried_over: Vec<IndexPath>,
     pub(super) left_out: Vec<String>,
 }
@@ -112,6 +113,9 @@ impl Planning {
         for_all: &[StanzaRef<'_>],
     ) {
         self.damage.extend_from_slice(&inspected.damage);
+        let corrected = inspected.corrected.iter();
+        self.corrected
+            .extend(corrected.map(|stanza| stanza.id.to_string()));
         let mut stanzas: Vec<_> = inspected.packages().collect();
         let there: HashSet<_> = stanzas.iter().map(identity).collect();
         let missing = for_all.iter().copied();

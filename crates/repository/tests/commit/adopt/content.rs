@@ -160,6 +160,7 @@ async fn an_escaped_file_name_is_corrected() {
         .await;
     let found = adopted(&repository, &signing, Accept::default()).await;
     assert_eq!((found.packages, found.rewritten.len()), (3, 2), "{found:?}");
+    assert_eq!(found.corrected, ["plus_1.0+git1_all"]);
     let packages = repository.check_as_client().await;
     assert_eq!(
         names(packages),

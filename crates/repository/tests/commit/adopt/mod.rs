@@ -25,6 +25,7 @@ struct Found {
     damage: Vec<String>,
     carried_over: Vec<String>,
     rewritten: Vec<String>,
+    corrected: Vec<String>,
     packages: usize,
     client_changes: Vec<String>,
 }
@@ -37,6 +38,7 @@ impl Found {
         Self {
             damage: words(&takeover.damage),
             carried_over: words(&takeover.carried_over),
+            corrected: words(&takeover.corrected),
             rewritten: words(takeover.rewritten()),
             packages: takeover.packages,
             client_changes: words(takeover.view_changes()),
