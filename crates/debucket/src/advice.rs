@@ -110,7 +110,7 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
             "run the same command again in a few minutes; if a collector was killed, in an hour"
         }
         E::CollectorRuns { .. } => "wait until it has ended; if it was killed, for 15 minutes",
-        E::Unverified { .. } => "give the public key that signs it with --keyring",
+        E::NotVerified { .. } => "give the public key that signs it with --keyring",
         E::OtherTools { .. } => {
             "pass --leave-pool to collect only what is in debucket's own suites"
         }
@@ -153,9 +153,31 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
             ));
         }
         E::Release {
+            suite,
             source: ReleaseError::NotOurs,
-            ..
-        } => "another tool wrote this suite; publish into a new suite (--suite) or another prefix",
+        } => {
+            return Some(format!(
+                "another tool wrote this suite: stop that tool, then `debucket adopt {suite}` takes the suite over in place"
+            ));
+        }
+        E::Foreign { .. } => {
+            "publish with the old tool once more, with SHA-256 in its Release file; or publish into a new suite"
+        }
+        E::Unverified { .. } => "if you trust what is in the bucket, pass --unverified",
+        E::Broken { .. } => {
+            "repair it with the tool that made it; or pass --accept-damage to leave the broken packages out (a Packages index \
+             that cannot be read has to be repaired)"
+        }
+        E::Overwritten { suite } => {
+            return Some(format!(
+                "stop the other program, and restore the newest dists/{suite}/InRelease (or Release, if it is unsigned) of \
+                 debucket from the bucket's version history; to give that history up, delete dists/{suite}/commits/ and \
+                 dists/{suite}/succession/"
+            ));
+        }
+        E::ChangedMeanwhile { .. } => {
+            "stop the other program for good, then run the same command again"
+        }
         E::Commit {
             source: CommitError::TooNew(_),
             ..

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use deb_index::{change::Intent, name::SuiteName, suite::settings::Settings};
-use repository::{Allow, Draft, Keys, PackageFile, Repository, Suite};
+use repository::{Allow, Draft, Keys, PackageFile, Published, Repository, Suite};
 
 use crate::{
     authorship::authorship, change_report::ChangeReport, context::Context, error::Error,
@@ -21,10 +21,10 @@ const DEFAULT_FORMATS: [&str; 2] = ["gz", "zst"];
 pub struct ChangeOptions {
     /// Message recorded in the suite's history
     #[arg(long, short, default_value = "")]
-    message: String,
+    pub(crate) message: String,
     /// Show what would be done, without writing anything
     #[arg(long, short = 'n')]
-    dry_run: bool,
+    pub(crate) dry_run: bool,
     #[command(flatten)]
     signing: SigningOptions,
     #[command(flatten)]
@@ -96,6 +96,10 @@ impl ChangeOptions {
         context.writable_repository(&self.write).await
     }
 
+    pub(crate) fn allow(&self) -> Allow {
+        self.allow.allow()
+    }
+
     /// Plans the change, carries it out unless only the plan was asked for, and prints what came of it.
     pub(crate) async fn carry_out(
         &self,
@@ -162,13 +166,7 @@ impl ChangeOptions {
         let authorship = authorship(self.message.clone());
         let published = draft.commit(&files, &authorship, &progress).await?;
         drop(progress);
-        if let Some(error) = &published.stale_followers {
-            let warning = format!(
-                "clients that do not read InRelease or fetch by hash may see the previous state until the next publish: {error}"
-            );
-            context.printer.warn(&warning);
-            report.warnings.push(warning);
-        }
+        report.warnings.extend(stale_followers(context, &published));
         Ok(report.carried_out(&published, &files))
     }
 }
@@ -193,6 +191,16 @@ pub(crate) fn print(
             .map(|report| report.conclusion().trim_end().to_owned());
         conclusions.collect::<Vec<_>>().join("; ")
     })
+}
+
+/// Warns if the followers of a new head were not brought up.
+pub(crate) fn stale_followers(context: &Context, published: &Published) -> Option<String> {
+    let error = published.stale_followers.as_ref()?;
+    let warning = format!(
+        "clients that do not read InRelease or fetch by hash may see the previous state until the next publish: {error}"
+    );
+    context.printer.warn(&warning);
+    Some(warning)
 }
 
 /// The settings of a new suite.

@@ -121,7 +121,9 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Repository(repository::Error::Plan(error)) if error.is_conflict() => 3,
-            Self::SuiteExists(_) => 3,
+            Self::SuiteExists(_) | Self::Repository(repository::Error::ChangedMeanwhile { .. }) => {
+                3
+            }
             Self::Repository(repository::Error::Plan(
                 PlanError::DropsArchitecture(_)
                 | PlanError::ForeignArchitecture(_)

@@ -298,7 +298,7 @@ fn issuer(signature: &Signature) -> Issuer {
     }
 }
 
-/// The signatures in an armored block, which has nothing else.
+/// The signatures in an armored block, or in binary form, with nothing else.
 fn read_signatures(armored: &[u8]) -> Result<Vec<Signature>, VerifyError> {
     let bytes = armor::packets(armored).map_err(|_| VerifyError::Unreadable)?;
     let mut signatures = Vec::new();

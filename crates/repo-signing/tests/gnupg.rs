@@ -127,6 +127,24 @@ fn what_gpg_signs_is_verified() {
     let verified = ring.verify_inrelease(&signed.stdout).unwrap();
     assert_eq!(verified.release, RELEASE);
     assert_eq!(verified.signatures[0].created, time(JANUARY));
+    for form in ["--armor", "--no-armor"] {
+        let detached = [
+            "--output",
+            "-",
+            form,
+            "--detach-sign",
+            release.to_str().unwrap(),
+        ];
+        let detached = gpg.run(&detached).stdout;
+        let verified = ring.verify_detached(RELEASE, &detached).unwrap();
+        assert_eq!(verified[0].created, time(JANUARY));
+        assert!(ring.verify_detached(b"other", &detached).is_err());
+        assert!(
+            Keyring::default()
+                .verify_detached(RELEASE, &detached)
+                .is_err()
+        );
+    }
 }
 
 #[test]

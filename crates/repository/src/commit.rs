@@ -90,12 +90,12 @@ enum Kinship {
 }
 
 /// What stays the same over all attempts.
-struct Run<'a> {
-    suite: &'a Suite<'a>,
-    authorship: &'a Authorship,
-    allow: Allow,
-    observer: &'a dyn Observer,
-    files: &'a [PackageFile],
+pub(crate) struct Run<'a> {
+    pub(crate) suite: &'a Suite<'a>,
+    pub(crate) authorship: &'a Authorship,
+    pub(crate) allow: Allow,
+    pub(crate) observer: &'a dyn Observer,
+    pub(crate) files: &'a [PackageFile],
 }
 
 impl Draft<'_> {
@@ -294,8 +294,26 @@ impl Run<'_> {
     /// Writes the head if it is still the one that the draft was planned on.
     async fn move_head(&self, draft: &mut Draft<'_>, new: Prepared) -> Result<Written, Error> {
         let view_changes = std::mem::take(&mut draft.planned.view_changes);
-        let conditional = match &draft.base {
-            Some(old) => PutMode::Update(old.etag.clone()),
+        let old = draft.base.as_ref().map(|old| &old.etag);
+        match self.put_head(old, &new).await? {
+            Ok(etag) => Ok(Ok(committed(new, view_changes, Some(etag)))),
+            Err(doubt) => Ok(Err(Box::new(Pending {
+                prepared: new,
+                view_changes,
+                doubt,
+            }))),
+        }
+    }
+
+    /// Writes the head if it is still the one with this tag. The inner error is the store's refusal, or the error after which it is
+    /// not known whether the head was written.
+    pub(crate) async fn put_head(
+        &self,
+        old: Option<&ETag>,
+        new: &Prepared,
+    ) -> Result<Result<ETag, Option<s3_storage::Error>>, Error> {
+        let conditional = match old {
+            Some(old) => PutMode::Update(old.clone()),
             None => PutMode::Create,
         };
         let bytes = new.head().clone();
@@ -303,25 +321,20 @@ impl Run<'_> {
         let key = layout::head_key(&self.suite.name, new.signed.is_some());
         self.observer.stage(Stage::MovingHead);
         let storage = &self.suite.repository.storage;
-        let doubt = match storage.put(&key, Payload::Bytes(bytes), options).await {
+        match storage.put(&key, Payload::Bytes(bytes), options).await {
             Ok(reply) => {
                 self.observer.stage(Stage::Committed(new.id));
-                return Ok(Ok(committed(new, view_changes, Some(reply.etag))));
+                Ok(Ok(reply.etag))
             }
-            Err(error) if error.is_ambiguous() => Some(error),
+            Err(error) if error.is_ambiguous() => Ok(Err(Some(error))),
             Err(error) => {
                 self.observer.stage(Stage::Preparing);
                 match error.kind() {
-                    ErrorKind::PreconditionFailed | ErrorKind::Conflict => None,
-                    _ => return Err(error.into()),
+                    ErrorKind::PreconditionFailed | ErrorKind::Conflict => Ok(Err(None)),
+                    _ => Err(error.into()),
                 }
             }
-        };
-        Ok(Err(Box::new(Pending {
-            prepared: new,
-            view_changes,
-            doubt,
-        })))
+        }
     }
 
     /// The head as it is now, and how it is related to `mine`.
@@ -352,14 +365,14 @@ impl Run<'_> {
         Ok(Kinship::Sibling)
     }
 
-    fn unknown(&self, error: Error) -> Error {
+    pub(crate) fn unknown(&self, error: Error) -> Error {
         Error::Unknown {
             suite: self.suite.name.clone(),
             source: Box::new(error),
         }
     }
 
-    fn check_clock(&self, store_time: Option<Timestamp>) -> Result<(), Error> {
+    pub(crate) fn check_clock(&self, store_time: Option<Timestamp>) -> Result<(), Error> {
         match store_time {
             Some(time) if !self.allow.store_clock => self.suite.repository.clock.check(time),
             _ => Ok(()),
@@ -418,7 +431,7 @@ fn head_options(mode: PutMode, bytes: &Bytes) -> PutOptions {
 }
 
 /// A head that is now the suite's, or was. It has followers to bring up unless another commit took its place.
-fn committed(
+pub(crate) fn committed(
     prepared: Prepared,
     view_changes: Vec<ViewChange>,
     etag: Option<ETag>,

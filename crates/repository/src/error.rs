@@ -7,7 +7,7 @@ use deb_index::{
     fingerprint::Fingerprint,
     name::SuiteName,
     stanza::StanzaError,
-    suite::{commit::CommitError, release::ReleaseError},
+    suite::{commit::CommitError, foreign::ForeignError, release::ReleaseError},
 };
 use jiff::Timestamp;
 use repo_signing::{ChooseError, SignError, VerifyError};
@@ -65,6 +65,25 @@ pub enum Error {
         suite: SuiteName,
         source: ReleaseError,
     },
+    /// Another program's `Release`.
+    #[error("suite {suite} cannot be taken over from its Release file")]
+    Foreign {
+        suite: SuiteName,
+        source: ForeignError,
+    },
+    /// A suite to take over has no signature.
+    #[error(
+        "suite {suite} is not signed, so it may have been changed by anyone who can write to it"
+    )]
+    Unverified { suite: SuiteName },
+    /// Something is broken in a suite to take over, and was not accepted.
+    #[error("suite {suite} is broken: {problems} problems were found")]
+    Broken { suite: SuiteName, problems: usize },
+    /// A suite to take over has commits of its own.
+    #[error("suite {suite} has a history of its own, but another program wrote over its head")]
+    Overwritten { suite: SuiteName },
+    #[error("another program changed suite {suite} meanwhile; nothing was taken over")]
+    ChangedMeanwhile { suite: SuiteName },
     #[error("commit {id} of suite {suite} cannot be used")]
     Commit {
         suite: SuiteName,
@@ -127,7 +146,7 @@ pub enum Error {
     CollectorContention,
     /// The suite is signed, and no key was given to verify it with.
     #[error("suite {suite} was not verified, so what it does not name cannot be deleted")]
-    Unverified { suite: SuiteName },
+    NotVerified { suite: SuiteName },
     /// Suites whose package files may be in the pool, and cannot be told from garbage.
     #[error("another tool wrote {}, whose package files cannot be told from garbage", list(.suites))]
     OtherTools { suites: Vec<SuiteName> },

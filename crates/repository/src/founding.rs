@@ -25,21 +25,27 @@ impl Suite<'_> {
     /// Fails if a suite without a head has had one. Commits without a parent prove nothing: the first publish was killed before
     /// it wrote the head. Returns the store's clock.
     pub(crate) async fn check_is_new(&self) -> Result<Option<Timestamp>, Error> {
-        let (founded_as, store_time) = self.founded_as().await?;
-        if let Some(is_signed) = founded_as
-            && is_signed != self.keys.is_signed()
-        {
-            return Err(Error::FoundedOtherwise {
-                suite: self.name.clone(),
-                is_signed,
-            });
-        }
+        let store_time = self.check_founding().await?;
         if self.has_history().await? && self.signed_head().await?.is_none() {
             return Err(Error::HeadVanished {
                 suite: self.name.clone(),
             });
         }
         Ok(store_time)
+    }
+
+    /// Fails if an earlier first commit, which may still run or was killed, decided otherwise about signing. Returns the store's
+    /// clock.
+    pub(crate) async fn check_founding(&self) -> Result<Option<Timestamp>, Error> {
+        match self.founded_as().await? {
+            (Some(is_signed), _) if is_signed != self.keys.is_signed() => {
+                Err(Error::FoundedOtherwise {
+                    suite: self.name.clone(),
+                    is_signed,
+                })
+            }
+            (_, store_time) => Ok(store_time),
+        }
     }
 
     pub(crate) async fn has_history(&self) -> Result<bool, Error> {

@@ -22,11 +22,11 @@ use s3_storage::ErrorKind;
 use crate::{Error, Suite};
 
 /// The most bytes of an index that are read, stored or plain. The largest of Debian has 60 MB.
-const INDEX_LIMIT: u64 = 1 << 30;
+pub(crate) const INDEX_LIMIT: u64 = 1 << 30;
 /// Index files that are read at once.
-const CONCURRENT_READS: usize = 8;
+pub(crate) const CONCURRENT_READS: usize = 8;
 /// Formats, the quickest to unpack first.
-const QUICKEST: [Format; 3] = [Format::Zst, Format::Gz, Format::Xz];
+pub(crate) const QUICKEST: [Format; 3] = [Format::Zst, Format::Gz, Format::Xz];
 
 /// Indexes by the digest of their plain form, and files of them by their key, as they were fetched. An index that did not change
 /// when a race was lost is not read again.

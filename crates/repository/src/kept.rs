@@ -59,7 +59,7 @@ impl Suite<'_> {
         };
         if head.signatures == HeadSignatures::Unchecked {
             let suite = self.name.clone();
-            return Err(Error::Unverified { suite });
+            return Err(Error::NotVerified { suite });
         }
         if head.put_back.is_some() {
             let evidence = self.evidence(head.id()).await?;

@@ -7,6 +7,7 @@
 //!
 //! Nothing here reads a command line or prints.
 
+mod adopt;
 mod check;
 mod clock;
 mod commit;
@@ -43,6 +44,7 @@ mod url;
 mod verify;
 mod warning;
 
+pub use adopt::{Accept, Adoption, Takeover};
 pub use check::{Depth, Verified};
 pub use commit::{Committed, Outcome, Published};
 pub use copies::Copies;

@@ -79,9 +79,11 @@ impl Repository {
                         let name = object.key.strip_prefix(&folder);
                         is_suite |= matches!(name, Some("InRelease" | "Release"));
                     }
-                    // What is inside the folder of an index, or of a history, is no suite.
+                    // What is inside the folder of an index, or of a history, is no suite. Some tools put a `Release` beside
+                    // the sources of a component.
                     Listed::Folder(inner)
-                        if inner.contains("/binary-")
+                        if is_of_sources(&inner)
+                            || inner.contains("/binary-")
                             || inner.ends_with("/commits/")
                             || inner.ends_with("/succession/") => {}
                     Listed::Folder(inner) => folders.push(inner),
@@ -96,4 +98,9 @@ impl Repository {
         found.sort();
         Ok(found)
     }
+}
+
+/// Whether a folder is that of a component's sources: `dists/<suite>/<component>/source/`.
+fn is_of_sources(folder: &str) -> bool {
+    folder.ends_with("/source/") && folder.matches('/').count() > 3
 }

@@ -4,12 +4,9 @@ use anyhow::{Result, ensure};
 
 use super::{
     Needs, Scenario,
-    world::{HEAD, SUITE, World, expect_installed, expect_offered},
+    world::{HEAD, SUITE, World, change, expect_installed, expect_offered},
 };
-use crate::{
-    apt_root::AptRoot,
-    process::{self, Outcome},
-};
+use crate::{apt_root::AptRoot, process};
 
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
@@ -31,14 +28,6 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         run: valid_until,
     },
 ];
-
-/// Runs a command that changes a suite, signed.
-fn change(world: &World<'_>, arguments: &[&str]) -> Result<Outcome> {
-    let mut command = world.debucket();
-    command.args(arguments).args(["--repo", &world.repo()]);
-    command.arg("--sign-key").arg(&world.keys.secret);
-    process::run(&mut command)?.success()
-}
 
 fn expect_update(apt: &AptRoot, package: &str, versions: &[&str]) -> Result<()> {
     apt.update()?;

@@ -4,6 +4,7 @@
 //! the conversation between apt and the method included, so that a failure in CI can be understood from its log.
 
 mod acquire;
+mod adopt;
 mod broken_transfers;
 mod changes;
 mod compatibility;
@@ -13,6 +14,7 @@ mod faults;
 mod flow;
 mod history;
 mod keys;
+mod old_tools;
 mod refusals;
 pub(crate) mod runner;
 mod signatures;
@@ -34,11 +36,12 @@ pub(crate) struct E2e {
 
 /// All of them.
 pub(crate) fn scenarios() -> Vec<&'static Scenario> {
-    let groups: [&'static [Scenario]; 14] = [
+    let groups: [&'static [Scenario]; 15] = [
         flow::SCENARIOS,
         history::SCENARIOS,
         changes::SCENARIOS,
         upkeep::SCENARIOS,
+        adopt::SCENARIOS,
         refusals::SCENARIOS,
         signatures::SCENARIOS,
         keys::SCENARIOS,

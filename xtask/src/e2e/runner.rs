@@ -12,7 +12,7 @@ use super::world::{SigningKeys, World};
 use crate::{
     binaries::{Binaries, Profile},
     interrupt::TempFolder,
-    root_fs,
+    process, root_fs,
     store::{Choice, Store},
 };
 
@@ -50,6 +50,8 @@ pub(crate) enum Needs {
     OwnStore,
     /// On the embedded store: its clock is set.
     Clock,
+    /// Where this program is installed.
+    Program(&'static str),
     /// As root, on the embedded store: it works in a root file system of its own, whose keys may come with a token.
     Root,
 }
@@ -58,7 +60,7 @@ impl Needs {
     /// Why it cannot be shown here.
     fn missing(self, store: &Store) -> Option<&'static str> {
         let fits = match self {
-            Self::Nothing => true,
+            Self::Nothing | Self::Program(_) => true,
             Self::OwnStore => store.is_ours(),
             Self::Clock | Self::Root => store.embedded().is_some(),
         };
@@ -67,6 +69,7 @@ impl Needs {
         }
         match self {
             Self::Root => root_fs::obstacle(),
+            Self::Program(name) if !process::on_path(name) => Some("not installed"),
             _ => None,
         }
     }

@@ -128,6 +128,17 @@ impl<'a> World<'a> {
         command
     }
 
+    /// A shell that runs these commands, with `debucket` among its programs.
+    pub(crate) fn debucket_in_shell(&self, commands: &str) -> Result<Command> {
+        let mut command = Command::new("sh");
+        self.store.reach(&mut command).current_dir(&self.folder);
+        let programs = self.binaries.debucket.parent();
+        command
+            .args(["-c", commands])
+            .env("PATH", process::path_with(programs.as_slice())?);
+        Ok(command)
+    }
+
     /// `debucket publish FILES` into this bucket; how it is signed is up to `extra`.
     pub(crate) fn publish(&self, files: &[&Path], extra: &[&str]) -> Command {
         let mut command = self.debucket();
@@ -237,6 +248,14 @@ impl<'a> World<'a> {
             .runtime
             .block_on(FaultProxy::start(&self.store.endpoint))?)
     }
+}
+
+/// Runs a command that changes a suite, signed.
+pub(crate) fn change(world: &World<'_>, arguments: &[&str]) -> Result<Outcome> {
+    let mut command = world.debucket();
+    command.args(arguments).args(["--repo", &world.repo()]);
+    command.arg("--sign-key").arg(&world.keys.secret);
+    process::run(&mut command)?.success()
 }
 
 /// Fails unless `package` is installed in `version`, as dpkg sees it.

@@ -53,12 +53,13 @@ const RULES: &[Rule] = &[
         folders: &["crates/repository/src/"],
         words: &["head_key"],
         owners: &[
+            "crates/repository/src/adopt/head.rs",
             "crates/repository/src/commit.rs",
             "crates/repository/src/followers.rs",
             "crates/repository/src/head.rs",
             "crates/repository/src/verify.rs",
         ],
-        reason: "the head is moved by commit, read by head and watched by followers",
+        reason: "the head is moved by commit, read by head (another program's by adopt) and watched by followers",
     },
     Rule {
         folders: &["crates/repository/src/"],

@@ -55,7 +55,10 @@ impl ClientView {
     /// The view that a `Release` file gives.
     #[must_use]
     pub fn of_release(release: &Paragraph<'_>) -> Self {
-        let text = |field| release.get_str(field).map(ToOwned::to_owned);
+        let text = |field| {
+            let text = release.get_str(field).filter(|text| !text.is_empty());
+            text.map(ToOwned::to_owned)
+        };
         let words = |field| {
             let words = release.get_str(field).unwrap_or_default();
             words
@@ -82,7 +85,11 @@ impl ClientView {
             let field = fields.find(|(field, _)| field.to_string().eq_ignore_ascii_case(name));
             field.map(|(_, value)| value.to_string())
         };
-        let named = |name| set(name).or_else(|| Some(suite.to_string()));
+        let is_absent = |name: &str| {
+            let mut absent = settings.absent_fields.iter();
+            absent.any(|field| field.to_string().eq_ignore_ascii_case(name))
+        };
+        let named = |name| set(name).or_else(|| (!is_absent(name)).then(|| suite.to_string()));
         Self {
             origin: settings.origin.as_ref().map(ToString::to_string),
             label: settings.label.as_ref().map(ToString::to_string),

@@ -111,9 +111,12 @@ fn settings(base: Option<&Commit>, intent: &Intent) -> Result<Settings, PlanErro
     match intent.architectures() {
         Some(wanted) => {
             let old = std::mem::take(&mut settings.architectures);
+            // An index of its own, which only another program gives it, stays.
+            let all = old.iter().filter(|old| base.is_some() && old.is_all());
+            extend(&mut settings.architectures, all);
             extend(&mut settings.architectures, wanted);
             let has = |architecture: &Architecture| settings.architectures.contains(architecture);
-            if has(&Architecture::all()) {
+            if has(&Architecture::all()) && !old.contains(&Architecture::all()) {
                 return Err(PlanError::ArchitectureAll);
             }
             let published = base.map(|_| old).unwrap_or_default();

@@ -31,7 +31,9 @@ impl<'a> Packages<'a> {
         Ok(Self::sorted(stanzas))
     }
 
-    fn sorted(mut stanzas: Vec<StanzaRef<'a>>) -> Self {
+    /// An index of these stanzas, in whatever order they are.
+    #[must_use]
+    pub fn sorted(mut stanzas: Vec<StanzaRef<'a>>) -> Self {
         // Linear for what is in order already, which is the rule.
         stanzas.sort_by(StanzaRef::order);
         Self { stanzas }

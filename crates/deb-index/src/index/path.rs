@@ -43,6 +43,12 @@ impl IndexPath {
         Some((component.parse().ok()?, architecture.parse().ok()?))
     }
 
+    /// The last segment: `Packages`, `Sources`.
+    #[must_use]
+    pub fn file_name(&self) -> &str {
+        self.0.rsplit('/').next().unwrap_or_default()
+    }
+
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -95,7 +95,8 @@ impl Change {
     pub const ADD: &'static str = "add";
     /// Other bytes for a package that was in the suite.
     pub const REPLACE: &'static str = "replace";
-
+    /// A suite that another program made was taken over.
+    pub const ADOPT: &'static str = "adopt";
     /// A package that is no longer in the suite.
     pub const REMOVE: &'static str = "remove";
 

@@ -27,9 +27,14 @@ pub struct Settings {
     /// Further fields of `Release`, such as `NotAutomatic: yes`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub fields: BTreeMap<FieldName, Line>,
+    /// Those of `Suite` and `Codename` that `Release` does not have, as in a suite that another program made without them. By
+    /// default both are the name of the suite.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub absent_fields: Vec<FieldName>,
     /// In the order in which they were first published into.
     pub components: Vec<Component>,
-    /// Without `all`.
+    /// Without `all`, unless another program made the suite and gave the packages for all architectures an index of their own.
+    /// They are in that index then as well as in those of the other architectures.
     pub architectures: Vec<Architecture>,
     /// Extensions of the forms in which indexes are stored; may hold some that this program does not know.
     pub formats: Vec<String>,
@@ -87,6 +92,7 @@ impl Settings {
                 return;
             }
         }
+        self.absent_fields.retain(|field| !is(&field.0));
         self.fields.retain(|field, _| !is(&field.0));
         self.fields.extend(value.map(|value| (name.clone(), value)));
     }

@@ -211,7 +211,8 @@ fn summary(changes: &[Change]) -> String {
     let name = |change: &Change| {
         let parts = [&change.package, &change.version, &change.architecture];
         let parts: Vec<_> = parts.into_iter().flatten().cloned().collect();
-        format!("{} {}", change.action, parts.join("_"))
+        let text = format!("{} {}", change.action, parts.join("_"));
+        text.trim_end().to_owned()
     };
     let mut named: Vec<_> = changes.iter().take(NAMED).map(name).collect();
     match changes.len() {

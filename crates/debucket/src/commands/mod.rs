@@ -6,6 +6,7 @@ use clap::Subcommand;
 
 use crate::{context::Context, error::Error};
 
+mod adopt;
 mod client_config;
 mod diff;
 mod exists;
@@ -52,6 +53,7 @@ commands! {
         Rollback(rollback::Rollback),
         Refresh(refresh::Refresh),
         Suite(suite::Suite),
+        Adopt(adopt::Adopt),
         List(list::List),
         Show(show::Show),
         Exists(exists::Exists),

@@ -76,7 +76,7 @@ fn everything_can_be_read() {
     let log = store.read(&["log"]).expect(0);
     assert!(log.contains("    phase   hello\n    retire\n"), "{log}");
     let log = store.read(&["log", "--oneline"]).expect(0);
-    assert!(log.contains(" phase hello, retire \n"), "{log}");
+    assert!(log.contains(" phase hello, retire\n"), "{log}");
     let log = store.read(&["log", "--output", "json", "-n", "1"]).json();
     assert_eq!(log[0]["changes"][0]["percent"], numbers());
     assert_eq!(log[0]["settings"]["retention"]["keep"], numbers());

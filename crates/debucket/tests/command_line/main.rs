@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
+mod adopt;
 mod advice;
 mod arguments;
 mod changes;
@@ -14,6 +15,7 @@ mod keys;
 mod later_version;
 mod lost_replies;
 mod package;
+mod parity;
 mod reading;
 mod replies;
 mod rotation;

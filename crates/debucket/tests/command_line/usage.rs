@@ -187,6 +187,7 @@ fn help_reads_as_before() {
         ("help-prune", &["prune", "--help"]),
         ("help-rollback", &["rollback", "--help"]),
         ("help-refresh", &["refresh", "--help"]),
+        ("help-adopt", &["adopt", "--help"]),
         ("help-suite", &["suite", "--help"]),
         ("help-suite-set", &["suite", "set", "--help"]),
         ("help-verify", &["verify", "--help"]),

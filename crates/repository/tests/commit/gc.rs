@@ -442,7 +442,7 @@ async fn nothing_is_collected_while_a_suite_cannot_be_relied_on() {
         let result = collect_with(&scene.repository.bucket, keys, options()).await;
         assert!(matches!(
             result,
-            Err(Error::Unverified { .. } | Error::Untrusted { .. })
+            Err(Error::NotVerified { .. } | Error::Untrusted { .. })
         ));
     }
     // With the pool left alone, the other tool loses nothing.

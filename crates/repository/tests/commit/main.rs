@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod adopt;
 mod doubt;
 mod faults;
 mod followers;
+mod foreign;
 mod gc;
 mod pool;
 mod put_back;

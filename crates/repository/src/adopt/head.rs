@@ -1,0 +1,114 @@
+//! The head of a suite that another program made: `InRelease`, or `Release` with or without `Release.gpg`.
+
+use bytes::Bytes;
+use deb_index::suite::{
+    layout,
+    release::{Release, ReleaseError},
+};
+use jiff::Timestamp;
+use repo_signing::GoodSignature;
+use s3_storage::ETag;
+
+use super::Accept;
+use crate::{Error, HeadSignatures, Keys, Suite};
+
+/// What another program wrote, and whether it can be trusted.
+#[derive(Debug)]
+pub(super) struct ForeignHead {
+    /// Version tag of the object that is taken for the head.
+    pub(super) etag: ETag,
+    pub(super) is_inrelease: bool,
+    pub(super) signatures: HeadSignatures,
+    /// The bytes of `Release`.
+    pub(super) text: Bytes,
+    pub(super) store_time: Option<Timestamp>,
+}
+
+impl Suite<'_> {
+    /// Reads the head; none if this program wrote it.
+    pub(super) async fn foreign_head(&self, accept: Accept) -> Result<Option<ForeignHead>, Error> {
+        let untrusted = |source| Error::Untrusted {
+            suite: self.name.clone(),
+            source,
+        };
+        let inrelease = self.find(&layout::head_key(&self.name, true)).await?;
+        let is_inrelease = inrelease.is_some();
+        let (object, bytes, text) = match inrelease {
+            Some((object, bytes)) => {
+                let text = repo_signing::unverified_text(&bytes).map_err(untrusted)?;
+                (object, bytes, Bytes::from(text))
+            }
+            None => {
+                let release = self.find(&layout::head_key(&self.name, false)).await?;
+                let (object, bytes) = release.ok_or_else(|| self.missing())?;
+                (object, bytes.clone(), bytes)
+            }
+        };
+        if !matches!(Release::parse(&text), Err(ReleaseError::NotOurs)) {
+            return Ok(None);
+        }
+        let keyring = self.keys.accepted();
+        let verified = if is_inrelease {
+            keyring.map(|keyring| Ok(keyring.verify_inrelease(&bytes)?.signatures))
+        } else {
+            let key = layout::in_suite(&self.name, "Release.gpg");
+            match self.find(&key).await? {
+                Some((_, detached)) => {
+                    keyring.map(|keyring| keyring.verify_detached(&text, &detached))
+                }
+                None => Some(Ok(Vec::new())),
+            }
+        };
+        let signatures = match verified {
+            Some(Ok(by)) if by.is_empty() => HeadSignatures::Unsigned,
+            Some(Ok(by)) => HeadSignatures::By(by),
+            Some(Err(source)) if !accept.unverified => return Err(untrusted(source)),
+            Some(Err(_)) | None => HeadSignatures::Unchecked,
+        };
+        let is_unsigned = signatures == HeadSignatures::Unsigned;
+        match &self.keys {
+            Keys::Sign { .. } => {}
+            Keys::Unsigned if is_unsigned => {}
+            _ => {
+                return Err(Error::NoSigner {
+                    suite: self.name.clone(),
+                    is_signed: !is_unsigned,
+                });
+            }
+        }
+        if is_unsigned && !accept.unverified {
+            return Err(Error::Unverified {
+                suite: self.name.clone(),
+            });
+        }
+        Ok(Some(ForeignHead {
+            etag: object.etag,
+            is_inrelease,
+            signatures,
+            text,
+            store_time: object.date,
+        }))
+    }
+
+    /// Fails if another program has written since `head` was read. A first head that takes the place of `InRelease`, or of an
+    /// unsigned `Release`, is written on that condition; where it is created beside `Release`, this is all there is.
+    pub(super) async fn check_unchanged(&self, head: &ForeignHead) -> Result<(), Error> {
+        let key = layout::head_key(&self.name, head.is_inrelease);
+        match self.look(&key).await? {
+            Some(now) if now.etag == head.etag => Ok(()),
+            _ => Err(Error::ChangedMeanwhile {
+                suite: self.name.clone(),
+            }),
+        }
+    }
+}
+
+impl ForeignHead {
+    /// The signatures that were verified.
+    pub(super) fn verified(&self) -> &[GoodSignature] {
+        match &self.signatures {
+            HeadSignatures::By(signatures) => signatures,
+            HeadSignatures::Unsigned | HeadSignatures::Unchecked => &[],
+        }
+    }
+}
