@@ -136,8 +136,10 @@ impl Kept {
         let record = layout::successor_key(&suite.name, commit.parent.as_ref());
         self.keys.insert(record);
         for (path, index) in &commit.indexes {
-            for stored in index.files.values() {
-                let by_hash = path.by_hash(&stored.sha256);
+            // The plain form is stored where another tool made the index.
+            let files = index.files.values().map(|stored| &stored.sha256);
+            for sha256 in files.chain([&index.sha256]) {
+                let by_hash = path.by_hash(sha256);
                 self.keys.insert(layout::in_suite(&suite.name, &by_hash));
             }
             if path.as_packages().is_none() && !is_harmless(path) {
