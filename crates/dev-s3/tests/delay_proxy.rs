@@ -56,7 +56,8 @@ async fn every_question_takes_a_round_trip_and_the_first_one_two() {
     }
     let elapsed = started.elapsed();
     assert!(elapsed >= 3 * ROUND_TRIP, "{elapsed:?}");
-    assert!(elapsed < 9 * ROUND_TRIP, "{elapsed:?}");
+    // One after the other they would take thirty.
+    assert!(elapsed < 25 * ROUND_TRIP, "{elapsed:?}");
 }
 
 #[tokio::test]
@@ -79,7 +80,7 @@ async fn a_large_transfer_is_whole_and_not_slowed_down() {
     assert!(received == bytes, "the bytes are others");
     // One round trip for each 64 KiB would be over 12 s.
     let elapsed = started.elapsed();
-    assert!(elapsed < Duration::from_secs(4), "{elapsed:?}");
+    assert!(elapsed < Duration::from_secs(11), "{elapsed:?}");
 }
 
 #[tokio::test]

@@ -322,7 +322,8 @@ async fn a_collection_at_any_request_of_a_publish_takes_nothing_from_it() {
 async fn never_reached(store: &Faulty<Arc<Memory>>, nth: u64) {
     let mut before = usize::MAX;
     loop {
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        // Longer than a publisher is busy between two requests, on a loaded machine too.
+        tokio::time::sleep(Duration::from_secs(3)).await;
         let now = store.requests().len();
         if now == before && (now as u64) < nth {
             return;
