@@ -4,6 +4,7 @@
 //! Memory is the peak of a single process. What depends on the distance to the store is in a table of its own, for the store that
 //! `--s3` names.
 
+mod changes;
 mod memory;
 mod method;
 mod network;
@@ -100,7 +101,7 @@ impl Bench {
         let binaries = Binaries::provide(Some(folder), Profile::Release)?;
         let wanted = |name: &str| name.contains(&self.only);
         let mut figures = Vec::new();
-        for group in [publish::figures, method::figures] {
+        for group in [publish::figures, changes::figures, method::figures] {
             figures.extend(group(&binaries, &wanted)?);
         }
         let rows = network::rows(&binaries, &self.s3, self.bulk, &wanted)?;

@@ -88,7 +88,7 @@ fn name(size: usize) -> String {
 }
 
 /// Commits `size` packages without their files, which are not fetched here.
-fn seed(server: &Server, prefix: &str, size: usize) -> Result<()> {
+pub(super) fn seed(server: &Server, prefix: &str, size: usize) -> Result<()> {
     if size == 0 {
         return Ok(());
     }
