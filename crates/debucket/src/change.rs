@@ -142,6 +142,7 @@ impl ChangeOptions {
             report.warnings.push(warning.to_string());
         }
         Ok(Planned {
+            only_new: wanted.only_new,
             draft,
             files: wanted.files,
             report,
@@ -155,6 +156,7 @@ impl ChangeOptions {
         planned: Planned<'_>,
     ) -> Result<ChangeReport, Error> {
         let Planned {
+            only_new,
             draft,
             files,
             mut report,
@@ -164,7 +166,12 @@ impl ChangeOptions {
         }
         let progress = Progress::new(context, report.uploads());
         let authorship = authorship(self.message.clone());
-        let published = draft.commit(&files, &authorship, &progress).await?;
+        let published = draft.commit(&files, &authorship, &progress).await;
+        let published = published.map_err(|error| match error {
+            // Another publisher was faster.
+            repository::Error::ReleaseInfo { suite, .. } if only_new => Error::SuiteExists(suite),
+            error => error.into(),
+        })?;
         drop(progress);
         report.warnings.extend(stale_followers(context, &published));
         Ok(report.carried_out(&published, &files))
@@ -174,6 +181,7 @@ impl ChangeOptions {
 /// A change that is planned.
 #[derive(Debug)]
 pub(crate) struct Planned<'s> {
+    only_new: bool,
     draft: Draft<'s>,
     files: Vec<PackageFile>,
     report: ChangeReport,

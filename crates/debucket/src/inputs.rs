@@ -24,7 +24,7 @@ use deb_index::{
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use repository::PackageFile;
 
-use crate::error::Error;
+use crate::{error::Error, secrets};
 
 /// Files that are read at once: reading is bound by digests, one core for each.
 const CONCURRENT_READS: usize = 2;
@@ -38,6 +38,8 @@ pub(crate) struct Inputs {
     pub(crate) warnings: Vec<String>,
     /// The suites that `.changes` files among them are for.
     pub(crate) suites: Vec<SuiteName>,
+    /// Whether they are for others each.
+    pub(crate) suites_differ: bool,
 }
 
 /// Finds the packages that `paths` stand for and reads them. Without a component, each goes into that of its `.changes`, or `main`.
@@ -62,6 +64,7 @@ pub(crate) async fn describe_all(
         files,
         warnings: warnings.into_iter().flatten().collect(),
         suites: found.suites,
+        suites_differ: found.suites_differ,
     })
 }
 
@@ -116,6 +119,9 @@ fn expand(paths: &[PathBuf]) -> Result<Files, Error> {
                 path: "standard input".to_owned(),
                 source,
             })?;
+            if lines.iter().any(|line| secrets::is_secret(line.as_ref())) {
+                return Err(Error::Secret("a line of standard input".to_owned()));
+            }
             let is_path = |line: &String| !line.is_empty();
             expanded.extend(lines.into_iter().filter(is_path).map(PathBuf::from));
         } else {
@@ -153,6 +159,7 @@ struct Files {
     files: Vec<Found>,
     /// The suites that `.changes` files are for.
     suites: Vec<SuiteName>,
+    suites_differ: bool,
     /// What they really are, behind `./` and links.
     seen: BTreeSet<PathBuf>,
 }
@@ -203,7 +210,10 @@ impl Files {
             path: name(),
             source,
         })?;
-        self.suites.extend(changes.suites);
+        if !self.suites.is_empty() && self.suites != changes.suites {
+            self.suites_differ = true;
+        }
+        self.suites = changes.suites;
         for listed in changes.packages {
             self.add(&path.with_file_name(&listed.name), Some(listed))?;
         }

@@ -178,13 +178,15 @@ impl TrustOptions {
 
     /// The keys for reading and, if `key` is given, for signing.
     pub(crate) fn keys_and(&self, key: &KeyOptions) -> Result<Keys, Error> {
-        match key.key()? {
-            None => self.keys(),
-            Some(key) => Ok(Keys::Sign {
-                signers: vec![Box::new(key)],
-                further: self.keyring(&environment::variable)?,
-            }),
+        let own = key.read(&environment::variable)?;
+        if own.is_empty() {
+            return self.keys();
         }
+        let signers = own.into_iter().map(|key| Box::new(key) as Box<dyn Signer>);
+        Ok(Keys::Sign {
+            signers: signers.collect(),
+            further: self.keyring(&environment::variable)?,
+        })
     }
 
     /// The keys for reading: those of the keyring and the signing key. Without any, signatures are not checked.

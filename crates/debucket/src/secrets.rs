@@ -51,13 +51,24 @@ pub fn refuse(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Error
     Ok(())
 }
 
-fn is_secret(value: &OsStr) -> bool {
+/// Whether a value looks like a key, or has one.
+pub(crate) fn is_secret(value: &OsStr) -> bool {
     let bytes = value.as_encoded_bytes();
     let contains = |part: &[u8]| bytes.windows(part.len()).any(|window| window == part);
+    if value.to_str().is_some_and(has_credentials) {
+        return true;
+    }
     if contains(b"-----BEGIN") || contains(b"PRIVATE KEY") || looks_like_key(bytes) {
         return true;
     }
     bytes.split(|byte| !is_of_base64(*byte)).any(is_piece) && !is_path(value)
+}
+
+/// Whether it is the address of a repository with credentials in it, as other tools take them.
+fn has_credentials(text: &str) -> bool {
+    let rest = text.split_once("s3://").map(|(_, rest)| rest);
+    let host = rest.map(|rest| rest.split_once('/').map_or(rest, |(host, _)| host));
+    host.is_some_and(|host| host.contains('@'))
 }
 
 /// In either alphabet, with the padding.
@@ -120,6 +131,16 @@ mod tests {
     }
 
     #[test]
+    fn credentials_in_an_address_are_a_secret() {
+        for value in [
+            "s3://AKIA:secret@acme-apt/robots",
+            "--repo=s3://AKIA@acme-apt",
+        ] {
+            assert!(is_secret(OsStr::new(value)), "{value}");
+        }
+    }
+
+    #[test]
     fn what_people_write_is_no_secret() {
         for value in [
             "--message=Merge branch 'main' into Feature/ROS2_Navigation-Stack-2024 and more of it",
@@ -127,6 +148,7 @@ mod tests {
             "/home/Ada/Projects/acme-robots/2024/target/Release/helloworld",
             "--sse-kms-key-id=arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
             "s3://acme-apt-123456789012-eu-west-1-production/robots/ROS2",
+            "s3://acme-apt/team@home",
             "0123456789abcdef0123456789abcdef01234567",
             "15BC6A2F1B6BFE2C2E2A7B4C5D6E7F8091A2B3C4",
             "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",

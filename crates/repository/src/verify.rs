@@ -25,6 +25,7 @@ use deb_index::{
 };
 use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
+use repo_signing::VerifyError;
 
 use crate::{
     Depth, Error, Head, Repository, Suite, Verified,
@@ -152,10 +153,18 @@ impl Suite<'_> {
         if part == Part::Head {
             problem.remedy = Remedy::Manual;
         }
+        // The reader may have given the wrong keys: that is no reason to sign anything again.
+        let is_stranger = matches!(
+            error,
+            Error::Untrusted {
+                source: VerifyError::UnknownKey(_),
+                ..
+            }
+        );
         Top {
             head: None,
             problems: vec![problem],
-            needs_head: part == Part::Head,
+            needs_head: part == Part::Head && (self.keys.is_signed() || !is_stranger),
         }
     }
 

@@ -280,11 +280,12 @@ impl<'a> Planner<'a> {
                         version.is_ok_and(|version| version.compare(limit) == Ordering::Less)
                     };
                     let may_go = |stanza: &StanzaRef<'_>| {
-                        below.as_ref().is_none_or(|limit| is_below(limit, stanza))
+                        is_meant(stanza)
+                            && below.as_ref().is_none_or(|limit| is_below(limit, stanza))
                             && !has_digest(&self.added, stanza)
                             && only.as_ref().is_none_or(|only| has_digest(only, stanza))
                     };
-                    keep(&mut index, *newest, is_meant, may_go);
+                    keep(&mut index, *newest, may_go);
                 }
                 Edit::Restore(restored) => {
                     let plain = &restored.plain;
@@ -306,13 +307,9 @@ impl<'a> Planner<'a> {
         }
         add(&mut index, &mut new);
         if let Some(newest) = self.settings.keep_versions {
-            let may_go = |stanza: &StanzaRef<'_>| !has_digest(&self.added, stanza);
-            keep(
-                &mut index,
-                newest,
-                |stanza| names.contains(stanza.name),
-                may_go,
-            );
+            keep(&mut index, newest, |stanza| {
+                names.contains(stanza.name) && !has_digest(&self.added, stanza)
+            });
         }
         Ok(index)
     }
@@ -359,23 +356,16 @@ fn has_digest(digests: &HashSet<Sha256>, stanza: &StanzaRef<'_>) -> bool {
             .is_some_and(|sha256| digests.contains(&sha256))
 }
 
-/// Removes all versions but the newest, of each name and architecture that is meant, as far as they may go.
-fn keep<'a>(
-    index: &mut Packages<'a>,
-    newest: NonZeroU32,
-    is_meant: impl Fn(&StanzaRef<'_>) -> bool,
-    may_go: impl Fn(&StanzaRef<'_>) -> bool,
-) {
+/// Removes all versions but the newest of each name and architecture, as far as they may go.
+fn keep<'a>(index: &mut Packages<'a>, newest: NonZeroU32, may_go: impl Fn(&StanzaRef<'_>) -> bool) {
     let mut later: HashMap<_, u32> = HashMap::new();
-    for stanza in index.stanzas().iter().filter(|stanza| is_meant(stanza)) {
+    for stanza in index.stanzas() {
         *later.entry((stanza.name, stanza.architecture)).or_default() += 1;
     }
     // The oldest come first: how many come after a version decides.
     index.retain(|stanza| {
-        let Some(count) = later.get_mut(&(stanza.name, stanza.architecture)) else {
-            return true;
-        };
-        *count -= 1;
-        *count < newest.get() || !may_go(stanza)
+        let later = later.entry((stanza.name, stanza.architecture));
+        let later = later.and_modify(|count| *count -= 1).or_default();
+        *later < newest.get() || !may_go(stanza)
     });
 }

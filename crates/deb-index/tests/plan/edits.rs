@@ -160,6 +160,32 @@ fn the_newest_versions_of_each_name_and_architecture_stay() {
 }
 
 #[test]
+fn retention_of_some_versions_counts_all() {
+    let packages = [
+        ("a", "1", "amd64"),
+        ("a", "2", "amd64"),
+        ("a", "3", "amd64"),
+        ("b", "1", "amd64"),
+    ];
+    for (of, newest, left) in [
+        ("a (<< 3)", 1, &["a_3_amd64", "b_1_amd64"][..]),
+        ("a (<< 3)", 2, &["a_2_amd64", "a_3_amd64", "b_1_amd64"]),
+        ("a=1", 1, &["a_2_amd64", "a_3_amd64", "b_1_amd64"]),
+        (
+            "a (>= 3)",
+            1,
+            &["a_1_amd64", "a_2_amd64", "a_3_amd64", "b_1_amd64"],
+        ),
+    ] {
+        let mut suite = suite(&packages);
+        suite
+            .apply(&Intent(vec![Edit::Keep(retention(newest, of))]))
+            .unwrap();
+        assert_eq!(names(&suite, "amd64"), left, "{of}");
+    }
+}
+
+#[test]
 fn retention_can_be_limited_to_old_versions_and_old_files() {
     let packages = [
         ("a", "1", "amd64"),

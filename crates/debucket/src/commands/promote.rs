@@ -45,7 +45,7 @@ pub struct Promote {
     #[arg(long, value_name = "COMPONENT")]
     to_component: Option<Component>,
     /// Also remove what the source does not have
-    #[arg(long, requires = "all")]
+    #[arg(long)]
     mirror: bool,
     /// Replace another build of the same version
     #[arg(long)]
@@ -59,6 +59,9 @@ impl Promote {
         if self.from == self.to && self.to_component.is_none() {
             return Err(Error::Usage("--from and --to are the same suite".into()));
         }
+        if self.mirror && !self.all {
+            return Err(Error::Usage("--mirror goes with --all".into()));
+        }
         let keys = self.change.keys(&self.to)?;
         let repository = self.change.repository(context).await?;
         let source = repository.suite(self.from.clone(), keys.for_reading());
@@ -71,6 +74,17 @@ impl Promote {
         }
         let copies = source.copies(&of, self.to_component.as_ref()).await?;
         context.warn_of(&source, &copies.head);
+        let components = &copies.head.commit.settings.components;
+        if let Some(component) = self
+            .component
+            .as_ref()
+            .filter(|own| !components.contains(own))
+        {
+            return Err(Error::NotFound(format!(
+                "suite {} has no component {component}",
+                self.from
+            )));
+        }
         if !copies.unmatched.is_empty() && !self.all {
             let unmatched = copies.unmatched.join(", ");
             return Err(Error::NotFound(format!(
@@ -85,6 +99,10 @@ impl Promote {
             .known_formats()
             .map(|format| format.extension().to_owned());
         settings.formats = formats.collect();
+        match &self.to_component {
+            Some(component) => settings.components.push(component.clone()),
+            None => settings.components.clone_from(&theirs.components),
+        }
         let mut edits = vec![Edit::Exist(settings)];
         let except = copies.stanzas.iter().map(|stanza| stanza.sha256).collect();
         edits.extend(copies.stanzas.into_iter().map(|stanza| Edit::Add {

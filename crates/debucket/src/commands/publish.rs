@@ -121,6 +121,10 @@ impl Publish {
         if suites.is_empty() {
             suites.extend(environment::parsed(environment::SUITE)?);
         }
+        if suites.is_empty() && inputs.suites_differ {
+            let message = "the .changes files are for different suites: publish them one by one, or give --suite";
+            return Err(Error::Usage(message.to_owned()));
+        }
         if suites.is_empty() {
             suites.clone_from(&inputs.suites);
         }

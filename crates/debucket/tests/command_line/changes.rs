@@ -190,6 +190,18 @@ fn packages_are_promoted_without_being_sent_again() {
     let list = store.read(&["list"]).expect(0);
     assert!(list.contains("other  1    all  extra\n"), "{list}");
 
+    store
+        .change(&[&promote[..], &["other", "--mirror"]].concat())
+        .expect(2);
+    store
+        .change(&[&promote[..], &["--all", "--component", "none"]].concat())
+        .expect(4);
+    store.change(&["suite", "create", "empty"]).expect(0);
+    store
+        .change(&["promote", "--all", "--from", "empty", "--to", "copy"])
+        .expect(0);
+    assert!(store.packages("copy").is_empty());
+
     store.add("stable", "own", "1");
     store.change(&[&promote[..], &["--all"]].concat()).expect(0);
     assert_eq!(

@@ -92,6 +92,34 @@ fn a_changes_file_says_which_suite_and_component() {
 }
 
 #[test]
+fn changes_files_for_different_suites_are_not_mixed() {
+    let store = Store::start();
+    let file = |name| package::write(store.folder.path(), name, "1.0", "all", name);
+    let one = changes(&file("one"), "testing", "net");
+    let two = changes(&file("two"), "stable", "net");
+    let two = two.to_str().unwrap();
+    store.publish(&one, &[two]).expect(2);
+    assert!(store.server.keys(BUCKET).is_empty());
+    store.publish(&one, &[two, "--suite", "nightly"]).expect(0);
+    assert_eq!(list(&store, "nightly").lines().count(), 2);
+}
+
+#[test]
+fn a_key_on_standard_input_is_never_shown() {
+    let store = Store::start();
+    let key = fs::read_to_string(store.path("key.asc")).unwrap();
+    let body: String = key.lines().filter(|line| line.len() == 64).collect();
+    let mut publish = store.debucket(&["publish", "-", "--unsigned"]);
+    let refused = run(publish.write_stdin(format!("{body}\n")));
+    assert_eq!(refused.code, 2);
+    assert!(
+        !refused.stderr.contains(body.get(..20).unwrap()),
+        "{}",
+        refused.stderr
+    );
+}
+
+#[test]
 fn a_package_that_differs_from_its_changes_file_is_refused() {
     let store = Store::start();
     let file = package::write(store.folder.path(), "tool", "1.0", "all", "tool");

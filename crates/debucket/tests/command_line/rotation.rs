@@ -281,3 +281,32 @@ fn a_keyring_package_has_the_suites_keys_and_a_higher_version_when_they_change()
     let unchecked = run(&mut store.debucket(&["key", "package", "stable"]));
     assert_eq!(unchecked.code, 2, "{unchecked:#?}");
 }
+
+#[test]
+fn a_suite_of_two_keys_is_verified_and_repaired_with_both() {
+    let (store, _, new) = Store::before_rotation();
+    let both = &["key.asc", "new.asc"];
+    store
+        .with_keys(&["key", "add", "stable", &new], both)
+        .expect(0);
+    let head = "robots/dists/stable/InRelease";
+    store.server.delete(BUCKET, head).unwrap();
+    store.with_keys(&["verify", "stable"], both).expect(1);
+    store
+        .with_keys(&["verify", "stable", "--repair"], both)
+        .expect(0);
+    assert!(store.server.get(BUCKET, head).unwrap().is_some());
+    store.with_keys(&["verify", "stable"], both).expect(0);
+}
+
+#[test]
+fn who_verifies_with_another_key_is_not_told_to_sign_anything() {
+    let (store, ..) = Store::before_rotation();
+    let mut verify = store.debucket(&["verify", "stable", "--output", "json", "--keyring"]);
+    let verified = run(verify.arg(store.path("new.pub.asc")));
+    assert_eq!(verified.code, 1, "{verified:#?}");
+    assert!(
+        !verified.stdout.contains("repair-unproven"),
+        "{verified:#?}"
+    );
+}
