@@ -63,7 +63,7 @@ run "with_a_key" {
   }
 
   assert {
-    condition     = strcontains(output.bootstrap, "\nSigned-By:\n ") && !strcontains(output.bootstrap, "Trusted") && endswith(output.publish_command, "--sign-key signing-key.asc")
+    condition     = strcontains(output.bootstrap, "\nSigned-By:\n ") && !strcontains(output.bootstrap, "\nTrusted:") && endswith(output.publish_command, "--sign-key signing-key.asc")
     error_message = "The device does not ask for the signature."
   }
 
