@@ -51,6 +51,11 @@ output "publisher_policy" {
   value       = module.repository.publisher_policy
 }
 
+output "collector_policy" {
+  description = "What `debucket gc` needs, as JSON."
+  value       = module.repository.collector_policy
+}
+
 output "bucket_policy" {
   description = "What holds for everybody, as JSON."
   value       = module.repository.bucket_policy

@@ -165,6 +165,10 @@ output "publisher_policy" {
   value = module.repository.publisher_policy
 }
 
+output "collector_policy" {
+  value = module.repository.collector_policy
+}
+
 output "bucket_policy" {
   value = module.repository.bucket_policy
 }
