@@ -124,6 +124,14 @@ impl Request {
             .any(|key| self.context.get(*key).is_some())
     }
 
+    /// Whether the object is named by its digest, so that writing it again changes nothing.
+    fn is_by_digest(&self) -> bool {
+        self.resource.contains("/dists/")
+            && ["/by-hash/", "/commits/"]
+                .iter()
+                .any(|folder| self.resource.contains(folder))
+    }
+
     fn is_head(&self) -> bool {
         self.resource.contains("/dists/")
             && ["/InRelease", "/Release"]
@@ -308,7 +316,7 @@ impl Policies {
                 },
             ));
         }
-        if request.is_conditional() {
+        if request.is_conditional() && !request.is_by_digest() {
             variants.push(("a write without its condition", request.unconditional()));
         }
         if request.resource.contains("/pool/") && request.is_conditional() {
