@@ -1,30 +1,7 @@
 //! Settings of a suite in words.
 
-use deb_index::suite::settings::{FieldName, Settings};
+use deb_index::suite::settings::Settings;
 use serde_json::Value;
-
-/// Fields of `Release` that follow from the suite's content and other settings.
-const COMPUTED: [&str; 11] = [
-    "Suite",
-    "Date",
-    "Valid-Until",
-    "Acquire-By-Hash",
-    "Architectures",
-    "Components",
-    "MD5Sum",
-    "SHA1",
-    "SHA256",
-    "Signed-By",
-    "X-Debucket-Commit",
-];
-
-/// Whether nobody can give the field a value.
-pub(crate) fn is_computed(name: &FieldName) -> bool {
-    let name = name.to_string();
-    COMPUTED
-        .iter()
-        .any(|field| field.eq_ignore_ascii_case(&name))
-}
 
 /// A line for each setting that gets another value. Of a key, only the fingerprint.
 pub(crate) fn changed_lines(before: Option<&Settings>, after: &Settings) -> Vec<String> {

@@ -18,28 +18,13 @@ use crate::{
     paragraph::{Paragraph, ParagraphError},
     suite::{
         commit::Stored,
+        release,
         settings::{FieldName, Line, Settings},
     },
 };
 
 /// Extensions of compressed forms, whether this program reads them or not.
 const EXTENSIONS: [&str; 6] = ["gz", "xz", "zst", "bz2", "lzma", "lz4"];
-/// Fields that follow from the content of a suite or from other settings.
-const COMPUTED: [&str; 11] = [
-    "Date",
-    "Valid-Until",
-    "Acquire-By-Hash",
-    "Architectures",
-    "Components",
-    "MD5Sum",
-    "SHA1",
-    "SHA256",
-    "SHA512",
-    // The key that signs may change. A device that has the old file still holds the new one against it.
-    "Signed-By",
-    "Hash",
-];
-
 /// A suite as another program's `Release` describes it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ForeignRelease {
@@ -199,10 +184,8 @@ fn settings(
         return Err(ForeignError::NoPackages);
     }
     for field in release.fields() {
-        if COMPUTED
-            .iter()
-            .any(|own| own.eq_ignore_ascii_case(field.name))
-        {
+        // `Signed-By` among them: the key that signs may change. A device that has the old file still holds the new one against it.
+        if release::is_computed(field.name) {
             continue;
         }
         // Only `Description` and the like have several lines; no device compares them.

@@ -19,6 +19,30 @@ use crate::{
 /// Field that names the commit.
 const COMMIT_FIELD: &str = "X-Debucket-Commit";
 
+/// Fields that follow from the content of a suite, or from other settings than [`Settings::fields`].
+const COMPUTED: [&str; 12] = [
+    "Date",
+    "Valid-Until",
+    "Acquire-By-Hash",
+    "Architectures",
+    "Components",
+    "MD5Sum",
+    "SHA1",
+    "SHA256",
+    "SHA512",
+    "Signed-By",
+    "Hash",
+    COMMIT_FIELD,
+];
+
+/// Whether a field follows from something else, so that it cannot be given a value.
+///
+/// [`Settings::fields`]: crate::suite::settings::Settings::fields
+#[must_use]
+pub fn is_computed(field: &str) -> bool {
+    COMPUTED.iter().any(|own| own.eq_ignore_ascii_case(field))
+}
+
 /// How `Date` reads, without its zone: `Mon, 23 Nov 2026 10:00:00`.
 const DATE_FORMAT: &str = "%a, %d %b %Y %H:%M:%S";
 

@@ -8,7 +8,10 @@ use deb_index::{
     digest::Sha256,
     index::compression::Format,
     name::{Architecture, Component, SuiteName},
-    suite::settings::{FieldName, Line, Settings},
+    suite::{
+        release,
+        settings::{FieldName, Line, Settings},
+    },
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -101,7 +104,7 @@ struct SettingsOptions {
     signed_by: Option<bool>,
 }
 
-/// A line; an empty one is none.
+/// A line, or nothing for an empty text.
 #[derive(Debug, Clone)]
 struct OptionalLine(Option<Line>);
 
@@ -123,11 +126,11 @@ impl FromStr for Field {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (name, value) = text.split_once('=').ok_or("expected NAME=TEXT")?;
-        let name = FieldName::try_from(name.to_owned())?;
-        if settings_text::is_computed(&name) {
+        // A suite is named once, when it is created.
+        if release::is_computed(name) || name.eq_ignore_ascii_case("Suite") {
             return Err(format!("{name} follows from the suite and cannot be set").into());
         }
-        Ok(Self(name, value.parse()?))
+        Ok(Self(name.to_owned().try_into()?, value.parse()?))
     }
 }
 
@@ -254,7 +257,7 @@ impl Show {
             suite: suite.name(),
             commit: head.id(),
             date: head.release.date,
-            valid_until: deb_index::suite::release::valid_until(&head.commit),
+            valid_until: release::valid_until(&head.commit),
             settings: &head.commit.settings,
         })
     }
