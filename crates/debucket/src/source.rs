@@ -20,29 +20,11 @@ pub struct SourceOptions {
     arch: Option<Architecture>,
     /// As of this commit: its first digits, @~N for N commits back, or a time
     #[arg(long, value_name = "COMMIT|TIME")]
-    commit: Option<Named>,
+    commit: Option<Revision>,
     #[command(flatten)]
     pub suite: SuiteOption,
     #[command(flatten)]
     pub trust: TrustOptions,
-}
-
-/// A revision, and how it was written.
-#[derive(Debug, Clone)]
-pub struct Named {
-    pub(crate) text: String,
-    pub(crate) revision: Revision,
-}
-
-impl std::str::FromStr for Named {
-    type Err = repository::InvalidRevision;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(Self {
-            text: text.to_owned(),
-            revision: text.parse()?,
-        })
-    }
 }
 
 impl SourceOptions {
@@ -52,21 +34,31 @@ impl SourceOptions {
         context: &Context,
         repository: &'r Repository,
     ) -> Result<(Suite<'r>, PackageList), Error> {
-        let suite = context.readable_suite(repository, self.suite.name()?, &self.trust)?;
         let selection = Selection {
             component: self.component.clone(),
             architecture: self.arch.clone(),
         };
-        let head = suite.existing_head().await?;
-        context.warn_of(&suite, &head);
-        let (id, commit) = match &self.commit {
-            None => (head.id(), head.commit),
-            Some(Named { text, revision }) => {
-                let (id, commit) = suite.revision(&head, revision, text).await?;
-                (id, commit.into())
-            }
-        };
-        let list = suite.packages_of(id, commit, selection).await?;
-        Ok((suite, list))
+        let suite = context.readable_suite(repository, self.suite.name()?, &self.trust)?;
+        read(context, suite, self.commit.as_ref(), selection).await
     }
+}
+
+/// Reads packages of a suite as of a commit, its newest if none is named, and prints what is known to go wrong with the suite.
+pub(crate) async fn read<'r>(
+    context: &Context,
+    suite: Suite<'r>,
+    commit: Option<&Revision>,
+    selection: Selection,
+) -> Result<(Suite<'r>, PackageList), Error> {
+    let head = suite.existing_head().await?;
+    context.warn_of(&suite, &head);
+    let (id, commit) = match commit {
+        None => (head.id(), head.commit),
+        Some(revision) => {
+            let (id, commit) = suite.revision(&head, revision).await?;
+            (id, commit.into())
+        }
+    };
+    let list = suite.packages_of(id, commit, selection).await?;
+    Ok((suite, list))
 }

@@ -19,7 +19,13 @@ const DIGITS: usize = 6;
 /// Written as the first digits of its name; as `@`, the head, or `@~3`, three commits before it; or as a time, for the commit that
 /// was the head then: `2026-11-30T10:00:00Z`, or without a zone in UTC, `2026-11-30 10:00`, `2026-11-30` (its first moment).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Revision {
+pub struct Revision {
+    text: String,
+    meaning: Meaning,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Meaning {
     Back(usize),
     Digits(String),
     At(Timestamp),
@@ -33,6 +39,17 @@ pub enum Revision {
 pub struct InvalidRevision;
 
 impl FromStr for Revision {
+    type Err = InvalidRevision;
+
+    fn from_str(text: &str) -> Result<Self, InvalidRevision> {
+        Ok(Self {
+            text: text.to_owned(),
+            meaning: text.parse()?,
+        })
+    }
+}
+
+impl FromStr for Meaning {
     type Err = InvalidRevision;
 
     fn from_str(text: &str) -> Result<Self, InvalidRevision> {
@@ -69,10 +86,9 @@ impl Suite<'_> {
     pub async fn revision(
         &self,
         head: &Head,
-        revision: &Revision,
-        text: &str,
+        Revision { text, meaning }: &Revision,
     ) -> Result<(Sha256, Commit), Error> {
-        if let Revision::Digits(digits) = revision {
+        if let Meaning::Digits(digits) = meaning {
             let prefix = format!("{}{digits}", layout::commits(&self.name));
             let listed = self.repository.storage.list(&prefix, None);
             let commits = listed.try_filter(|entry| {
@@ -80,17 +96,17 @@ impl Suite<'_> {
             });
             let mut commits = std::pin::pin!(commits);
             if commits.try_next().await?.is_some() && commits.try_next().await?.is_some() {
-                return Err(Error::AmbiguousRevision(text.to_owned()));
+                return Err(Error::AmbiguousRevision(text.clone()));
             }
         }
         let mut history = std::pin::pin!(self.history(head.id()));
         let mut back = 0;
         while let Some((id, commit)) = history.try_next().await? {
             let name = id.to_string();
-            let is_meant = match revision {
-                Revision::Back(wanted) => *wanted == back,
-                Revision::Digits(digits) => name.starts_with(digits),
-                Revision::At(time) => commit.time <= *time,
+            let is_meant = match meaning {
+                Meaning::Back(wanted) => *wanted == back,
+                Meaning::Digits(digits) => name.starts_with(digits),
+                Meaning::At(time) => commit.time <= *time,
             };
             if is_meant {
                 return Ok((id, commit));
@@ -99,7 +115,7 @@ impl Suite<'_> {
         }
         Err(Missing::Revision {
             suite: self.name.clone(),
-            revision: text.to_owned(),
+            revision: text.clone(),
         }
         .into())
     }
@@ -111,13 +127,13 @@ mod tests {
 
     #[test]
     fn revisions_are_read_as_people_write_them() {
-        let at = |text: &str| Ok(Revision::At(text.parse().unwrap()));
+        let at = |text: &str| Ok(Meaning::At(text.parse().unwrap()));
         for (text, expected) in [
-            ("@", Ok(Revision::Back(0))),
-            ("@~", Ok(Revision::Back(1))),
-            ("@~12", Ok(Revision::Back(12))),
-            ("ABCDEF", Ok(Revision::Digits("abcdef".to_owned()))),
-            ("20261130", Ok(Revision::Digits("20261130".to_owned()))),
+            ("@", Ok(Meaning::Back(0))),
+            ("@~", Ok(Meaning::Back(1))),
+            ("@~12", Ok(Meaning::Back(12))),
+            ("ABCDEF", Ok(Meaning::Digits("abcdef".to_owned()))),
+            ("20261130", Ok(Meaning::Digits("20261130".to_owned()))),
             ("2026-11-30T10:00:00Z", at("2026-11-30T10:00:00Z")),
             ("2026-11-30T12:00:00+02:00", at("2026-11-30T10:00:00Z")),
             ("2026-11-30 10:00", at("2026-11-30T10:00:00Z")),

@@ -4,12 +4,11 @@ use std::{collections::BTreeMap, str::FromStr};
 
 use clap::Args;
 use deb_index::{digest::Sha256, name::SuiteName, version::Version};
-use repository::{Listed, PackageList, Repository, Selection, Suite};
+use repository::{Listed, PackageList, Repository, Revision, Selection, Suite};
 use serde::Serialize;
 
 use crate::{
-    context::Context, error::Error, key_options::TrustOptions, printer::Report, source::Named,
-    text::Table,
+    context::Context, error::Error, key_options::TrustOptions, printer::Report, source, text::Table,
 };
 
 /// Show how two suites, or two commits, differ
@@ -36,7 +35,7 @@ pub struct Diff {
 #[derive(Debug, Clone)]
 struct State {
     suite: SuiteName,
-    revision: Option<Named>,
+    revision: Option<Revision>,
 }
 
 impl FromStr for State {
@@ -120,17 +119,13 @@ impl Diff {
         state: &State,
     ) -> Result<(Suite<'r>, PackageList), Error> {
         let suite = context.readable_suite(repository, state.suite.clone(), &self.trust)?;
-        let head = suite.existing_head().await?;
-        context.warn_of(&suite, &head);
-        let (id, commit) = match &state.revision {
-            None => (head.id(), head.commit),
-            Some(Named { text, revision }) => {
-                let (id, commit) = suite.revision(&head, revision, text).await?;
-                (id, commit.into())
-            }
-        };
-        let list = suite.packages_of(id, commit, Selection::default()).await?;
-        Ok((suite, list))
+        source::read(
+            context,
+            suite,
+            state.revision.as_ref(),
+            Selection::default(),
+        )
+        .await
     }
 }
 

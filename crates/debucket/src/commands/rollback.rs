@@ -25,7 +25,7 @@ Examples:
 pub struct Rollback {
     /// The commit: its first digits (at least 6), @~N for N commits back, or a time for the commit that was the newest then
     #[arg(long, value_name = "COMMIT|TIME")]
-    to: String,
+    to: Revision,
     #[command(flatten)]
     suite: SuiteOption,
     #[command(flatten)]
@@ -34,18 +34,12 @@ pub struct Rollback {
 
 impl Rollback {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
-        let revision: Revision =
-            self.to
-                .parse()
-                .map_err(|error: repository::InvalidRevision| {
-                    Error::Usage(format!("--to {}: {error}", self.to))
-                })?;
         let name = self.suite.name()?;
         let keys = self.change.keys(&name)?;
         let repository = self.change.repository(context).await?;
         let suite = repository.suite(name, keys);
         let head = suite.existing_head().await?;
-        let (id, commit) = suite.revision(&head, &revision, &self.to).await?;
+        let (id, commit) = suite.revision(&head, &self.to).await?;
         context
             .printer
             .note(&format!("commit {} of {}", short(&id), commit.time));
