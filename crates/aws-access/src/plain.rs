@@ -7,7 +7,7 @@ pub(crate) fn word(value: &str, is_allowed: fn(char) -> bool) -> Option<String> 
     (!value.is_empty() && value.chars().all(is_allowed)).then(|| value.to_owned())
 }
 
-/// The name of a region; `None` if it is none.
+/// The name of a region; `None` if the text is not one.
 pub(crate) fn region(name: &str) -> Option<String> {
     word(name, |c| c.is_ascii_alphanumeric() || "-._".contains(c))
 }

@@ -35,7 +35,7 @@ impl Error {
                 "give the path of a file whose first line is the passphrase, or set DEBUCKET_SIGN_KEY_PASSPHRASE"
             }
             Self::Secret(_) => {
-                "options take the path of a key's file; a key itself belongs into DEBUCKET_SIGN_KEY, where no other user sees it"
+                "options take the path of a key's file; a key itself belongs in DEBUCKET_SIGN_KEY, where no other user sees it"
             }
             Self::Keyring {
                 source: CertificateError::Secret(_),

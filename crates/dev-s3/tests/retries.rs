@@ -89,7 +89,7 @@ async fn the_answer_that_something_is_missing_tells_the_time() {
     assert!(error.date().is_some());
 }
 
-/// Sent again, it could take away what somebody has written meanwhile.
+/// Sent again, it could take away what another client has written meanwhile.
 #[tokio::test]
 async fn a_deletion_is_sent_once() {
     let (server, proxy, store) = set_up().await;

@@ -59,7 +59,7 @@ fn unwrapped(file: &[u8], wrappers: u8) -> Option<Zeroizing<Vec<u8>>> {
     })
 }
 
-/// A text in UTF-16, of either order of bytes, with its mark or without; `None` if it is none, or has
+/// A text in UTF-16, of either order of bytes, with its mark or without; `None` if it is not, or has
 /// characters that no key has.
 pub(crate) fn from_utf16(file: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let (units, high) = match file {

@@ -96,7 +96,7 @@ impl Suite<'_> {
         Ok(Some(head))
     }
 
-    /// Reads the head alone; none if there is none.
+    /// Reads the head, if there is one, without looking whether it was put back.
     pub(crate) async fn current_head(&self) -> Result<Option<Head>, Error> {
         let Some(signed) = self.signed_head().await? else {
             return Ok(None);

@@ -180,7 +180,7 @@ impl Suite<'_> {
         }
     }
 
-    /// Reads a commit; none where there is none, or it cannot be read.
+    /// Reads a commit, unless it is missing or unreadable.
     async fn readable(&self, id: Option<Sha256>) -> Result<Option<Commit>, Error> {
         let Some(id) = id else { return Ok(None) };
         match self.read_commit(&id).await {

@@ -48,7 +48,7 @@ impl Cas<'_> {
     /// Reads the object.
     ///
     /// # Errors
-    /// Those of the store; a missing object is none.
+    /// Those of the store. A missing object is not an error.
     pub async fn read(&self, storage: &dyn Storage) -> Result<Current, Error> {
         self.look(storage).await.map(|(current, _)| current)
     }

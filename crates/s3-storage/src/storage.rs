@@ -267,7 +267,7 @@ pub trait Storage: Send + Sync + fmt::Debug {
     fn list(&self, prefix: &str, delimiter: Option<&str>) -> BoxStream<'_, Result<Listed, Error>>;
 
     /// Deletes keys; one that does not exist is no error. Each deletion is sent at most once, unless the store refused it for
-    /// certain: repeated after a lost reply, it could take away what somebody has written since.
+    /// certain: repeated after a lost reply, it could take away what another client has written since.
     async fn delete(&self, keys: &[String]) -> Result<(), Error>;
 
     /// Aborts the uploads in parts that were begun through this handle or its clones and neither

@@ -167,7 +167,7 @@ async fn false_evidence_is_a_nuisance_and_no_more() {
     let error = put_back.expect_refused().await;
     assert!(matches!(error, Error::Damaged { .. }), "{error}");
 
-    // The head is the newest; somebody has written that it is not.
+    // The head is the newest; a record says that it is not.
     let newest = PutBack::to(2).await;
     newest.show(&unknown).await;
     let error = newest.expect_refused().await;
