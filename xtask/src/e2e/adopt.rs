@@ -5,6 +5,7 @@ use anyhow::{Result, ensure};
 use super::{
     Needs, Scenario,
     old_tools::{Aptly, DebS3, OldTool, Reprepro},
+    upkeep::{collect, objects, pass_time},
     world::{HEAD, SUITE, World, change, expect_installed, expect_offered},
 };
 use crate::{
@@ -17,7 +18,7 @@ use crate::{
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "adopt-deb-s3",
-        about: "a repository of deb-s3's layout is taken over, published into, promoted, pruned",
+        about: "a repository of deb-s3's layout is taken over, published into, promoted, pruned, collected",
         needs: Needs::Program("gpg"),
         run: |world| takes_over(world, &mut DebS3::new(world)?),
     },
@@ -110,7 +111,21 @@ fn takes_over(world: &World<'_>, old: &mut dyn OldTool) -> Result<()> {
         listed.iter().any(|line| line.starts_with("own 1.")),
         "{listed:?}"
     );
-    each(&|apt| apt.update().map(drop))
+    each(&|apt| apt.update().map(drop))?;
+
+    // With the versions that the suite has again, and without what only the pruned state had.
+    change(world, &["rollback", "--to", "@~1"])?;
+    pass_time();
+    ensure!(objects(&collect(world)?, "condemned") > 0);
+    pass_time();
+    ensure!(objects(&collect(world)?, "deleted") > 0);
+    let late = world.device("after-gc")?;
+    for apt in [&fast, &plain, &late] {
+        apt.update()?;
+        apt.install(&[SHARED, "own", "odd"])?;
+        expect_installed(apt, "own", "2.0")?;
+    }
+    change(world, &["verify", "--deep"]).map(drop)
 }
 
 fn takes_over_with_a_new_key(world: &World<'_>) -> Result<()> {

@@ -33,7 +33,7 @@ fn repair(world: &World<'_>) -> Result<Outcome> {
 }
 
 /// Collects garbage with the shortest spans; the result.
-fn collect(world: &World<'_>) -> Result<Value> {
+pub(super) fn collect(world: &World<'_>) -> Result<Value> {
     let public = world.keys.public.display().to_string();
     let spans = ["--grace", "1s", "--keep-history", "1s"];
     let arguments = [
@@ -46,11 +46,11 @@ fn collect(world: &World<'_>) -> Result<Value> {
     )?)
 }
 
-fn objects(collected: &Value, what: &str) -> u64 {
+pub(super) fn objects(collected: &Value, what: &str) -> u64 {
     collected[what]["objects"].as_u64().unwrap_or_default()
 }
 
-fn pass_time() {
+pub(super) fn pass_time() {
     // Two of the store's whole seconds, and the grace period.
     std::thread::sleep(std::time::Duration::from_secs(4));
 }

@@ -11,7 +11,9 @@ use crate::{
 fn day() -> Vec<String> {
     let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md");
     let readme = fs::read_to_string(readme).unwrap();
-    let (_, day) = readme.split_once("## A day with debucket\n\n```sh\n").unwrap();
+    let (_, day) = readme
+        .split_once("## A day with debucket\n\n```sh\n")
+        .unwrap();
     let (day, _) = day.split_once("```").unwrap();
     day.lines().map(ToOwned::to_owned).collect()
 }
@@ -26,7 +28,14 @@ fn a_day_goes_as_the_readme_says() {
     // What the days before have left.
     for version in ["0.9", "1.0"] {
         let old = package::write(&build, "robot", version, "arm64", "walks");
-        let to_both = ["publish", "--suite", "stable", "--suite", "testing", "--sign-key"];
+        let to_both = [
+            "publish",
+            "--suite",
+            "stable",
+            "--suite",
+            "testing",
+            "--sign-key",
+        ];
         run(store.debucket(&to_both).arg(&key).arg(&old)).expect(0);
         fs::remove_file(old).unwrap();
     }
@@ -38,7 +47,10 @@ fn a_day_goes_as_the_readme_says() {
             package::write(&build, "robot", "1.3", "arm64", "flies");
         }
         let program = store.debucket(&[]);
-        let folder = Path::new(program.get_program()).parent().unwrap().to_owned();
+        let folder = Path::new(program.get_program())
+            .parent()
+            .unwrap()
+            .to_owned();
         let mut shell = Command::new("sh");
         shell.env_clear().current_dir(store.folder.path());
         for (name, value) in program.get_envs() {
@@ -46,10 +58,15 @@ fn a_day_goes_as_the_readme_says() {
         }
         let path = env::join_paths([folder.as_path(), Path::new("/usr/bin"), Path::new("/bin")]);
         shell.env("PATH", path.unwrap());
-        let output = shell.args(["-euc", &format!("{export}\n{command}")]).output();
+        let output = shell
+            .args(["-euc", &format!("{export}\n{command}")])
+            .output();
         let output = output.unwrap();
         assert!(output.status.success(), "{command}: {output:#?}");
     }
     let listed = store.read(&["list", "robot"]).expect(0);
-    assert_eq!(listed.split_whitespace().collect::<Vec<_>>(), ["robot", "1.0", "arm64", "main"]);
+    assert_eq!(
+        listed.split_whitespace().collect::<Vec<_>>(),
+        ["robot", "1.0", "arm64", "main"]
+    );
 }
