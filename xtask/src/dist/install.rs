@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::{product::Product, release::Release, source::Source};
+use super::{product::Product, release::Release, rotation, source::Source};
 use crate::{
     deb, demo_deb,
     interrupt::TempFolder,
@@ -155,7 +155,7 @@ impl System<'_> {
         self.system
             .run("helloworld", &[])?
             .expect_text("helloworld 0.1")?;
-        Ok(())
+        rotation::rotate(&self.system, &debucket, &format!("/tmp/{name}"))
     }
 
     fn purge(&self) -> Result<()> {

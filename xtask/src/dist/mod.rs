@@ -12,6 +12,7 @@ mod package;
 mod platform;
 mod product;
 mod release;
+mod rotation;
 pub(crate) mod sample;
 mod share;
 mod source;
