@@ -37,7 +37,8 @@ pub struct ChangeOptions {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Allow")]
 struct AllowOptions {
-    /// Change the Origin or Label of a published suite: apt on each device then refuses it until its user accepts the change
+    /// Change the Origin or Label of a published suite: apt on each device then refuses it until its user accepts the change. Or
+    /// take a component or an architecture away, whose devices then find no packages
     #[arg(long, visible_alias = "allow-releaseinfo-change")]
     allow_release_info_change: bool,
     /// Sign with the newest key of the certificate, although devices with an earlier copy of the certificate cannot verify it

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
+use super::device_view::PackageChange;
 use crate::{
     index::IndexPath,
     name::Architecture,
@@ -24,6 +25,8 @@ pub struct Plan {
     pub settings: Settings,
     /// What changes, index by index.
     pub changes: Vec<Change>,
+    /// What follows for the packages that devices see.
+    pub packages: Vec<PackageChange>,
     /// Packages to add that the suite has already, at the keys that its indexes give them.
     pub there: Vec<Stanza>,
     /// All indexes of the suite.
@@ -55,8 +58,11 @@ pub enum PlanError {
     #[error("{id} is in {} already, with other content: {key}", .id.component)]
     Conflict { id: PackageId, key: String },
     /// The given architectures lack one that the suite has.
-    #[error("the suite has packages for {0}: its architectures can be added to, not taken away")]
+    #[error("the suite has packages for {0}, which is not one of the given architectures")]
     DropsArchitecture(Architecture),
+    /// All components were to be removed.
+    #[error("the suite would have no component left")]
+    NoComponent,
     /// The given architectures lack that of a package.
     #[error("{0} is not for one of the given architectures")]
     ForeignArchitecture(PackageId),

@@ -4,13 +4,14 @@
 //! same version is not a conflict.
 
 use std::{
+    cell::OnceCell,
     cmp::Ordering,
     collections::{BTreeMap, HashMap, HashSet},
     num::NonZeroU32,
 };
 
 use super::{
-    differences::differences,
+    device_view::DeviceView,
     edit::{Edit, Intent, Retention},
     plan::{IndexPlan, PlainIndexes, Plan, PlanError},
 };
@@ -43,8 +44,15 @@ pub fn plan(
     let kept = kept.into_iter().flat_map(|base| base.indexes.keys());
     let mut planned: BTreeMap<_, _> = kept.map(|path| (path.clone(), IndexPlan::Keep)).collect();
     for (path, index) in restored.iter().flat_map(|restored| &restored.indexes) {
-        planned.insert(path.clone(), IndexPlan::Restore(index.clone()));
+        // What the suite has dropped since then stays away: its settings stay, too.
+        let is_known = base.is_none_or(|base| base.indexes.contains_key(path));
+        if is_known || is_of(path, &settings) {
+            planned.insert(path.clone(), IndexPlan::Restore(index.clone()));
+        }
     }
+    let before = base.map_or(&settings, |base| &base.settings);
+    let dropped = |path: &IndexPath| is_of(path, before) && !is_of(path, &settings);
+    planned.retain(|path, _| !dropped(path));
     let mut planner = Planner {
         base,
         plain: indexes,
@@ -57,12 +65,18 @@ pub fn plan(
         there: BTreeMap::new(),
         matched: vec![false; intent.0.len()],
         changes: Vec::new(),
+        view: DeviceView::default(),
         recorded: HashSet::new(),
     };
     for component in &settings.components {
         for architecture in &settings.architectures {
             let index = planner.index(component, architecture)?;
             planned.insert(IndexPath::packages(component, architecture), index);
+        }
+    }
+    for path in base.iter().flat_map(|base| base.indexes.keys()) {
+        if let (true, Some((component, architecture))) = (dropped(path), path.as_packages()) {
+            planner.drop_index(path, &component, &architecture)?;
         }
     }
     if let Some(base) = base {
@@ -82,6 +96,7 @@ pub fn plan(
     Ok(Plan {
         unmatched: unmatched.collect(),
         changes: planner.changes,
+        packages: planner.view.into_changes(&settings.architectures),
         there: planner.there.into_values().collect(),
         refreshes: base.is_some_and(|base| intent.refreshes(base)),
         settings,
@@ -109,7 +124,7 @@ fn settings(base: Option<&Commit>, intent: &Intent) -> Result<Settings, PlanErro
     let mut settings = intent.settings(base);
     let ids = || intent.additions().map(|(stanza, _)| &stanza.id);
     match intent.architectures() {
-        Some(wanted) => {
+        Some((wanted, drops)) => {
             let old = std::mem::take(&mut settings.architectures);
             // An index of its own, which only another program gives it, stays.
             let all = old.iter().filter(|old| base.is_some() && old.is_all());
@@ -120,10 +135,10 @@ fn settings(base: Option<&Commit>, intent: &Intent) -> Result<Settings, PlanErro
                 return Err(PlanError::ArchitectureAll);
             }
             let published = base.map(|_| old).unwrap_or_default();
-            if let Some(dropped) = published
+            let mut dropped = published
                 .into_iter()
-                .find(|architecture| !has(architecture))
-            {
+                .filter(|architecture| !has(architecture));
+            if let (Some(dropped), false) = (dropped.next(), drops) {
                 return Err(PlanError::DropsArchitecture(dropped));
             }
             let is_foreign = |id: &&PackageId| !id.architecture.is_all() && !has(&id.architecture);
@@ -140,10 +155,27 @@ fn settings(base: Option<&Commit>, intent: &Intent) -> Result<Settings, PlanErro
         }
     }
     extend(&mut settings.components, ids().map(|id| &id.component));
+    if settings.components.is_empty()
+        && base.is_some_and(|base| !base.settings.components.is_empty())
+    {
+        return Err(PlanError::NoComponent);
+    }
     if settings.known_formats().next().is_none() {
         return Err(PlanError::NoKnownFormat(settings.formats));
     }
     Ok(settings)
+}
+
+/// Whether the component that an index is of is one of the suite's, and so is its architecture if it is a `Packages` index.
+fn is_of(path: &IndexPath, settings: &Settings) -> bool {
+    let Some((component, _)) = path.as_str().split_once('/') else {
+        return true;
+    };
+    let mut components = settings.components.iter();
+    components.any(|own| own.as_str() == component)
+        && path
+            .as_packages()
+            .is_none_or(|(_, architecture)| settings.architectures.contains(&architecture))
 }
 
 /// Appends what is not there yet.
@@ -167,8 +199,9 @@ struct Planner<'a> {
     /// For each edit, whether it removes something from some index.
     matched: Vec<bool>,
     changes: Vec<Change>,
+    view: DeviceView,
     /// Packages for all architectures that are among the changes: they are in several indexes.
-    recorded: HashSet<(Component, &'a str, &'a str)>,
+    recorded: HashSet<(Component, String, String)>,
 }
 
 impl<'a> Planner<'a> {
@@ -197,17 +230,11 @@ impl<'a> Planner<'a> {
         } else {
             read(self.plain, &path)?
         };
-        let after = self.edited(component, architecture, &path, before.clone())?;
-        let mut differs = is_new || has_new_formats;
-        differences(&before, &after, |action, stanza| {
-            differs = true;
-            let is_all = stanza.architecture == "all";
-            let id = || (component.clone(), stanza.name, stanza.version);
-            if !is_all || self.recorded.insert(id()) {
-                self.changes.push(Change::new(action, component, &stanza));
-            }
-        });
-        if !differs {
+        // Stanzas that an edit writes anew are held here.
+        let space = vec![OnceCell::new(); self.intent.0.len()];
+        let after = self.edited(component, architecture, &path, before.clone(), &space)?;
+        let differs = self.record(component, architecture, &before, &after);
+        if !differs && !is_new && !has_new_formats {
             return Ok(IndexPlan::Keep);
         }
         let plain = after.render();
@@ -221,6 +248,52 @@ impl<'a> Planner<'a> {
         })
     }
 
+    /// An index that leaves the suite: its packages go, but for those that another architecture's index still has.
+    fn drop_index(
+        &mut self,
+        path: &IndexPath,
+        component: &Component,
+        architecture: &Architecture,
+    ) -> Result<(), PlanError> {
+        let mut before = read(self.plain, path)?;
+        if self.settings.components.contains(component) {
+            before.retain(|stanza| stanza.architecture != "all");
+        }
+        self.record(component, architecture, &before, &Packages::default());
+        Ok(())
+    }
+
+    /// Records what differs. Returns whether anything does.
+    fn record(
+        &mut self,
+        component: &Component,
+        architecture: &Architecture,
+        before: &Packages<'_>,
+        after: &Packages<'_>,
+    ) -> bool {
+        let Self {
+            view,
+            changes,
+            recorded,
+            ..
+        } = self;
+        let mut differs = false;
+        view.compare(component, architecture, before, after, |difference| {
+            differs = true;
+            let stanza = difference.stanza;
+            let id = || {
+                let (name, version) = (stanza.name.to_owned(), stanza.version.to_owned());
+                (component.clone(), name, version)
+            };
+            if stanza.architecture != "all" || recorded.insert(id()) {
+                let mut change = Change::new(difference.action, component, &stanza);
+                change.phase = difference.phase;
+                changes.push(change);
+            }
+        });
+        differs
+    }
+
     fn has(&self, path: &IndexPath) -> bool {
         self.base
             .is_some_and(|base| base.indexes.contains_key(path))
@@ -232,17 +305,22 @@ impl<'a> Planner<'a> {
     }
 
     /// An index after all edits.
-    fn edited(
+    fn edited<'s>(
         &mut self,
         component: &Component,
         architecture: &Architecture,
         path: &IndexPath,
-        mut index: Packages<'a>,
-    ) -> Result<Packages<'a>, PlanError> {
+        before: Packages<'a>,
+        space: &'s [OnceCell<Vec<Vec<u8>>>],
+    ) -> Result<Packages<'s>, PlanError>
+    where
+        'a: 's,
+    {
         let intent = self.intent;
+        let mut index: Packages<'s> = before;
         let mut names = HashSet::new();
         let mut new = Vec::new();
-        for (edit, is_matched) in intent.0.iter().zip(&mut self.matched) {
+        for ((edit, is_matched), space) in intent.0.iter().zip(&mut self.matched).zip(space) {
             if let Edit::Add { stanza, replace } = edit {
                 if stanza.id.is_in(component, architecture) {
                     names.insert(stanza.id.name.as_str());
@@ -286,6 +364,24 @@ impl<'a> Planner<'a> {
                             && only.as_ref().is_none_or(|only| has_digest(only, stanza))
                     };
                     keep(&mut index, *newest, may_go);
+                }
+                Edit::Phase { of, percentage } => {
+                    let of = of.iter().filter(|id| id.is_in(component, architecture));
+                    index.rewrite(of, |stanza| percentage.written_to(stanza.bytes), space);
+                }
+                Edit::Halt { of, earlier } => {
+                    let of = of.iter().filter(|id| id.is_in(component, architecture));
+                    let halted: Vec<_> = of.filter_map(|id| index.get(id).copied()).collect();
+                    let is_halted = |stanza: &StanzaRef<'_>| {
+                        let mut halted = halted.iter();
+                        halted.any(|halted| halted.order(stanza) == Ordering::Equal)
+                    };
+                    index.retain(|stanza| !is_halted(stanza));
+                    let missing = earlier.iter().filter(|stanza| {
+                        stanza.id.is_in(component, architecture) && index.get(&stanza.id).is_none()
+                    });
+                    let missing: Vec<_> = missing.collect();
+                    index = index.with(missing);
                 }
                 Edit::Restore(restored) => {
                     let plain = &restored.plain;

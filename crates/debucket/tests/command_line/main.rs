@@ -16,6 +16,7 @@ mod later_version;
 mod lost_replies;
 mod package;
 mod parity;
+mod phase;
 mod reading;
 mod replies;
 mod rotation;
