@@ -7,6 +7,8 @@ mod advice;
 mod arguments;
 mod changes;
 mod documents;
+mod drops;
+mod dry_run;
 mod forge;
 mod gc;
 mod guards;

@@ -8,7 +8,7 @@ use crate::{
 };
 
 impl Store {
-    fn phase(&self, arguments: &[&str]) -> Run {
+    pub(crate) fn phase(&self, arguments: &[&str]) -> Run {
         let mut command = self.debucket(&["phase"]);
         run(command
             .args(arguments)
