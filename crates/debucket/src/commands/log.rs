@@ -71,7 +71,7 @@ struct Document<'a> {
     tool: &'a str,
     /// May be empty.
     message: &'a str,
-    /// Action, component, package, version, architecture, sha256 and filename of each package that it changed.
+    /// Action, component, package, version, architecture, sha256, filename and phase of each package that it changed.
     changes: &'a [Change],
     /// The suite's settings from then on.
     settings: &'a Settings,
