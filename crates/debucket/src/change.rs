@@ -1,7 +1,11 @@
 //! What all commands that change a suite share: their options, and carrying the change out.
 
 use clap::Args;
-use deb_index::{change::Intent, name::SuiteName, suite::settings::Settings};
+use deb_index::{
+    change::{Intent, device_view::PackageChange},
+    name::SuiteName,
+    suite::settings::Settings,
+};
 use repository::{Allow, Draft, Keys, PackageFile, Published, Repository, Suite};
 
 use crate::{
@@ -137,6 +141,10 @@ impl ChangeOptions {
             return Err(exists());
         }
         let mut report = ChangeReport::new(context, suite, &draft, &wanted.files);
+        if self.dry_run {
+            report.packages = draft.package_changes()?;
+            report.packages.retain(PackageChange::is_noticed);
+        }
         report.warnings.extend(wanted.warnings);
         for warning in draft.warnings() {
             context.warn(&warning);

@@ -47,7 +47,7 @@ pub(crate) struct ChangeReport {
     /// Packages that were added, replaced, phased or removed, or would be.
     changes: Vec<Package>,
     /// What a device gets of the packages that a dry run would change, by component and name; otherwise empty.
-    packages: Vec<PackageChange>,
+    pub(crate) packages: Vec<PackageChange>,
     /// Packages that were given and are in the suite already.
     unchanged: Vec<Package>,
     /// What devices have to accept of the change.
@@ -140,7 +140,6 @@ impl ChangeReport {
         let plan = draft.plan();
         let (changes, unchanged) = sort(files, &plan.changes);
         let old = draft.base().map(|head| &head.commit.settings);
-        let noticed = plan.packages.iter().filter(|change| change.is_noticed());
         Self {
             repo: context.url().map(|url| url.to_string()).unwrap_or_default(),
             suite: suite.name().clone(),
@@ -151,7 +150,7 @@ impl ChangeReport {
             parent: draft.base().map(|head| head.id()),
             date: None,
             changes,
-            packages: noticed.cloned().collect(),
+            packages: Vec::new(),
             unchanged,
             client_changes: draft.view_changes().to_vec(),
             settings: plan.settings.clone(),

@@ -197,7 +197,6 @@ impl Suite<'_> {
         }
         Ok(Planned {
             plan: Plan {
-                packages: Vec::new(),
                 settings: settings.clone(),
                 changes: Vec::new(),
                 there: Vec::new(),

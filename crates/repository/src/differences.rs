@@ -29,7 +29,7 @@ impl Suite<'_> {
             for architecture in &architectures {
                 let before = self.index_seen(list, component, architecture)?;
                 let after = other.index_seen(next, component, architecture)?;
-                view.compare(component, architecture, &before, &after, |_| {});
+                view.compare(component, architecture, &before, &after);
             }
         }
         let architectures: Vec<_> = architectures.into_iter().cloned().collect();

@@ -10,12 +10,17 @@ use std::{
 
 use serde::Serialize;
 
-use super::differences::{Difference, differences};
+use super::{
+    differences::differences,
+    edit::Intent,
+    plan::{IndexPlan, PlainIndexes, Plan, PlanError},
+    planner::{before, gone, read},
+};
 use crate::{
     index::packages::Packages,
     name::{Architecture, Component},
     stanza::StanzaRef,
-    suite::commit::PhaseChange,
+    suite::commit::{Commit, PhaseChange},
     version::Version,
 };
 
@@ -74,21 +79,19 @@ struct Seen {
 }
 
 impl DeviceView {
-    /// Compares two states of an index. Calls `found` with each stanza that differs, as [`differences`] does.
+    /// Compares two states of an index.
     pub fn compare<'a>(
         &mut self,
         component: &Component,
         architecture: &Architecture,
         before: &Packages<'a>,
         after: &Packages<'a>,
-        mut found: impl FnMut(Difference<'a>),
     ) {
         // By name; whether all are for all architectures.
         let mut names: BTreeMap<&str, bool> = BTreeMap::new();
         differences(before, after, |difference| {
             let is_all = difference.stanza.architecture == "all";
             *names.entry(difference.stanza.name).or_insert(true) &= is_all;
-            found(difference);
         });
         for (name, is_for_all) in names {
             let Some(mut change) = change(before.named(name), after.named(name)) else {
@@ -130,6 +133,41 @@ impl DeviceView {
     }
 }
 
+/// What devices get by a plan, which was made of `intent` on `base`, of which `indexes` holds what the plan was made with.
+///
+/// # Errors
+/// [`PlanError`] for indexes that are not there or broken.
+pub fn package_changes(
+    base: Option<&Commit>,
+    indexes: &PlainIndexes,
+    intent: &Intent,
+    plan: &Plan,
+) -> Result<Vec<PackageChange>, PlanError> {
+    let mut view = DeviceView::default();
+    for (path, index) in &plan.indexes {
+        let Some((component, architecture)) = path.as_packages() else {
+            continue;
+        };
+        let after = match (index, intent.restored()) {
+            (IndexPlan::Write(plain), _) => {
+                Packages::parse(plain).map_err(|error| PlanError::Broken(path.clone(), error))?
+            }
+            (IndexPlan::Restore(_), Some(restored)) => read(&restored.plain, path)?,
+            (IndexPlan::Keep | IndexPlan::Restore(_), _) => continue,
+        };
+        let before = before(base, indexes, &component, path)?;
+        view.compare(&component, &architecture, &before, &after);
+    }
+    let left = base.iter().flat_map(|base| base.indexes.keys());
+    for path in left.filter(|path| !plan.indexes.contains_key(path)) {
+        if let Some((component, architecture)) = path.as_packages() {
+            let gone = gone(indexes, &plan.settings, &component, path)?;
+            view.compare(&component, &architecture, &gone, &Packages::default());
+        }
+    }
+    Ok(view.into_changes(&plan.settings.architectures))
+}
+
 impl PackageChange {
     /// Whether a device notices: it gets another version, another file, or is in another part of the devices.
     #[must_use]
@@ -148,7 +186,9 @@ fn change(before: &[StanzaRef<'_>], after: &[StanzaRef<'_>]) -> Option<PackageCh
         let file = |stanza: &StanzaRef<'_>| stanza.sha256();
         let others = others.iter().map(|other| (other.version, file(other)));
         let others: HashSet<_> = others.collect();
-        let is_there = |stanza: &&StanzaRef<'_>| others.contains(&(stanza.version, file(stanza)));
+        let is_there = |stanza: &&StanzaRef<'_>| {
+            !others.is_empty() && others.contains(&(stanza.version, file(stanza)))
+        };
         let only = these.iter().filter(|stanza| !is_there(stanza));
         only.map(|stanza| stanza.version.to_owned())
             .collect::<Vec<_>>()

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use super::device_view::PackageChange;
 use crate::{
     index::IndexPath,
     name::Architecture,
@@ -25,8 +24,6 @@ pub struct Plan {
     pub settings: Settings,
     /// What changes, index by index.
     pub changes: Vec<Change>,
-    /// What follows for the packages that devices see.
-    pub packages: Vec<PackageChange>,
     /// Packages to add that the suite has already, at the keys that its indexes give them.
     pub there: Vec<Stanza>,
     /// All indexes of the suite.

@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{
-    device_view::DeviceView,
+    differences::differences,
     edit::{Edit, Intent, Retention},
     plan::{IndexPlan, PlainIndexes, Plan, PlanError},
 };
@@ -65,7 +65,6 @@ pub fn plan(
         there: BTreeMap::new(),
         matched: vec![false; intent.0.len()],
         changes: Vec::new(),
-        view: DeviceView::default(),
         recorded: HashSet::new(),
     };
     for component in &settings.components {
@@ -75,8 +74,9 @@ pub fn plan(
         }
     }
     for path in base.iter().flat_map(|base| base.indexes.keys()) {
-        if let (true, Some((component, architecture))) = (dropped(path), path.as_packages()) {
-            planner.drop_index(path, &component, &architecture)?;
+        if let (true, Some((component, _))) = (dropped(path), path.as_packages()) {
+            let gone = gone(indexes, &settings, &component, path)?;
+            planner.record(&component, &gone, &Packages::default());
         }
     }
     if let Some(base) = base {
@@ -96,7 +96,6 @@ pub fn plan(
     Ok(Plan {
         unmatched: unmatched.collect(),
         changes: planner.changes,
-        packages: planner.view.into_changes(&settings.architectures),
         there: planner.there.into_values().collect(),
         refreshes: base.is_some_and(|base| intent.refreshes(base)),
         settings,
@@ -199,7 +198,6 @@ struct Planner<'a> {
     /// For each edit, whether it removes something from some index.
     matched: Vec<bool>,
     changes: Vec<Change>,
-    view: DeviceView,
     /// Packages for all architectures that are among the changes: they are in several indexes.
     recorded: HashSet<(Component, String, String)>,
 }
@@ -212,28 +210,18 @@ impl<'a> Planner<'a> {
         architecture: &Architecture,
     ) -> Result<IndexPlan, PlanError> {
         let path = IndexPath::packages(component, architecture);
-        let is_new = !self.has(&path);
+        let is_new = !has(self.base, &path);
         let has_new_formats = self
             .base
             .is_some_and(|base| base.settings.formats != self.settings.formats);
         if !is_new && !has_new_formats && !self.intent.touches(component, architecture) {
             return Ok(IndexPlan::Keep);
         }
-        let before = if is_new {
-            let architectures = self.base.map(|base| &base.settings.architectures);
-            let first = architectures.and_then(|all| all.first());
-            let first = first.map(|first| IndexPath::packages(component, first));
-            match first.filter(|first| self.has(first)) {
-                Some(first) => read(self.plain, &first)?.for_all_architectures(),
-                None => Packages::default(),
-            }
-        } else {
-            read(self.plain, &path)?
-        };
+        let before = before(self.base, self.plain, component, &path)?;
         // Stanzas that an edit writes anew are held here.
         let space = vec![OnceCell::new(); self.intent.0.len()];
         let after = self.edited(component, architecture, &path, before.clone(), &space)?;
-        let differs = self.record(component, architecture, &before, &after);
+        let differs = self.record(component, &before, &after);
         if !differs && !is_new && !has_new_formats {
             return Ok(IndexPlan::Keep);
         }
@@ -248,55 +236,28 @@ impl<'a> Planner<'a> {
         })
     }
 
-    /// An index that leaves the suite: its packages go, but for those that another architecture's index still has.
-    fn drop_index(
-        &mut self,
-        path: &IndexPath,
-        component: &Component,
-        architecture: &Architecture,
-    ) -> Result<(), PlanError> {
-        let mut before = read(self.plain, path)?;
-        if self.settings.components.contains(component) {
-            before.retain(|stanza| stanza.architecture != "all");
-        }
-        self.record(component, architecture, &before, &Packages::default());
-        Ok(())
-    }
-
     /// Records what differs. Returns whether anything does.
     fn record(
         &mut self,
         component: &Component,
-        architecture: &Architecture,
         before: &Packages<'_>,
         after: &Packages<'_>,
     ) -> bool {
-        let Self {
-            view,
-            changes,
-            recorded,
-            ..
-        } = self;
         let mut differs = false;
-        view.compare(component, architecture, before, after, |difference| {
+        differences(before, after, |difference| {
             differs = true;
             let stanza = difference.stanza;
             let id = || {
                 let (name, version) = (stanza.name.to_owned(), stanza.version.to_owned());
                 (component.clone(), name, version)
             };
-            if stanza.architecture != "all" || recorded.insert(id()) {
+            if stanza.architecture != "all" || self.recorded.insert(id()) {
                 let mut change = Change::new(difference.action, component, &stanza);
                 change.phase = difference.phase;
-                changes.push(change);
+                self.changes.push(change);
             }
         });
         differs
-    }
-
-    fn has(&self, path: &IndexPath) -> bool {
-        self.base
-            .is_some_and(|base| base.indexes.contains_key(path))
     }
 
     fn has_formats(&self, index: &Index) -> bool {
@@ -411,7 +372,46 @@ impl<'a> Planner<'a> {
     }
 }
 
-fn read<'a>(indexes: &'a PlainIndexes, path: &IndexPath) -> Result<Packages<'a>, PlanError> {
+fn has(base: Option<&Commit>, path: &IndexPath) -> bool {
+    base.is_some_and(|base| base.indexes.contains_key(path))
+}
+
+/// An index as the base has it. A new one begins with the packages for all architectures of the component.
+pub(super) fn before<'a>(
+    base: Option<&Commit>,
+    indexes: &'a PlainIndexes,
+    component: &Component,
+    path: &IndexPath,
+) -> Result<Packages<'a>, PlanError> {
+    if has(base, path) {
+        return read(indexes, path);
+    }
+    let first = base.and_then(|base| base.settings.architectures.first());
+    let first = first.map(|first| IndexPath::packages(component, first));
+    match first.filter(|first| has(base, first)) {
+        Some(first) => Ok(read(indexes, &first)?.for_all_architectures()),
+        None => Ok(Packages::default()),
+    }
+}
+
+/// The packages that leave with an index: not those that another architecture's index still has.
+pub(super) fn gone<'a>(
+    indexes: &'a PlainIndexes,
+    settings: &Settings,
+    component: &Component,
+    path: &IndexPath,
+) -> Result<Packages<'a>, PlanError> {
+    let mut gone = read(indexes, path)?;
+    if settings.components.contains(component) {
+        gone.retain(|stanza| stanza.architecture != "all");
+    }
+    Ok(gone)
+}
+
+pub(super) fn read<'a>(
+    indexes: &'a PlainIndexes,
+    path: &IndexPath,
+) -> Result<Packages<'a>, PlanError> {
     let plain = indexes.get(path);
     let plain = plain.ok_or_else(|| PlanError::NotRead(path.clone()))?;
     Packages::parse(plain).map_err(|error| PlanError::Broken(path.clone(), error))

@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, HashSet};
 
 use deb_index::{
-    change::{Edit, Intent, device_view::Transition},
+    change::{
+        Edit, Intent,
+        device_view::{PackageChange, Transition, package_changes},
+    },
     phase::Percentage,
     stanza::Stanza,
 };
@@ -32,10 +35,16 @@ fn phase(stanza: &Stanza, percentage: u8) -> Edit {
     }
 }
 
+fn changes(suite: &Suite, edits: Vec<Edit>) -> Vec<PackageChange> {
+    let intent = Intent(edits);
+    let plan = suite.plan(&intent).unwrap();
+    package_changes(suite.commit.as_ref(), &suite.plain, &intent, &plan).unwrap()
+}
+
 /// A line for each change: the transition, the package, what devices get before and after, which devices, and what else differs.
 fn planned(suite: &Suite, edits: Vec<Edit>) -> Vec<String> {
-    let plan = suite.plan(&Intent(edits)).unwrap();
-    let lines = plan.packages.iter().map(|change| {
+    let changes = changes(suite, edits);
+    let lines = changes.iter().map(|change| {
         let version = |version: &Option<String>| version.clone().unwrap_or("-".to_owned());
         let (before, after) = (version(&change.before), version(&change.after));
         let (old, new) = (change.old.join("+"), change.new.join("+"));
@@ -114,8 +123,8 @@ fn what_no_device_notices_is_known() {
         (phase(&stanza("a", "2", "all", "2"), 10), true),
         (phase(&stanza("a", "1", "all", "1"), 10), false),
     ] {
-        let plan = suite.plan(&Intent(vec![edit.clone()])).unwrap();
-        let noticed = plan.packages.iter().any(|change| change.is_noticed());
+        let changes = changes(&suite, vec![edit.clone()]);
+        let noticed = changes.iter().any(PackageChange::is_noticed);
         assert_eq!(noticed, is_noticed, "{edit:?}");
     }
 }
@@ -125,9 +134,9 @@ fn a_new_version_for_some_devices_says_so() {
     let suite = suite();
     let three = stanza("a", "3", "all", "3");
     let edits = vec![add("a", "3", "all", "3"), phase(&three, 10)];
-    let plan = suite.plan(&Intent(edits)).unwrap();
-    assert_eq!(plan.packages[0].change, Transition::Upgraded);
-    let phase = plan.packages[0].phase.unwrap();
+    let changes = changes(&suite, edits);
+    assert_eq!(changes[0].change, Transition::Upgraded);
+    let phase = changes[0].phase.unwrap();
     assert_eq!(
         (phase.from, phase.to),
         (None, Percentage::try_from(10).unwrap())
@@ -158,10 +167,10 @@ proptest! {
             except: after.iter().map(|package| one(package).sha256).collect(),
         }];
         let edits = edits.into_iter().chain(after.iter().map(|package| Edit::Add { stanza: one(package), replace: false }));
-        let plan = suite.plan(&Intent(edits.collect())).unwrap();
+        let changes = changes(&suite, edits.collect());
         for device in [1, 2] {
             let mut got = newest(&before, device);
-            for change in &plan.packages {
+            for change in &changes {
                 if change.architectures.iter().any(|a| a == "all" || a == ARCHITECTURES[device]) {
                     let name = ["aa", "bb", "cc"].iter().position(|name| *name == change.package).unwrap();
                     let had = got.get(&name).map(ToString::to_string);
