@@ -12,6 +12,7 @@ pub mod index;
 pub mod name;
 pub mod package_id;
 pub mod paragraph;
+pub mod phase;
 mod quote;
 pub mod relation;
 mod reserved;

@@ -15,6 +15,7 @@ use crate::{
     name::Component,
     package_id::PackageId,
     paragraph,
+    phase::Percentage,
     suite::layout,
     version::Version,
 };
@@ -97,6 +98,15 @@ impl Stanza {
             ..self.clone()
         }
     }
+
+    /// The same package, for a part of the devices.
+    #[must_use]
+    pub fn phased(&self, percentage: Percentage) -> Self {
+        Self {
+            bytes: percentage.written_to(&self.bytes).into(),
+            ..self.clone()
+        }
+    }
 }
 
 const FILENAME: &[u8] = b"Filename:";
@@ -150,6 +160,12 @@ impl<'a> StanzaRef<'a> {
     #[must_use]
     pub fn sha256(&self) -> Option<Sha256> {
         self.field("SHA256")?.parse().ok()
+    }
+
+    /// The part of the devices that it is for.
+    #[must_use]
+    pub fn phase(&self) -> Percentage {
+        Percentage::of(self.bytes)
     }
 
     /// The package of a component, on bytes of its own.

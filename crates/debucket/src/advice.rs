@@ -45,6 +45,9 @@ impl Error {
             Self::NoFile(_) | Self::NoPackage(_) => {
                 "give .deb files, folders that hold some, or quoted globs"
             }
+            Self::NoEarlierVersion { .. } => {
+                "publish a good version instead; or pass --allow-no-version to leave the package out of the suite"
+            }
             Self::Problems(_) => "do what is said of each problem, then verify again",
             Self::NotFound(_) => "`debucket list` prints what a suite has",
             Self::Interrupted {
@@ -99,6 +102,9 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
             "give the new build a higher version, or pass --replace to replace the old one"
         }
         E::Plan(PlanError::Clash(_)) => "give each version once",
+        E::Plan(PlanError::DropsArchitecture(_)) => {
+            "name all of the suite's architectures; `debucket suite set --architectures` takes one away"
+        }
         E::Plan(PlanError::ForeignArchitecture(_)) => "add its architecture to --architectures",
         E::Plan(PlanError::NoKnownFormat(_)) => "use a newer debucket",
         E::Missing(Missing::Suite { .. }) => {
@@ -117,7 +123,9 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
         E::CondemnedRecord { .. } => {
             "use a newer debucket; if it is damaged, delete it when no collector runs: objects are then condemned anew"
         }
-        E::Collected { .. } => "choose a later commit (`debucket log`)",
+        E::Collected { .. } => {
+            "choose a later commit (`debucket log`), or publish the package again"
+        }
         E::Missing(_) => "`debucket list` prints what the suite has",
         E::Untrusted { .. } => {
             "if another key signs this suite, give its public part with --keyring; otherwise find out who wrote to the \

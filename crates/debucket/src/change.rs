@@ -1,7 +1,11 @@
 //! What all commands that change a suite share: their options, and carrying the change out.
 
 use clap::Args;
-use deb_index::{change::Intent, name::SuiteName, suite::settings::Settings};
+use deb_index::{
+    change::{Intent, device_view::PackageChange},
+    name::SuiteName,
+    suite::settings::Settings,
+};
 use repository::{Allow, Draft, Keys, PackageFile, Published, Repository, Suite};
 
 use crate::{
@@ -37,7 +41,8 @@ pub struct ChangeOptions {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Allow")]
 struct AllowOptions {
-    /// Change the Origin or Label of a published suite: apt on each device then refuses it until its user accepts the change
+    /// Change the Origin or Label of a published suite: apt on each device then refuses it until its user accepts the change. Or
+    /// take a component or an architecture away, whose devices then find no packages
     #[arg(long, visible_alias = "allow-releaseinfo-change")]
     allow_release_info_change: bool,
     /// Sign with the newest key of the certificate, although devices with an earlier copy of the certificate cannot verify it
@@ -136,6 +141,10 @@ impl ChangeOptions {
             return Err(exists());
         }
         let mut report = ChangeReport::new(context, suite, &draft, &wanted.files);
+        if self.dry_run {
+            report.packages = draft.package_changes()?;
+            report.packages.retain(PackageChange::is_noticed);
+        }
         report.warnings.extend(wanted.warnings);
         for warning in draft.warnings() {
             context.warn(&warning);

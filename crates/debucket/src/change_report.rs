@@ -3,11 +3,14 @@
 use std::collections::{BTreeMap, HashSet};
 
 use deb_index::{
-    change::client_view::ViewChange,
+    change::{
+        client_view::ViewChange,
+        device_view::{PackageChange, Transition},
+    },
     digest::Sha256,
     name::SuiteName,
     suite::{
-        commit::{Change, Commit},
+        commit::{Change, Commit, PhaseChange},
         settings::Settings,
     },
 };
@@ -17,8 +20,9 @@ use serde::Serialize;
 
 use crate::{
     context::Context,
+    package_changes,
     printer::Report,
-    settings_text,
+    settings_text::{self, SettingChange},
     text::{Table, bytes, one_line, short},
 };
 
@@ -40,24 +44,26 @@ pub(crate) struct ChangeReport {
     parent: Option<Sha256>,
     /// The `Date` of the suite's `Release`. Null in a dry run.
     date: Option<Timestamp>,
-    /// Packages that were added, replaced or removed, or would be.
+    /// Packages that were added, replaced, phased or removed, or would be.
     changes: Vec<Package>,
+    /// What a device gets of the packages that a dry run would change, by component and name; otherwise empty.
+    pub(crate) packages: Vec<PackageChange>,
     /// Packages that were given and are in the suite already.
     unchanged: Vec<Package>,
     /// What devices have to accept of the change.
     client_changes: Vec<ViewChange>,
     /// The suite's settings from here on.
     settings: Settings,
+    /// What is new about them in a dry run, if the suite exists; otherwise empty.
+    setting_changes: Vec<SettingChange>,
     /// What did not go well, or will not, though the command succeeded.
     pub(crate) warnings: Vec<String>,
-    #[serde(skip)]
-    old_settings: Option<Settings>,
 }
 
 /// A package of a change.
 #[derive(Debug, Serialize)]
 struct Package {
-    /// `add`, `replace` or `remove`; missing if the package is unchanged.
+    /// `add`, `replace`, `phase` or `remove`; missing if the package is unchanged.
     #[serde(skip_serializing_if = "Option::is_none")]
     action: Option<String>,
     component: String,
@@ -72,6 +78,9 @@ struct Package {
     /// Its key, relative to the repository; missing if the package is unchanged.
     #[serde(skip_serializing_if = "Option::is_none")]
     filename: Option<String>,
+    /// Missing where it is for all devices, before and after.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phase: Option<PhaseChange>,
 }
 
 /// The packages of `changes`, and those of `files`, each once, that are not among them.
@@ -90,6 +99,7 @@ fn sort(files: &[PackageFile], changes: &[Change]) -> (Vec<Package>, Vec<Package
         size: sizes.get(&text(&change.sha256)).copied(),
         sha256: text(&change.sha256),
         filename: change.filename.clone(),
+        phase: change.phase,
     });
     let changed: Vec<_> = changed.collect();
     let identity = |package: &Package| {
@@ -113,6 +123,7 @@ fn sort(files: &[PackageFile], changes: &[Change]) -> (Vec<Package>, Vec<Package
         size: Some(file.stanza.size),
         sha256: file.stanza.sha256.to_string(),
         filename: None,
+        phase: None,
     });
     let unchanged = given.filter(|package| seen.insert(identity(package)));
     let unchanged = unchanged.collect();
@@ -128,6 +139,7 @@ impl ChangeReport {
     ) -> Self {
         let plan = draft.plan();
         let (changes, unchanged) = sort(files, &plan.changes);
+        let old = draft.base().map(|head| &head.commit.settings);
         Self {
             repo: context.url().map(|url| url.to_string()).unwrap_or_default(),
             suite: suite.name().clone(),
@@ -138,11 +150,14 @@ impl ChangeReport {
             parent: draft.base().map(|head| head.id()),
             date: None,
             changes,
+            packages: Vec::new(),
             unchanged,
             client_changes: draft.view_changes().to_vec(),
             settings: plan.settings.clone(),
+            setting_changes: old.map_or_else(Vec::new, |old| {
+                settings_text::changes(Some(old), &plan.settings)
+            }),
             warnings: Vec::new(),
-            old_settings: draft.base().map(|head| head.commit.settings.clone()),
         }
     }
 
@@ -167,6 +182,8 @@ impl ChangeReport {
             parent: commit.parent,
             date: Some(date),
             changes,
+            packages: Vec::new(),
+            setting_changes: Vec::new(),
             unchanged,
             client_changes: committed
                 .map_or_else(Vec::new, |committed| committed.view_changes.clone()),
@@ -182,7 +199,11 @@ impl ChangeReport {
 
     fn sent(&self) -> impl Iterator<Item = u64> {
         let packages = self.changes.iter();
-        let sent = packages.filter(|package| package.action.as_deref() != Some(Change::REMOVE));
+        let is_sent = |package: &&Package| {
+            let action = package.action.as_deref();
+            ![Some(Change::REMOVE), Some(Change::PHASE)].contains(&action)
+        };
+        let sent = packages.filter(is_sent);
         sent.filter_map(|package| package.size)
     }
 
@@ -210,10 +231,37 @@ impl ChangeReport {
             false if self.changed => format!("would change suite {suite} in {repo}\n"),
             false => format!("nothing to do: suite {suite} in {repo} is like that already\n"),
         };
-        for line in settings_text::changed_lines(self.old_settings.as_ref(), &self.settings) {
-            text.push_str(&format!("  {}\n", one_line(&line)));
+        let all;
+        let changes = if self.new_suite {
+            all = settings_text::changes(None, &self.settings);
+            &all
+        } else {
+            &self.setting_changes
+        };
+        for change in changes {
+            text.push_str(&format!("  {}\n", one_line(&change.line())));
         }
         text
+    }
+
+    /// What a device gets.
+    fn devices(&self) -> String {
+        let mut table = Table::default();
+        for change in &self.packages {
+            let [before, after] = [&change.before, &change.after];
+            let [before, after] = [before, after].map(|version| version.as_deref().unwrap_or(""));
+            let mut cells = package_changes::cells(change, before, after);
+            cells[0].insert_str(0, "    ");
+            if change.change == Transition::Downgraded {
+                cells.push(format!("devices stay at {before}: apt does not downgrade"));
+            }
+            table.line(cells);
+        }
+        let table = table.render();
+        if table.is_empty() {
+            return table;
+        }
+        format!("  what devices see:\n{table}")
     }
 }
 
@@ -245,6 +293,7 @@ impl Report for ChangeReport {
                 (false, Change::ADD) => "added",
                 (false, Change::REPLACE) => "replaced",
                 (false, Change::REMOVE) => "removed",
+                (false, Change::PHASE) => "phased",
                 (_, action) => action,
             };
             let mut cells = package.cells(&format!("{indent}{word}"));
@@ -252,12 +301,14 @@ impl Report for ChangeReport {
                 cells.push(package.size.map(bytes).unwrap_or_default());
                 cells.push(package.filename.clone().unwrap_or_default());
             }
+            cells.extend(package.phase.as_ref().map(package_changes::phase));
             table.line(cells);
         }
         for package in &self.unchanged {
             table.line(package.cells(&format!("{indent}already there")));
         }
         text.push_str(&table.render());
+        text.push_str(&self.devices());
         for change in &self.client_changes {
             text.push_str(&format!("{indent}devices have to accept: {change}\n"));
         }

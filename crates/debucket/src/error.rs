@@ -67,6 +67,12 @@ pub enum Error {
     /// A package that was asked for is not there.
     #[error("{0}")]
     NotFound(String),
+    /// Versions that were to be taken back, and no other is left.
+    #[error("suite {suite} had no version before {}", .packages.join(", "))]
+    NoEarlierVersion {
+        suite: SuiteName,
+        packages: Vec<String>,
+    },
     /// A suite that was to be created.
     #[error("suite {0} exists already, with other settings")]
     SuiteExists(SuiteName),
@@ -126,6 +132,7 @@ impl Error {
             }
             Self::Repository(repository::Error::Plan(
                 PlanError::DropsArchitecture(_)
+                | PlanError::NoComponent
                 | PlanError::ForeignArchitecture(_)
                 | PlanError::ArchitectureAll,
             ))
@@ -133,6 +140,7 @@ impl Error {
             | Self::Secret(_) => 2,
             Self::Repository(repository::Error::Missing(_))
             | Self::NotFound(_)
+            | Self::NoEarlierVersion { .. }
             | Self::NoFile(_)
             | Self::NoPackage(_) => 4,
             Self::Interrupted { signal, .. } => u8::try_from(128 + signal).unwrap_or(1),

@@ -16,6 +16,7 @@ pub mod error;
 pub mod iam;
 pub mod inputs;
 pub mod key_options;
+mod package_changes;
 pub mod printer;
 pub mod progress;
 pub mod run;

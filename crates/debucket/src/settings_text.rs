@@ -1,31 +1,66 @@
 //! Settings of a suite in words.
 
-use deb_index::suite::settings::Settings;
-use serde_json::Value;
+use std::collections::BTreeSet;
 
-/// A line for each setting that gets another value. Of a key, only the fingerprint.
-pub(crate) fn changed_lines(before: Option<&Settings>, after: &Settings) -> Vec<String> {
-    let value = |settings: &Settings| {
-        let mut value = serde_json::to_value(settings).unwrap_or_default();
-        let keys = settings.signing_keys.iter();
-        value["signing_keys"] = keys.map(|key| key.fingerprint.to_string()).collect();
-        value
+use deb_index::suite::settings::Settings;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+/// A setting that gets another value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct SettingChange {
+    /// Its name in the settings; of a further field of `Release`, the name that it has there.
+    setting: String,
+    /// Null where there is none. Of a key, only the fingerprint.
+    old: Value,
+    new: Value,
+}
+
+/// The settings that differ.
+pub(crate) fn changes(before: Option<&Settings>, after: &Settings) -> Vec<SettingChange> {
+    let (before, after) = (before.map(values).unwrap_or_default(), values(after));
+    let names: BTreeSet<_> = before.keys().chain(after.keys()).collect();
+    let value = |settings: &Map<String, Value>, name: &str| {
+        let value = settings.get(name);
+        value.cloned().unwrap_or_default()
     };
-    let (before, after) = (before.map(value).unwrap_or_default(), value(after));
-    let settings = after.as_object().into_iter().flatten();
-    let changed = settings.filter(|(name, value)| before.get(name.as_str()) != Some(*value));
-    changed
-        .map(|(name, after)| match before.get(name).map(words) {
-            Some(before) if !before.is_empty() => {
-                format!("{}: {before} -> {}", name.replace('_', " "), words(after))
-            }
-            _ => format!("{}: {}", name.replace('_', " "), words(after)),
-        })
-        .collect()
+    let changes = names.into_iter().map(|name| SettingChange {
+        setting: name.clone(),
+        old: value(&before, name),
+        new: value(&after, name),
+    });
+    changes.filter(|change| change.old != change.new).collect()
+}
+
+/// All settings by name, each field of `Release` on its own.
+fn values(settings: &Settings) -> Map<String, Value> {
+    let value = serde_json::to_value(settings).unwrap_or_default();
+    let Value::Object(mut values) = value else {
+        return Map::new();
+    };
+    let keys = settings.signing_keys.iter();
+    let keys = keys.map(|key| key.fingerprint.to_string()).collect();
+    values.insert("signing_keys".to_owned(), keys);
+    if let Some(Value::Object(fields)) = values.remove("fields") {
+        values.extend(fields);
+    }
+    values
+}
+
+impl SettingChange {
+    /// One line for people.
+    pub(crate) fn line(&self) -> String {
+        let name = self.setting.replace('_', " ");
+        match (&self.old, &self.new) {
+            (Value::Null, new) => format!("{name}: {}", words(new)),
+            (old, new) => format!("{name}: {} -> {}", words(old), words(new)),
+        }
+    }
 }
 
 fn words(value: &Value) -> String {
     match value {
+        Value::Null => "none".to_owned(),
         Value::String(text) => text.clone(),
         Value::Array(items) if items.is_empty() => "none".to_owned(),
         Value::Array(items) => items.iter().map(words).collect::<Vec<_>>().join(", "),
@@ -37,6 +72,11 @@ fn words(value: &Value) -> String {
 mod tests {
     use super::*;
 
+    fn lines(before: Option<&Settings>, after: &Settings) -> Vec<String> {
+        let changes = changes(before, after);
+        changes.iter().map(SettingChange::line).collect()
+    }
+
     #[test]
     fn only_settings_that_change_are_shown() {
         let before = Settings {
@@ -44,12 +84,32 @@ mod tests {
             ..Settings::default()
         };
         let mut after = before.clone();
-        assert!(changed_lines(Some(&before), &after).is_empty());
+        assert!(lines(Some(&before), &after).is_empty());
         after.architectures.push("arm64".parse().unwrap());
         assert_eq!(
-            changed_lines(Some(&before), &after),
+            lines(Some(&before), &after),
             ["architectures: amd64 -> amd64, arm64"]
         );
-        assert!(changed_lines(None, &after).contains(&"signing keys: none".to_owned()));
+        assert!(lines(None, &after).contains(&"signing keys: none".to_owned()));
+    }
+
+    #[test]
+    fn what_is_removed_is_shown_and_each_field_on_its_own() {
+        let mut before = Settings {
+            origin: Some("Acme".parse().unwrap()),
+            ..Settings::default()
+        };
+        let field = |name: &str| name.to_owned().try_into().unwrap();
+        before.set_field(&field("NotAutomatic"), Some("yes".parse().unwrap()));
+        let mut after = Settings::default();
+        after.set_field(&field("Changelogs"), Some("no".parse().unwrap()));
+        assert_eq!(
+            lines(Some(&before), &after),
+            [
+                "Changelogs: no",
+                "NotAutomatic: yes -> none",
+                "origin: Acme -> none"
+            ]
+        );
     }
 }

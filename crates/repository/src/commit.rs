@@ -18,7 +18,7 @@ use deb_index::{
     digest::Sha256,
     package_id::PackageId,
     suite::{
-        commit::{Authorship, Change, Commit},
+        commit::{Authorship, Commit},
         layout, release,
     },
 };
@@ -449,7 +449,7 @@ pub(crate) fn committed(
 /// The files of the packages that the plan adds, each once.
 fn needed(files: &[PackageFile], plan: &Plan) -> Vec<PackageFile> {
     let added = plan.changes.iter();
-    let added = added.filter(|change| change.action != Change::REMOVE);
+    let added = added.filter(|change| change.brings_file());
     let changed = added.filter_map(|change| change.filename.as_deref());
     let mut wanted: HashSet<&str> = changed.collect();
     let is_needed = |file: &&PackageFile| wanted.remove(file.stanza.key.as_str());

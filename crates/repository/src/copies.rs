@@ -39,12 +39,7 @@ impl Suite<'_> {
             }
             if is_meant {
                 let own = component.unwrap_or(&package.component);
-                let stanza = package.stanza.to_owned(own.clone());
-                stanzas.push(stanza.map_err(|source| Error::MalformedIndex {
-                    suite: self.name.clone(),
-                    path: package.component.to_string(),
-                    source,
-                })?);
+                stanzas.push(self.owned(own, &package.stanza)?);
             }
         }
         let unmatched = of.iter().zip(is_matched);

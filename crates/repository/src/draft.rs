@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use deb_index::{
     change::{
-        Edit, Intent, Plan, SettingsPatch,
+        Edit, Intent, PlainIndexes, Plan, SettingsPatch,
         client_view::{ClientView, ViewChange},
+        device_view::{PackageChange, package_changes},
         plan,
     },
     fingerprint::Fingerprint,
@@ -80,6 +81,17 @@ impl Draft<'_> {
     #[must_use]
     pub fn plan(&self) -> &Plan {
         &self.planned.plan
+    }
+
+    /// What devices would get of the packages that change, by component and name. Reads nothing.
+    ///
+    /// # Errors
+    /// [`PlanError`](deb_index::change::PlanError).
+    pub fn package_changes(&self) -> Result<Vec<PackageChange>, Error> {
+        let base = commit_of(self.base.as_ref());
+        let indexes = base.map_or_else(PlainIndexes::new, |base| self.cache.cached(base));
+        let plan = &self.planned.plan;
+        Ok(package_changes(base, &indexes, &self.intent, plan)?)
     }
 
     /// Whether there is nothing to do.

@@ -63,6 +63,15 @@ impl IndexCache {
         self.files = files.into_iter().flatten().collect();
     }
 
+    /// Those of the commit's indexes that are here, plain.
+    pub(crate) fn cached(&self, commit: &Commit) -> PlainIndexes {
+        let cached = commit.indexes.iter().filter_map(|(path, index)| {
+            let plain = self.plain.get(&index.sha256)?;
+            Some((path.clone(), plain.clone()))
+        });
+        cached.collect()
+    }
+
     /// The plain indexes at those of `paths` that the commit has. What is cached and not among them is dropped.
     ///
     /// # Errors

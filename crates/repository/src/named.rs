@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use deb_index::{
     change::{IndexPlan, Plan},
-    suite::{commit::Change, layout},
+    suite::layout,
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
@@ -32,10 +32,15 @@ impl Draft<'_> {
             return Ok(());
         }
         let spared = self.suite.repository.spare(&named).await?;
-        // A state that is brought back was looked at before; a package that is promoted is named elsewhere.
+        // What is brought back was looked at before; a package that is promoted is named elsewhere.
+        let again: BTreeSet<_> = self
+            .intent
+            .brought_back()
+            .map(|stanza| stanza.key.as_str())
+            .collect();
         let unsure = named.into_iter().filter(|key| {
-            let was_seen = spared.has_record && !brought_back.is_empty();
-            was_seen || spared.struck.contains(*key)
+            let is_back = !brought_back.is_empty() || again.contains(*key);
+            spared.has_record && is_back || spared.struck.contains(*key)
         });
         let looks = unsure.map(|key| async move {
             let there = self.suite.look(key).await?;
@@ -50,10 +55,7 @@ impl Draft<'_> {
 
 /// Keys of the packages that a plan brings into the suite.
 fn packages(plan: &Plan) -> impl Iterator<Item = &str> {
-    let added = plan
-        .changes
-        .iter()
-        .filter(|change| change.action != Change::REMOVE);
+    let added = plan.changes.iter().filter(|change| change.brings_file());
     added.filter_map(|change| change.filename.as_deref())
 }
 

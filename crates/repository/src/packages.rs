@@ -30,7 +30,7 @@ pub struct PackageList {
     /// The commit that they were read from.
     pub id: Sha256,
     pub commit: Arc<Commit>,
-    indexes: PlainIndexes,
+    pub(crate) indexes: PlainIndexes,
     only_all: bool,
 }
 

@@ -61,7 +61,8 @@ impl Suite<'_> {
         for (path, then) in &plain {
             let empty = bytes::Bytes::new();
             let before = self.parse(path, current.get(path).unwrap_or(&empty))?;
-            differences(&before, &self.parse(path, then)?, |action, stanza| {
+            differences(&before, &self.parse(path, then)?, |difference| {
+                let (action, stanza) = (difference.action, difference.stanza);
                 if let (true, Some(key)) = (action != Change::REMOVE, stanza.field("Filename")) {
                     let size = stanza.field("Size").and_then(|size| size.parse().ok());
                     packages.insert((key.to_owned(), size));
@@ -76,7 +77,7 @@ impl Suite<'_> {
     }
 
     /// Fails if one of these objects, which the commit needs, is gone or has another size.
-    async fn require(
+    pub(crate) async fn require(
         &self,
         commit: Sha256,
         objects: HashSet<(String, Option<u64>)>,
@@ -118,10 +119,7 @@ impl Suite<'_> {
             if commit.time < time {
                 break;
             }
-            let added = commit
-                .changes
-                .iter()
-                .filter(|change| change.action != Change::REMOVE);
+            let added = commit.changes.iter().filter(|change| change.brings_file());
             for sha256 in added.filter_map(|change| change.sha256.as_ref()?.parse().ok()) {
                 old.remove(&sha256);
             }

@@ -6,7 +6,7 @@ use super::{
     Needs, Scenario,
     world::{HEAD, SUITE, World, change, expect_installed, expect_offered},
 };
-use crate::{apt_root::AptRoot, process};
+use crate::{apt_root::AptRoot, deb::Package, process};
 
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
@@ -26,6 +26,12 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         about: "devices refuse a suite whose validity is over, until it is refreshed",
         needs: Needs::Nothing,
         run: valid_until,
+    },
+    Scenario {
+        name: "dropped-architecture",
+        about: "devices of an architecture that a suite drops are told so; all others go on",
+        needs: Needs::Nothing,
+        run: dropped_architecture,
     },
 ];
 
@@ -83,6 +89,23 @@ fn promote_and_prune(world: &World<'_>) -> Result<()> {
         world.signed(&[&world.small("thing", version)?])?;
     }
     expect_update(&apt, "thing", &["4", "5"])
+}
+
+fn dropped_architecture(world: &World<'_>) -> Result<()> {
+    let s390x = Package::new("thing", "2").architecture("s390x");
+    world.signed(&[&world.small("thing", "1")?, &world.package(&s390x)?])?;
+    let (native, other) = (world.device("native")?, world.device("other")?);
+    other.configure("APT::Architecture \"s390x\";\n#clear APT::Architectures;\nAPT::Architectures { \"s390x\"; };\n")?;
+    expect_update(&native, "thing", &["1"])?;
+    expect_update(&other, "thing", &["1", "2"])?;
+    let drop = ["suite", "set", SUITE, "--architectures", "amd64,arm64"];
+    let allow = ["--allow-release-info-change"];
+    change(world, &[&drop[..], &allow].concat())?;
+    expect_update(&native, "thing", &["1"])?;
+    // Notices are for people.
+    let update = other.apt_get(&["update", "-q=0"])?.success()?;
+    update.expect_text("doesn't support architecture 's390x'")?;
+    expect_offered(&other, "thing", &[])
 }
 
 fn valid_until(world: &World<'_>) -> Result<()> {

@@ -15,6 +15,7 @@ mod flow;
 mod history;
 mod keys;
 mod old_tools;
+mod phases;
 mod refusals;
 pub(crate) mod runner;
 mod signatures;
@@ -36,10 +37,11 @@ pub(crate) struct E2e {
 
 /// All of them.
 pub(crate) fn scenarios() -> Vec<&'static Scenario> {
-    let groups: [&'static [Scenario]; 15] = [
+    let groups: [&'static [Scenario]; 16] = [
         flow::SCENARIOS,
         history::SCENARIOS,
         changes::SCENARIOS,
+        phases::SCENARIOS,
         upkeep::SCENARIOS,
         adopt::SCENARIOS,
         refusals::SCENARIOS,

@@ -17,6 +17,8 @@ use crate::{
     fingerprint::Fingerprint,
     index::{IndexPath, compression::Format},
     name::{Architecture, Component},
+    package_id::PackageId,
+    phase::Percentage,
     stanza::Stanza,
     suite::{
         commit::{Commit, Index},
@@ -41,6 +43,16 @@ pub enum Edit {
     },
     /// Only the newest versions are in the suite.
     Keep(Retention),
+    /// These packages, as far as they are in the suite, are for this part of the devices.
+    Phase {
+        of: Vec<PackageId>,
+        percentage: Percentage,
+    },
+    /// These packages are not in the suite, and in their place the earlier ones that they had taken the place of.
+    Halt {
+        of: Vec<PackageId>,
+        earlier: Vec<Stanza>,
+    },
     /// The indexes are those of an earlier commit. Settings stay, and so do components and architectures that are newer.
     Restore(Arc<Restored>),
     /// The suite is dated no earlier than this, so that its `Valid-Until` is further away.
@@ -54,8 +66,13 @@ pub struct SettingsPatch {
     pub fields: BTreeMap<FieldName, Option<Line>>,
     /// Components to add, with an empty index for each architecture.
     pub components: Vec<Component>,
+    /// Components that leave the suite, with their packages. Devices that use one have to accept that.
+    pub remove_components: Vec<Component>,
     /// All architectures of the suite, without `all`.
     pub architectures: Option<Vec<Architecture>>,
+    /// Whether architectures that are not among these leave the suite, with their packages, which devices have to accept.
+    /// Otherwise leaving one out is an error.
+    pub drops_architectures: bool,
     /// Forms in which indexes are stored from now on.
     pub formats: Option<Vec<Format>>,
     /// How many versions of a package a publish leaves in the suite; an inner none: all.
@@ -122,7 +139,12 @@ impl Edit {
                 let mut of = retention.of.iter();
                 of.any(|selector| selector.is_in(component, architecture))
             }
-            Self::Set(patch) => patch.formats.is_some(),
+            Self::Phase { of, .. } => of.iter().any(|id| id.is_in(component, architecture)),
+            Self::Halt { of, earlier } => {
+                let mut ids = of.iter().chain(earlier.iter().map(|stanza| &stanza.id));
+                ids.any(|id| id.is_in(component, architecture))
+            }
+            Self::Set(patch) => patch.formats.is_some() || patch.drops(component, architecture),
             Self::Restore(_) => true,
             Self::Exist(_) | Self::Refresh { .. } => false,
         }
@@ -187,12 +209,21 @@ impl Intent {
         settings.unwrap_or_default()
     }
 
-    /// The architectures that the suite is to have, if the edits say so.
-    pub(super) fn architectures(&self) -> Option<&Vec<Architecture>> {
+    /// The architectures that the suite is to have, if the edits say so, and whether it may lose others.
+    pub(super) fn architectures(&self) -> Option<(&Vec<Architecture>, bool)> {
         self.0.iter().rev().find_map(|edit| match edit {
-            Edit::Set(patch) => patch.architectures.as_ref(),
+            Edit::Set(patch) => Some((patch.architectures.as_ref()?, patch.drops_architectures)),
             _ => None,
         })
+    }
+
+    /// Packages of an earlier commit that are brought back.
+    pub fn brought_back(&self) -> impl Iterator<Item = &Stanza> {
+        let edits = self.0.iter().map(|edit| match edit {
+            Edit::Halt { earlier, .. } => earlier.as_slice(),
+            _ => &[],
+        });
+        edits.flatten()
     }
 
     /// Whether the suite is to be dated anew.
@@ -213,10 +244,23 @@ impl Intent {
 }
 
 impl SettingsPatch {
+    /// Whether an index leaves the suite.
+    fn drops(&self, component: &Component, architecture: &Architecture) -> bool {
+        let is_dropped = |all: &Vec<Architecture>| {
+            self.drops_architectures && !architecture.is_all() && !all.contains(architecture)
+        };
+        self.remove_components.contains(component)
+            || self.architectures.as_ref().is_some_and(is_dropped)
+    }
+
     fn apply(&self, settings: &mut Settings) {
         for (name, value) in &self.fields {
             settings.set_field(name, value.clone());
         }
+        let is_removed = |component: &Component| self.remove_components.contains(component);
+        settings
+            .components
+            .retain(|component| !is_removed(component));
         for component in &self.components {
             if !settings.components.contains(component) {
                 settings.components.push(component.clone());

@@ -1,6 +1,7 @@
 //! Changing a suite: what is wanted, what follows from it on a given base, and what devices notice of it.
 
 pub mod client_view;
+pub mod device_view;
 mod differences;
 mod edit;
 mod plan;
@@ -8,7 +9,7 @@ mod planner;
 mod selector;
 mod write;
 
-pub use differences::differences;
+pub use differences::{Difference, differences};
 pub use edit::{Edit, Intent, Restored, Retention, Retired, SettingsPatch};
 pub use plan::{IndexPlan, PlainIndexes, Plan, PlanError};
 pub use planner::{check, plan};

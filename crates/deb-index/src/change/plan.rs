@@ -55,8 +55,11 @@ pub enum PlanError {
     #[error("{id} is in {} already, with other content: {key}", .id.component)]
     Conflict { id: PackageId, key: String },
     /// The given architectures lack one that the suite has.
-    #[error("the suite has packages for {0}: its architectures can be added to, not taken away")]
+    #[error("the suite has packages for {0}, which is not one of the given architectures")]
     DropsArchitecture(Architecture),
+    /// All components were to be removed.
+    #[error("the suite would have no component left")]
+    NoComponent,
     /// The given architectures lack that of a package.
     #[error("{0} is not for one of the given architectures")]
     ForeignArchitecture(PackageId),

@@ -4,6 +4,7 @@
 //! same version is not a conflict.
 
 use std::{
+    cell::OnceCell,
     cmp::Ordering,
     collections::{BTreeMap, HashMap, HashSet},
     num::NonZeroU32,
@@ -43,8 +44,15 @@ pub fn plan(
     let kept = kept.into_iter().flat_map(|base| base.indexes.keys());
     let mut planned: BTreeMap<_, _> = kept.map(|path| (path.clone(), IndexPlan::Keep)).collect();
     for (path, index) in restored.iter().flat_map(|restored| &restored.indexes) {
-        planned.insert(path.clone(), IndexPlan::Restore(index.clone()));
+        // What the suite has dropped since then stays away: its settings stay, too.
+        let is_known = base.is_none_or(|base| base.indexes.contains_key(path));
+        if is_known || is_of(path, &settings) {
+            planned.insert(path.clone(), IndexPlan::Restore(index.clone()));
+        }
     }
+    let before = base.map_or(&settings, |base| &base.settings);
+    let dropped = |path: &IndexPath| is_of(path, before) && !is_of(path, &settings);
+    planned.retain(|path, _| !dropped(path));
     let mut planner = Planner {
         base,
         plain: indexes,
@@ -63,6 +71,12 @@ pub fn plan(
         for architecture in &settings.architectures {
             let index = planner.index(component, architecture)?;
             planned.insert(IndexPath::packages(component, architecture), index);
+        }
+    }
+    for path in base.iter().flat_map(|base| base.indexes.keys()) {
+        if let (true, Some((component, _))) = (dropped(path), path.as_packages()) {
+            let gone = gone(indexes, &settings, &component, path)?;
+            planner.record(&component, &gone, &Packages::default());
         }
     }
     if let Some(base) = base {
@@ -109,7 +123,7 @@ fn settings(base: Option<&Commit>, intent: &Intent) -> Result<Settings, PlanErro
     let mut settings = intent.settings(base);
     let ids = || intent.additions().map(|(stanza, _)| &stanza.id);
     match intent.architectures() {
-        Some(wanted) => {
+        Some((wanted, drops)) => {
             let old = std::mem::take(&mut settings.architectures);
             // An index of its own, which only another program gives it, stays.
             let all = old.iter().filter(|old| base.is_some() && old.is_all());
@@ -120,10 +134,10 @@ fn settings(base: Option<&Commit>, intent: &Intent) -> Result<Settings, PlanErro
                 return Err(PlanError::ArchitectureAll);
             }
             let published = base.map(|_| old).unwrap_or_default();
-            if let Some(dropped) = published
+            let mut dropped = published
                 .into_iter()
-                .find(|architecture| !has(architecture))
-            {
+                .filter(|architecture| !has(architecture));
+            if let (Some(dropped), false) = (dropped.next(), drops) {
                 return Err(PlanError::DropsArchitecture(dropped));
             }
             let is_foreign = |id: &&PackageId| !id.architecture.is_all() && !has(&id.architecture);
@@ -140,10 +154,27 @@ fn settings(base: Option<&Commit>, intent: &Intent) -> Result<Settings, PlanErro
         }
     }
     extend(&mut settings.components, ids().map(|id| &id.component));
+    if settings.components.is_empty()
+        && base.is_some_and(|base| !base.settings.components.is_empty())
+    {
+        return Err(PlanError::NoComponent);
+    }
     if settings.known_formats().next().is_none() {
         return Err(PlanError::NoKnownFormat(settings.formats));
     }
     Ok(settings)
+}
+
+/// Whether the component that an index is of is one of the suite's, and so is its architecture if it is a `Packages` index.
+fn is_of(path: &IndexPath, settings: &Settings) -> bool {
+    let Some((component, _)) = path.as_str().split_once('/') else {
+        return true;
+    };
+    let mut components = settings.components.iter();
+    components.any(|own| own.as_str() == component)
+        && path
+            .as_packages()
+            .is_none_or(|(_, architecture)| settings.architectures.contains(&architecture))
 }
 
 /// Appends what is not there yet.
@@ -168,7 +199,7 @@ struct Planner<'a> {
     matched: Vec<bool>,
     changes: Vec<Change>,
     /// Packages for all architectures that are among the changes: they are in several indexes.
-    recorded: HashSet<(Component, &'a str, &'a str)>,
+    recorded: HashSet<(Component, String, String)>,
 }
 
 impl<'a> Planner<'a> {
@@ -179,35 +210,19 @@ impl<'a> Planner<'a> {
         architecture: &Architecture,
     ) -> Result<IndexPlan, PlanError> {
         let path = IndexPath::packages(component, architecture);
-        let is_new = !self.has(&path);
+        let is_new = !has(self.base, &path);
         let has_new_formats = self
             .base
             .is_some_and(|base| base.settings.formats != self.settings.formats);
         if !is_new && !has_new_formats && !self.intent.touches(component, architecture) {
             return Ok(IndexPlan::Keep);
         }
-        let before = if is_new {
-            let architectures = self.base.map(|base| &base.settings.architectures);
-            let first = architectures.and_then(|all| all.first());
-            let first = first.map(|first| IndexPath::packages(component, first));
-            match first.filter(|first| self.has(first)) {
-                Some(first) => read(self.plain, &first)?.for_all_architectures(),
-                None => Packages::default(),
-            }
-        } else {
-            read(self.plain, &path)?
-        };
-        let after = self.edited(component, architecture, &path, before.clone())?;
-        let mut differs = is_new || has_new_formats;
-        differences(&before, &after, |action, stanza| {
-            differs = true;
-            let is_all = stanza.architecture == "all";
-            let id = || (component.clone(), stanza.name, stanza.version);
-            if !is_all || self.recorded.insert(id()) {
-                self.changes.push(Change::new(action, component, &stanza));
-            }
-        });
-        if !differs {
+        let before = before(self.base, self.plain, component, &path)?;
+        // Stanzas that an edit writes anew are held here.
+        let space = vec![OnceCell::new(); self.intent.0.len()];
+        let after = self.edited(component, architecture, &path, before.clone(), &space)?;
+        let differs = self.record(component, &before, &after);
+        if !differs && !is_new && !has_new_formats {
             return Ok(IndexPlan::Keep);
         }
         let plain = after.render();
@@ -221,9 +236,28 @@ impl<'a> Planner<'a> {
         })
     }
 
-    fn has(&self, path: &IndexPath) -> bool {
-        self.base
-            .is_some_and(|base| base.indexes.contains_key(path))
+    /// Records what differs. Returns whether anything does.
+    fn record(
+        &mut self,
+        component: &Component,
+        before: &Packages<'_>,
+        after: &Packages<'_>,
+    ) -> bool {
+        let mut differs = false;
+        differences(before, after, |difference| {
+            differs = true;
+            let stanza = difference.stanza;
+            let id = || {
+                let (name, version) = (stanza.name.to_owned(), stanza.version.to_owned());
+                (component.clone(), name, version)
+            };
+            if stanza.architecture != "all" || self.recorded.insert(id()) {
+                let mut change = Change::new(difference.action, component, &stanza);
+                change.phase = difference.phase;
+                self.changes.push(change);
+            }
+        });
+        differs
     }
 
     fn has_formats(&self, index: &Index) -> bool {
@@ -232,17 +266,22 @@ impl<'a> Planner<'a> {
     }
 
     /// An index after all edits.
-    fn edited(
+    fn edited<'s>(
         &mut self,
         component: &Component,
         architecture: &Architecture,
         path: &IndexPath,
-        mut index: Packages<'a>,
-    ) -> Result<Packages<'a>, PlanError> {
+        before: Packages<'a>,
+        space: &'s [OnceCell<Vec<Vec<u8>>>],
+    ) -> Result<Packages<'s>, PlanError>
+    where
+        'a: 's,
+    {
         let intent = self.intent;
+        let mut index: Packages<'s> = before;
         let mut names = HashSet::new();
         let mut new = Vec::new();
-        for (edit, is_matched) in intent.0.iter().zip(&mut self.matched) {
+        for ((edit, is_matched), space) in intent.0.iter().zip(&mut self.matched).zip(space) {
             if let Edit::Add { stanza, replace } = edit {
                 if stanza.id.is_in(component, architecture) {
                     names.insert(stanza.id.name.as_str());
@@ -287,6 +326,24 @@ impl<'a> Planner<'a> {
                     };
                     keep(&mut index, *newest, may_go);
                 }
+                Edit::Phase { of, percentage } => {
+                    let of = of.iter().filter(|id| id.is_in(component, architecture));
+                    index.rewrite(of, |stanza| percentage.written_to(stanza.bytes), space);
+                }
+                Edit::Halt { of, earlier } => {
+                    let of = of.iter().filter(|id| id.is_in(component, architecture));
+                    let halted: Vec<_> = of.filter_map(|id| index.get(id).copied()).collect();
+                    let is_halted = |stanza: &StanzaRef<'_>| {
+                        let mut halted = halted.iter();
+                        halted.any(|halted| halted.order(stanza) == Ordering::Equal)
+                    };
+                    index.retain(|stanza| !is_halted(stanza));
+                    let missing = earlier.iter().filter(|stanza| {
+                        stanza.id.is_in(component, architecture) && index.get(&stanza.id).is_none()
+                    });
+                    let missing: Vec<_> = missing.collect();
+                    index = index.with(missing);
+                }
                 Edit::Restore(restored) => {
                     let plain = &restored.plain;
                     let of_component = |path: &&IndexPath| {
@@ -315,7 +372,46 @@ impl<'a> Planner<'a> {
     }
 }
 
-fn read<'a>(indexes: &'a PlainIndexes, path: &IndexPath) -> Result<Packages<'a>, PlanError> {
+fn has(base: Option<&Commit>, path: &IndexPath) -> bool {
+    base.is_some_and(|base| base.indexes.contains_key(path))
+}
+
+/// An index as the base has it. A new one begins with the packages for all architectures of the component.
+pub(super) fn before<'a>(
+    base: Option<&Commit>,
+    indexes: &'a PlainIndexes,
+    component: &Component,
+    path: &IndexPath,
+) -> Result<Packages<'a>, PlanError> {
+    if has(base, path) {
+        return read(indexes, path);
+    }
+    let first = base.and_then(|base| base.settings.architectures.first());
+    let first = first.map(|first| IndexPath::packages(component, first));
+    match first.filter(|first| has(base, first)) {
+        Some(first) => Ok(read(indexes, &first)?.for_all_architectures()),
+        None => Ok(Packages::default()),
+    }
+}
+
+/// The packages that leave with an index: not those that another architecture's index still has.
+pub(super) fn gone<'a>(
+    indexes: &'a PlainIndexes,
+    settings: &Settings,
+    component: &Component,
+    path: &IndexPath,
+) -> Result<Packages<'a>, PlanError> {
+    let mut gone = read(indexes, path)?;
+    if settings.components.contains(component) {
+        gone.retain(|stanza| stanza.architecture != "all");
+    }
+    Ok(gone)
+}
+
+pub(super) fn read<'a>(
+    indexes: &'a PlainIndexes,
+    path: &IndexPath,
+) -> Result<Packages<'a>, PlanError> {
     let plain = indexes.get(path);
     let plain = plain.ok_or_else(|| PlanError::NotRead(path.clone()))?;
     Packages::parse(plain).map_err(|error| PlanError::Broken(path.clone(), error))

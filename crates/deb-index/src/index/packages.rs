@@ -4,7 +4,7 @@
 //! carried over byte for byte. They are kept ordered by name, version and architecture: no reader needs that, but it compresses
 //! better and reads well.
 
-use std::cmp::Ordering;
+use std::{cell::OnceCell, cmp::Ordering};
 
 use crate::{
     package_id::PackageId,
@@ -48,6 +48,10 @@ impl<'a> Packages<'a> {
     /// The stanza of exactly this version.
     #[must_use]
     pub fn get(&self, id: &PackageId) -> Option<&StanzaRef<'a>> {
+        self.stanzas.get(self.position(id)?)
+    }
+
+    fn position(&self, id: &PackageId) -> Option<usize> {
         let wanted = StanzaRef {
             name: id.name.as_str(),
             version: id.version.as_str(),
@@ -57,7 +61,33 @@ impl<'a> Packages<'a> {
         let found = self
             .stanzas
             .binary_search_by(|stanza| stanza.order(&wanted));
-        self.stanzas.get(found.ok()?)
+        found.ok()
+    }
+
+    /// All stanzas of a name, the newest last.
+    #[must_use]
+    pub fn named(&self, name: &str) -> &[StanzaRef<'a>] {
+        let start = self.stanzas.partition_point(|stanza| stanza.name < name);
+        let rest = &self.stanzas[start..];
+        &rest[..rest.partition_point(|stanza| stanza.name == name)]
+    }
+
+    /// Gives packages, as far as they are there, other stanzas, which `space` then holds.
+    pub fn rewrite<'i>(
+        &mut self,
+        ids: impl IntoIterator<Item = &'i PackageId>,
+        stanza: impl Fn(&StanzaRef<'a>) -> Vec<u8>,
+        space: &'a OnceCell<Vec<Vec<u8>>>,
+    ) {
+        let there = ids.into_iter().filter_map(|id| self.position(id));
+        let there: Vec<_> = there.collect();
+        let new = space.get_or_init(|| {
+            let stanzas = there.iter().map(|at| stanza(&self.stanzas[*at]));
+            stanzas.collect()
+        });
+        for (at, bytes) in there.into_iter().zip(new) {
+            self.stanzas[at].bytes = bytes;
+        }
     }
 
     /// Leaves only the packages that `stays` is true of.

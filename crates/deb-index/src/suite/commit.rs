@@ -23,6 +23,7 @@ use crate::{
     digest::Sha256,
     index::IndexPath,
     name::{Component, SuiteName},
+    phase::Percentage,
     stanza::StanzaRef,
     suite::settings::Settings,
 };
@@ -70,7 +71,7 @@ pub struct Authorship {
 /// What happened to one package. All but the action may be missing from a change that a later program recorded.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Change {
-    /// [`Change::ADD`], [`Change::REPLACE`], [`Change::REMOVE`], or another program's word.
+    /// [`Change::ADD`], [`Change::REPLACE`], [`Change::PHASE`], [`Change::REMOVE`], or another program's word.
     pub action: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub component: Option<String>,
@@ -86,8 +87,30 @@ pub struct Change {
     /// Key of the `.deb`, relative to the repository.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filename: Option<String>,
+    /// Missing where the package is for all devices, before and after.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<PhaseChange>,
     #[serde(flatten)]
     pub rest: Map<String, Value>,
+}
+
+/// The part of the devices that a package is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PhaseChange {
+    /// None for a package that was not in the suite.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Percentage>,
+    pub to: Percentage,
+}
+
+impl PhaseChange {
+    /// The change from one stanza of a package to the next; none if both are for all devices.
+    #[must_use]
+    pub fn between(before: Option<&StanzaRef<'_>>, after: &StanzaRef<'_>) -> Option<Self> {
+        let (from, to) = (before.map(StanzaRef::phase), after.phase());
+        let is_phased = from.is_some_and(|from| from != Percentage::ALL) || to != Percentage::ALL;
+        is_phased.then_some(Self { from, to })
+    }
 }
 
 impl Change {
@@ -95,6 +118,8 @@ impl Change {
     pub const ADD: &'static str = "add";
     /// Other bytes for a package that was in the suite.
     pub const REPLACE: &'static str = "replace";
+    /// The same package for another part of the devices.
+    pub const PHASE: &'static str = "phase";
     /// A suite that another program made was taken over.
     pub const ADOPT: &'static str = "adopt";
     /// A package that is no longer in the suite.
@@ -110,8 +135,15 @@ impl Change {
             architecture: Some(stanza.architecture.to_owned()),
             sha256: stanza.field("SHA256").map(ToOwned::to_owned),
             filename: stanza.field("Filename").map(ToOwned::to_owned),
+            phase: None,
             rest: Map::new(),
         }
+    }
+
+    /// Whether a file came into the suite by it.
+    #[must_use]
+    pub fn brings_file(&self) -> bool {
+        ![Self::REMOVE, Self::PHASE].contains(&self.action.as_str())
     }
 }
 

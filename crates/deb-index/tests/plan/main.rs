@@ -3,5 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod additions;
+mod devices;
+mod drops;
 mod edits;
+mod phase;
 mod suite;

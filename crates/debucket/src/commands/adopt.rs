@@ -181,8 +181,8 @@ impl Report for AdoptReport {
         if self.dry_run
             && let Some(settings) = &self.settings
         {
-            for line in settings_text::changed_lines(None, settings) {
-                text.push_str(&format!("{line}\n"));
+            for change in settings_text::changes(None, settings) {
+                text.push_str(&format!("{}\n", change.line()));
             }
         }
         if self.settings.is_some() {

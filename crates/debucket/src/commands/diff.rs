@@ -1,14 +1,15 @@
 //! `debucket diff`: how two suites, or two commits of one, differ.
 
-use std::{collections::BTreeMap, str::FromStr};
+use std::str::FromStr;
 
 use clap::Args;
-use deb_index::{digest::Sha256, name::SuiteName, version::Version};
-use repository::{Listed, PackageList, Repository, Revision, Selection, Suite};
+use deb_index::{change::device_view::PackageChange, digest::Sha256, name::SuiteName};
+use repository::{PackageList, Repository, Revision, Selection, Suite};
 use serde::Serialize;
 
 use crate::{
-    context::Context, error::Error, key_options::TrustOptions, printer::Report, source, text::Table,
+    context::Context, error::Error, key_options::TrustOptions, package_changes, printer::Report,
+    source, text::Table,
 };
 
 /// Show how two suites, or two commits, differ
@@ -64,37 +65,8 @@ struct Document {
     /// The commits that were read.
     old: Sha256,
     new: Sha256,
-    /// Ordered by component, name and architecture.
-    packages: Vec<Difference>,
-}
-
-/// How the two differ in a package.
-#[derive(Debug, PartialEq, Eq, Serialize)]
-struct Difference {
-    change: Change,
-    component: String,
-    package: String,
-    architecture: String,
-    /// Versions that only the old state has, the newest last. A version with another file is in both lists.
-    old: Vec<String>,
-    /// Versions that only the new state has.
-    new: Vec<String>,
-}
-
-/// What a device notices.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Change {
-    Added,
-    Removed,
-    /// The newest version is a later one.
-    Upgraded,
-    /// The newest version is an earlier one.
-    Downgraded,
-    /// The newest version has another file.
-    Replaced,
-    /// The newest version is the same; older ones differ.
-    OlderVersions,
+    /// What devices notice, ordered by component and name.
+    packages: Vec<PackageChange>,
 }
 
 impl Diff {
@@ -102,8 +74,8 @@ impl Diff {
         let repo = context.url()?.to_string();
         let repository = context.repository().await?;
         let (suite, old) = self.read(context, &repository, &self.old).await?;
-        let (_, new) = self.read(context, &repository, &self.new).await?;
-        let packages = differences(&suite.sorted(&old)?, &suite.sorted(&new)?);
+        let (other, new) = self.read(context, &repository, &self.new).await?;
+        let packages = suite.changes(&old, &other, &new)?;
         context.printer.result(&Document {
             repo,
             old: old.id,
@@ -129,83 +101,18 @@ impl Diff {
     }
 }
 
-/// Versions and the digests of their files, the newest last.
-type Versions<'a> = Vec<(&'a str, Option<&'a str>)>;
-
-fn differences(old: &[Listed<'_>], new: &[Listed<'_>]) -> Vec<Difference> {
-    let mut packages: BTreeMap<_, (Versions<'_>, Versions<'_>)> = BTreeMap::new();
-    for (side, listed) in [(0, old), (1, new)] {
-        for Listed { component, stanza } in listed {
-            let id = (component.to_string(), stanza.name, stanza.architecture);
-            let (old, new) = packages.entry(id).or_default();
-            let versions = if side == 0 { old } else { new };
-            versions.push((stanza.version, stanza.field("SHA256")));
-        }
-    }
-    let differing = packages.into_iter().filter(|(_, (old, new))| old != new);
-    let difference = differing.map(|((component, package, architecture), (old, new))| {
-        let only = |these: &Versions<'_>, others: &Versions<'_>| {
-            let only = these.iter().filter(|version| !others.contains(version));
-            only.map(|(version, _)| (*version).to_owned()).collect()
-        };
-        Difference {
-            change: change(&old, &new),
-            component,
-            package: package.to_owned(),
-            architecture: architecture.to_owned(),
-            old: only(&old, &new),
-            new: only(&new, &old),
-        }
-    });
-    difference.collect()
-}
-
-fn change(old: &Versions<'_>, new: &Versions<'_>) -> Change {
-    let (Some(old), Some(new)) = (old.last(), new.last()) else {
-        return if old.is_empty() {
-            Change::Added
-        } else {
-            Change::Removed
-        };
-    };
-    let version = |text: &str| text.parse::<Version>().ok();
-    let order = match (version(old.0), version(new.0)) {
-        (Some(old), Some(new)) => old.compare(&new),
-        _ => old.0.cmp(new.0),
-    };
-    match order {
-        std::cmp::Ordering::Less => Change::Upgraded,
-        std::cmp::Ordering::Greater => Change::Downgraded,
-        std::cmp::Ordering::Equal if old == new => Change::OlderVersions,
-        std::cmp::Ordering::Equal => Change::Replaced,
-    }
-}
-
 impl Report for Document {
     fn text(&self) -> String {
         let mut table = Table::default();
-        for package in &self.packages {
-            let word = match package.change {
-                Change::Added => "added",
-                Change::Removed => "removed",
-                Change::Upgraded => "upgraded",
-                Change::Downgraded => "downgraded",
-                Change::Replaced => "replaced",
-                Change::OlderVersions => "older versions",
+        for change in &self.packages {
+            let [old, new] = [&change.old, &change.new].map(|versions| versions.join(", "));
+            let newest = change.after.as_deref().unwrap_or_default();
+            let new = if old.is_empty() && new.is_empty() {
+                newest
+            } else {
+                &new
             };
-            let versions = [&package.old, &package.new].map(|versions| versions.join(", "));
-            let versions = match &versions {
-                [old, new] if old.is_empty() => new.clone(),
-                [old, new] if new.is_empty() => old.clone(),
-                [old, new] => format!("{old} -> {new}"),
-            };
-            table.line([
-                word.to_owned(),
-                package.package.clone(),
-                versions,
-                package.architecture.clone(),
-                package.component.clone(),
-            ]);
+            table.line(package_changes::cells(change, &old, new));
         }
         table.render()
     }

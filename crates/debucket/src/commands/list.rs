@@ -5,6 +5,7 @@ use deb_index::{
     change::Selector,
     digest::Sha256,
     name::{Component, SuiteName},
+    phase::Percentage,
     stanza::StanzaRef,
 };
 use jiff::Timestamp;
@@ -71,6 +72,9 @@ struct Package<'a> {
     sha256: Option<&'a str>,
     /// Its key, relative to the repository.
     filename: Option<&'a str>,
+    /// The percentage of the devices that it is for; missing if it is for all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phase: Option<Percentage>,
 }
 
 impl List {
@@ -116,6 +120,7 @@ impl<'a> Package<'a> {
             size: stanza.field("Size").and_then(|size| size.parse().ok()),
             sha256: stanza.field("SHA256"),
             filename: stanza.field("Filename"),
+            phase: Some(stanza.phase()).filter(|phase| *phase != Percentage::ALL),
         }
     }
 }
@@ -134,6 +139,7 @@ impl Report for Packages<'_> {
                 cells.push(package.size.map(bytes).unwrap_or_default());
                 cells.push(package.filename.unwrap_or_default().to_owned());
             }
+            cells.extend(package.phase.map(|phase| format!("for {phase}")));
             table.line(cells);
         }
         table.render()

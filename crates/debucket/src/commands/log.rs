@@ -22,6 +22,7 @@ use crate::{
     context::Context,
     error::Error,
     key_options::TrustOptions,
+    package_changes,
     store_options::SuiteOption,
     text::{Table, one_line, short},
 };
@@ -70,7 +71,7 @@ struct Document<'a> {
     tool: &'a str,
     /// May be empty.
     message: &'a str,
-    /// Action, component, package, version, architecture, sha256 and filename of each package that it changed.
+    /// Action, component, package, version, architecture, sha256, filename and phase of each package that it changed.
     changes: &'a [Change],
     /// The suite's settings from then on.
     settings: &'a Settings,
@@ -186,7 +187,9 @@ fn entry(id: &Sha256, commit: &Commit) -> String {
         } = change;
         let parts = [package, version, architecture, component];
         let parts = parts.map(|part| part.clone().unwrap_or_default());
-        table.line([format!("    {sign}")].into_iter().chain(parts));
+        let phase = change.phase.as_ref().map(package_changes::phase);
+        let cells = [format!("    {sign}")].into_iter().chain(parts);
+        table.line(cells.chain(phase));
     }
     if commit.changes.is_empty() {
         text.push_str("    settings only\n");
@@ -211,7 +214,9 @@ fn summary(changes: &[Change]) -> String {
     let name = |change: &Change| {
         let parts = [&change.package, &change.version, &change.architecture];
         let parts: Vec<_> = parts.into_iter().flatten().cloned().collect();
-        let text = format!("{} {}", change.action, parts.join("_"));
+        let phase = change.phase.as_ref().map(package_changes::phase);
+        let phase = phase.unwrap_or_default();
+        let text = format!("{} {} {phase}", change.action, parts.join("_"));
         text.trim_end().to_owned()
     };
     let mut named: Vec<_> = changes.iter().take(NAMED).map(name).collect();

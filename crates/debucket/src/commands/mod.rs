@@ -14,6 +14,7 @@ mod gc;
 mod key;
 mod list;
 mod log;
+mod phase;
 mod promote;
 mod prune;
 mod publish;
@@ -50,6 +51,7 @@ commands! {
         Remove(remove::Remove),
         Promote(promote::Promote),
         Prune(prune::Prune),
+        Phase(phase::Phase),
         Rollback(rollback::Rollback),
         Refresh(refresh::Refresh),
         Suite(suite::Suite),

@@ -4,8 +4,10 @@ use clap::Args;
 use deb_index::{
     change::{Edit, Intent, Selector},
     name::{Component, SuiteName},
+    phase::Percentage,
 };
 
+use super::phase::warning as zero_warning;
 use crate::{
     change::{ChangeOptions, Wanted, new_suite},
     context::Context,
@@ -50,6 +52,10 @@ pub struct Promote {
     /// Replace another build of the same version
     #[arg(long)]
     replace: bool,
+    /// Give the packages that are added to this percentage of the devices only (Phased-Update-Percentage) [default: all, whatever
+    /// it is in the suite that they come from]
+    #[arg(long, value_name = "PERCENT")]
+    phase: Option<Percentage>,
     #[command(flatten)]
     change: ChangeOptions,
 }
@@ -105,8 +111,9 @@ impl Promote {
         }
         let mut edits = vec![Edit::Exist(settings)];
         let except = copies.stanzas.iter().map(|stanza| stanza.sha256).collect();
+        let phase = self.phase.unwrap_or(Percentage::ALL);
         edits.extend(copies.stanzas.into_iter().map(|stanza| Edit::Add {
-            stanza,
+            stanza: stanza.phased(phase),
             replace: self.replace,
         }));
         if self.mirror {
@@ -119,6 +126,7 @@ impl Promote {
         let suite = repository.suite(self.to, keys);
         let wanted = Wanted {
             intent: Intent(edits),
+            warnings: zero_warning(context, phase).into_iter().collect(),
             allow_missing: true,
             ..Wanted::default()
         };

@@ -6,11 +6,13 @@ use clap::Args;
 use deb_index::{
     change::{Edit, Intent, Retention, Selector, SettingsPatch},
     name::{Architecture, Component, SuiteName},
+    phase::Percentage,
     suite::settings::{FieldName, Line},
 };
 use repository::{Keys, PackageFile};
 use serde::Serialize;
 
+use super::phase::warning as zero_warning;
 use crate::{
     change::{ChangeOptions, Wanted, new_suite, print},
     change_report::ChangeReport,
@@ -55,6 +57,10 @@ pub struct Publish {
     /// Leave only this many versions of each package in the suite, the newest and what is published now
     #[arg(long, value_name = "NUMBER")]
     keep: Option<NonZeroU32>,
+    /// Give the packages to this percentage of the devices only (Phased-Update-Percentage); without it, packages that are there
+    /// already stay as they are
+    #[arg(long, value_name = "PERCENT")]
+    phase: Option<Percentage>,
     /// Origin of the suite, for pinning
     #[arg(long)]
     origin: Option<Line>,
@@ -72,10 +78,12 @@ pub struct Publish {
 impl Publish {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
         context.url()?;
-        let inputs = inputs::describe_all(&self.paths, self.component.as_ref()).await?;
+        let mut inputs = inputs::describe_all(&self.paths, self.component.as_ref()).await?;
         for warning in &inputs.warnings {
             context.printer.warn(warning);
         }
+        let is_zero = self.phase.and_then(|phase| zero_warning(context, phase));
+        inputs.warnings.extend(is_zero);
         let mut suites = Vec::new();
         let repository = self.change.repository(context).await?;
         for name in self.suites(&inputs)? {
@@ -157,6 +165,10 @@ impl Publish {
         });
         let edits = [Edit::Exist(new_suite(keys)), Edit::Set(patch)];
         let mut edits: Vec<_> = edits.into_iter().chain(additions).collect();
+        if let Some(percentage) = self.phase {
+            let of = files.iter().map(|file| file.stanza.id.clone()).collect();
+            edits.push(Edit::Phase { of, percentage });
+        }
         if let Some(newest) = self.keep {
             let names = files.iter().map(|file| &file.stanza.id);
             let of = names.map(|id| Selector::package(&id.name, Some(id.component.clone())));

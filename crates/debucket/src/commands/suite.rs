@@ -86,7 +86,11 @@ struct SettingsOptions {
     /// Components to add
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     components: Vec<Component>,
-    /// All architectures of the suite; those that it has cannot be left out
+    /// A component to take out, with its packages; can be repeated, and needs --allow-release-info-change
+    #[arg(long, value_name = "NAME")]
+    remove_component: Vec<Component>,
+    /// All architectures of the suite; the packages of one that is left out leave the suite, which needs
+    /// --allow-release-info-change
     #[arg(long, value_name = "ARCH", value_delimiter = ',')]
     architectures: Option<Vec<Architecture>>,
     /// Forms of the indexes: gz, xz, zst
@@ -220,7 +224,9 @@ impl SettingsOptions {
         Ok(SettingsPatch {
             fields,
             components: self.components,
+            remove_components: self.remove_component,
             architectures: self.architectures,
+            drops_architectures: true,
             formats: self.formats,
             keep_versions: self.keep.map(|Limit(keep)| keep),
             signed_by: self.signed_by,
@@ -272,8 +278,8 @@ impl Report for Document<'_> {
         if let Some(time) = self.valid_until {
             text.push_str(&format!("valid until: {time}\n"));
         }
-        for line in settings_text::changed_lines(None, self.settings) {
-            text.push_str(&format!("{line}\n"));
+        for change in settings_text::changes(None, self.settings) {
+            text.push_str(&format!("{}\n", change.line()));
         }
         text
     }

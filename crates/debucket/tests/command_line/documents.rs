@@ -86,6 +86,8 @@ fn documents_keep_their_shape() {
         let arguments: Vec<_> = arguments.iter().chain(&json).copied().collect();
         insta::assert_snapshot!(name, document(&store, store.read(&arguments)));
     }
+    let phase = store.phase(&["hello", "10", "--dry-run", "--output", "json"]);
+    insta::assert_snapshot!("phase-dry-run", document(&store, phase));
     store.make_foreign_suite();
     for (name, more) in [
         ("adopt-dry-run", &["--dry-run", "--accept-damage"][..]),

@@ -96,8 +96,17 @@ fn differences_are_what_a_device_notices() {
         diff("stable@~1", "stable"),
         "replaced  other  1 -> 1  all  main\n"
     );
+    // An older version may be built anew, too.
+    for (version, content) in [("1.0", "tool 1.0"), ("1.0", "rebuilt")] {
+        let file = package::write(store.folder.path(), "tool", version, "all", content);
+        store.publish(&file, &["--replace"]).expect(0);
+    }
+    assert_eq!(
+        diff("stable@~1", "stable"),
+        "replaced  tool  1.0 -> 1.0  all  main\n"
+    );
     let json = store
-        .read(&["diff", "stable@~2", "stable", "--output", "json"])
+        .read(&["diff", "stable@~5", "stable@~3", "--output", "json"])
         .json();
     assert_eq!(json["packages"][1]["change"], "older_versions");
     assert_eq!(json["packages"][1]["old"], serde_json::json!(["1.0"]));

@@ -185,6 +185,7 @@ fn help_reads_as_before() {
         ("help-remove", &["remove", "--help"]),
         ("help-promote", &["promote", "--help"]),
         ("help-prune", &["prune", "--help"]),
+        ("help-phase", &["phase", "--help"]),
         ("help-rollback", &["rollback", "--help"]),
         ("help-refresh", &["refresh", "--help"]),
         ("help-adopt", &["adopt", "--help"]),

@@ -16,7 +16,7 @@ use crate::repository::{
     Package, Repository, Signing, committed, in_suite, key, keys, open, package, publish, suite,
 };
 
-const GRACE: Duration = Duration::from_secs(24 * 3600);
+pub(crate) const GRACE: Duration = Duration::from_secs(24 * 3600);
 
 fn options() -> CollectOptions {
     CollectOptions {
@@ -44,7 +44,7 @@ async fn collect_with<S: Storage + 'static>(
         .await
 }
 
-async fn collect<S: Storage + 'static>(
+pub(crate) async fn collect<S: Storage + 'static>(
     storage: &Arc<S>,
     signing: &Signing,
 ) -> Result<Collected, Error> {
@@ -319,7 +319,7 @@ async fn a_collection_at_any_request_of_a_publish_takes_nothing_from_it() {
 }
 
 /// Ends when the publisher is through with fewer requests.
-async fn never_reached(store: &Faulty<Arc<Memory>>, nth: u64) {
+pub(crate) async fn never_reached(store: &Faulty<Arc<Memory>>, nth: u64) {
     let mut before = usize::MAX;
     loop {
         // Longer than a publisher is busy between two requests, on a loaded machine too.

@@ -8,6 +8,7 @@ mod faults;
 mod followers;
 mod foreign;
 mod gc;
+mod halt;
 mod pool;
 mod put_back;
 mod races;

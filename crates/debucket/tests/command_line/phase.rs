@@ -1,0 +1,288 @@
+//! Phased updates: a version reaches a part of the devices, and is taken back.
+
+use serde_json::{Value, json};
+
+use crate::{
+    package,
+    run::{BUCKET, Run, Store, run},
+};
+
+impl Store {
+    pub(crate) fn phase(&self, arguments: &[&str]) -> Run {
+        let mut command = self.debucket(&["phase"]);
+        run(command
+            .args(arguments)
+            .arg("--sign-key")
+            .arg(self.path("key.asc")))
+    }
+
+    /// Publishes `tool` in a version for all architectures.
+    fn tool(&self, version: &str, more: &[&str]) -> Run {
+        let build = format!("tool {version}");
+        let file = package::write(self.folder.path(), "tool", version, "all", &build);
+        self.publish(&file, more)
+    }
+
+    /// `version percentage` of each version of `tool`, as the index has them.
+    fn phases(&self, suite: &str) -> Vec<String> {
+        let list = ["list", "tool", "--suite", suite, "--output", "json"];
+        let document = self.read(&list).json();
+        let packages = document["packages"].as_array().unwrap().iter();
+        packages
+            .map(|package| {
+                let version = package["version"].as_str().unwrap();
+                let phase = package["phase"].as_u64();
+                format!("{version} {}", phase.unwrap_or(100))
+            })
+            .collect()
+    }
+}
+
+#[test]
+fn a_version_is_published_for_a_part_of_the_devices_and_then_for_more() {
+    let store = Store::start();
+    store.tool("1", &[]).expect(0);
+    let published = store.tool("2", &["--phase", "10"]).expect(0);
+    assert!(
+        published.starts_with("added  tool  2  all  main  for 10 %\n"),
+        "{published}"
+    );
+    let shown = store.read(&["show", "tool"]).expect(0);
+    assert!(
+        shown.ends_with("\nPhased-Update-Percentage: 10\n"),
+        "{shown}"
+    );
+    assert_eq!(
+        store.read(&["list"]).expect(0),
+        "tool  1  all  main\ntool  2  all  main  for 10 %\n"
+    );
+    let again = store.tool("2", &[]).expect(0);
+    assert!(again.contains("nothing to do"), "{again}");
+    assert_eq!(store.phases("stable"), ["1 100", "2 10"]);
+    let dry = store.phase(&["tool", "50", "--dry-run"]).expect(0);
+    assert!(
+        dry.contains("  phase  tool  2  all  main")
+            && dry.contains("    phased  tool  2  all  main  10 % -> 50 %\n"),
+        "{dry}"
+    );
+    let phased = store.phase(&["tool", "50"]).expect(0);
+    assert!(
+        phased.starts_with("phased  tool  2  all  main  10 % -> 50 %\n"),
+        "{phased}"
+    );
+    assert!(
+        store
+            .phase(&["tool", "50"])
+            .expect(0)
+            .starts_with("nothing to do")
+    );
+    store.tool("2", &["--phase", "60"]).expect(0);
+    assert_eq!(store.phases("stable"), ["1 100", "2 60"]);
+    assert_eq!(
+        store.read(&["diff", "stable@~1", "stable"]).expect(0),
+        "phased  tool  2  all  main  50 % -> 60 %\n"
+    );
+    store.phase(&["tool", "100"]).expect(0);
+    let shown = store.read(&["show", "tool"]).expect(0);
+    assert!(!shown.contains("Phased"), "{shown}");
+    let log = store.read(&["log"]).expect(0);
+    for line in [
+        "    phase  tool  2  all  main  60 % -> 100 %\n",
+        "    +  tool  2  all  main  for 10 %\n",
+    ] {
+        assert!(log.contains(line), "{log}");
+    }
+    let log = store.read(&["log", "--oneline"]).expect(0);
+    assert!(log.contains("phase tool_2_all 50 % -> 60 %\n"), "{log}");
+    store.read(&["verify", "--deep"]).expect(0);
+}
+
+#[test]
+fn what_is_no_percentage_or_no_package_is_refused() {
+    let store = Store::start();
+    store.tool("1", &[]).expect(0);
+    for arguments in [
+        &["tool"][..],
+        &["50"],
+        &["tool", "101"],
+        &["tool", "-1"],
+        &["tool", "10%"],
+        &["tool", "1.5"],
+        &["Tool", "50"],
+        &["tool", "50", "--allow-no-version"],
+        &["--halt"],
+    ] {
+        store.phase(arguments).expect(2);
+    }
+    for arguments in [
+        &["tool", "other", "50"][..],
+        &["tool=2", "50"],
+        &["other", "--halt"],
+        &["tool", "50", "--suite", "testing"],
+    ] {
+        store.phase(arguments).expect(4);
+    }
+    store.tool("2", &["--phase", "101"]).expect(2);
+    assert_eq!(store.phases("stable"), ["1 100"]);
+    let zero = store.phase(&["tool", "0"]);
+    assert!(zero.stderr.contains("about 1 %"), "{zero:#?}");
+    assert_eq!(store.phases("stable"), ["1 0"]);
+}
+
+#[test]
+fn a_promoted_package_starts_without_a_phase_unless_one_is_given() {
+    let store = Store::start();
+    store
+        .tool("1", &["--suite", "testing", "--phase", "10"])
+        .expect(0);
+    let promote = |to: &str, more: &[&str]| {
+        let mut command = store.debucket(&["promote", "--from", "testing", "--to", to]);
+        run(command
+            .args(more)
+            .arg("--sign-key")
+            .arg(store.path("key.asc")))
+    };
+    promote("stable", &["tool"]).expect(0);
+    assert_eq!(store.phases("stable"), ["1 100"]);
+    assert_eq!(store.phases("testing"), ["1 10"]);
+    promote("careful", &["--all", "--phase", "20"]).expect(0);
+    assert_eq!(store.phases("careful"), ["1 20"]);
+    let again = promote("stable", &["--all", "--phase", "20"]).expect(0);
+    assert!(again.starts_with("nothing to do"), "{again}");
+    assert_eq!(store.phases("stable"), ["1 100"]);
+}
+
+#[test]
+fn a_rollback_brings_the_phase_back() {
+    let store = Store::start();
+    store.tool("1", &["--phase", "10"]).expect(0);
+    store.phase(&["tool", "50"]).expect(0);
+    let mut rollback = store.debucket(&["rollback", "--to", "@~1", "--sign-key"]);
+    run(rollback.arg(store.path("key.asc"))).expect(0);
+    assert_eq!(store.phases("stable"), ["1 10"]);
+    let log = store.read(&["log", "-n", "1", "--output", "json"]).json();
+    assert_eq!(log[0]["changes"][0]["action"], "phase");
+    assert_eq!(log[0]["changes"][0]["phase"], json!({"from": 50, "to": 10}));
+}
+
+#[test]
+fn a_change_of_the_phase_does_not_make_a_package_young() {
+    let store = Store::start();
+    for version in ["1", "2"] {
+        store.tool(version, &[]).expect(0);
+    }
+    let later = std::time::Duration::from_secs(10 * 24 * 3600);
+    store.server.clock().advance(later);
+    store
+        .phase(&["tool=1", "10", "--trust-store-clock"])
+        .expect(0);
+    let prune = ["prune", "--keep", "1", "--older-than", "5d"];
+    let mut prune = store.debucket(&prune);
+    let prune = prune.args(["--trust-store-clock", "--sign-key"]);
+    run(prune.arg(store.path("key.asc"))).expect(0);
+    assert_eq!(store.phases("stable"), ["2 100"]);
+}
+
+#[test]
+fn a_halt_brings_the_version_before_back_if_none_is_left() {
+    let store = Store::start();
+    store.tool("1", &[]).expect(0);
+    store.tool("2", &["--phase", "10"]).expect(0);
+    let halted = store.phase(&["tool", "--halt"]);
+    assert!(
+        halted.stderr.contains("devices that have tool 2 keep it"),
+        "{halted:#?}"
+    );
+    let halted = halted.expect(0);
+    assert!(
+        halted.starts_with("removed  tool  2  all  main\nsuite"),
+        "{halted}"
+    );
+    assert_eq!(store.phases("stable"), ["1 100"]);
+
+    // Retention takes it out as the new version comes in.
+    store.tool("3", &["--keep", "1", "--phase", "10"]).expect(0);
+    assert_eq!(store.phases("stable"), ["3 10"]);
+    let dry = store.phase(&["tool", "--halt", "--dry-run"]).expect(0);
+    assert!(
+        dry.contains("downgraded  tool  3 -> 1  all  main")
+            && dry.contains("devices stay at 3: apt does not downgrade\n"),
+        "{dry}"
+    );
+    let pool = store.server.keys(BUCKET).len();
+    let halted = store.phase(&["tool=3", "--halt"]).expect(0);
+    assert!(
+        halted.starts_with("removed  tool  3  all  main\nadded    tool  1  all  main\n")
+            || halted.starts_with("added    tool  1  all  main\nremoved  tool  3  all  main\n"),
+        "{halted}"
+    );
+    assert!(store.server.keys(BUCKET).len() > pool);
+    assert_eq!(store.phases("stable"), ["1 100"]);
+    store.read(&["verify", "--deep"]).expect(0);
+    store.phase(&["tool=3", "--halt"]).expect(4);
+}
+
+#[test]
+fn a_halt_without_a_version_before_is_refused_unless_that_is_allowed() {
+    let store = Store::start();
+    store.tool("1", &[]).expect(0);
+    let refused = store.phase(&["tool", "--halt"]);
+    assert_eq!(refused.code, 4, "{refused:#?}");
+    assert!(
+        refused
+            .stderr
+            .contains("suite stable had no version before tool_1_all")
+            && refused.stderr.contains("--allow-no-version"),
+        "{}",
+        refused.stderr
+    );
+    assert_eq!(store.phases("stable"), ["1 100"]);
+    store
+        .phase(&["tool", "--halt", "--allow-no-version"])
+        .expect(0);
+    assert!(store.phases("stable").is_empty());
+}
+
+#[test]
+fn a_halt_names_the_file_that_it_needs_and_that_is_gone() {
+    let store = Store::start();
+    store.tool("1", &[]).expect(0);
+    store.tool("2", &["--keep", "1"]).expect(0);
+    let key = "robots/pool/main/t/tool/tool_1_all.deb";
+    store.server.delete(BUCKET, key).unwrap();
+    let refused = store.phase(&["tool", "--halt"]);
+    assert_eq!(refused.code, 1, "{refused:#?}");
+    assert!(
+        refused
+            .stderr
+            .contains("pool/main/t/tool/tool_1_all.deb is gone"),
+        "{}",
+        refused.stderr
+    );
+    assert_eq!(store.phases("stable"), ["2 100"]);
+}
+
+#[test]
+fn each_architecture_goes_back_to_what_its_devices_had() {
+    let store = Store::start();
+    let publish = |name: &str, version: &str, architecture: &str, more: &[&str]| {
+        let build = format!("{name} {version} {architecture}");
+        let file = package::write(store.folder.path(), name, version, architecture, &build);
+        store.publish(&file, more).expect(0);
+    };
+    publish("tool", "1", "all", &[]);
+    publish("tool", "1.5", "arm64", &[]);
+    publish("tool", "2", "amd64", &[]);
+    publish("tool", "2", "arm64", &[]);
+    let remove = ["remove", "tool (<< 2)", "--sign-key"];
+    run(store.debucket(&remove).arg(store.path("key.asc"))).expect(0);
+    store.phase(&["tool", "--halt"]).expect(0);
+    let list = store.read(&["list", "--output", "json"]).json();
+    let packages = list["packages"].as_array().unwrap().iter();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let packages = packages.map(|package| {
+        let (version, architecture) = (text(&package["version"]), text(&package["architecture"]));
+        format!("{version} {architecture}")
+    });
+    assert_eq!(packages.collect::<Vec<_>>(), ["1 all", "1.5 arm64"]);
+}
