@@ -91,7 +91,8 @@ impl Setup {
         let config = of(&self.proxy, BUCKET, admin());
         assert_eq!(open_uploads(&config).await.unwrap(), 0, "{key}");
         let log = self.server.request_log().into_iter();
-        log.filter(|request| request.request.operation == operation).count()
+        log.filter(|request| request.request.operation == operation)
+            .count()
     }
 }
 
@@ -123,7 +124,8 @@ async fn what_the_store_does_not_copy_is_read_and_sent_and_it_is_not_asked_again
             setup.copy(&setup.to, key, size).await.unwrap();
             setup.check(key, size, Operation::PutObject).await;
             let log = setup.proxy.request_log().into_iter();
-            let asked = log.filter(|request| request.request.operation == Operation::UploadPartCopy);
+            let asked =
+                log.filter(|request| request.request.operation == Operation::UploadPartCopy);
             // One whose digest the store does not know is another question.
             assert_eq!(asked.count(), usize::from(key != "two"), "{code} {key}");
         }
@@ -137,7 +139,11 @@ async fn credentials_that_may_not_read_the_source_send_what_others_read() {
         r#"{{"Version": "2012-10-17", "Statement": [
             {{"Effect": "Allow", "Action": ["s3:*"], "Resource": ["arn:aws:s3:::{BUCKET}", "arn:aws:s3:::{BUCKET}/*"]}}]}}"#
     );
-    let writer = AccessKey::new("writer", "secret", Grants::Policy(Policy::parse(&policy).unwrap()));
+    let writer = AccessKey::new(
+        "writer",
+        "secret",
+        Grants::Policy(Policy::parse(&policy).unwrap()),
+    );
     let all = AccessKey::new(DevS3::DEFAULT_KEY_ID, DevS3::DEFAULT_SECRET, Grants::All);
     setup.server.set_access_keys(vec![writer, all]);
     let writer = of(&setup.proxy, BUCKET, common::key("writer", "secret"));

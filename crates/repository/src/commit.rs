@@ -60,7 +60,7 @@ pub enum Outcome {
 #[derive(Debug)]
 pub struct Committed {
     pub id: Sha256,
-    pub commit: Commit,
+    pub commit: Arc<Commit>,
     /// The head's version tag; none if another publisher has already committed on top of it.
     pub etag: Option<ETag>,
     /// What devices have to accept.

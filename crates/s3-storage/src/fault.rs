@@ -12,8 +12,8 @@ use futures::{StreamExt as _, TryStreamExt as _, stream, stream::BoxStream};
 use tokio::sync::Semaphore;
 
 use crate::{
-    Address, Body, ConnectProblem, Error, ErrorKind, GetOptions, GetReply, Listed, ObjectMeta, Payload,
-    PutOptions, PutReply, Storage,
+    Address, Body, ConnectProblem, Error, ErrorKind, GetOptions, GetReply, Listed, ObjectMeta,
+    Payload, PutOptions, PutReply, Storage,
 };
 
 /// An operation of [`Storage`].

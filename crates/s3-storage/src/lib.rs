@@ -43,6 +43,6 @@ pub use s3::S3;
 #[cfg(feature = "test-util")]
 pub use s3::{create_bucket, delete_bucket, delete_bucket_policy, open_uploads, put_bucket_policy};
 pub use storage::{
-    Address, Body, ByteRange, ETag, GetOptions, GetReply, Listed, ListedObject, Object, ObjectMeta, Payload,
-    Progress, PutMode, PutOptions, PutReply, Storage,
+    Address, Body, ByteRange, ETag, GetOptions, GetReply, Listed, ListedObject, Object, ObjectMeta,
+    Payload, Progress, PutMode, PutOptions, PutReply, Storage,
 };

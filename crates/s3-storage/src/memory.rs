@@ -20,8 +20,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     ByteRange, ETag, Error, ErrorKind, GetOptions, GetReply, Listed, ListedObject, ManualClock,
-    Object, ObjectMeta, Payload, PutMode, PutOptions, PutReply, Storage,
-    stored::StoredObject,
+    Object, ObjectMeta, Payload, PutMode, PutOptions, PutReply, Storage, stored::StoredObject,
 };
 
 /// A file longer than this is kept as an object of parts: no SHA-256 of the whole, a composite

@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use futures::{StreamExt as _, stream::BoxStream};
 
 use crate::{
-    Address, Error, ErrorKind, GetOptions, GetReply, Listed, ListedObject, ObjectMeta, Payload, PutOptions,
-    PutReply, Storage,
+    Address, Error, ErrorKind, GetOptions, GetReply, Listed, ListedObject, ObjectMeta, Payload,
+    PutOptions, PutReply, Storage,
 };
 
 /// A [`Storage`] below a prefix of another. Keys are given and listed without the prefix; errors

@@ -1,7 +1,7 @@
 //! An object that is to become another one: read from where it is, and compared with what it must be.
 
-use futures::{StreamExt as _, TryStreamExt as _, stream, stream::BoxStream};
 use bytes::Bytes;
+use futures::{StreamExt as _, TryStreamExt as _, stream, stream::BoxStream};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
@@ -38,15 +38,18 @@ impl<'a> StoredObject<'a> {
         let starts = (0..self.size.div_ceil(length)).map(move |number| number * length);
         let reads = starts.map(move |first| self.read(first, length.min(self.size - first)));
         let pieces = stream::iter(reads).buffered(at_once);
-        stream::try_unfold((pieces, Sha256::new()), move |(mut pieces, mut whole)| async move {
-            match pieces.try_next().await? {
-                Some(piece) => {
-                    whole.update(&piece);
-                    Ok(Some((piece, (pieces, whole))))
+        stream::try_unfold(
+            (pieces, Sha256::new()),
+            move |(mut pieces, mut whole)| async move {
+                match pieces.try_next().await? {
+                    Some(piece) => {
+                        whole.update(&piece);
+                        Ok(Some((piece, (pieces, whole))))
+                    }
+                    None => self.check(&whole, sha256).map(|()| None),
                 }
-                None => self.check(&whole, sha256).map(|()| None),
-            }
-        })
+            },
+        )
         .boxed()
     }
 

@@ -135,7 +135,10 @@ type Versions<'a> = Vec<(&'a str, Option<&'a str>)>;
 fn differences(old: &[Listed<'_>], new: &[Listed<'_>]) -> Vec<Difference> {
     let mut packages: BTreeMap<_, (Versions<'_>, Versions<'_>)> = BTreeMap::new();
     for (side, listed) in [(0, old), (1, new)] {
-        for Listed { component, stanza } in listed {
+        for Listed {
+            component, stanza, ..
+        } in listed
+        {
             let id = (component.to_string(), stanza.name, stanza.architecture);
             let (old, new) = packages.entry(id).or_default();
             let versions = if side == 0 { old } else { new };

@@ -60,7 +60,8 @@ pub(super) async fn objects(store: &Arc<dyn Storage>) {
             "progress tells each byte once"
         );
         refused(
-            s.put(&to, object(store, source, 5000), create(sha256)).await,
+            s.put(&to, object(store, source, 5000), create(sha256))
+                .await,
             &[ErrorKind::PreconditionFailed],
             "Create of an existing object, as a copy",
         );
@@ -83,15 +84,24 @@ pub(super) async fn other_content(store: &Arc<dyn Storage>) {
         .holds("an object to copy");
     let large = noise(20_000_001);
     let file = LocalFile::new("copied", &large);
-    s.put("copy/large", file.payload(large.len()), create(Sha256::digest(&large).into()))
-        .await
-        .holds("a large object to copy");
+    s.put(
+        "copy/large",
+        file.payload(large.len()),
+        create(Sha256::digest(&large).into()),
+    )
+    .await
+    .holds("a large object to copy");
     for (source, size, sha256, kind) in [
         ("copy/source", 7, [7; 32], ErrorKind::ChecksumMismatch),
         ("copy/source", 6, sha256, ErrorKind::ChecksumMismatch),
         ("copy/source", 8, sha256, ErrorKind::ChecksumMismatch),
         ("copy/none", 7, sha256, ErrorKind::NotFound),
-        ("copy/large", large.len(), sha256, ErrorKind::ChecksumMismatch),
+        (
+            "copy/large",
+            large.len(),
+            sha256,
+            ErrorKind::ChecksumMismatch,
+        ),
     ] {
         let written = s.put("copy/wrong", object(store, source, size), create(sha256));
         let error = refused(written.await, &[kind], "another source than was announced");
@@ -113,7 +123,8 @@ pub(super) async fn other_content(store: &Arc<dyn Storage>) {
         "the large copy has its content"
     );
     refused(
-        s.put("copy/large.copy", large_object(), create(sha256)).await,
+        s.put("copy/large.copy", large_object(), create(sha256))
+            .await,
         &[ErrorKind::PreconditionFailed],
         "Create of an existing object, as a large copy",
     );

@@ -103,7 +103,11 @@ impl S3 {
                 )
                 .await
             }
-            Payload::Object { storage, key: from, size } => {
+            Payload::Object {
+                storage,
+                key: from,
+                size,
+            } => {
                 let from = StoredObject {
                     storage: storage.as_ref(),
                     key: &from,
