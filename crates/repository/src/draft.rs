@@ -1,6 +1,6 @@
 //! A change that is planned, and not carried out yet.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use deb_index::{
     change::{
@@ -8,6 +8,7 @@ use deb_index::{
         client_view::{ClientView, ViewChange},
         plan,
     },
+    digest::Sha256,
     fingerprint::Fingerprint,
     stanza::Stanza,
     suite::{commit::Commit, settings::Settings},
@@ -54,6 +55,8 @@ pub struct Draft<'a> {
     pub(crate) beside: Beside,
     /// Packages to add that the suite has, but whose files are missing; with the keys where they belong.
     pub(crate) lost: Vec<Stanza>,
+    /// Digests of the packages that were stored for it.
+    pub(crate) stored: HashSet<Sha256>,
     /// Whether a commit is needed even if it changes no package: it takes the place of a head that was put back, or of its date.
     pub(crate) is_needed: bool,
     /// The store's clock, as far as it has been seen.
@@ -197,6 +200,7 @@ impl Suite<'_> {
             cache,
             beside,
             lost,
+            stored: HashSet::new(),
             is_needed,
             store_time,
         })

@@ -335,3 +335,35 @@ fn a_source_has_its_own_way_of_being_verified() {
     .expect(0);
     store.check();
 }
+
+#[test]
+fn the_printed_policies_are_enough() {
+    let store = Store::with_other_bucket();
+    store.add_other("tool", "1.0");
+    let policy = |repo: &str, role: &str| {
+        let print = ["client-config", "--repo", repo, "--policy", role];
+        run(&mut store.debucket(&print)).expect(0)
+    };
+    let publisher = Policy::parse(&policy(REPO, "publisher")).unwrap();
+    let key = AccessKey::new(
+        DevS3::DEFAULT_KEY_ID,
+        DevS3::DEFAULT_SECRET,
+        Grants::Policy(publisher),
+    );
+    store.server.set_access_keys(vec![key]);
+    // The other bucket lets this publisher read.
+    let mut reader: Value = serde_json::from_str(&policy(OTHER, "reader")).unwrap();
+    reader["Statement"][0]["Principal"] = serde_json::json!({"AWS": DevS3::DEFAULT_KEY_ID});
+    let reader = reader.to_string();
+    store
+        .server
+        .set_policy(OTHER_BUCKET, Some(&reader))
+        .unwrap();
+    store.server.clear_request_log();
+    let promoted = store.promote_from(OTHER, &["tool"]);
+    assert!(!promoted.stderr.contains("warning"), "{promoted:#?}");
+    promoted.expect(0);
+    assert_eq!(store.asked(Operation::UploadPartCopy, true), 1);
+    assert_eq!(store.asked(Operation::GetObject, true), 0);
+    store.check();
+}
