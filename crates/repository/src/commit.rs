@@ -179,9 +179,7 @@ impl Run<'_> {
         self.check_clock(uploaded.store_time)?;
         match prepared.filter(|_| uploaded.moved.is_empty()) {
             Some(prepared) => {
-                draft
-                    .stored
-                    .extend(wanted.iter().map(|file| file.stanza.sha256));
+                draft.stored.extend(own_keys(&wanted));
                 Ok((prepared, tags))
             }
             None => {
@@ -198,7 +196,8 @@ impl Run<'_> {
         let changed = added.filter_map(|change| change.filename.as_deref());
         let mut wanted: HashSet<&str> = changed.collect();
         let is_needed = |file: &&PackageFile| {
-            wanted.remove(file.stanza.key.as_str()) && !draft.stored.contains(&file.stanza.sha256)
+            let key = file.stanza.key.as_str();
+            wanted.remove(key) && !draft.stored.contains(key)
         };
         self.files.iter().filter(is_needed).cloned().collect()
     }
@@ -210,9 +209,7 @@ impl Run<'_> {
         files: &[PackageFile],
         uploaded: Uploaded,
     ) -> Result<(), Error> {
-        draft
-            .stored
-            .extend(files.iter().map(|file| file.stanza.sha256));
+        draft.stored.extend(own_keys(files));
         draft.store_time = uploaded.store_time.max(draft.store_time);
         if !uploaded.moved.is_empty() {
             relocate(Arc::make_mut(&mut draft.intent), &uploaded.moved);
@@ -482,6 +479,10 @@ pub(crate) fn committed(
     };
     let leader = etag.map(|etag| Leader::of_prepared(prepared, etag));
     (Outcome::Committed(Box::new(outcome)), leader)
+}
+
+fn own_keys(files: &[PackageFile]) -> impl Iterator<Item = String> {
+    files.iter().map(|file| file.stanza.key.clone())
 }
 
 /// Gives packages the keys where they were stored.

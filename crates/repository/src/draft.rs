@@ -8,7 +8,6 @@ use deb_index::{
         client_view::{ClientView, ViewChange},
         plan,
     },
-    digest::Sha256,
     fingerprint::Fingerprint,
     stanza::Stanza,
     suite::{commit::Commit, settings::Settings},
@@ -55,8 +54,8 @@ pub struct Draft<'a> {
     pub(crate) beside: Beside,
     /// Packages to add that the suite has, but whose files are missing; with the keys where they belong.
     pub(crate) lost: Vec<Stanza>,
-    /// Digests of the packages that were stored for it.
-    pub(crate) stored: HashSet<Sha256>,
+    /// Own keys of the packages whose files were stored for it, wherever they are.
+    pub(crate) stored: HashSet<String>,
     /// Whether a commit is needed even if it changes no package: it takes the place of a head that was put back, or of its date.
     pub(crate) is_needed: bool,
     /// The store's clock, as far as it has been seen.
