@@ -125,6 +125,12 @@ struct Unchanged(Vec<(PackageId, u64, Sha256)>);
 
 impl Unchanged {
     fn of(files: &[PackageFile], changes: &[Change]) -> Self {
+        // Those of another repository were not given one by one.
+        let given = files.iter().filter(|file| !file.is_copied());
+        let mut given = given.peekable();
+        if given.peek().is_none() {
+            return Self::default();
+        }
         let there = changes
             .iter()
             .filter(|change| change.action != Change::REMOVE);
@@ -139,8 +145,7 @@ impl Unchanged {
         });
         let mut seen: HashSet<_> = there.collect();
         let mut unchanged = Vec::new();
-        // Those of another repository were not given one by one.
-        for PackageFile { stanza, .. } in files.iter().filter(|file| !file.is_copied()) {
+        for PackageFile { stanza, .. } in given {
             if seen.insert(identity(&stanza.id)) {
                 unchanged.push((stanza.id.clone(), stanza.size, stanza.sha256));
             }

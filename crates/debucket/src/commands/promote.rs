@@ -125,17 +125,21 @@ impl Promote {
         let from = other.as_ref().unwrap_or(&repository);
         let source = from.suite(self.from.clone(), source_keys);
         let copies = self.copies(context, &source).await;
-        let copies = copies.map_err(|error| match error {
+        let Copies {
+            head, mut stanzas, ..
+        } = copies.map_err(|error| match error {
             Error::Repository(error) => from.unusable(error).into(),
             error => error,
         })?;
+        let new_suite = self.new_suite(&keys, &head.commit.settings);
+        // Its commit may be as large as an index.
+        drop(head);
         let files = match &other {
-            Some(_) => source.files_to_copy(&copies.stanzas),
+            Some(_) => source.files_to_copy(&stanzas),
             None => Vec::new(),
         };
-        let mut edits = vec![Edit::Exist(self.new_suite(&keys, &copies))];
-        let except = copies.stanzas.iter().map(|stanza| stanza.sha256).collect();
-        let mut stanzas = copies.stanzas;
+        let mut edits = vec![Edit::Exist(new_suite)];
+        let except = stanzas.iter().map(|stanza| stanza.sha256).collect();
         for (stanza, file) in stanzas.iter_mut().zip(&files) {
             *stanza = file.stanza.clone();
         }
@@ -190,9 +194,8 @@ impl Promote {
     }
 
     /// The settings of the suite to add to, if it has to be created.
-    fn new_suite(&self, keys: &Keys, copies: &Copies) -> Settings {
+    fn new_suite(&self, keys: &Keys, theirs: &Settings) -> Settings {
         let mut settings = new_suite(keys);
-        let theirs = &copies.head.commit.settings;
         settings.architectures.clone_from(&theirs.architectures);
         let formats = theirs
             .known_formats()
