@@ -313,7 +313,7 @@ fn identity<T>(
 }
 
 /// The name in `name` or `name (version)`, if it is one.
-fn source_name(value: &[u8]) -> Option<PackageName> {
+pub(crate) fn source_name(value: &[u8]) -> Option<PackageName> {
     let text = std::str::from_utf8(value).ok()?;
     let name = text.split([' ', '\t', '(']).next()?;
     name.parse().ok()

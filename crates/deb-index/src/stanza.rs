@@ -10,7 +10,7 @@ use std::{cmp::Ordering, io::Write as _};
 use bytes::Bytes;
 
 use crate::{
-    deb::Deb,
+    deb::{Deb, source_name},
     digest::{Algorithm, Sha256},
     name::Component,
     package_id::PackageId,
@@ -102,9 +102,25 @@ impl Stanza {
     /// The same package, for a part of the devices.
     #[must_use]
     pub fn phased(&self, percentage: Percentage) -> Self {
+        if Percentage::of(&self.bytes) == percentage {
+            return self.clone();
+        }
         Self {
             bytes: percentage.written_to(&self.bytes).into(),
             ..self.clone()
+        }
+    }
+
+    /// The same package for another repository: with its file at the key that [`layout::package_key`] gives it.
+    #[must_use]
+    pub fn at_own_key(&self) -> Self {
+        let source = self.borrowed().field("Source");
+        let source = source.and_then(|source| source_name(source.as_bytes()));
+        let key = layout::package_key(&self.id, source.as_ref().unwrap_or(&self.id.name));
+        if key == self.key {
+            self.clone()
+        } else {
+            self.at_key(key)
         }
     }
 }
@@ -173,13 +189,24 @@ impl<'a> StanzaRef<'a> {
     /// # Errors
     /// [`StanzaError`] for a field that is missing or invalid.
     pub fn to_owned(&self, component: Component) -> Result<Stanza, StanzaError> {
+        self.with_bytes(component, Bytes::copy_from_slice(self.bytes))
+    }
+
+    /// The package of a component, on the bytes of the index that it is in.
+    ///
+    /// # Errors
+    /// [`StanzaError`] for a field that is missing or invalid.
+    pub fn within(&self, index: &Bytes, component: Component) -> Result<Stanza, StanzaError> {
+        self.with_bytes(component, index.slice_ref(self.bytes))
+    }
+
+    fn with_bytes(&self, component: Component, mut bytes: Bytes) -> Result<Stanza, StanzaError> {
         let invalid = |field| StanzaError {
             stanza: format!("{} {}", self.name, self.version),
             field,
         };
-        let mut bytes = self.bytes.to_vec();
         if !bytes.ends_with(b"\n") {
-            bytes.push(b'\n');
+            bytes = [&bytes[..], b"\n"].concat().into();
         }
         let size = self.field("Size").and_then(|size| size.parse().ok());
         Ok(Stanza {
@@ -192,7 +219,7 @@ impl<'a> StanzaRef<'a> {
                     .parse()
                     .map_err(|_| invalid("Architecture"))?,
             },
-            bytes: bytes.into(),
+            bytes,
             sha256: self.sha256().ok_or_else(|| invalid("SHA256"))?,
             size: size.ok_or_else(|| invalid("Size"))?,
             key: self

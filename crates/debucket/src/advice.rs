@@ -98,6 +98,8 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
     use repository::Error as E;
     let advice = match error {
         E::Storage(error) => return storage_advice(error, role),
+        E::Source { source, .. } => return source_advice(source),
+        E::NotChecked { .. } => "give the public key that signs it with --from-keyring",
         E::Plan(PlanError::Conflict { .. }) => {
             "give the new build a higher version, or pass --replace to replace the old one"
         }
@@ -251,6 +253,32 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
     Some(advice.to_owned())
 }
 
+/// What to do where packages cannot be taken from another suite.
+fn source_advice(error: &repository::Error) -> Option<String> {
+    use repository::Error as E;
+    let advice = match error {
+        E::Storage(error) if error.kind() == ErrorKind::NoSuchBucket => {
+            "check --from-repo and --from-endpoint-url"
+        }
+        E::Storage(error) => return storage_advice(error, Role::Source),
+        E::Missing(_) => {
+            "check --from and --from-repo; `debucket list --suites --repo URL` prints what there is"
+        }
+        E::NotSigned { .. } => {
+            "if it is meant to be unsigned and you trust what is in that bucket, pass --from-unsigned"
+        }
+        E::Untrusted { .. } => {
+            "if another key signs it, give the public part with --from-keyring; otherwise find out who wrote to that bucket"
+        }
+        E::Damaged { .. } => {
+            "run the same command again, in case the package was just removed and collected there; otherwise \
+             `debucket verify --repo URL` shows what is damaged"
+        }
+        error => return repository_advice(error, Role::Source),
+    };
+    Some(advice.to_owned())
+}
+
 /// What to do about a warning, where it says so.
 pub(crate) fn warning_advice(warning: &Warning) -> Option<&'static str> {
     match warning {
@@ -343,6 +371,11 @@ fn rights(had: Refusable, role: Role) -> String {
         Role::Reader => {
             "`debucket client-config --policy reader` prints the least IAM policy for reading; to tell a missing suite \
              from a forbidden one, s3:ListBucket is needed too"
+        }
+        Role::Source => {
+            "`debucket client-config --policy reader --repo URL` prints the least IAM policy for reading that repository; to \
+             tell a missing suite from a forbidden one, s3:ListBucket is needed too. Other credentials can be given with \
+             --from-profile"
         }
         Role::Publisher => {
             "`debucket client-config --policy publisher` prints the least IAM policy that is needed"

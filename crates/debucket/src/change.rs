@@ -9,8 +9,14 @@ use deb_index::{
 use repository::{Allow, Draft, Keys, PackageFile, Published, Repository, Suite};
 
 use crate::{
-    authorship::authorship, change_report::ChangeReport, context::Context, error::Error,
-    key_options::SigningOptions, printer::Report, progress::Progress, store_options::WriteOptions,
+    authorship::authorship,
+    change_report::ChangeReport,
+    context::Context,
+    error::Error,
+    key_options::{SigningOptions, SourceTrust},
+    printer::Report,
+    progress::Progress,
+    store_options::WriteOptions,
 };
 
 /// Architectures of a new suite, beside those of its packages: what most fleets of Debian and Ubuntu machines run on. With both, the
@@ -88,6 +94,11 @@ pub(crate) struct Wanted {
 impl ChangeOptions {
     pub(crate) fn keys(&self, suite: &SuiteName) -> Result<Keys, Error> {
         self.signing.keys(suite)
+    }
+
+    /// The keys for reading a suite that packages are taken from, into one that is changed with `keys`.
+    pub(crate) fn source_keys(&self, source: &SourceTrust, keys: &Keys) -> Result<Keys, Error> {
+        self.signing.source_keys(source, keys)
     }
 
     /// The message of the history, where the caller gives none.

@@ -1,6 +1,10 @@
 //! What a change of a suite does, or would do.
 
-use std::collections::{BTreeMap, HashSet};
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use deb_index::{
     change::{
@@ -9,6 +13,7 @@ use deb_index::{
     },
     digest::Sha256,
     name::SuiteName,
+    package_id::PackageId,
     suite::{
         commit::{Change, Commit, PhaseChange},
         settings::Settings,
@@ -16,7 +21,7 @@ use deb_index::{
 };
 use jiff::Timestamp;
 use repository::{Draft, Outcome, PackageFile, Published, Suite};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::{
     context::Context,
@@ -45,11 +50,11 @@ pub(crate) struct ChangeReport {
     /// The `Date` of the suite's `Release`. Null in a dry run.
     date: Option<Timestamp>,
     /// Packages that were added, replaced, phased or removed, or would be.
-    changes: Vec<Package>,
+    changes: Changed,
     /// What a device gets of the packages that a dry run would change, by component and name; otherwise empty.
     pub(crate) packages: Vec<PackageChange>,
     /// Packages that were given and are in the suite already.
-    unchanged: Vec<Package>,
+    unchanged: Unchanged,
     /// What devices have to accept of the change.
     client_changes: Vec<ViewChange>,
     /// The suite's settings from here on.
@@ -58,76 +63,137 @@ pub(crate) struct ChangeReport {
     setting_changes: Vec<SettingChange>,
     /// What did not go well, or will not, though the command succeeded.
     pub(crate) warnings: Vec<String>,
+    /// Whether files are copied from another repository.
+    #[serde(skip)]
+    copies: bool,
 }
 
 /// A package of a change.
 #[derive(Debug, Serialize)]
-struct Package {
+struct Package<'a> {
     /// `add`, `replace`, `phase` or `remove`; missing if the package is unchanged.
     #[serde(skip_serializing_if = "Option::is_none")]
-    action: Option<String>,
-    component: String,
-    package: String,
-    version: String,
-    architecture: String,
+    action: Option<&'a str>,
+    component: &'a str,
+    package: &'a str,
+    version: &'a str,
+    architecture: &'a str,
     /// Length of its file in bytes; missing if no file was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     size: Option<u64>,
     /// Digest of its file.
-    sha256: String,
+    sha256: Cow<'a, str>,
     /// Its key, relative to the repository; missing if the package is unchanged.
     #[serde(skip_serializing_if = "Option::is_none")]
-    filename: Option<String>,
+    filename: Option<&'a str>,
     /// Missing where it is for all devices, before and after.
     #[serde(skip_serializing_if = "Option::is_none")]
     phase: Option<PhaseChange>,
 }
 
-/// The packages of `changes`, and those of `files`, each once, that are not among them.
-fn sort(files: &[PackageFile], changes: &[Change]) -> (Vec<Package>, Vec<Package>) {
-    let text = |text: &Option<String>| text.clone().unwrap_or_default();
-    let sizes: BTreeMap<_, _> = files
-        .iter()
-        .map(|file| (file.stanza.sha256.to_string(), file.stanza.size))
-        .collect();
-    let changed = changes.iter().map(|change| Package {
-        action: Some(change.action.clone()),
-        component: text(&change.component),
-        package: text(&change.package),
-        version: text(&change.version),
-        architecture: text(&change.architecture),
-        size: sizes.get(&text(&change.sha256)).copied(),
-        sha256: text(&change.sha256),
-        filename: change.filename.clone(),
-        phase: change.phase,
-    });
-    let changed: Vec<_> = changed.collect();
-    let identity = |package: &Package| {
-        let Package {
-            component,
-            package,
-            version,
-            architecture,
-            ..
-        } = package;
-        [component, package, version, architecture].map(Clone::clone)
-    };
-    let is_there = |package: &&Package| package.action.as_deref() != Some(Change::REMOVE);
-    let mut seen: HashSet<_> = changed.iter().filter(is_there).map(identity).collect();
-    let given = files.iter().map(|file| Package {
-        action: None,
-        component: file.stanza.id.component.to_string(),
-        package: file.stanza.id.name.to_string(),
-        version: file.stanza.id.version.to_string(),
-        architecture: file.stanza.id.architecture.to_string(),
-        size: Some(file.stanza.size),
-        sha256: file.stanza.sha256.to_string(),
-        filename: None,
-        phase: None,
-    });
-    let unchanged = given.filter(|package| seen.insert(identity(package)));
-    let unchanged = unchanged.collect();
-    (changed, unchanged)
+/// Packages that are changed. There may be tens of thousands, so they are the commit's own.
+#[derive(Debug, Default)]
+struct Changed {
+    changes: Arc<Vec<Change>>,
+    /// Lengths of the files that were given, in bytes, by their digests.
+    sizes: HashMap<Sha256, u64>,
+}
+
+impl Changed {
+    fn packages(&self) -> impl Iterator<Item = Package<'_>> {
+        fn text(text: &Option<String>) -> &str {
+            text.as_deref().unwrap_or_default()
+        }
+        self.changes.iter().map(|change| Package {
+            action: Some(&change.action),
+            component: text(&change.component),
+            package: text(&change.package),
+            version: text(&change.version),
+            architecture: text(&change.architecture),
+            size: self.size(change),
+            sha256: text(&change.sha256).into(),
+            filename: change.filename.as_deref(),
+            phase: change.phase,
+        })
+    }
+
+    fn size(&self, change: &Change) -> Option<u64> {
+        let sha256 = change.sha256.as_ref().filter(|_| !self.sizes.is_empty());
+        self.sizes.get(&sha256?.parse().ok()?).copied()
+    }
+}
+
+impl Serialize for Changed {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.packages())
+    }
+}
+
+/// The packages of `files`, each once, that are not among the changed ones.
+#[derive(Debug, Default)]
+struct Unchanged(Vec<(PackageId, u64, Sha256)>);
+
+impl Unchanged {
+    fn of(files: &[PackageFile], changes: &[Change]) -> Self {
+        // Those of another repository were not given one by one.
+        let given = files.iter().filter(|file| !file.is_copied());
+        let mut given = given.peekable();
+        if given.peek().is_none() {
+            return Self::default();
+        }
+        let there = changes
+            .iter()
+            .filter(|change| change.action != Change::REMOVE);
+        let there = there.map(|change| {
+            [
+                &change.component,
+                &change.package,
+                &change.version,
+                &change.architecture,
+            ]
+            .map(|text| text.as_deref().unwrap_or_default())
+        });
+        let mut seen: HashSet<_> = there.collect();
+        let mut unchanged = Vec::new();
+        for PackageFile { stanza, .. } in given {
+            if seen.insert(identity(&stanza.id)) {
+                unchanged.push((stanza.id.clone(), stanza.size, stanza.sha256));
+            }
+        }
+        Self(unchanged)
+    }
+
+    fn packages(&self) -> impl Iterator<Item = Package<'_>> {
+        self.0.iter().map(|(id, size, sha256)| {
+            let [component, package, version, architecture] = identity(id);
+            Package {
+                action: None,
+                component,
+                package,
+                version,
+                architecture,
+                size: Some(*size),
+                sha256: sha256.to_string().into(),
+                filename: None,
+                phase: None,
+            }
+        })
+    }
+}
+
+impl Serialize for Unchanged {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.packages())
+    }
+}
+
+fn identity(id: &PackageId) -> [&str; 4] {
+    [
+        id.component.as_str(),
+        id.name.as_str(),
+        id.version.as_str(),
+        id.architecture.as_str(),
+    ]
 }
 
 impl ChangeReport {
@@ -138,7 +204,9 @@ impl ChangeReport {
         files: &[PackageFile],
     ) -> Self {
         let plan = draft.plan();
-        let (changes, unchanged) = sort(files, &plan.changes);
+        let sizes = files
+            .iter()
+            .map(|file| (file.stanza.sha256, file.stanza.size));
         let old = draft.base().map(|head| &head.commit.settings);
         Self {
             repo: context.url().map(|url| url.to_string()).unwrap_or_default(),
@@ -149,9 +217,13 @@ impl ChangeReport {
             commit: None,
             parent: draft.base().map(|head| head.id()),
             date: None,
-            changes,
+            changes: Changed {
+                changes: plan.changes.clone(),
+                sizes: sizes.collect(),
+            },
             packages: Vec::new(),
-            unchanged,
+            unchanged: Unchanged::of(files, &plan.changes),
+            copies: files.iter().any(PackageFile::is_copied),
             client_changes: draft.view_changes().to_vec(),
             settings: plan.settings.clone(),
             setting_changes: old.map_or_else(Vec::new, |old| {
@@ -172,8 +244,8 @@ impl ChangeReport {
             Outcome::Committed(committed) => Some(committed),
             Outcome::Unchanged(_) => None,
         };
-        let changes = committed.map_or(&[][..], |committed| &committed.commit.changes);
-        let (changes, unchanged) = sort(files, changes);
+        let changes = committed.map(|committed| committed.commit.changes.clone());
+        let changes = changes.unwrap_or_default();
         Self {
             dry_run: false,
             changed: committed.is_some(),
@@ -181,10 +253,13 @@ impl ChangeReport {
             commit: Some(id),
             parent: commit.parent,
             date: Some(date),
-            changes,
             packages: Vec::new(),
             setting_changes: Vec::new(),
-            unchanged,
+            unchanged: Unchanged::of(files, &changes),
+            changes: Changed {
+                changes,
+                ..self.changes
+            },
             client_changes: committed
                 .map_or_else(Vec::new, |committed| committed.view_changes.clone()),
             settings: commit.settings.clone(),
@@ -198,13 +273,9 @@ impl ChangeReport {
     }
 
     fn sent(&self) -> impl Iterator<Item = u64> {
-        let packages = self.changes.iter();
-        let is_sent = |package: &&Package| {
-            let action = package.action.as_deref();
-            ![Some(Change::REMOVE), Some(Change::PHASE)].contains(&action)
-        };
-        let sent = packages.filter(is_sent);
-        sent.filter_map(|package| package.size)
+        let changes = self.changes.changes.iter();
+        let sent = changes.filter(|change| change.brings_file());
+        sent.filter_map(|change| self.changes.size(change))
     }
 
     pub(crate) fn conclusion(&self) -> String {
@@ -265,18 +336,16 @@ impl ChangeReport {
     }
 }
 
-impl Package {
+impl Package<'_> {
     fn cells(&self, word: &str) -> Vec<String> {
-        let Self {
-            component,
-            package,
-            version,
-            architecture,
-            ..
-        } = self;
-        let cells = [package, version, architecture, component];
-        let cells = cells.into_iter().cloned();
-        [word.to_owned()].into_iter().chain(cells).collect()
+        let cells = [
+            word,
+            self.package,
+            self.version,
+            self.architecture,
+            self.component,
+        ];
+        cells.map(ToOwned::to_owned).to_vec()
     }
 }
 
@@ -288,8 +357,8 @@ impl Report for ChangeReport {
             ("", String::new())
         };
         let mut table = Table::default();
-        for package in &self.changes {
-            let word = match (self.dry_run, package.action.as_deref().unwrap_or_default()) {
+        for package in self.changes.packages() {
+            let word = match (self.dry_run, package.action.unwrap_or_default()) {
                 (false, Change::ADD) => "added",
                 (false, Change::REPLACE) => "replaced",
                 (false, Change::REMOVE) => "removed",
@@ -299,12 +368,12 @@ impl Report for ChangeReport {
             let mut cells = package.cells(&format!("{indent}{word}"));
             if self.dry_run {
                 cells.push(package.size.map(bytes).unwrap_or_default());
-                cells.push(package.filename.clone().unwrap_or_default());
+                cells.push(package.filename.unwrap_or_default().to_owned());
             }
             cells.extend(package.phase.as_ref().map(package_changes::phase));
             table.line(cells);
         }
-        for package in &self.unchanged {
+        for package in self.unchanged.packages() {
             table.line(package.cells(&format!("{indent}already there")));
         }
         text.push_str(&table.render());
@@ -316,7 +385,10 @@ impl Report for ChangeReport {
             let count = self.uploads();
             let uploads = match count {
                 0 => String::new(),
-                _ => format!(" ({count} to upload, {})", bytes(self.sent().sum())),
+                _ => {
+                    let word = if self.copies { "copy" } else { "upload" };
+                    format!(" ({count} to {word}, {})", bytes(self.sent().sum()))
+                }
             };
             text.push_str(&format!("dry run: nothing was written{uploads}\n"));
         } else {

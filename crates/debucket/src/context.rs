@@ -85,6 +85,19 @@ impl Context {
         self.open(config, write.writes(), Role::Collector).await
     }
 
+    /// Opens another repository, to take packages from it.
+    pub(crate) async fn other_repository(
+        &self,
+        url: RepositoryUrl,
+        config: S3Config,
+    ) -> Result<Repository, Error> {
+        let bucket = url.bucket.clone();
+        let store = S3::connect(S3Config { bucket, ..config }).await;
+        let store = store.map_err(repository::Error::from)?;
+        let storage = Arc::new(Prefixed::new(store, &url.prefix));
+        Ok(Repository::new(storage, url, Writes::Conditional))
+    }
+
     async fn open(
         &self,
         mut config: S3Config,

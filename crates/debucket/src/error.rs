@@ -117,6 +117,8 @@ fn interrupted(stage: Stage) -> String {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     Reader,
+    /// A reader of the repository that packages are taken from.
+    Source,
     Publisher,
     Collector,
 }
@@ -126,6 +128,11 @@ impl Error {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
+            Self::Repository(repository::Error::Source { source, .. })
+                if matches!(**source, repository::Error::Missing(_)) =>
+            {
+                4
+            }
             Self::Repository(repository::Error::Plan(error)) if error.is_conflict() => 3,
             Self::SuiteExists(_) | Self::Repository(repository::Error::ChangedMeanwhile { .. }) => {
                 3

@@ -18,6 +18,9 @@
 //! bucket, but nothing more of them. It deletes nothing but the few objects with which it
 //! tries, before the first commit of a suite, whether the store honours conditional writes.
 //!
+//! To promote from another repository, a publisher of this one also needs a reader's rights on that: in its own policy and, if the
+//! bucket is another account's, in the bucket's. Without them the objects are read with other credentials, and sent.
+//!
 //! A collector (`debucket gc`) reads and lists as a publisher does, and deletes what can become garbage: packages, indexes by
 //! hash, commits, and the records of what took their place. It can neither publish nor delete a head. The record of what it is
 //! going to delete (`gc/`) is changed by publishers too, to keep what they use.

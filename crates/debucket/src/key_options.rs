@@ -92,6 +92,41 @@ impl SigningOptions {
     }
 }
 
+/// Whose signatures are accepted on a suite that packages are taken from.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Source")]
+pub struct SourceTrust {
+    /// Accept signatures on the suite to read by the public keys in this file only, armored or binary; can be repeated [default:
+    /// --sign-key and --keyring]
+    #[arg(long, value_name = "FILE", conflicts_with = "from_unsigned")]
+    from_keyring: Vec<PathBuf>,
+    /// Take packages from a suite that is not signed
+    #[arg(long)]
+    from_unsigned: bool,
+}
+
+impl SigningOptions {
+    /// The keys for reading a suite that packages are taken from, into one that is changed with `keys`.
+    pub(crate) fn source_keys(&self, source: &SourceTrust, keys: &Keys) -> Result<Keys, Error> {
+        let no_variables: Variables<'_> = &|_| None;
+        let (trust, variables) = match (&source.from_keyring[..], keys) {
+            _ if source.from_unsigned => return Ok(Keys::Unsigned),
+            ([], Keys::Unsigned) => (&self.trust.keyring, &environment::variable as Variables<'_>),
+            ([], _) => return Ok(keys.for_reading()),
+            (_, _) => (&source.from_keyring, no_variables),
+        };
+        let trust = TrustOptions {
+            keyring: trust.clone(),
+        };
+        let keyring = trust.keyring(variables)?;
+        Ok(if keyring.certificates.is_empty() {
+            Keys::Unsigned
+        } else {
+            Keys::Verify(keyring)
+        })
+    }
+}
+
 impl KeyOptions {
     /// The key, if one was given.
     pub(crate) fn key(&self) -> Result<Option<KeyFile>, Error> {

@@ -13,7 +13,10 @@ mod head;
 mod indexes;
 mod planning;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use deb_index::{
     change::{
@@ -198,7 +201,7 @@ impl Suite<'_> {
         Ok(Planned {
             plan: Plan {
                 settings: settings.clone(),
-                changes: Vec::new(),
+                changes: Arc::default(),
                 there: Vec::new(),
                 indexes,
                 unmatched: Vec::new(),
@@ -282,7 +285,7 @@ impl Takeover<'_> {
         for (name, count) in [("packages", self.packages), ("broken", self.damage.len())] {
             change.rest.insert(name.to_owned(), count.into());
         }
-        self.planned.plan.changes.push(change);
+        Arc::make_mut(&mut self.planned.plan.changes).push(change);
         // A device ignores a head that is older than the one it has.
         let date = self.release.date.filter(|_| !self.allow.reset_date);
         let time = store_time.map(|time| date.map_or(time, |date| time.max(date)));

@@ -14,7 +14,7 @@ use std::{
 
 use bytes::Bytes;
 use deb_index::{
-    change::{Edit, Intent, Plan, client_view::ViewChange},
+    change::{Edit, Intent, client_view::ViewChange},
     digest::Sha256,
     package_id::PackageId,
     suite::{
@@ -32,7 +32,7 @@ use crate::{
     keys::{Signed, signature_time},
     patience::Patience,
     prepare::Prepared,
-    upload::{restore_all, upload_all},
+    upload::{Uploaded, restore_all, upload_all},
 };
 
 /// Bytes of packages that are uploaded while the indexes that name them are. More take so long that the head would have an old date.
@@ -60,7 +60,7 @@ pub enum Outcome {
 #[derive(Debug)]
 pub struct Committed {
     pub id: Sha256,
-    pub commit: Commit,
+    pub commit: Arc<Commit>,
     /// The head's version tag; none if another publisher has already committed on top of it.
     pub etag: Option<ETag>,
     /// What devices have to accept.
@@ -160,7 +160,7 @@ impl Run<'_> {
             self.check_clock(draft.store_time)?;
         }
         let head = draft.base.as_ref();
-        let wanted = needed(self.files, &draft.planned.plan);
+        let wanted = self.unsent(draft);
         draft.spare(self.files).await?;
         let uploads = upload_all(suite.repository, &wanted, self.observer);
         let proof = suite.prove_conditional_writes(head);
@@ -177,16 +177,45 @@ impl Run<'_> {
             (uploaded, None, tags)
         };
         self.check_clock(uploaded.store_time)?;
-        let is_moved = !uploaded.moved.is_empty();
-        if let (false, Some(prepared)) = (is_moved, prepared) {
-            return Ok((prepared, tags));
+        match prepared.filter(|_| uploaded.moved.is_empty()) {
+            Some(prepared) => {
+                draft.stored.extend(own_keys(&wanted));
+                Ok((prepared, tags))
+            }
+            None => {
+                self.stored(draft, &wanted, uploaded).await?;
+                Ok((self.prepare(draft).await?, tags))
+            }
         }
+    }
+
+    /// The files of the packages that the plan adds, each once, without those that are stored.
+    fn unsent(&self, draft: &Draft<'_>) -> Vec<PackageFile> {
+        let added = draft.planned.plan.changes.iter();
+        let added = added.filter(|change| change.brings_file());
+        let changed = added.filter_map(|change| change.filename.as_deref());
+        let mut wanted: HashSet<&str> = changed.collect();
+        let is_needed = |file: &&PackageFile| {
+            let key = file.stanza.key.as_str();
+            wanted.remove(key) && !draft.stored.contains(key)
+        };
+        self.files.iter().filter(is_needed).cloned().collect()
+    }
+
+    /// Notes that files are stored. Where one is at another key, the plan is made anew.
+    async fn stored(
+        &self,
+        draft: &mut Draft<'_>,
+        files: &[PackageFile],
+        uploaded: Uploaded,
+    ) -> Result<(), Error> {
+        draft.stored.extend(own_keys(files));
         draft.store_time = uploaded.store_time.max(draft.store_time);
-        if is_moved {
+        if !uploaded.moved.is_empty() {
             relocate(Arc::make_mut(&mut draft.intent), &uploaded.moved);
             self.plan(draft).await?;
         }
-        Ok((self.prepare(draft).await?, tags))
+        Ok(())
     }
 
     /// Attempts after a head that was not moved, or that is not known to have been.
@@ -265,6 +294,12 @@ impl Run<'_> {
             return Ok(Ok((unchanged, Some(leader))));
         }
         draft.spare(self.files).await?;
+        // What the suite had before, and lost meanwhile.
+        let wanted = self.unsent(draft);
+        if !wanted.is_empty() {
+            let uploaded = upload_all(self.suite.repository, &wanted, self.observer).await?;
+            self.stored(draft, &wanted, uploaded).await?;
+        }
         let prepared = self.prepare(draft).await?;
         self.move_head(draft, prepared).await
     }
@@ -446,14 +481,8 @@ pub(crate) fn committed(
     (Outcome::Committed(Box::new(outcome)), leader)
 }
 
-/// The files of the packages that the plan adds, each once.
-fn needed(files: &[PackageFile], plan: &Plan) -> Vec<PackageFile> {
-    let added = plan.changes.iter();
-    let added = added.filter(|change| change.brings_file());
-    let changed = added.filter_map(|change| change.filename.as_deref());
-    let mut wanted: HashSet<&str> = changed.collect();
-    let is_needed = |file: &&PackageFile| wanted.remove(file.stanza.key.as_str());
-    files.iter().filter(is_needed).cloned().collect()
+fn own_keys(files: &[PackageFile]) -> impl Iterator<Item = String> {
+    files.iter().map(|file| file.stanza.key.clone())
 }
 
 /// Gives packages the keys where they were stored.

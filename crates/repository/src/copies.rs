@@ -1,8 +1,12 @@
-//! Packages of one suite for another.
+//! Packages of one suite for another, of the same repository or of another one.
+
+use std::sync::Arc;
 
 use deb_index::{change::Selector, name::Component, stanza::Stanza};
 
-use crate::{Error, Head, Selection, Suite};
+use crate::{
+    Error, Head, HeadSignatures, PackageFile, Repository, Selection, Suite, upload::Origin,
+};
 
 /// Packages of a suite, to be added to another.
 #[derive(Debug)]
@@ -18,13 +22,18 @@ impl Suite<'_> {
     /// The packages that any of `of` means, in `component` if one is given, and otherwise in the component that they are in.
     ///
     /// # Errors
-    /// Those of reading; a stanza that lacks what names its file.
+    /// Those of reading; [`Error::NotChecked`]; a stanza that lacks what names its file.
     pub async fn copies(
         &self,
         of: &[Selector],
         component: Option<&Component>,
     ) -> Result<Copies, Error> {
         let head = self.existing_head().await?;
+        if head.signatures == HeadSignatures::Unchecked {
+            return Err(Error::NotChecked {
+                suite: self.name.clone(),
+            });
+        }
         let list = self.packages_of(head.id(), head.commit.clone(), Selection::default());
         let list = list.await?;
         let packages = self.sorted(&list)?;
@@ -39,7 +48,12 @@ impl Suite<'_> {
             }
             if is_meant {
                 let own = component.unwrap_or(&package.component);
-                stanzas.push(self.owned(own, &package.stanza)?);
+                let stanza = package.to_stanza(own.clone());
+                stanzas.push(stanza.map_err(|source| Error::MalformedIndex {
+                    suite: self.name.clone(),
+                    path: package.component.to_string(),
+                    source,
+                })?);
             }
         }
         let unmatched = of.iter().zip(is_matched);
@@ -51,5 +65,33 @@ impl Suite<'_> {
                 .collect(),
             head,
         })
+    }
+}
+
+impl Suite<'_> {
+    /// The files of packages of this suite, to be copied into another repository, and their stanzas there.
+    pub fn files_to_copy<'s>(
+        &self,
+        stanzas: impl IntoIterator<Item = &'s Stanza>,
+    ) -> Vec<PackageFile> {
+        let of = Arc::new(Origin {
+            repository: self.repository.clone(),
+            suite: self.name.clone(),
+        });
+        let files = stanzas.into_iter();
+        files
+            .map(|stanza| PackageFile::stored(of.clone(), stanza))
+            .collect()
+    }
+}
+
+impl Repository {
+    /// An error in reading this repository while another one is changed.
+    #[must_use]
+    pub fn unusable(&self, source: Error) -> Error {
+        Error::Source {
+            repository: self.url.to_string(),
+            source: source.into(),
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! A change that is planned, and not carried out yet.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use deb_index::{
     change::{
@@ -55,6 +55,8 @@ pub struct Draft<'a> {
     pub(crate) beside: Beside,
     /// Packages to add that the suite has, but whose files are missing; with the keys where they belong.
     pub(crate) lost: Vec<Stanza>,
+    /// Own keys of the packages whose files were stored for it, wherever they are.
+    pub(crate) stored: HashSet<String>,
     /// Whether a commit is needed even if it changes no package: it takes the place of a head that was put back, or of its date.
     pub(crate) is_needed: bool,
     /// The store's clock, as far as it has been seen.
@@ -209,6 +211,7 @@ impl Suite<'_> {
             cache,
             beside,
             lost,
+            stored: HashSet::new(),
             is_needed,
             store_time,
         })

@@ -147,6 +147,15 @@ pub enum Error {
     /// The suite is signed, and no key was given to verify it with.
     #[error("suite {suite} was not verified, so what it does not name cannot be deleted")]
     NotVerified { suite: SuiteName },
+    /// Its packages cannot be taken over into another suite without knowing that they are its own.
+    #[error("suite {suite} is signed, but no key was given to check it with")]
+    NotChecked { suite: SuiteName },
+    /// The repository that packages are to come from.
+    #[error("packages cannot be taken from {repository}")]
+    Source {
+        repository: String,
+        source: Box<Error>,
+    },
     /// Suites whose package files may be in the pool, and cannot be told from garbage.
     #[error("another tool wrote {}, whose package files cannot be told from garbage", list(.suites))]
     OtherTools { suites: Vec<SuiteName> },

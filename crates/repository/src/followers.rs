@@ -7,7 +7,10 @@
 //! An older publisher must not undo what a newer one wrote. Each follower is written on the condition that it is still as it was,
 //! and after the writes the head is looked at again: if it has moved on meanwhile, the followers are brought up to that head.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use deb_index::{
@@ -44,7 +47,7 @@ pub(crate) struct Tags {
 pub(crate) struct Leader {
     etag: ETag,
     id: Sha256,
-    commit: Commit,
+    commit: Arc<Commit>,
     /// The bytes of `Release`.
     text: Bytes,
     /// The content of `Release.gpg`; none in an unsigned suite.
@@ -346,7 +349,7 @@ impl Leader {
         Ok(Self {
             etag: head.etag.clone(),
             id: head.id(),
-            commit: head.commit.as_ref().clone(),
+            commit: head.commit.clone(),
             text: head.text.clone(),
             detached: signed.map(|signed| signed.detached),
             files: HashMap::new(),

@@ -244,7 +244,7 @@ async fn recent_commits(
     let reads = stream::iter(ids).map(|id| async move {
         match suite.read_commit(&id).await {
             Ok(mut commit) => {
-                commit.changes = Vec::new();
+                commit.changes = Arc::default();
                 Ok(Some((id, Arc::new(commit))))
             }
             Err(error) if is_unreadable(&error) => Ok(None),

@@ -4,12 +4,13 @@
 
 use std::{cmp::Ordering, sync::Arc};
 
+use bytes::Bytes;
 use deb_index::{
     change::PlainIndexes,
     digest::Sha256,
     index::IndexPath,
     name::{Architecture, Component},
-    stanza::StanzaRef,
+    stanza::{Stanza, StanzaError, StanzaRef},
     suite::commit::Commit,
 };
 
@@ -39,9 +40,15 @@ pub struct PackageList {
 pub struct Listed<'a> {
     pub component: Component,
     pub stanza: StanzaRef<'a>,
+    index: &'a Bytes,
 }
 
 impl Listed<'_> {
+    /// The package on the bytes of its index, in this component.
+    pub(crate) fn to_stanza(&self, component: Component) -> Result<Stanza, StanzaError> {
+        self.stanza.within(self.index, component)
+    }
+
     /// By name, version, architecture and component.
     fn order(&self, other: &Self) -> Ordering {
         let by_stanza = self.stanza.order(&other.stanza);
@@ -104,6 +111,7 @@ impl Suite<'_> {
             packages.extend(wanted.map(|stanza| Listed {
                 component: component.clone(),
                 stanza: *stanza,
+                index: plain,
             }));
         }
         packages.sort_by(Listed::order);

@@ -47,7 +47,9 @@ impl Suite<'_> {
             // The newest come last.
             let newest: BTreeMap<_, _> = matching
                 .map(|package| {
-                    let Listed { component, stanza } = package;
+                    let Listed {
+                        component, stanza, ..
+                    } = package;
                     ((component, stanza.name, stanza.architecture), package)
                 })
                 .collect();
@@ -79,7 +81,9 @@ impl Suite<'_> {
             let is_left = |architecture: &&Architecture| {
                 let mut packages = packages.iter();
                 packages.any(|package| {
-                    let Listed { component, stanza } = package;
+                    let Listed {
+                        component, stanza, ..
+                    } = package;
                     let is_halted = |id: &PackageId| is(id, component, stanza);
                     *component == id.component
                         && stanza.name == id.name.as_str()
@@ -103,7 +107,7 @@ impl Suite<'_> {
             && let Some((id, commit)) = history.try_next().await?
         {
             let came = |wanted: &PackageId| {
-                let mut changes = child.iter().flat_map(|child| &child.changes);
+                let mut changes = child.iter().flat_map(|child| child.changes.iter());
                 changes.any(|change| change.action == Change::ADD && is_about(change, wanted))
             };
             let (here, later): (Vec<_>, Vec<_>) =
@@ -145,7 +149,10 @@ impl Suite<'_> {
                         && is_earlier(&package.stanza)
                 });
                 is_complete &= newest.is_some();
-                if let Some(Listed { component, stanza }) = newest {
+                if let Some(Listed {
+                    component, stanza, ..
+                }) = newest
+                {
                     let stanza = self.owned(component, stanza)?;
                     objects.insert((stanza.key.clone(), Some(stanza.size)));
                     if !found.earlier.contains(&stanza) {

@@ -1,6 +1,6 @@
 //! All that a new head names, stored before the head is written: index files under their digests, and the commit.
 
-use std::num::NonZeroUsize;
+use std::{num::NonZeroUsize, sync::Arc};
 
 use bytes::Bytes;
 use deb_index::{
@@ -32,7 +32,7 @@ const TRIES: u32 = 5;
 #[derive(Debug)]
 pub(crate) struct Prepared {
     pub(crate) id: Sha256,
-    pub(crate) commit: Commit,
+    pub(crate) commit: Arc<Commit>,
     /// The bytes of `Release`.
     pub(crate) text: Bytes,
     /// None in an unsigned suite.
@@ -109,7 +109,7 @@ impl Suite<'_> {
             futures::try_join!(writes, self.keys.sign(&text, time, &planned.chosen))?;
         Ok(Prepared {
             id,
-            commit,
+            commit: commit.into(),
             text,
             signed,
             files: files

@@ -2,15 +2,18 @@
 //!
 //! A package goes to the key that is its own. Where other bytes are at that key (another suite's build of the same version, or
 //! what a killed publish left), it goes to a key with its digest in the name. An object that is there already is compared by the
-//! store's checksum or by reading it, never trusted by what its writer noted.
+//! store's checksum or by reading it, never trusted by what its writer noted. The same holds for a file that is copied from another
+//! repository.
 
 use std::{
     collections::{BTreeSet, HashMap},
-    path::{Path, PathBuf},
+    path::PathBuf,
+    sync::Arc,
 };
 
 use deb_index::{
     digest::{Hasher, Sha256},
+    name::SuiteName,
     package_id::PackageId,
     stanza::Stanza,
     suite::layout,
@@ -34,8 +37,8 @@ const TRIES: usize = 5;
 /// A package and the file that it is in.
 #[derive(Debug, Clone)]
 pub struct PackageFile {
-    pub path: PathBuf,
     pub stanza: Stanza,
+    source: Source,
     /// Whether it was sent just now, for another suite. It is then looked for before it is sent again.
     pub is_sent: bool,
 }
@@ -44,10 +47,78 @@ impl PackageFile {
     #[must_use]
     pub fn new(path: PathBuf, stanza: Stanza) -> Self {
         Self {
-            path,
             stanza,
+            source: Source::File(path),
             is_sent: false,
         }
+    }
+
+    /// A package whose file is in the pool of another repository, as a suite of that says.
+    pub(crate) fn stored(of: Arc<Origin>, there: &Stanza) -> Self {
+        Self {
+            stanza: there.at_own_key(),
+            source: Source::Stored {
+                of,
+                key: there.key.clone(),
+            },
+            is_sent: false,
+        }
+    }
+
+    /// Whether it is copied from another repository.
+    #[must_use]
+    pub fn is_copied(&self) -> bool {
+        matches!(self.source, Source::Stored { .. })
+    }
+}
+
+/// Where a package's file is.
+#[derive(Debug, Clone)]
+enum Source {
+    File(PathBuf),
+    Stored { of: Arc<Origin>, key: String },
+}
+
+/// A suite of another repository that packages are copied from.
+#[derive(Debug)]
+pub(crate) struct Origin {
+    pub(crate) repository: Repository,
+    pub(crate) suite: SuiteName,
+}
+
+impl Source {
+    fn payload(&self, size: u64) -> Payload {
+        match self {
+            Self::File(path) => Payload::File {
+                path: path.clone(),
+                size,
+            },
+            Self::Stored { of, key } => Payload::Object {
+                storage: of.repository.storage.clone(),
+                key: key.clone(),
+                size,
+            },
+        }
+    }
+
+    /// Why a write of it failed.
+    fn failed(&self, error: s3_storage::Error) -> Error {
+        let Self::Stored { of, key } = self else {
+            return error.into();
+        };
+        if !error.is_of_payload() {
+            return error.into();
+        }
+        let damaged = |problem| Error::Damaged {
+            suite: of.suite.clone(),
+            key: key.clone(),
+            problem,
+        };
+        of.repository.unusable(match error.kind() {
+            ErrorKind::NotFound => damaged("is missing"),
+            ErrorKind::ChecksumMismatch => damaged(OTHER_CONTENT),
+            _ => error.into(),
+        })
     }
 }
 
@@ -137,7 +208,7 @@ pub(crate) async fn restore_all(
         let Some(file) = files.iter().find(of_package) else {
             return Err(suite.damaged(stanza.key.clone(), "is missing"));
         };
-        let object = NewObject::of(stanza, &stanza.key, &file.path);
+        let object = NewObject::of(stanza, &stanza.key, &file.source);
         let progress = observer.upload(stanza);
         match object.create(&reuse, progress).await? {
             Some(There(date)) => store_time = date.max(store_time),
@@ -163,7 +234,7 @@ async fn upload(
     for key in [own, other.clone()] {
         let object = NewObject {
             is_sent: file.is_sent,
-            ..NewObject::of(stanza, &key, &file.path)
+            ..NewObject::of(stanza, &key, &file.source)
         };
         if let Some(store_time) = object.create(reuse, observer.upload(stanza)).await? {
             return Ok(Place {
@@ -184,7 +255,7 @@ async fn upload(
 /// An object to be created.
 struct NewObject<'a> {
     key: &'a str,
-    path: &'a Path,
+    source: &'a Source,
     size: u64,
     sha256: Sha256,
     is_sent: bool,
@@ -218,10 +289,10 @@ impl<'a> Reuse<'a> {
 struct There(Option<Timestamp>);
 
 impl<'a> NewObject<'a> {
-    fn of(stanza: &Stanza, key: &'a str, path: &'a Path) -> Self {
+    fn of(stanza: &Stanza, key: &'a str, source: &'a Source) -> Self {
         Self {
             key,
-            path,
+            source,
             size: stanza.size,
             sha256: stanza.sha256,
             is_sent: false,
@@ -259,10 +330,7 @@ impl<'a> NewObject<'a> {
                     Err(error) => return Err(error.into()),
                 }
             }
-            let payload = Payload::File {
-                path: self.path.to_owned(),
-                size: self.size,
-            };
+            let payload = self.source.payload(self.size);
             match storage.put(self.key, payload, options.clone()).await {
                 Ok(reply) => return Ok(Some(There(reply.date))),
                 // Another publisher was first, a part did not get through, or the reply was lost: look at what is there.
@@ -276,11 +344,11 @@ impl<'a> NewObject<'a> {
                     failure = Some(error);
                     look = true;
                 }
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(self.source.failed(error)),
             }
         }
         match failure {
-            Some(error) => Err(error.into()),
+            Some(error) => Err(self.source.failed(error)),
             None => Ok(None),
         }
     }

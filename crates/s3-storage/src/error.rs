@@ -81,6 +81,7 @@ pub struct Error {
     message: String,
     refusable: Refusable,
     ambiguous: bool,
+    of_payload: bool,
     date: Option<Timestamp>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
@@ -109,6 +110,7 @@ impl Error {
                     | ErrorKind::Truncated
                     | ErrorKind::Connect(ConnectProblem::Other)
             ),
+            of_payload: false,
             date: None,
             source: None,
         }
@@ -140,6 +142,12 @@ impl Error {
     pub(crate) fn with_ambiguity(mut self, ambiguous: bool) -> Self {
         self.ambiguous = ambiguous;
         self
+    }
+
+    /// Says that a write failed because of the object that was to be written. Nothing was sent, so nothing took effect.
+    pub(crate) fn of_payload(mut self) -> Self {
+        self.of_payload = true;
+        self.with_ambiguity(false)
     }
 
     /// Adds the store's clock.
@@ -210,6 +218,13 @@ impl Error {
     /// last attempt may have been refused *because* an earlier one took effect.
     pub fn is_ambiguous(&self) -> bool {
         self.ambiguous
+    }
+
+    /// Whether a write failed because of the object that was to be written
+    /// ([`Payload::Object`](crate::Payload::Object)): it cannot be read, or has other content. The
+    /// key is that object's.
+    pub fn is_of_payload(&self) -> bool {
+        self.of_payload
     }
 
     /// The optional parts that the request had.

@@ -12,8 +12,8 @@ use futures::{StreamExt as _, TryStreamExt as _, stream, stream::BoxStream};
 use tokio::sync::Semaphore;
 
 use crate::{
-    Body, ConnectProblem, Error, ErrorKind, GetOptions, GetReply, Listed, ObjectMeta, Payload,
-    PutOptions, PutReply, Storage,
+    Address, Body, ConnectProblem, Error, ErrorKind, GetOptions, GetReply, Listed, ObjectMeta,
+    Payload, PutOptions, PutReply, Storage,
 };
 
 /// An operation of [`Storage`].
@@ -354,6 +354,10 @@ impl<S: Storage> Storage for Faulty<S> {
         self.run(Operation::Delete, first, self.inner.delete(keys))
             .await
             .map(|_| ())
+    }
+
+    fn address(&self, key: &str) -> Option<Address> {
+        self.inner.address(key)
     }
 
     async fn abort_uploads(&self) {

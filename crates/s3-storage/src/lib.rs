@@ -21,6 +21,7 @@ mod prefixed;
 mod probe;
 mod s3;
 mod storage;
+mod stored;
 
 pub use aws_access::{ConnectProblem, Credentials, LocalClock, Proxy};
 #[cfg(feature = "test-util")]
@@ -42,6 +43,6 @@ pub use s3::S3;
 #[cfg(feature = "test-util")]
 pub use s3::{create_bucket, delete_bucket, delete_bucket_policy, open_uploads, put_bucket_policy};
 pub use storage::{
-    Body, ByteRange, ETag, GetOptions, GetReply, Listed, ListedObject, Object, ObjectMeta, Payload,
-    Progress, PutMode, PutOptions, PutReply, Storage,
+    Address, Body, ByteRange, ETag, GetOptions, GetReply, Listed, ListedObject, Object, ObjectMeta,
+    Payload, Progress, PutMode, PutOptions, PutReply, Storage,
 };

@@ -20,7 +20,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     ByteRange, ETag, Error, ErrorKind, GetOptions, GetReply, Listed, ListedObject, ManualClock,
-    Object, ObjectMeta, Payload, PutMode, PutOptions, PutReply, Storage,
+    Object, ObjectMeta, Payload, PutMode, PutOptions, PutReply, Storage, stored::StoredObject,
 };
 
 /// A file longer than this is kept as an object of parts: no SHA-256 of the whole, a composite
@@ -290,6 +290,18 @@ impl Storage for Memory {
         let announced = payload.size();
         let (bytes, in_parts) = match payload {
             Payload::Bytes(bytes) => (bytes, false),
+            Payload::Object {
+                storage,
+                key: from,
+                size,
+            } => {
+                let from = StoredObject {
+                    storage: storage.as_ref(),
+                    key: &from,
+                    size,
+                };
+                (from.read_whole(options.sha256).await?, false)
+            }
             Payload::File { path, .. } => {
                 let bytes = tokio::fs::read(&path).await.map_err(|source| {
                     Error::new(

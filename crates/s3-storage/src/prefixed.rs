@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use futures::{StreamExt as _, stream::BoxStream};
 
 use crate::{
-    Error, ErrorKind, GetOptions, GetReply, Listed, ListedObject, ObjectMeta, Payload, PutOptions,
-    PutReply, Storage,
+    Address, Error, ErrorKind, GetOptions, GetReply, Listed, ListedObject, ObjectMeta, Payload,
+    PutOptions, PutReply, Storage,
 };
 
 /// A [`Storage`] below a prefix of another. Keys are given and listed without the prefix; errors
@@ -88,6 +88,10 @@ impl<S: Storage> Storage for Prefixed<S> {
     async fn delete(&self, keys: &[String]) -> Result<(), Error> {
         let keys: Vec<_> = keys.iter().map(|key| self.whole(key)).collect();
         self.inner.delete(&keys).await
+    }
+
+    fn address(&self, key: &str) -> Option<Address> {
+        self.inner.address(&self.whole(key))
     }
 
     async fn abort_uploads(&self) {

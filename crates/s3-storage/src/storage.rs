@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use crate::{Error, ErrorKind};
 
 /// How often an object is asked for whose body breaks off.
-const BODY_TRIES: u32 = 3;
+pub(crate) const BODY_TRIES: u32 = 3;
 
 /// The opaque version tag of an object, with its quotes as the store sent it. Never a digest of the
 /// content.
@@ -66,6 +66,17 @@ pub enum Payload {
         /// Its length in bytes; a file that has another length by then is an error.
         size: u64,
     },
+    /// An object, of this bucket or of any other: copied by the store where it can, read and sent
+    /// otherwise. Its content is compared with [`PutOptions::sha256`] before it is an object here.
+    /// What goes wrong with the object itself is an error that [`Error::is_of_payload`].
+    Object {
+        /// The bucket that it is in.
+        storage: Arc<dyn Storage>,
+        /// Its key there.
+        key: String,
+        /// Its length in bytes; an object that has another length is an error.
+        size: u64,
+    },
 }
 
 impl Payload {
@@ -73,9 +84,20 @@ impl Payload {
     pub fn size(&self) -> u64 {
         match self {
             Self::Bytes(bytes) => bytes.len() as u64,
-            Self::File { size, .. } => *size,
+            Self::File { size, .. } | Self::Object { size, .. } => *size,
         }
     }
+}
+
+/// Where an object is, for a store that copies it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address {
+    /// URL of the store; none for AWS.
+    pub endpoint: Option<String>,
+    /// The bucket's name.
+    pub bucket: String,
+    /// The whole key.
+    pub key: String,
 }
 
 /// Called with the size in bytes of a piece that was sent.
@@ -270,6 +292,11 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// certain: repeated after a lost reply, it could take away what another client has written since.
     async fn delete(&self, keys: &[String]) -> Result<(), Error>;
 
+    /// Where an object is; none if no other handle to the store could copy it from there.
+    fn address(&self, _key: &str) -> Option<Address> {
+        None
+    }
+
     /// Aborts the uploads in parts that were begun through this handle or its clones and neither
     /// completed nor aborted: those whose [`Storage::put`] was dropped before its end. To be called
     /// before the process exits, when no `put` is running any more. A failure is logged only: the
@@ -302,6 +329,10 @@ impl<S: Storage + ?Sized> Storage for Arc<S> {
 
     async fn delete(&self, keys: &[String]) -> Result<(), Error> {
         (**self).delete(keys).await
+    }
+
+    fn address(&self, key: &str) -> Option<Address> {
+        (**self).address(key)
     }
 
     async fn abort_uploads(&self) {

@@ -1,6 +1,7 @@
 //! A suite is changed after its first publish, and devices see each state whole.
 
 use anyhow::{Result, ensure};
+use dev_s3::{Fault, Operation, Rule};
 
 use super::{
     Needs, Scenario,
@@ -20,6 +21,12 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         about: "testing's packages reach stable without an upload; old versions go",
         needs: Needs::Nothing,
         run: promote_and_prune,
+    },
+    Scenario {
+        name: "promote-across",
+        about: "packages of another bucket reach devices, copied by the store or read and sent",
+        needs: Needs::Nothing,
+        run: promote_across,
     },
     Scenario {
         name: "valid-until",
@@ -106,6 +113,61 @@ fn dropped_architecture(world: &World<'_>) -> Result<()> {
     let update = other.apt_get(&["update", "-q=0"])?.success()?;
     update.expect_text("doesn't support architecture 's390x'")?;
     expect_offered(&other, "thing", &[])
+}
+
+fn promote_across(world: &World<'_>) -> Result<()> {
+    let other = world
+        .store
+        .create_bucket(&format!("{}-other", world.bucket.name))?;
+    let from = format!("s3://{}/beta", other.name);
+    // Its digest is not known to the store as a whole.
+    let large = Package::new("large", "1").payload_of(17 << 20);
+    for file in [
+        world.small("thing", "1")?,
+        world.small("thing", "2")?,
+        world.package(&large)?,
+    ] {
+        let mut publish = world.debucket();
+        publish
+            .arg("publish")
+            .arg(&file)
+            .args(["--repo", &from, "--unsigned"]);
+        process::run(&mut publish)?.success()?;
+    }
+    let promote = [
+        "promote",
+        "--from-repo",
+        &from,
+        "--from",
+        SUITE,
+        "--to",
+        SUITE,
+        "--from-unsigned",
+    ];
+    change(world, &[&promote[..], &["thing=1"]].concat())?;
+    let apt = world.device("device")?;
+    expect_update(&apt, "thing", &["1"])?;
+    apt.install(&["thing"])?;
+    // What the store does not copy.
+    let proxy = world.proxy()?;
+    proxy.push(Rule::new(Fault::answer(403, "AccessDenied")).operation(Operation::UploadPartCopy));
+    let mut all = world.debucket();
+    world.store.reach_at(&proxy.endpoint(), &mut all);
+    all.args(promote)
+        .args(["--all", "--repo", &world.repo(), "--sign-key"]);
+    process::run(all.arg(&world.keys.secret))?.success()?;
+    expect_update(&apt, "thing", &["1", "2"])?;
+    apt.install(&["thing", "large"])?;
+    expect_installed(&apt, "thing", "2")?;
+    expect_installed(&apt, "large", "1")?;
+    // And the large one where the store may copy it.
+    change(world, &["remove", "large"])?;
+    for key in world.bucket.keys("pool/main/l/")? {
+        world.bucket.delete(&key)?;
+    }
+    change(world, &[&promote[..], &["large"]].concat())?;
+    world.json(&["verify", "--deep"])?;
+    other.clear()
 }
 
 fn valid_until(world: &World<'_>) -> Result<()> {

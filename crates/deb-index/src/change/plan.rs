@@ -1,6 +1,6 @@
 //! The plan of a change: the suite as it will be, or why it cannot be.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 
@@ -23,7 +23,7 @@ pub type PlainIndexes = BTreeMap<IndexPath, Bytes>;
 pub struct Plan {
     pub settings: Settings,
     /// What changes, index by index.
-    pub changes: Vec<Change>,
+    pub changes: Arc<Vec<Change>>,
     /// Packages to add that the suite has already, at the keys that its indexes give them.
     pub there: Vec<Stanza>,
     /// All indexes of the suite.

@@ -95,7 +95,7 @@ pub fn plan(
     });
     Ok(Plan {
         unmatched: unmatched.collect(),
-        changes: planner.changes,
+        changes: planner.changes.into(),
         there: planner.there.into_values().collect(),
         refreshes: base.is_some_and(|base| intent.refreshes(base)),
         settings,

@@ -13,7 +13,7 @@
 //! - The actions in `changes` are words for people. Nothing is planned on them.
 //! - `requires` names features that a program must know to *build on* the commit. Reading never needs them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -45,7 +45,7 @@ pub struct Commit {
     pub requires: Vec<String>,
     pub settings: Settings,
     /// What this commit changed, for the history.
-    pub changes: Vec<Change>,
+    pub changes: Arc<Vec<Change>>,
     /// All indexes of the suite.
     pub indexes: BTreeMap<IndexPath, Index>,
     #[serde(flatten)]
@@ -282,7 +282,8 @@ mod tests {
                 action: Change::ADD.to_owned(),
                 package: Some("hello".to_owned()),
                 ..Change::default()
-            }],
+            }]
+            .into(),
             indexes: BTreeMap::from([(
                 "main/binary-amd64/Packages".parse().unwrap(),
                 Index {

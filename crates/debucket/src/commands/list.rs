@@ -105,7 +105,11 @@ impl List {
 }
 
 impl<'a> Package<'a> {
-    fn new(Listed { component, stanza }: &'a Listed<'a>) -> Self {
+    fn new(
+        Listed {
+            component, stanza, ..
+        }: &'a Listed<'a>,
+    ) -> Self {
         let StanzaRef {
             name,
             version,

@@ -1,6 +1,6 @@
 //! `debucket log`: the history of a suite, newest first.
 
-use std::ops::ControlFlow;
+use std::{ops::ControlFlow, sync::Arc};
 
 use clap::Args;
 use deb_index::{
@@ -91,7 +91,7 @@ impl Log {
         let history = suite.history(head.id());
         let history = history.try_filter_map(async |(id, mut commit)| {
             if !self.packages.is_empty() {
-                commit.changes.retain(|change| self.is_meant(change));
+                Arc::make_mut(&mut commit.changes).retain(|change| self.is_meant(change));
                 if commit.changes.is_empty() {
                     return Ok(None);
                 }
@@ -171,7 +171,7 @@ fn entry(id: &Sha256, commit: &Commit) -> String {
         text.push('\n');
     }
     let mut table = Table::default();
-    for change in &commit.changes {
+    for change in commit.changes.iter() {
         let sign = match change.action.as_str() {
             Change::ADD => "+",
             Change::REPLACE => "~",

@@ -1,22 +1,28 @@
-//! `debucket promote`: packages of one suite into another. Their files in the pool are shared, not copied.
+//! `debucket promote`: packages of one suite into another. Within a repository both name the same files in the pool; from another
+//! repository the files are copied.
 
 use clap::Args;
 use deb_index::{
     change::{Edit, Intent, Selector},
     name::{Component, SuiteName},
     phase::Percentage,
+    suite::settings::Settings,
 };
+use repository::{Copies, Keys, Repository, RepositoryUrl, Suite};
+use s3_storage::S3Config;
 
 use super::phase::warning as zero_warning;
 use crate::{
     change::{ChangeOptions, Wanted, new_suite},
     context::Context,
     error::Error,
+    key_options::SourceTrust,
 };
 
 /// Add packages of one suite to another
 ///
-/// Both suites then name the same files in the pool: nothing is sent again.
+/// Both suites then name the same files in the pool: nothing is sent again. From another repository (--from-repo) the files are
+/// copied, by the store where it can.
 #[derive(Debug, Args)]
 #[command(
     visible_alias = "copy",
@@ -25,7 +31,8 @@ Exit codes: 0 done, or nothing to do; 1 failed; 2 usage; 3 conflict; 4 no such s
 
 Examples:
   debucket promote helloworld=1.0 --from testing --to stable --repo s3://acme-apt
-  debucket promote --all --from testing --to stable --mirror --repo s3://acme-apt --dry-run"
+  debucket promote --all --from testing --to stable --mirror --repo s3://acme-apt --dry-run
+  debucket promote --all --from-repo s3://acme-staging --from beta --to stable --repo s3://acme-apt"
 )]
 pub struct Promote {
     /// Packages: NAME, NAME=VERSION, NAME:ARCH or 'NAME (<< VERSION)', where NAME may be a glob
@@ -57,62 +64,93 @@ pub struct Promote {
     #[arg(long, value_name = "PERCENT")]
     phase: Option<Percentage>,
     #[command(flatten)]
+    source: SourceOptions,
+    #[command(flatten)]
     change: ChangeOptions,
 }
 
-impl Promote {
-    pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
-        if self.from == self.to && self.to_component.is_none() {
-            return Err(Error::Usage("--from and --to are the same suite".into()));
+/// Where the suite to read is.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Source")]
+struct SourceOptions {
+    /// Repository of the suite to read, s3://BUCKET[/PREFIX] [default: that of --repo]
+    #[arg(long, value_name = "URL")]
+    from_repo: Option<RepositoryUrl>,
+    /// AWS profile that reads it [default: that of --profile]
+    #[arg(long, value_name = "PROFILE", requires = "from_repo")]
+    from_profile: Option<String>,
+    /// URL of its S3-compatible store [default: that of --endpoint-url]
+    #[arg(long, value_name = "URL", requires = "from_repo")]
+    from_endpoint_url: Option<String>,
+    #[command(flatten)]
+    trust: SourceTrust,
+}
+
+impl SourceOptions {
+    /// The repository of the suite to read; none if it is the one that is changed.
+    async fn repository(&self, context: &Context) -> Result<Option<Repository>, Error> {
+        let store = &context.store;
+        let Some(url) = &self.from_repo else {
+            return Ok(None);
+        };
+        let is_elsewhere =
+            self.from_endpoint_url.is_some() && self.from_endpoint_url != store.endpoint();
+        if *url == context.url()? && !is_elsewhere {
+            return Ok(None);
         }
+        let mut config = store.config();
+        if self.from_endpoint_url.is_some() {
+            config = S3Config {
+                endpoint: self.from_endpoint_url.clone(),
+                path_style: None,
+                ..config
+            };
+        }
+        if self.from_profile.is_some() {
+            config.profile.clone_from(&self.from_profile);
+        }
+        context
+            .other_repository(url.clone(), config)
+            .await
+            .map(Some)
+    }
+}
+
+impl Promote {
+    pub(crate) async fn run(mut self, context: &Context) -> Result<(), Error> {
         if self.mirror && !self.all {
             return Err(Error::Usage("--mirror goes with --all".into()));
         }
         let keys = self.change.keys(&self.to)?;
         let repository = self.change.repository(context).await?;
-        let source = repository.suite(self.from.clone(), keys.for_reading());
-        let mut of = self.packages;
-        if self.all {
-            of.push(Selector::all(None));
+        let other = self.source.repository(context).await?;
+        if other.is_none() && self.from == self.to && self.to_component.is_none() {
+            return Err(Error::Usage("--from and --to are the same suite".into()));
         }
-        for selector in &mut of {
-            selector.component.clone_from(&self.component);
+        let source_keys = self.change.source_keys(&self.source.trust, &keys)?;
+        let from = other.as_ref().unwrap_or(&repository);
+        let source = from.suite(self.from.clone(), source_keys);
+        let copies = self.copies(context, &source).await;
+        let Copies {
+            head, mut stanzas, ..
+        } = copies.map_err(|error| match error {
+            Error::Repository(error) => from.unusable(error).into(),
+            error => error,
+        })?;
+        let new_suite = self.new_suite(&keys, &head.commit.settings);
+        // Its commit may be as large as an index.
+        drop(head);
+        let files = match &other {
+            Some(_) => source.files_to_copy(&stanzas),
+            None => Vec::new(),
+        };
+        let mut edits = vec![Edit::Exist(new_suite)];
+        let except = stanzas.iter().map(|stanza| stanza.sha256).collect();
+        for (stanza, file) in stanzas.iter_mut().zip(&files) {
+            *stanza = file.stanza.clone();
         }
-        let copies = source.copies(&of, self.to_component.as_ref()).await?;
-        context.warn_of(&source, &copies.head);
-        let components = &copies.head.commit.settings.components;
-        if let Some(component) = self
-            .component
-            .as_ref()
-            .filter(|own| !components.contains(own))
-        {
-            return Err(Error::NotFound(format!(
-                "suite {} has no component {component}",
-                self.from
-            )));
-        }
-        if !copies.unmatched.is_empty() && !self.all {
-            let unmatched = copies.unmatched.join(", ");
-            return Err(Error::NotFound(format!(
-                "suite {} has no package {unmatched}",
-                self.from
-            )));
-        }
-        let mut settings = new_suite(&keys);
-        let theirs = &copies.head.commit.settings;
-        settings.architectures.clone_from(&theirs.architectures);
-        let formats = theirs
-            .known_formats()
-            .map(|format| format.extension().to_owned());
-        settings.formats = formats.collect();
-        match &self.to_component {
-            Some(component) => settings.components.push(component.clone()),
-            None => settings.components.clone_from(&theirs.components),
-        }
-        let mut edits = vec![Edit::Exist(settings)];
-        let except = copies.stanzas.iter().map(|stanza| stanza.sha256).collect();
         let phase = self.phase.unwrap_or(Percentage::ALL);
-        edits.extend(copies.stanzas.into_iter().map(|stanza| Edit::Add {
+        edits.extend(stanzas.into_iter().map(|stanza| Edit::Add {
             stanza: stanza.phased(phase),
             replace: self.replace,
         }));
@@ -127,9 +165,54 @@ impl Promote {
         let wanted = Wanted {
             intent: Intent(edits),
             warnings: zero_warning(context, phase).into_iter().collect(),
+            files,
             allow_missing: true,
             ..Wanted::default()
         };
         self.change.carry_out(context, &suite, wanted).await
+    }
+
+    /// The packages to add, as the source has them.
+    async fn copies(&mut self, context: &Context, source: &Suite<'_>) -> Result<Copies, Error> {
+        let mut of = std::mem::take(&mut self.packages);
+        if self.all {
+            of.push(Selector::all(None));
+        }
+        for selector in &mut of {
+            selector.component.clone_from(&self.component);
+        }
+        let copies = source.copies(&of, self.to_component.as_ref()).await?;
+        context.warn_of(source, &copies.head);
+        let components = &copies.head.commit.settings.components;
+        let component = self.component.as_ref();
+        if let Some(component) = component.filter(|own| !components.contains(own)) {
+            return Err(Error::NotFound(format!(
+                "suite {} has no component {component}",
+                self.from
+            )));
+        }
+        if !copies.unmatched.is_empty() && !self.all {
+            let unmatched = copies.unmatched.join(", ");
+            return Err(Error::NotFound(format!(
+                "suite {} has no package {unmatched}",
+                self.from
+            )));
+        }
+        Ok(copies)
+    }
+
+    /// The settings of the suite to add to, if it has to be created.
+    fn new_suite(&self, keys: &Keys, theirs: &Settings) -> Settings {
+        let mut settings = new_suite(keys);
+        settings.architectures.clone_from(&theirs.architectures);
+        let formats = theirs
+            .known_formats()
+            .map(|format| format.extension().to_owned());
+        settings.formats = formats.collect();
+        match &self.to_component {
+            Some(component) => settings.components.push(component.clone()),
+            None => settings.components.clone_from(&theirs.components),
+        }
+        settings
     }
 }

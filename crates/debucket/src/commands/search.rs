@@ -68,9 +68,11 @@ impl Search {
         // Sorted by name and version: of each name and architecture, the last is the newest.
         let mut seen = HashSet::new();
         found.reverse();
-        found.retain(|Listed { component, stanza }| {
-            seen.insert((component, stanza.name, stanza.architecture))
-        });
+        found.retain(
+            |Listed {
+                 component, stanza, ..
+             }| { seen.insert((component, stanza.name, stanza.architecture)) },
+        );
         found.reverse();
         let packages = found.into_iter().map(|package| Package {
             component: &package.component,

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
+mod across;
 mod adopt;
 mod advice;
 mod arguments;

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use deb_index::change::PlanError;
-use repository::{Error, Writes};
-use s3_storage::{Careless, Flaw, Memory, Payload, PutMode, PutOptions, Storage as _};
+use deb_index::change::{Edit, Intent, PlanError, Selector};
+use repository::{Error, Silent, Writes};
+use s3_storage::{
+    Careless, Fault, Flaw, Gate, Memory, On, Operation, Payload, PutMode, PutOptions, Storage as _,
+};
 
 use crate::repository::{
     Options, Repository, committed, is_unchanged, key, keys, package, package_of, publish,
@@ -268,4 +270,32 @@ async fn another_file_in_the_place_of_a_published_one_is_named() {
         );
         assert_eq!(repository.bucket.read(KEY).unwrap(), content);
     }
+}
+
+#[tokio::test]
+async fn a_package_that_is_taken_out_meanwhile_goes_where_its_bytes_are() {
+    let (repository, signing) = (Repository::new(), Some(key()));
+    repository.bucket.write(KEY, "what another suite names");
+    let hello = package_of("hello", "1.0", "own");
+    committed(publish(&repository.bucket, &signing, &[&hello]).await);
+    let (slow, gate) = (repository.faulty(), Gate::new());
+    let head = On::Key(Operation::Put, "InRelease".to_owned());
+    slow.at(head, 1, Fault::PauseBefore(gate.clone()));
+    let remove = async {
+        gate.reached().await;
+        let store = crate::repository::open(repository.bucket.clone(), Writes::Conditional);
+        let suite = store.suite(crate::repository::suite(), keys(&signing));
+        let intent = Intent(vec![Edit::Remove {
+            of: Selector::all(None),
+            except: Default::default(),
+        }]);
+        let draft = suite.draft(intent, Default::default()).await.unwrap();
+        committed(draft.commit(&[], &Default::default(), &Silent).await);
+        gate.open();
+    };
+    let other = package("other");
+    let packages = [&hello, &other];
+    let (published, ()) = tokio::join!(publish(&slow, &signing, &packages), remove);
+    committed(published);
+    assert_eq!(repository.check_as_client().await.len(), 2);
 }

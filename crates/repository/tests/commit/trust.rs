@@ -177,7 +177,7 @@ async fn one_of_two_equal_indexes_that_was_tampered_with_is_always_noticed() {
 async fn a_commit_that_names_itself_is_no_endless_history() {
     let (repository, signing) = (Repository::new(), Some(key()));
     let head = committed(publish(&repository.bucket, &signing, &[&package("base")]).await);
-    let mut forged = head.commit.clone();
+    let mut forged = head.commit.as_ref().clone();
     forged.parent = Some(head.id);
     let place = deb_index::suite::layout::commit_key(&suite(), &head.id);
     repository.bucket.write(&place, forged.to_bytes().0);

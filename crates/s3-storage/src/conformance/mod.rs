@@ -4,6 +4,7 @@
 //! One suite for all is what keeps the fake honest. It panics with the rule that is broken.
 
 mod cas;
+mod copies;
 mod lists;
 mod races;
 mod reads;
@@ -36,6 +37,8 @@ pub async fn conformance(store: Arc<dyn Storage>) {
     writes::keys(s).await;
     writes::files(s).await;
     writes::large_files(s).await;
+    copies::objects(&store).await;
+    copies::other_content(&store).await;
     races::creates(&store).await;
     races::updates(&store).await;
     races::large_creates(&store).await;

@@ -198,7 +198,7 @@ fn metadata(metadata: Option<HashMap<String, String>>) -> BTreeMap<String, Strin
 
 /// A checksum as S3 writes it: base64. That of an object made of parts has a suffix, `-7`, and is
 /// not one of its content.
-fn sha256(text: &str) -> Option<[u8; 32]> {
+pub(super) fn sha256(text: &str) -> Option<[u8; 32]> {
     aws_smithy_types::base64::decode(text).ok()?.try_into().ok()
 }
 

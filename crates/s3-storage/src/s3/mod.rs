@@ -14,6 +14,7 @@ mod admin;
 mod answer;
 mod body;
 mod call;
+mod copy;
 mod get;
 mod list;
 mod multipart;
@@ -36,9 +37,9 @@ use tokio::sync::Mutex;
 pub use self::admin::{
     create_bucket, delete_bucket, delete_bucket_policy, open_uploads, put_bucket_policy,
 };
-use self::multipart::OpenUploads;
+use self::{copy::Copies, multipart::OpenUploads};
 use crate::{
-    Acl, Credentials, Error, ErrorKind, GetOptions, GetReply, Listed, ObjectMeta, Payload,
+    Acl, Address, Credentials, Error, ErrorKind, GetOptions, GetReply, Listed, ObjectMeta, Payload,
     PutOptions, PutReply, S3Config, Sse, Storage,
 };
 
@@ -56,6 +57,7 @@ struct Inner {
     /// The region that the bucket is known to be in. Found by the first request.
     region: Mutex<Option<String>>,
     uploads: OpenUploads,
+    copies: Copies,
 }
 
 impl S3 {
@@ -96,6 +98,7 @@ impl S3 {
                 builder,
                 region: Mutex::default(),
                 uploads: OpenUploads::default(),
+                copies: Copies::default(),
             }),
         })
     }
@@ -165,6 +168,14 @@ impl Storage for S3 {
 
     async fn delete(&self, keys: &[String]) -> Result<(), Error> {
         self.delete_objects(keys).await
+    }
+
+    fn address(&self, key: &str) -> Option<Address> {
+        Some(Address {
+            endpoint: self.endpoint().map(str::to_owned),
+            bucket: self.bucket().to_owned(),
+            key: key.to_owned(),
+        })
     }
 
     async fn abort_uploads(&self) {

@@ -25,10 +25,12 @@ use super::{
     S3,
     answer::BadFile,
     body::{self, Meter},
-    get::etag,
+    get::etag as etag_of,
     put::{Headers, PUT, bad_file, conditional, precondition},
 };
 use crate::{ETag, Error, ErrorKind, Progress, PutMode, PutOptions, PutReply, error::Refusable};
+
+const COPY: &str = "UploadPartCopy";
 
 /// The least size of a part, in bytes. S3 wants 5 MiB; larger parts mean fewer requests, smaller
 /// ones less memory.
@@ -38,11 +40,11 @@ const PART: u64 = 8 << 20;
 const MAX_PARTS: u64 = 10_000;
 
 /// How many parts travel side by side.
-const IN_FLIGHT: usize = 3;
+pub(super) const IN_FLIGHT: usize = 3;
 
 /// The size of the parts of an object of `size` bytes: whole MiB, so many that [`MAX_PARTS`]
 /// suffice.
-fn part_size(size: u64) -> u64 {
+pub(super) fn part_size(size: u64) -> u64 {
     PART.max(size.div_ceil(MAX_PARTS).next_multiple_of(1 << 20))
 }
 
@@ -57,10 +59,20 @@ struct Parts {
     whole: Sha256,
 }
 
-struct Part {
+pub(super) struct Part {
     number: i32,
     bytes: Bytes,
     sha256: [u8; 32],
+}
+
+impl Part {
+    pub(super) fn new(number: i32, bytes: Bytes) -> Self {
+        Self {
+            number,
+            sha256: Sha256::digest(&bytes).into(),
+            bytes,
+        }
+    }
 }
 
 impl Parts {
@@ -103,11 +115,7 @@ impl Parts {
         }
         self.left -= length;
         self.whole.update(&bytes);
-        let part = Part {
-            number: self.next,
-            sha256: Sha256::digest(&bytes).into(),
-            bytes: bytes.into(),
-        };
+        let part = Part::new(self.next, bytes.into());
         self.next += 1;
         Ok(Some(part))
     }
@@ -157,15 +165,33 @@ impl S3 {
         options: &PutOptions,
     ) -> Result<PutReply, Error> {
         let parts = Parts::open(path, size).map_err(|error| bad_file(key, error))?;
-        let upload = self.begin_upload(key, &Headers::from(options)).await?;
-        let parts = upload
-            .send(parts, options.sha256, options.progress.clone())
-            .await;
+        let parts = read(key.to_owned(), parts, options.sha256);
+        self.send_parts(key, parts, options).await
+    }
+
+    /// Makes an object of parts. An error among them ends the upload.
+    pub(super) async fn send_parts(
+        &self,
+        key: &str,
+        parts: BoxStream<'_, Result<Part, Error>>,
+        options: &PutOptions,
+    ) -> Result<PutReply, Error> {
+        let algorithm = Some(ChecksumAlgorithm::Sha256);
+        let upload = self
+            .begin_upload(key, &Headers::from(options), algorithm)
+            .await?;
+        let parts = upload.send(parts, options.progress.clone()).await;
         upload.end(parts, &options.mode).await
     }
 
-    /// Begins an upload that is aborted unless it is completed.
-    async fn begin_upload(&self, key: &str, headers: &Headers) -> Result<Upload, Error> {
+    /// Begins an upload that is aborted unless it is completed. `algorithm` is that of the parts'
+    /// checksums.
+    pub(super) async fn begin_upload(
+        &self,
+        key: &str,
+        headers: &Headers,
+        algorithm: Option<ChecksumAlgorithm>,
+    ) -> Result<Upload, Error> {
         const CREATE: &str = "CreateMultipartUpload";
         let (sse, sse_key) = self.config().sse.headers();
         let output = self
@@ -176,7 +202,7 @@ impl S3 {
                     .create_multipart_upload()
                     .bucket(self.bucket())
                     .key(key)
-                    .checksum_algorithm(ChecksumAlgorithm::Sha256)
+                    .set_checksum_algorithm(algorithm.clone())
                     .set_content_type(headers.content_type.clone())
                     .set_cache_control(headers.cache_control.clone())
                     .set_acl(self.config().acl.map(Into::into))
@@ -262,21 +288,20 @@ impl OpenUploads {
 
 /// An upload that has begun. Dropped before its end (the caller gave up), it is aborted in the
 /// background.
-struct Upload {
+pub(super) struct Upload {
     s3: S3,
     id: UploadId,
     over: bool,
 }
 
 impl Upload {
-    /// Sends all parts of a file; refuses one whose content is not what was announced.
+    /// Sends all parts.
     async fn send(
         &self,
-        parts: Parts,
-        sha256: Option<[u8; 32]>,
+        parts: BoxStream<'_, Result<Part, Error>>,
         progress: Option<Progress>,
     ) -> Result<Vec<CompletedPart>, Error> {
-        read(self.id.key.clone(), parts, sha256)
+        parts
             .map_ok(|part| self.send_part(part, Meter::new(progress.clone())))
             .try_buffered(IN_FLIGHT)
             .try_collect()
@@ -305,7 +330,7 @@ impl Upload {
             })
             .await
             .map_err(without_effect)?;
-        let etag = etag(UPLOAD, &self.id.key, output.e_tag)?;
+        let etag = etag_of(UPLOAD, &self.id.key, output.e_tag)?;
         Ok(CompletedPart::builder()
             .part_number(part.number)
             .e_tag(etag.0)
@@ -313,8 +338,44 @@ impl Upload {
             .build())
     }
 
+    /// Copies a whole object, if it is still the one with this tag, as the only part.
+    pub(super) async fn copy_part(
+        &self,
+        source: &str,
+        etag: &ETag,
+    ) -> Result<CompletedPart, Error> {
+        let request = self.s3.request(COPY, &self.id.key);
+        let output = request.send(|client| {
+            client
+                .upload_part_copy()
+                .bucket(self.s3.bucket())
+                .key(&self.id.key)
+                .upload_id(&self.id.id)
+                .part_number(1)
+                .copy_source(source)
+                .copy_source_if_match(&etag.0)
+                .send()
+        });
+        let output = output.await.map_err(without_effect)?;
+        let (tag, sha256) = output
+            .copy_part_result
+            .map(|part| (part.e_tag, part.checksum_sha256))
+            .unwrap_or_default();
+        Ok(CompletedPart::builder()
+            .part_number(1)
+            .e_tag(etag_of(COPY, &self.id.key, tag)?.0)
+            .set_checksum_sha256(sha256)
+            .build())
+    }
+
+    /// Throws the parts away.
+    pub(super) async fn cancel(mut self) {
+        self.over = true;
+        self.s3.abort(self.id.clone()).await;
+    }
+
     /// Makes the parts an object if the precondition holds; aborts the upload otherwise.
-    async fn end(
+    pub(super) async fn end(
         mut self,
         parts: Result<Vec<CompletedPart>, Error>,
         mode: &PutMode,

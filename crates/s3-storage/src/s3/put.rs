@@ -20,13 +20,14 @@ use super::{
 };
 use crate::{
     ETag, Error, ErrorKind, Payload, PutMode, PutOptions, PutReply, Sse, error::Refusable,
+    stored::StoredObject,
 };
 
 pub(super) const PUT: &str = "PutObject";
 
 /// A file above this many bytes goes in parts: they travel side by side, and a broken connection
 /// costs one part.
-const SINGLE: u64 = 16 << 20;
+pub(super) const SINGLE: u64 = 16 << 20;
 
 /// The headers of a precondition: `If-Match` and `If-None-Match`.
 pub(super) fn precondition(mode: &PutMode) -> (Option<String>, Option<String>) {
@@ -101,6 +102,18 @@ impl S3 {
                     body,
                 )
                 .await
+            }
+            Payload::Object {
+                storage,
+                key: from,
+                size,
+            } => {
+                let from = StoredObject {
+                    storage: storage.as_ref(),
+                    key: &from,
+                    size,
+                };
+                self.put_stored(key, from, options).await
             }
             Payload::File { path, size } if size > SINGLE => {
                 self.put_parts(key, &path, size, &options).await
