@@ -46,6 +46,7 @@ impl Error {
                 "give .deb files, folders that hold some, or quoted globs"
             }
             Self::Problems(_) => "do what is said of each problem, then verify again",
+            Self::Unhealthy(_) => "do what is said of each check, then run the same command again",
             Self::NotFound(_) => "`debucket list` prints what a suite has",
             Self::Interrupted {
                 stage: Stage::MovingHead,
@@ -133,7 +134,8 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
         E::LastKey { .. } => "add the next key first (`debucket key add`)",
         E::SignatureMissing { suite } => {
             return Some(format!(
-                "restore dists/{suite}/InRelease from the bucket's version history, then run the command again"
+                "`debucket verify {suite} --repair` brings it back, if it can be proven; otherwise restore \
+                 dists/{suite}/InRelease from the bucket's version history"
             ));
         }
         E::NoSigner {
@@ -190,8 +192,8 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
         }
         E::HeadVanished { suite } => {
             return Some(format!(
-                "restore dists/{suite}/InRelease (or Release, if it was unsigned) from the bucket's version history; \
-                 to give the suite's packages up, delete dists/{suite}/ and publish again"
+                "`debucket verify {suite} --repair` brings the head back from the newest commit, if it can be proven; otherwise \
+                 restore dists/{suite}/InRelease (or Release, if it was unsigned) from the bucket's version history"
             ));
         }
         E::NotSigned { .. } => {
@@ -257,7 +259,8 @@ pub(crate) fn warning_advice(warning: &Warning) -> Option<&'static str> {
     }
 }
 
-fn storage_advice(error: &s3_storage::Error, role: Role) -> Option<String> {
+/// What to do about a failed request, where its cause says so.
+pub(crate) fn storage_advice(error: &s3_storage::Error, role: Role) -> Option<String> {
     let had = error.had();
     let words = match (error.kind(), error.code().unwrap_or_default()) {
         (_, code) if code.starts_with("KMS.") => {
@@ -330,7 +333,7 @@ fn storage_advice(error: &s3_storage::Error, role: Role) -> Option<String> {
 }
 
 /// What to do about a refused request: the least policy, and what the options need beyond it.
-fn rights(had: Refusable, role: Role) -> String {
+pub(crate) fn rights(had: Refusable, role: Role) -> String {
     let mut advice = match role {
         Role::Reader => {
             "`debucket client-config --policy reader` prints the least IAM policy for reading; to tell a missing suite \

@@ -1,6 +1,9 @@
 //! What all commands share: where the repository is, how results are printed, and what an interruption leaves.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::{
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::Duration,
+};
 
 use deb_index::name::SuiteName;
 use repository::{Head, Keys, Repository, RepositoryUrl, Stage, Suite, Warning, Writes};
@@ -85,18 +88,45 @@ impl Context {
         self.open(config, write.writes(), Role::Collector).await
     }
 
+    /// Opens the repository to be examined with the rights of a role, and the bucket that it is in. Nothing is waited for longer
+    /// than `patience`.
+    pub(crate) async fn examined(
+        &self,
+        write: &WriteOptions,
+        role: Role,
+        patience: Duration,
+    ) -> Result<(S3, Arc<dyn Storage>, Repository), Error> {
+        let config = S3Config {
+            silence_timeout: patience,
+            ..write.config(self.store.config())?
+        };
+        let (store, storage) = self.connect(config, role).await?;
+        let repository = Repository::new(storage.clone(), self.url()?, write.writes());
+        Ok((store, storage, repository))
+    }
+
     async fn open(
         &self,
-        mut config: S3Config,
+        config: S3Config,
         writes: Writes,
         role: Role,
     ) -> Result<Repository, Error> {
+        let (_, storage) = self.connect(config, role).await?;
+        Ok(Repository::new(storage, self.url()?, writes))
+    }
+
+    /// The bucket, and the repository's keys in it.
+    async fn connect(
+        &self,
+        mut config: S3Config,
+        role: Role,
+    ) -> Result<(S3, Arc<dyn Storage>), Error> {
         let url = self.url()?;
         config.bucket.clone_from(&url.bucket);
         let store = S3::connect(config).await.map_err(repository::Error::from)?;
-        let storage: Arc<dyn Storage> = Arc::new(Prefixed::new(store, &url.prefix));
+        let storage: Arc<dyn Storage> = Arc::new(Prefixed::new(store.clone(), &url.prefix));
         let _ = self.opened.set((storage.clone(), role));
-        Ok(Repository::new(storage, url, writes))
+        Ok((store, storage))
     }
 
     /// A suite for reading, and the warnings that its head gives.

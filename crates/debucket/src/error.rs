@@ -1,5 +1,6 @@
 //! What can go wrong. Each error maps to one exit code; [`Error::advice`] says what to do next.
 
+use clap::ValueEnum;
 use deb_index::{
     change::PlanError,
     deb::{
@@ -10,6 +11,7 @@ use deb_index::{
 };
 use repo_signing::{CertificateError, GenerateError, KeyFileError};
 use repository::Stage;
+use serde::Serialize;
 
 /// A failed command.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +75,9 @@ pub enum Error {
     /// A verification found something, and reported it.
     #[error("problems were found: {0}")]
     Problems(usize),
+    /// Checks failed, and were reported.
+    #[error("checks failed: {0}")]
+    Unhealthy(usize),
     /// The call makes no sense.
     #[error("{0}")]
     Usage(String),
@@ -107,15 +112,25 @@ fn interrupted(stage: Stage) -> String {
     }
 }
 
-/// What the program was about to do in the store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Who uses a repository, and with which rights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Role {
+    /// A device that installs
     Reader,
+    /// A CI job that publishes
     Publisher,
+    /// A timer that collects garbage
     Collector,
 }
 
 impl Error {
+    /// The error and what caused it, on one line.
+    pub(crate) fn in_full(&self) -> String {
+        let causes = std::iter::successors(std::error::Error::source(self), |error| error.source());
+        causes.fold(self.to_string(), |text, cause| format!("{text}: {cause}"))
+    }
+
     /// The program's exit code: 1 failed, 2 usage, 3 conflict, 4 not found; 128 and the signal's number if it was interrupted.
     #[must_use]
     pub fn exit_code(&self) -> u8 {

@@ -6,6 +6,7 @@ mod adopt;
 mod advice;
 mod arguments;
 mod changes;
+mod doctor;
 mod documents;
 mod forge;
 mod gc;
