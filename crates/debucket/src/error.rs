@@ -125,12 +125,6 @@ pub enum Role {
 }
 
 impl Error {
-    /// The error and what caused it, on one line.
-    pub(crate) fn in_full(&self) -> String {
-        let causes = std::iter::successors(std::error::Error::source(self), |error| error.source());
-        causes.fold(self.to_string(), |text, cause| format!("{text}: {cause}"))
-    }
-
     /// The program's exit code: 1 failed, 2 usage, 3 conflict, 4 not found; 128 and the signal's number if it was interrupted.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
@@ -154,4 +148,10 @@ impl Error {
             _ => 1,
         }
     }
+}
+
+/// An error and what caused it, on one line.
+pub(crate) fn in_full(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

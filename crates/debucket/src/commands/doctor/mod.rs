@@ -9,14 +9,14 @@ mod report;
 mod rights;
 mod suites;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use clap::Args;
 use deb_index::name::SuiteName;
 use futures::{StreamExt as _, join, stream};
 use jiff::Timestamp;
 use repository::{Keys, Repository};
-use s3_storage::{LocalClock, probe_folder};
+use s3_storage::{LocalClock, S3, Storage, probe_folder};
 
 use self::{
     report::{Check, Document, Status},
@@ -63,59 +63,32 @@ pub struct Doctor {
     write: WriteOptions,
 }
 
+/// What is examined.
+struct Subject<'a> {
+    s3: S3,
+    storage: Arc<dyn Storage>,
+    repository: Repository,
+    bucket: &'a str,
+    /// What comes before the keys of the repository: empty, or ends with a slash.
+    prefix: String,
+}
+
 impl Doctor {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
         let (role, url) = (self.role, context.url()?);
         let (s3, storage, repository) = context.examined(&self.write, role, PATIENCE).await?;
-        let prefix = match url.prefix.as_str() {
-            "" => String::new(),
-            prefix => format!("{prefix}/"),
+        let subject = Subject {
+            s3,
+            storage,
+            repository,
+            bucket: &url.bucket,
+            prefix: match url.prefix.as_str() {
+                "" => String::new(),
+                prefix => format!("{prefix}/"),
+            },
         };
-        let folder = format!("{prefix}{}", probe_folder());
-        let (greeting, caller) = join!(s3.greet(&folder), s3.caller());
-        let (clocks, obstacle) = (greeting.clocks, reach::obstacle(&greeting));
-        let now = clocks.map(|clocks| clocks.store);
-        let mut checks = vec![reach::identity(&caller)];
-        checks.push(match obstacle {
-            Some(why) => Check::skipped("region", why),
-            None => {
-                let (configured, bucket) = s3.regions().await;
-                reach::region(&configured, &bucket, role)
-            }
-        });
-        checks.push(reach::clock(clocks, &repository, role));
-        match obstacle {
-            Some(why) => {
-                let names = rights::names(role).iter().chain(&bucket::NAMES);
-                checks.extend(names.map(|name| Check::skipped(name, why)));
-                checks.push(Check::skipped("suites", why));
-                checks.extend(self.keys_alone(now));
-            }
-            None => {
-                let sample = Sample::find(&*storage, &self.suites).await;
-                let whole = sample.key.as_ref().map(|key| format!("{prefix}{key}"));
-                let trial = Trial {
-                    s3: &s3,
-                    storage: &*storage,
-                    prefix: &prefix,
-                    role,
-                    writes: self.write.writes(),
-                };
-                let (rights, bucket, suites) = join!(
-                    within(
-                        rights::names(role),
-                        trial.all(greeting.listing.as_ref().map(drop), &sample)
-                    ),
-                    within(
-                        &bucket::NAMES,
-                        bucket::checks(&s3, &url.bucket, &prefix, whole.as_deref(), now)
-                    ),
-                    within(&["suites"], self.suites(&repository, now)),
-                );
-                checks.extend(rights.into_iter().chain(bucket).chain(suites));
-            }
-        }
-        checks.insert(0, reach::bucket(greeting, &s3, &url.bucket, role));
+        let (caller, mut checks) = join!(subject.s3.caller(), self.checks(&subject));
+        checks.insert(1, reach::identity(&caller));
         let document = Document {
             repo: url.to_string(),
             role,
@@ -126,6 +99,46 @@ impl Doctor {
             0 => Ok(()),
             failed => Err(Error::Unhealthy(failed)),
         }
+    }
+
+    /// All but the identity: first whether the bucket can be reached, then what depends on that.
+    async fn checks(&self, subject: &Subject<'_>) -> Vec<Check> {
+        let (role, s3) = (self.role, &subject.s3);
+        let folder = format!("{}{}", subject.prefix, probe_folder());
+        let greeting = s3.greet(&folder).await;
+        let now = greeting.clocks.map(|clocks| clocks.store);
+        let clock = reach::clock(greeting.clocks, &subject.repository, role);
+        let mut checks = vec![reach::bucket(&greeting, s3, subject.bucket, role)];
+        if let Some(why) = reach::obstacle(&greeting) {
+            checks.extend([Check::skipped("region", why), clock]);
+            let names = rights::names(role).iter().chain(&bucket::NAMES);
+            checks.extend(names.map(|name| Check::skipped(name, why)));
+            checks.push(Check::skipped("suites", why));
+            checks.extend(self.keys_alone(now));
+            return checks;
+        }
+        let (configured, region) = s3.regions().await;
+        checks.extend([reach::region(&configured, &region, role), clock]);
+        let sample = Sample::find(&*subject.storage, &self.suites).await;
+        let whole = sample.key.as_ref();
+        let whole = whole.map(|key| format!("{}{key}", subject.prefix));
+        let trial = Trial {
+            s3,
+            storage: &*subject.storage,
+            prefix: &subject.prefix,
+            role,
+            writes: self.write.writes(),
+        };
+        let rights = trial.all(greeting.listing.as_ref().map(drop), &sample);
+        let settings = bucket::checks(s3, subject.bucket, &subject.prefix, whole.as_deref(), now);
+        let suites = self.suites(&subject.repository, now);
+        let (rights, settings, suites) = join!(
+            within(rights::names(role), rights),
+            within(&bucket::NAMES, settings),
+            within(&["suites"], suites),
+        );
+        checks.extend(rights.into_iter().chain(settings).chain(suites));
+        checks
     }
 
     fn keys(&self) -> Result<Keys, Error> {
@@ -152,13 +165,7 @@ impl Doctor {
                     let found = reach::suites(&names, &others);
                     (names, vec![found])
                 }
-                Err(_) => (
-                    Vec::new(),
-                    vec![Check::skipped(
-                        "suites",
-                        "keys cannot be listed: name the suites, as in `debucket doctor stable`",
-                    )],
-                ),
+                Err(error) => (Vec::new(), vec![reach::no_suites(error, self.role)]),
             }
         } else {
             (self.suites.clone(), Vec::new())

@@ -27,12 +27,11 @@ pub(super) fn obstacle(greeting: &Greeting) -> Option<&'static str> {
     }
 }
 
-pub(super) fn bucket(greeting: Greeting, s3: &S3, bucket: &str, role: Role) -> Check {
+pub(super) fn bucket(greeting: &Greeting, s3: &S3, bucket: &str, role: Role) -> Check {
     const NAME: &str = "bucket";
-    match greeting.listing {
+    match &greeting.listing {
         Err(error) if error.kind() != ErrorKind::PermissionDenied => {
-            let error = Error::Repository(error.into());
-            Check::failed(NAME, &error, role)
+            Check::failed_request(NAME, error, role)
         }
         _ => {
             let store = s3.endpoint().unwrap_or("AWS");
@@ -68,6 +67,18 @@ pub(super) fn suites(names: &[SuiteName], others: &[SuiteName]) -> Check {
     match names {
         [] => Check::ok(NAME, "none yet: the first publish makes one"),
         names => Check::ok(NAME, list(names)),
+    }
+}
+
+/// What is said where suites cannot be looked for.
+pub(super) fn no_suites(error: repository::Error, role: Role) -> Check {
+    const NAME: &str = "suites";
+    match error {
+        repository::Error::Storage(error) if error.kind() == ErrorKind::PermissionDenied => {
+            let why = "keys may not be listed: name the suites, as in `debucket doctor stable`";
+            Check::skipped(NAME, why)
+        }
+        error => Check::failed(NAME, &error.into(), role),
     }
 }
 

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::{
     advice::storage_advice,
-    error::{Error, Role},
+    error::{Error, Role, in_full},
     printer::Report,
     text::one_line,
 };
@@ -78,7 +78,7 @@ impl Check {
 
     /// A failure for the reason of an error, with the advice for it.
     pub(super) fn failed(check: &'static str, error: &Error, role: Role) -> Self {
-        Self::new(check, Status::Fail, error.in_full(), error.advice(role))
+        Self::new(check, Status::Fail, in_full(error), error.advice(role))
     }
 
     /// A failure for the reason of a request.
@@ -88,7 +88,7 @@ impl Check {
         role: Role,
     ) -> Self {
         let advice = storage_advice(error, role);
-        Self::new(check, Status::Fail, error.to_string(), advice)
+        Self::new(check, Status::Fail, in_full(error), advice)
     }
 
     pub(super) fn of_suite(mut self, suite: &SuiteName) -> Self {

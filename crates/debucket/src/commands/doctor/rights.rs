@@ -195,24 +195,8 @@ impl Trial<'_> {
             ),
             deleted => self.judge(&DELETE, deleted.as_ref().map(drop)),
         });
-        checks.push(self.conditions(conditions));
+        checks.push(judge_conditions(conditions, self.writes, self.role));
         checks
-    }
-
-    fn conditions(&self, found: Result<Option<Gap>, Error>) -> Check {
-        match (found, self.writes) {
-            (Ok(None), _) => Check::ok(CONDITIONS, "the store refuses what it has to"),
-            (Ok(Some(gap)), Writes::SingleWriter) => Check::warn(
-                CONDITIONS,
-                format!("the store does not support them: {gap}"),
-                "make sure that only one publisher ever runs at a time",
-            ),
-            (Ok(Some(gap)), Writes::Conditional) => {
-                let error = repository::Error::NoConditionalWrites(gap);
-                Check::failed(CONDITIONS, &error.into(), self.role)
-            }
-            (Err(error), _) => self.failed(CONDITIONS, &error),
-        }
     }
 
     async fn collector(&self) -> Vec<Check> {
@@ -238,6 +222,22 @@ impl Trial<'_> {
                 "a collector may not try them; `debucket doctor --role publisher` does",
             ),
         ]
+    }
+}
+
+fn judge_conditions(found: Result<Option<Gap>, Error>, writes: Writes, role: Role) -> Check {
+    match (found, writes) {
+        (Ok(None), _) => Check::ok(CONDITIONS, "the store refuses what it has to"),
+        (Ok(Some(gap)), Writes::SingleWriter) => Check::warn(
+            CONDITIONS,
+            format!("the store does not support them: {gap}"),
+            "make sure that only one publisher ever runs at a time",
+        ),
+        (Ok(Some(gap)), Writes::Conditional) => {
+            let error = repository::Error::NoConditionalWrites(gap);
+            Check::failed(CONDITIONS, &error.into(), role)
+        }
+        (Err(error), _) => Check::failed_request(CONDITIONS, &error, role),
     }
 }
 
@@ -287,5 +287,25 @@ impl Sample {
             );
         }
         Self::of(storage, keys).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::doctor::report::Status;
+
+    #[test]
+    fn a_store_without_conditions_is_for_a_single_writer() {
+        for (writes, status, next) in [
+            (Writes::Conditional, Status::Fail, "--single-writer"),
+            (Writes::SingleWriter, Status::Warn, "only one publisher"),
+        ] {
+            let found = Ok(Some(Gap::UpdateIgnored));
+            let check = judge_conditions(found, writes, Role::Publisher);
+            assert_eq!(check.status, status);
+            assert!(check.detail.contains("ignores If-Match"), "{check:?}");
+            assert!(check.next.unwrap().contains(next));
+        }
     }
 }
