@@ -3,6 +3,7 @@
 
 use deb_index::{
     digest::Sha256,
+    index::IndexPath,
     suite::{commit::Commit, layout},
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
@@ -61,7 +62,7 @@ impl Suite<'_> {
     /// Those of the store.
     pub async fn ailing_indexes(&self, head: &Head) -> Result<Vec<Ailing>, Error> {
         let files = self.files(&head.commit, |path, _, sha256| path.by_hash(sha256));
-        let files = files.map(|(key, size, _)| Expected {
+        let files = files.into_iter().map(|(key, size, _)| Expected {
             key,
             size: Some(size),
             follows: None,
@@ -77,7 +78,7 @@ impl Suite<'_> {
         let files = self.files(&head.commit, |path, extension, _| {
             path.with_extension(extension)
         });
-        let files = files.map(|(key, size, sha256)| Expected {
+        let files = files.into_iter().map(|(key, size, sha256)| Expected {
             key,
             size: Some(size),
             follows: Some(sha256),
@@ -108,19 +109,19 @@ impl Suite<'_> {
     }
 
     /// The index files of a commit, each with its size and digest, at a place in the suite.
-    fn files<'c>(
+    fn files(
         &self,
-        commit: &'c Commit,
-        place: impl Fn(&deb_index::index::IndexPath, &str, &Sha256) -> String,
-    ) -> impl Iterator<Item = (String, u64, Sha256)> {
-        let mut files = Vec::new();
-        for (path, index) in &commit.indexes {
-            for (extension, stored) in &index.files {
+        commit: &Commit,
+        place: impl Fn(&IndexPath, &str, &Sha256) -> String,
+    ) -> Vec<(String, u64, Sha256)> {
+        let indexes = commit.indexes.iter();
+        let files = indexes.flat_map(|(path, index)| index.files.iter().map(move |it| (path, it)));
+        files
+            .map(|(path, (extension, stored))| {
                 let key = layout::in_suite(&self.name, &place(path, extension, &stored.sha256));
-                files.push((key, stored.size, stored.sha256));
-            }
-        }
-        files.into_iter()
+                (key, stored.size, stored.sha256)
+            })
+            .collect()
     }
 
     async fn ailing(&self, expected: Vec<Expected>) -> Result<Vec<Ailing>, Error> {

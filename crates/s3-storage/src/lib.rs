@@ -21,6 +21,7 @@ mod prefixed;
 mod probe;
 mod s3;
 mod storage;
+mod trial;
 
 pub use aws_access::{Caller, ConnectProblem, Credentials, LocalClock, Proxy, Unidentified};
 #[cfg(feature = "test-util")]
@@ -48,3 +49,4 @@ pub use storage::{
     Body, ByteRange, ETag, GetOptions, GetReply, Listed, ListedObject, Object, ObjectMeta, Payload,
     Progress, PutMode, PutOptions, PutReply, Storage,
 };
+pub use trial::{Further, Trial, try_object};

@@ -20,7 +20,7 @@ use s3_storage::{LocalClock, S3, Storage, probe_folder};
 
 use self::{
     report::{Check, Document, Status},
-    rights::{Sample, Trial},
+    rights::{Examined, Sample},
 };
 use crate::{
     context::Context,
@@ -122,14 +122,14 @@ impl Doctor {
         let sample = Sample::find(&*subject.storage, &self.suites).await;
         let whole = sample.key.as_ref();
         let whole = whole.map(|key| format!("{}{key}", subject.prefix));
-        let trial = Trial {
+        let examined = Examined {
             s3,
             storage: &*subject.storage,
             prefix: &subject.prefix,
             role,
             writes: self.write.writes(),
         };
-        let rights = trial.all(greeting.listing.as_ref().map(drop), &sample);
+        let rights = examined.all(greeting.listing.as_ref().map(drop), &sample);
         let settings = bucket::checks(s3, subject.bucket, &subject.prefix, whole.as_deref(), now);
         let suites = self.suites(&subject.repository, now);
         let (rights, settings, suites) = join!(

@@ -5,15 +5,14 @@ use deb_index::{name::SuiteName, suite::layout};
 use futures::{StreamExt as _, future::join_all};
 use repository::Writes;
 use s3_storage::{
-    ByteRange, ConditionalWrites, Error, ErrorKind, Gap, GetOptions, Payload, PutMode, PutOptions,
-    Refusable, S3, Storage, probe, probe_folder, still_refuses,
+    ByteRange, Error, ErrorKind, Gap, GetOptions, Refusable, S3, Storage, probe_folder, try_object,
 };
 
 use super::report::Check;
 use crate::{advice::rights, error::Role};
 
 /// What a repository is tried with.
-pub(super) struct Trial<'a> {
+pub(super) struct Examined<'a> {
     pub(super) s3: &'a S3,
     /// The repository in the bucket.
     pub(super) storage: &'a dyn Storage,
@@ -87,7 +86,7 @@ pub(super) fn names(role: Role) -> &'static [&'static str] {
     }
 }
 
-impl Trial<'_> {
+impl Examined<'_> {
     /// Tries what the role needs.
     pub(super) async fn all(&self, listing: Result<(), &Error>, sample: &Sample) -> Vec<Check> {
         let list = match (listing, self.role) {
@@ -114,12 +113,8 @@ impl Trial<'_> {
     fn judge(&self, right: &Right, tried: Result<(), &Error>) -> Check {
         match tried {
             Ok(()) => Check::ok(right.check, right.what),
-            Err(error) => self.failed(right.check, error),
+            Err(error) => Check::failed_request(right.check, error, self.role),
         }
-    }
-
-    fn failed(&self, check: &'static str, error: &Error) -> Check {
-        Check::failed_request(check, error, self.role)
     }
 
     fn read(&self, sample: &Sample) -> Check {
@@ -147,56 +142,40 @@ impl Trial<'_> {
     }
 
     async fn publisher(&self) -> Vec<Check> {
-        let folder = probe_folder();
-        let parts = format!("{}pool/{folder}parts", self.prefix);
-        let key = format!("{folder}doctor");
-        let (parts, mut checks) =
-            futures::join!(self.s3.try_upload_in_parts(&parts), self.on_an_object(&key));
-        checks.insert(
-            checks.len() - 1,
-            self.judge(&PARTS, parts.as_ref().map(drop)),
+        let parts = format!("{}pool/{}parts", self.prefix, probe_folder());
+        let (parts, tried) = futures::join!(
+            self.s3.try_upload_in_parts(&parts),
+            try_object(self.storage)
         );
-        checks
-    }
-
-    /// What is tried on an object, from its creation to its end; the conditions of writes last.
-    async fn on_an_object(&self, key: &str) -> Vec<Check> {
-        let put = |content: &'static str, mode| {
-            let payload = Payload::Bytes(content.into());
-            self.storage.put(key, payload, PutOptions::new(mode))
-        };
-        let created = put("one", PutMode::Create).await;
-        let mut checks = vec![self.judge(&CREATE, created.as_ref().map(drop))];
-        let Ok(created) = created else {
+        let parts = self.judge(&PARTS, parts.as_ref().map(drop));
+        let create = self.judge(&CREATE, tried.create.as_ref().map(drop));
+        let Some(further) = tried.further else {
             let why = "nothing could be created to try it on";
-            checks.extend([&READ, &REPLACE, &DELETE].map(|right| right.skipped(why)));
-            checks.push(Check::skipped(CONDITIONS, why));
-            return checks;
+            let skipped = [&READ, &REPLACE, &DELETE].map(|right| right.skipped(why));
+            let checks = [create].into_iter().chain(skipped);
+            return checks
+                .chain([parts, Check::skipped(CONDITIONS, why)])
+                .collect();
         };
-        checks.push(self.read(&Sample::of(self.storage, [key.to_owned()]).await));
-        let replaced = put("two", PutMode::Update(created.etag)).await;
-        checks.push(self.judge(&REPLACE, replaced.as_ref().map(drop)));
-        // As long as the object is there: without the right to delete it, no further ones are left.
-        let options = PutOptions::new(PutMode::Create);
-        let refuses = still_refuses(self.storage, key, "two".into(), &options).await;
-        let deleted = self.storage.delete(&[key.to_owned()]).await;
-        let conditions = match (&refuses, &deleted) {
-            (Ok(None), Ok(())) => probe(self.storage).await.map(|found| match found {
-                ConditionalWrites::Supported => None,
-                ConditionalWrites::Unsupported(gap) => Some(gap),
-            }),
-            _ => refuses,
-        };
-        checks.push(match deleted {
+        let delete = match &further.delete {
             Err(error) if error.kind() == ErrorKind::PermissionDenied => Check::warn(
                 DELETE.check,
-                format!("{key} may not be deleted, so probes leave their objects"),
+                format!(
+                    "{} may not be deleted, so probes leave their objects",
+                    tried.key
+                ),
                 rights(Refusable::default(), self.role),
             ),
             deleted => self.judge(&DELETE, deleted.as_ref().map(drop)),
-        });
-        checks.push(judge_conditions(conditions, self.writes, self.role));
-        checks
+        };
+        vec![
+            create,
+            self.judge(&READ, further.read.as_ref().map(drop)),
+            self.judge(&REPLACE, further.replace.as_ref().map(drop)),
+            delete,
+            parts,
+            judge_conditions(further.gap, self.writes, self.role),
+        ]
     }
 
     async fn collector(&self) -> Vec<Check> {
