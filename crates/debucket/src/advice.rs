@@ -47,6 +47,11 @@ impl Error {
             }
             Self::Problems(_) => "do what is said of each problem, then verify again",
             Self::Unhealthy(_) => "do what is said of each check, then run the same command again",
+            Self::NoKey { suite, .. } => {
+                return Some(format!(
+                    "`debucket key list {suite}` prints the keys that sign it"
+                ));
+            }
             Self::NotFound(_) => "`debucket list` prints what a suite has",
             Self::Interrupted {
                 stage: Stage::MovingHead,
@@ -145,7 +150,9 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
         }
         E::NoSigner {
             is_signed: true, ..
-        } => "the suite is signed: pass its key with --sign-key FILE (or set DEBUCKET_SIGN_KEY)",
+        } => {
+            "pass the secret key with --sign-key FILE, once for each key of the suite, or set DEBUCKET_SIGN_KEY"
+        }
         E::SuiteIsUnsigned { .. } => {
             "pass --unsigned to go on like that, or publish signed into a new suite"
         }
@@ -202,14 +209,15 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
         }
         E::Damaged { suite, key, .. } if key.starts_with(&layout::succession(suite)) => {
             return Some(format!(
-                "find out who wrote {key}; then restore it from the bucket's version history, or pass --accept-rollback to go on \
-                 from the head that is there"
+                "find out who wrote {key}; then restore it from the bucket's version history, or {} to go on from the head that \
+                 is there",
+                accept_rollback(role)
             ));
         }
         E::PutBack { suite, .. } | E::MayBePutBack { suite, .. } => {
             return Some(format!(
-                "restore the newest dists/{suite}/InRelease from the bucket's version history, or pass --accept-rollback \
-                 to go on from the older commit"
+                "`debucket verify {suite} --repair` brings the newest commit back; or {} to go on from the older one",
+                accept_rollback(role)
             ));
         }
         E::Release { .. } | E::Commit { .. } | E::Damaged { .. } | E::MalformedIndex { .. } => {
@@ -245,6 +253,14 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
     Some(advice.to_owned())
 }
 
+/// How a head that is not the newest is accepted: only what changes a suite has the option.
+fn accept_rollback(role: Role) -> &'static str {
+    match role {
+        Role::Publisher => "pass --accept-rollback",
+        Role::Reader | Role::Collector => "let a publisher pass --accept-rollback",
+    }
+}
+
 /// What to do about a warning, where it says so.
 pub(crate) fn warning_advice(warning: &Warning) -> Option<&'static str> {
     match warning {
@@ -252,7 +268,7 @@ pub(crate) fn warning_advice(warning: &Warning) -> Option<&'static str> {
             "when the store's clock is right, `debucket publish --reset-date` dates the suite anew",
         ),
         Warning::PutBack(_) => Some(
-            "restore the newest head from the bucket's version history, or go on from this one with \
+            "`debucket verify --repair` brings the newest commit back; or go on from this one with \
              `debucket publish --accept-rollback`",
         ),
         _ => None,

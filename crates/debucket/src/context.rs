@@ -17,6 +17,9 @@ use crate::{
     store_options::{StoreOptions, WriteOptions},
 };
 
+/// How long the store may take to explain an error.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// One run of the program.
 #[derive(Debug)]
 pub struct Context {
@@ -58,6 +61,39 @@ impl Context {
     pub fn report(&self, error: &Error) {
         let role = self.opened.get().map_or(Role::Publisher, |(_, role)| *role);
         printer::report(error, role);
+    }
+
+    /// The same error. Where no key was given, it says which the suite wants, if the store can be asked soon.
+    pub(crate) async fn explained(&self, error: Error) -> Error {
+        let suite = match &error {
+            Error::Repository(repository::Error::NoSigner { suite, keys, .. })
+                if keys.is_empty() =>
+            {
+                suite.clone()
+            }
+            _ => return error,
+        };
+        let look = async {
+            let repository = self.repository().await.ok()?;
+            let suite = repository.suite(suite.clone(), Keys::Unchecked);
+            let keys = suite
+                .head()
+                .await
+                .ok()??
+                .commit
+                .settings
+                .signing_keys
+                .clone();
+            (!keys.is_empty()).then(|| keys.iter().map(|key| key.fingerprint).collect())
+        };
+        match tokio::time::timeout(PATIENCE, look).await {
+            Ok(Some(keys)) => Error::Repository(repository::Error::NoSigner {
+                suite,
+                is_signed: true,
+                keys,
+            }),
+            _ => error,
+        }
     }
 
     pub(crate) fn url(&self) -> Result<RepositoryUrl, Error> {

@@ -7,6 +7,7 @@ use deb_index::{
         DebError,
         changes::{ChangesError, Differs},
     },
+    fingerprint::Fingerprint,
     name::SuiteName,
 };
 use repo_signing::{CertificateError, GenerateError, KeyFileError};
@@ -69,6 +70,9 @@ pub enum Error {
     /// A package that was asked for is not there.
     #[error("{0}")]
     NotFound(String),
+    /// A key that was to be taken out.
+    #[error("suite {suite} is not signed by the key {key}")]
+    NoKey { suite: SuiteName, key: Fingerprint },
     /// A suite that was to be created.
     #[error("suite {0} exists already, with other settings")]
     SuiteExists(SuiteName),
@@ -142,6 +146,7 @@ impl Error {
             | Self::Secret(_) => 2,
             Self::Repository(repository::Error::Missing(_))
             | Self::NotFound(_)
+            | Self::NoKey { .. }
             | Self::NoFile(_)
             | Self::NoPackage(_) => 4,
             Self::Interrupted { signal, .. } => u8::try_from(128 + signal).unwrap_or(1),

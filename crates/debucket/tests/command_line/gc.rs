@@ -142,3 +142,26 @@ fn nothing_is_collected_unless_every_suite_is_verified() {
         run(&mut store.debucket(wrong)).expect(2);
     }
 }
+
+#[test]
+fn advice_names_no_option_that_a_collection_does_not_have() {
+    let store = Store::start();
+    store.add_and_remove();
+    let head = "robots/dists/stable/InRelease";
+    let new = store.server.get(BUCKET, head).unwrap().unwrap();
+    let file = package::write(store.folder.path(), "tool", "3.0", "all", "tool 3.0");
+    store.publish(&file, &[]).expect(0);
+    store.server.put(BUCKET, head, &new).unwrap();
+    let refused = store.gc(&[]);
+    assert_eq!(refused.code, 1, "{refused:#?}");
+    let (told, next) = refused.stderr.split_once("next: ").unwrap();
+    assert!(told.contains("was put back"), "{refused:#?}");
+    assert!(
+        next.starts_with("`debucket verify stable --repair` brings"),
+        "{next}"
+    );
+    assert!(
+        next.contains("let a publisher pass --accept-rollback"),
+        "{next}"
+    );
+}
