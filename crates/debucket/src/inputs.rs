@@ -319,7 +319,7 @@ mod tests {
                 .display()
                 .to_string()
         };
-        let found = expand(&paths).unwrap().files.into_iter();
+        let found = expand(&paths, None).unwrap().files.into_iter();
         found.map(|found| relative(found.path)).collect()
     }
 
@@ -350,7 +350,7 @@ mod tests {
         let folder = folder(&["notes.txt"]);
         for path in ["missing.deb", "*.deb", ""] {
             let path = folder.path().join(path);
-            match expand(std::slice::from_ref(&path)) {
+            match expand(std::slice::from_ref(&path), None) {
                 Err(Error::NoFile(name) | Error::NoPackage(name)) => {
                     assert_eq!(name, path.display().to_string());
                 }
@@ -358,7 +358,7 @@ mod tests {
             }
         }
         assert!(matches!(
-            expand(&[folder.path().join("[.deb")]),
+            expand(&[folder.path().join("[.deb")], None),
             Err(Error::Usage(_))
         ));
     }

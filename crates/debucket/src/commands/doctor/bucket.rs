@@ -66,6 +66,10 @@ pub(super) async fn checks(
 fn unanswered(check: &'static str, right: &str, error: &Error) -> Check {
     match error.kind() {
         ErrorKind::PermissionDenied => Check::skipped(check, may_not_ask(right)),
+        // Nonsense, and no refusal.
+        ErrorKind::Unexpected if error.status().is_some_and(|status| status < 300) => {
+            Check::skipped(check, "the store's answer cannot be understood")
+        }
         _ if error.is_unknown_operation() => Check::skipped(check, "the store does not know this"),
         _ => Check::warn(
             check,

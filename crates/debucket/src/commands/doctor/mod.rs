@@ -173,6 +173,7 @@ impl Doctor {
         if names.is_empty() {
             checks.extend(self.keys_alone(now));
         }
+        let is_named = !self.suites.is_empty();
         let of_suites: Vec<Vec<Check>> = stream::iter(names)
             .map(|name| async move {
                 // What is wrong with the keys is told once for each suite that needs them.
@@ -181,11 +182,11 @@ impl Doctor {
                     Err(error) => (Keys::Unchecked, Some(error)),
                 };
                 let suite = suites::opened(repository, &name, keys).await;
-                let mut checks = suites::checks(&suite, self.role).await;
+                let mut checks = suites::checks(&suite, self.role, is_named).await;
                 if let Some(error) = problem {
-                    let failed = Check::failed("keys", &error, self.role).of_suite(&name);
-                    checks.retain(|check| check.check != failed.check);
-                    checks.insert(1, failed);
+                    checks.retain(|check| check.check != "keys");
+                    let failed = Check::failed("keys", &error, self.role);
+                    checks.insert(1, failed.of_suite(&name));
                 }
                 checks
             })

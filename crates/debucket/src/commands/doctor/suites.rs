@@ -3,7 +3,9 @@
 use deb_index::{fingerprint::Fingerprint, paragraph::Paragraph, suite::release};
 use jiff::Timestamp;
 use repo_signing::{Certificate, Keyring, SignatureTime, choose_key, keys_at};
-use repository::{Ailing, Head, HeadSignatures, Keys, Repository, Suite, Warning, key_expiry};
+use repository::{
+    Ailing, Error, Head, HeadSignatures, Keys, Repository, Suite, Warning, key_expiry,
+};
 
 use super::report::Check;
 use crate::{advice::warning_advice, error::Role, text::short};
@@ -16,9 +18,14 @@ const FOLLOWERS: &str = "followers";
 /// What depends on the head.
 const BEHIND: [&str; 4] = [KEYS, VALIDITY, BY_HASH, FOLLOWERS];
 
-/// All checks of a suite.
-pub(super) async fn checks(suite: &Suite<'_>, role: Role) -> Vec<Check> {
+/// All checks of a suite, which the caller has named or which was found.
+pub(super) async fn checks(suite: &Suite<'_>, role: Role, is_named: bool) -> Vec<Check> {
     let checks = match suite.require_head().await {
+        Err(Error::Missing(_)) if !is_named => {
+            let next = "publish into it, unless its first publish is running";
+            let begun = "it was begun, and has no head yet";
+            vec![Check::warn(HEAD, begun, by_publisher(role, next))]
+        }
         Err(error) => {
             let behind = BEHIND.map(|name| Check::skipped(name, "the head cannot be used"));
             let head = Check::failed(HEAD, &error.into(), role);
@@ -217,7 +224,7 @@ fn judge_validity(date: Timestamp, until: Option<Timestamp>, now: Timestamp, rol
 
 const REPAIR: &str = "`debucket verify --repair` repairs what can be, and says what is lost";
 
-fn by_hash(head: &Head, found: Result<Vec<Ailing>, repository::Error>, role: Role) -> Check {
+fn by_hash(head: &Head, found: Result<Vec<Ailing>, Error>, role: Role) -> Check {
     let paragraph = Paragraph::parse(&head.text).ok();
     let by_hash = paragraph
         .as_ref()
@@ -253,7 +260,7 @@ fn by_hash(head: &Head, found: Result<Vec<Ailing>, repository::Error>, role: Rol
     }
 }
 
-fn judge_followers(found: Result<Vec<Ailing>, repository::Error>, role: Role) -> Check {
+fn judge_followers(found: Result<Vec<Ailing>, Error>, role: Role) -> Check {
     match found {
         Err(error) => Check::failed(FOLLOWERS, &error.into(), role),
         Ok(ailing) => match ailing.first() {

@@ -71,6 +71,12 @@ fn an_empty_bucket_and_an_unsigned_suite_need_no_key() {
         "--suites",
     );
 
+    let founding = "robots/dists/begun/suite.json";
+    store.server.put(BUCKET, founding, b"{}").unwrap();
+    let begun = store.doctor(&[]);
+    begun.expect("begun: head", "warn", "has no head yet", "publish into it");
+    store.server.delete(BUCKET, founding).unwrap();
+
     let file = package::write(store.folder.path(), "hello", "1.0", "all", "first");
     run(store.debucket(&["publish", "--unsigned"]).arg(file)).expect(0);
     for report in [store.doctor(&[]), store.doctor_with_key(&["stable"])] {

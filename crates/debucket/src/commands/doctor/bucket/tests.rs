@@ -53,6 +53,8 @@ fn what_may_not_be_asked_or_is_unknown_is_skipped_and_never_a_failure() {
     ] {
         expect(&check, Status::Skipped, "the store does not know this");
     }
+    let nonsense = versioning(&refused(ErrorKind::Unexpected, 200), "b");
+    expect(&nonsense, Status::Skipped, "cannot be understood");
     let failing = versioning(&refused(ErrorKind::Unavailable, 503), "b");
     expect(&failing, Status::Warn, "the store did not say");
 }
