@@ -7,7 +7,8 @@ use crate::{
     run::{BUCKET, Run, Store, run},
 };
 
-fn fixture(name: &str) -> PathBuf {
+/// A secret key that something is wrong with.
+pub(crate) fn fixture(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("../repo-signing/tests/fixtures")
         .join(format!("{name}.sec.asc"))

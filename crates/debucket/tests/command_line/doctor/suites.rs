@@ -1,9 +1,12 @@
 //! Suites, and the bucket that they are in.
 
+use repo_signing::{KeyFile, KeyProblem, SignatureTime, Signer as _};
+
 use super::Report;
 use crate::{
     package,
     run::{BUCKET, Store, run},
+    signing::fixture,
 };
 
 #[test]
@@ -184,4 +187,51 @@ fn keys_are_told_from_those_that_the_suite_wants() {
         let report = store.doctor_with_key(&[]);
         report.expect("stable: validity", status, "valid until", next);
     }
+}
+
+#[test]
+fn a_key_is_told_before_and_after_its_end() {
+    let path = fixture("expiring");
+    let file = KeyFile::from_bytes(&std::fs::read(&path).unwrap(), &[]).unwrap();
+    let certificate = file.certificate();
+    let key = certificate.signing_keys()[0];
+    let store = Store::start();
+    let now = store.server.clock().unix();
+    let at = SignatureTime::from_seconds(u32::try_from(now).unwrap());
+    let Err(KeyProblem::Expired { at: end, .. }) = certificate.check(key, at) else {
+        panic!("it does not expire")
+    };
+    let doctor = || {
+        let mut command = store.debucket(&["doctor", "--sign-key"]);
+        Report::of(command.arg(&path))
+    };
+    doctor().expect("keys", "fail", "expired", "sign with a key that is valid");
+    let ago = i64::from(end.seconds()) - now;
+    let day = 86_400;
+    store.server.clock().set_offset(ago - 10 * day);
+    doctor().expect("keys", "warn", "expires at", "renew the key");
+    let package = package::write(store.folder.path(), "hello", "1.0", "all", "first");
+    let mut publish = store.debucket(&["publish", "--sign-key"]);
+    run(publish.arg(&path).arg(&package)).expect(0);
+    doctor().expect("stable: keys", "warn", "expires at", "renew the key");
+    store.server.clock().set_offset(ago + day);
+    doctor().expect("stable: keys", "fail", "expired", "key that is valid");
+    let mut reader = store.debucket(&["doctor", "--role", "reader"]);
+    let reader = Report::of(&mut reader);
+    reader.expect(
+        "stable: keys",
+        "fail",
+        "devices refuse the suite",
+        "let a publisher",
+    );
+}
+
+#[test]
+fn a_suite_that_was_taken_over_is_in_order() {
+    let store = Store::start();
+    store.make_foreign_suite();
+    let foreign = store.doctor(&[]);
+    foreign.expect("suites", "warn", "of another tool", "debucket adopt");
+    store.adopt(&["--unverified", "--accept-damage"]).expect(0);
+    store.doctor(&[]).expect_open(&["versioning"]);
 }
