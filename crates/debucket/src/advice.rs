@@ -49,6 +49,12 @@ impl Error {
                 "publish a good version instead; or pass --allow-no-version to leave the package out of the suite"
             }
             Self::Problems(_) => "do what is said of each problem, then verify again",
+            Self::Unhealthy(_) => "do what is said of each check, then run the same command again",
+            Self::NoKey { suite, .. } => {
+                return Some(format!(
+                    "`debucket key list {suite}` prints the keys that sign it"
+                ));
+            }
             Self::NotFound(_) => "`debucket list` prints what a suite has",
             Self::Interrupted {
                 stage: Stage::MovingHead,
@@ -143,7 +149,8 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
         E::LastKey { .. } => "add the next key first (`debucket key add`)",
         E::SignatureMissing { suite } => {
             return Some(format!(
-                "restore dists/{suite}/InRelease from the bucket's version history, then run the command again"
+                "`debucket verify {suite} --repair` brings it back, if it can be proven; otherwise restore \
+                 dists/{suite}/InRelease from the bucket's version history"
             ));
         }
         E::NoSigner {
@@ -153,7 +160,9 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
         }
         E::NoSigner {
             is_signed: true, ..
-        } => "the suite is signed: pass its key with --sign-key FILE (or set DEBUCKET_SIGN_KEY)",
+        } => {
+            "pass the secret key with --sign-key FILE, once for each key of the suite, or set DEBUCKET_SIGN_KEY"
+        }
         E::SuiteIsUnsigned { .. } => {
             "pass --unsigned to go on like that, or publish signed into a new suite"
         }
@@ -200,8 +209,8 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
         }
         E::HeadVanished { suite } => {
             return Some(format!(
-                "restore dists/{suite}/InRelease (or Release, if it was unsigned) from the bucket's version history; \
-                 to give the suite's packages up, delete dists/{suite}/ and publish again"
+                "`debucket verify {suite} --repair` brings the head back from the newest commit, if it can be proven; otherwise \
+                 restore dists/{suite}/InRelease (or Release, if it was unsigned) from the bucket's version history"
             ));
         }
         E::NotSigned { .. } => {
@@ -210,14 +219,15 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
         }
         E::Damaged { suite, key, .. } if key.starts_with(&layout::succession(suite)) => {
             return Some(format!(
-                "find out who wrote {key}; then restore it from the bucket's version history, or pass --accept-rollback to go on \
-                 from the head that is there"
+                "find out who wrote {key}; then restore it from the bucket's version history, or {} to go on from the head that \
+                 is there",
+                accept_rollback(role)
             ));
         }
         E::PutBack { suite, .. } | E::MayBePutBack { suite, .. } => {
             return Some(format!(
-                "restore the newest dists/{suite}/InRelease from the bucket's version history, or pass --accept-rollback \
-                 to go on from the older commit"
+                "`debucket verify {suite} --repair` brings the newest commit back; or {} to go on from the older one",
+                accept_rollback(role)
             ));
         }
         E::Release { .. } | E::Commit { .. } | E::Damaged { .. } | E::MalformedIndex { .. } => {
@@ -260,7 +270,12 @@ fn source_advice(error: &repository::Error) -> Option<String> {
         E::Storage(error) if error.kind() == ErrorKind::NoSuchBucket => {
             "check --from-repo and --from-endpoint-url"
         }
-        E::Storage(error) => return storage_advice(error, Role::Source),
+        E::Storage(error) if error.kind() == ErrorKind::PermissionDenied => {
+            "`debucket client-config --policy reader --repo URL` prints the least IAM policy for reading that repository; to \
+             tell a missing suite from a forbidden one, s3:ListBucket is needed too. Other credentials can be given with \
+             --from-profile"
+        }
+        E::Storage(error) => return storage_advice(error, Role::Reader),
         E::Missing(_) => {
             "check --from and --from-repo; `debucket list --suites --repo URL` prints what there is"
         }
@@ -274,9 +289,17 @@ fn source_advice(error: &repository::Error) -> Option<String> {
             "run the same command again, in case the package was just removed and collected there; otherwise \
              `debucket verify --repo URL` shows what is damaged"
         }
-        error => return repository_advice(error, Role::Source),
+        error => return repository_advice(error, Role::Reader),
     };
     Some(advice.to_owned())
+}
+
+/// How a head that is not the newest is accepted: only what changes a suite has the option.
+fn accept_rollback(role: Role) -> &'static str {
+    match role {
+        Role::Publisher => "pass --accept-rollback",
+        Role::Reader | Role::Collector => "let a publisher pass --accept-rollback",
+    }
 }
 
 /// What to do about a warning, where it says so.
@@ -286,14 +309,15 @@ pub(crate) fn warning_advice(warning: &Warning) -> Option<&'static str> {
             "when the store's clock is right, `debucket publish --reset-date` dates the suite anew",
         ),
         Warning::PutBack(_) => Some(
-            "restore the newest head from the bucket's version history, or go on from this one with \
+            "`debucket verify --repair` brings the newest commit back; or go on from this one with \
              `debucket publish --accept-rollback`",
         ),
         _ => None,
     }
 }
 
-fn storage_advice(error: &s3_storage::Error, role: Role) -> Option<String> {
+/// What to do about a failed request, where its cause says so.
+pub(crate) fn storage_advice(error: &s3_storage::Error, role: Role) -> Option<String> {
     let had = error.had();
     let words = match (error.kind(), error.code().unwrap_or_default()) {
         (_, code) if code.starts_with("KMS.") => {
@@ -366,16 +390,11 @@ fn storage_advice(error: &s3_storage::Error, role: Role) -> Option<String> {
 }
 
 /// What to do about a refused request: the least policy, and what the options need beyond it.
-fn rights(had: Refusable, role: Role) -> String {
+pub(crate) fn rights(had: Refusable, role: Role) -> String {
     let mut advice = match role {
         Role::Reader => {
             "`debucket client-config --policy reader` prints the least IAM policy for reading; to tell a missing suite \
              from a forbidden one, s3:ListBucket is needed too"
-        }
-        Role::Source => {
-            "`debucket client-config --policy reader --repo URL` prints the least IAM policy for reading that repository; to \
-             tell a missing suite from a forbidden one, s3:ListBucket is needed too. Other credentials can be given with \
-             --from-profile"
         }
         Role::Publisher => {
             "`debucket client-config --policy publisher` prints the least IAM policy that is needed"

@@ -1,6 +1,9 @@
 //! What all commands share: where the repository is, how results are printed, and what an interruption leaves.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::{
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::Duration,
+};
 
 use deb_index::name::SuiteName;
 use repository::{Head, Keys, Repository, RepositoryUrl, Stage, Suite, Warning, Writes};
@@ -13,6 +16,9 @@ use crate::{
     printer::{self, OutputOptions, Printer},
     store_options::{StoreOptions, WriteOptions},
 };
+
+/// How long the store may take to explain an error.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// One run of the program.
 #[derive(Debug)]
@@ -57,6 +63,39 @@ impl Context {
         printer::report(error, role);
     }
 
+    /// The same error. Where no key was given, it says which the suite wants, if the store can be asked soon.
+    pub(crate) async fn explained(&self, error: Error) -> Error {
+        let suite = match &error {
+            Error::Repository(repository::Error::NoSigner { suite, keys, .. })
+                if keys.is_empty() =>
+            {
+                suite.clone()
+            }
+            _ => return error,
+        };
+        let look = async {
+            let repository = self.repository().await.ok()?;
+            let suite = repository.suite(suite.clone(), Keys::Unchecked);
+            let keys = suite
+                .head()
+                .await
+                .ok()??
+                .commit
+                .settings
+                .signing_keys
+                .clone();
+            (!keys.is_empty()).then(|| keys.iter().map(|key| key.fingerprint).collect())
+        };
+        match tokio::time::timeout(PATIENCE, look).await {
+            Ok(Some(keys)) => Error::Repository(repository::Error::NoSigner {
+                suite,
+                is_signed: true,
+                keys,
+            }),
+            _ => error,
+        }
+    }
+
     pub(crate) fn url(&self) -> Result<RepositoryUrl, Error> {
         self.store.url()
     }
@@ -98,18 +137,45 @@ impl Context {
         Ok(Repository::new(storage, url, Writes::Conditional))
     }
 
+    /// Opens the repository to be examined with the rights of a role, and the bucket that it is in. Nothing is waited for longer
+    /// than `patience`.
+    pub(crate) async fn examined(
+        &self,
+        write: &WriteOptions,
+        role: Role,
+        patience: Duration,
+    ) -> Result<(S3, Arc<dyn Storage>, Repository), Error> {
+        let config = S3Config {
+            silence_timeout: patience,
+            ..write.config(self.store.config())?
+        };
+        let (store, storage) = self.connect(config, role).await?;
+        let repository = Repository::new(storage.clone(), self.url()?, write.writes());
+        Ok((store, storage, repository))
+    }
+
     async fn open(
         &self,
-        mut config: S3Config,
+        config: S3Config,
         writes: Writes,
         role: Role,
     ) -> Result<Repository, Error> {
+        let (_, storage) = self.connect(config, role).await?;
+        Ok(Repository::new(storage, self.url()?, writes))
+    }
+
+    /// The bucket, and the repository's keys in it.
+    async fn connect(
+        &self,
+        mut config: S3Config,
+        role: Role,
+    ) -> Result<(S3, Arc<dyn Storage>), Error> {
         let url = self.url()?;
         config.bucket.clone_from(&url.bucket);
         let store = S3::connect(config).await.map_err(repository::Error::from)?;
-        let storage: Arc<dyn Storage> = Arc::new(Prefixed::new(store, &url.prefix));
+        let storage: Arc<dyn Storage> = Arc::new(Prefixed::new(store.clone(), &url.prefix));
         let _ = self.opened.set((storage.clone(), role));
-        Ok(Repository::new(storage, url, writes))
+        Ok((store, storage))
     }
 
     /// A suite for reading, and the warnings that its head gives.

@@ -1,15 +1,18 @@
 //! What can go wrong. Each error maps to one exit code; [`Error::advice`] says what to do next.
 
+use clap::ValueEnum;
 use deb_index::{
     change::PlanError,
     deb::{
         DebError,
         changes::{ChangesError, Differs},
     },
+    fingerprint::Fingerprint,
     name::SuiteName,
 };
 use repo_signing::{CertificateError, GenerateError, KeyFileError};
 use repository::Stage;
+use serde::Serialize;
 
 /// A failed command.
 #[derive(Debug, thiserror::Error)]
@@ -73,12 +76,18 @@ pub enum Error {
         suite: SuiteName,
         packages: Vec<String>,
     },
+    /// A key that was to be taken out.
+    #[error("suite {suite} is not signed by the key {key}")]
+    NoKey { suite: SuiteName, key: Fingerprint },
     /// A suite that was to be created.
     #[error("suite {0} exists already, with other settings")]
     SuiteExists(SuiteName),
     /// A verification found something, and reported it.
     #[error("problems were found: {0}")]
     Problems(usize),
+    /// Checks failed, and were reported.
+    #[error("checks failed: {0}")]
+    Unhealthy(usize),
     /// The call makes no sense.
     #[error("{0}")]
     Usage(String),
@@ -113,13 +122,15 @@ fn interrupted(stage: Stage) -> String {
     }
 }
 
-/// What the program was about to do in the store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Who uses a repository, and with which rights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Role {
+    /// A device that installs
     Reader,
-    /// A reader of the repository that packages are taken from.
-    Source,
+    /// A CI job that publishes
     Publisher,
+    /// A timer that collects garbage
     Collector,
 }
 
@@ -148,10 +159,17 @@ impl Error {
             Self::Repository(repository::Error::Missing(_))
             | Self::NotFound(_)
             | Self::NoEarlierVersion { .. }
+            | Self::NoKey { .. }
             | Self::NoFile(_)
             | Self::NoPackage(_) => 4,
             Self::Interrupted { signal, .. } => u8::try_from(128 + signal).unwrap_or(1),
             _ => 1,
         }
     }
+}
+
+/// An error and what caused it, on one line.
+pub(crate) fn in_full(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

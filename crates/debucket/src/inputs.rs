@@ -7,7 +7,7 @@
 //! standard input, one on each line. All files are read before anything is sent, so one that is broken stops everything.
 
 use std::{
-    collections::BTreeSet,
+    collections::BTreeMap,
     fs::{self, File, Metadata},
     io,
     path::{Path, PathBuf},
@@ -47,7 +47,7 @@ pub(crate) async fn describe_all(
     paths: &[PathBuf],
     component: Option<&Component>,
 ) -> Result<Inputs, Error> {
-    let found = expand(paths)?;
+    let found = expand(paths, component)?;
     let reads = found.files.into_iter().map(|found| async move {
         let component = component.cloned();
         let reading = tokio::task::spawn_blocking(move || describe(found, component));
@@ -107,9 +107,12 @@ fn describe(
     Ok((PackageFile::new(path, stanza), warnings))
 }
 
-/// The files that `paths` stand for, each once.
-fn expand(paths: &[PathBuf]) -> Result<Files, Error> {
-    let mut files = Files::default();
+/// The files that `paths` stand for, each once for each component that it is to be in.
+fn expand(paths: &[PathBuf], component: Option<&Component>) -> Result<Files, Error> {
+    let mut files = Files {
+        component: component.cloned(),
+        ..Files::default()
+    };
     let mut expanded = Vec::new();
     for path in paths {
         if path.as_os_str() == "-" {
@@ -160,8 +163,10 @@ struct Files {
     /// The suites that `.changes` files are for.
     suites: Vec<SuiteName>,
     suites_differ: bool,
-    /// What they really are, behind `./` and links.
-    seen: BTreeSet<PathBuf>,
+    /// The component of all of them, whatever a `.changes` says.
+    component: Option<Component>,
+    /// The places in `files` of what they really are, behind `./` and links.
+    seen: BTreeMap<PathBuf, Vec<usize>>,
 }
 
 impl Files {
@@ -193,10 +198,23 @@ impl Files {
             path: path.display().to_string(),
             source,
         })?;
-        if self.seen.insert(real) {
-            let path = path.to_owned();
-            self.files.push(Found { path, listed });
+        let places = self.seen.entry(real).or_default();
+        let component = |listed: &Option<ListedFile>| {
+            let listed = listed.as_ref().map(|listed| listed.component.clone());
+            self.component.clone().or(listed)
+        };
+        let wanted = component(&listed);
+        for &place in &*places {
+            let found = &mut self.files[place].listed;
+            // Who gives the file itself, too, says nothing about its component.
+            if found.is_none() || listed.is_none() || component(found) == wanted {
+                *found = found.take().or(listed);
+                return Ok(());
+            }
         }
+        places.push(self.files.len());
+        let path = path.to_owned();
+        self.files.push(Found { path, listed });
         Ok(())
     }
 
@@ -301,7 +319,7 @@ mod tests {
                 .display()
                 .to_string()
         };
-        let found = expand(&paths).unwrap().files.into_iter();
+        let found = expand(&paths, None).unwrap().files.into_iter();
         found.map(|found| relative(found.path)).collect()
     }
 
@@ -332,7 +350,7 @@ mod tests {
         let folder = folder(&["notes.txt"]);
         for path in ["missing.deb", "*.deb", ""] {
             let path = folder.path().join(path);
-            match expand(std::slice::from_ref(&path)) {
+            match expand(std::slice::from_ref(&path), None) {
                 Err(Error::NoFile(name) | Error::NoPackage(name)) => {
                     assert_eq!(name, path.display().to_string());
                 }
@@ -340,7 +358,7 @@ mod tests {
             }
         }
         assert!(matches!(
-            expand(&[folder.path().join("[.deb")]),
+            expand(&[folder.path().join("[.deb")], None),
             Err(Error::Usage(_))
         ));
     }

@@ -83,6 +83,7 @@ impl SigningOptions {
             return Err(Error::Repository(repository::Error::NoSigner {
                 suite: suite.clone(),
                 is_signed: false,
+                keys: Vec::new(),
             }));
         }
         Ok(Keys::Sign {

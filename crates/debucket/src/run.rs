@@ -18,13 +18,21 @@ pub async fn run(context: &Context, command: Command) -> Result<(), Error> {
         // The handlers have to be there before the command begins.
         biased;
         signal = interruption() => signal,
-        result = command.run(context) => return result,
+        result = explained(context, command) => return result,
     };
     let _ = tokio::time::timeout(CLEAN_UP, context.abort_uploads()).await;
     Err(Error::Interrupted {
         signal,
         stage: context.stage(),
     })
+}
+
+/// Runs a command; what its error leaves open and the store knows is said, too.
+async fn explained(context: &Context, command: Command) -> Result<(), Error> {
+    match command.run(context).await {
+        Err(error) => Err(context.explained(error).await),
+        done => done,
+    }
 }
 
 /// Waits for a signal that ends programs; returns its number. One that whoever started the program ignores, as `nohup` does

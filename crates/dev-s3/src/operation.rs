@@ -80,6 +80,13 @@ operations! {
     GetBucketPolicy, "s3:GetBucketPolicy", None;
     PutBucketPolicy, "s3:PutBucketPolicy", None;
     DeleteBucketPolicy, "s3:DeleteBucketPolicy", None;
+    GetBucketVersioning, "s3:GetBucketVersioning", None;
+    GetBucketEncryption, "s3:GetEncryptionConfiguration", None;
+    GetPublicAccessBlock, "s3:GetBucketPublicAccessBlock", None;
+    GetBucketPolicyStatus, "s3:GetBucketPolicyStatus", None;
+    GetBucketOwnershipControls, "s3:GetBucketOwnershipControls", None;
+    GetBucketAcl, "s3:GetBucketAcl", None;
+    GetBucketLifecycleConfiguration, "s3:GetLifecycleConfiguration", None;
     // Not served; only a key that may do everything learns so.
     Unknown, "s3:NotServed", None;
 }
@@ -108,6 +115,13 @@ impl Operation {
                 Method::HEAD => Self::HeadBucket,
                 Method::GET if query.has("location") => Self::GetBucketLocation,
                 Method::GET if query.has("policy") => Self::GetBucketPolicy,
+                Method::GET if query.has("policyStatus") => Self::GetBucketPolicyStatus,
+                Method::GET if query.has("versioning") => Self::GetBucketVersioning,
+                Method::GET if query.has("encryption") => Self::GetBucketEncryption,
+                Method::GET if query.has("publicAccessBlock") => Self::GetPublicAccessBlock,
+                Method::GET if query.has("ownershipControls") => Self::GetBucketOwnershipControls,
+                Method::GET if query.has("acl") => Self::GetBucketAcl,
+                Method::GET if query.has("lifecycle") => Self::GetBucketLifecycleConfiguration,
                 Method::GET if query.has("uploads") => Self::ListMultipartUploads,
                 Method::GET if query.has("list-type") => Self::ListObjectsV2,
                 Method::GET => Self::ListObjects,

@@ -51,8 +51,16 @@ pub enum Error {
     #[error("suite {suite} is not signed, so no key vouches for it")]
     NotSigned { suite: SuiteName },
     /// No signer was given for a suite that has to be signed, or to one that does not exist yet.
-    #[error("no signing key was given for suite {suite}")]
-    NoSigner { suite: SuiteName, is_signed: bool },
+    #[error(
+        "no signing key was given for suite {suite}{}",
+        if .keys.is_empty() { String::new() } else { format!(", which is signed by {}", list(.keys)) }
+    )]
+    NoSigner {
+        suite: SuiteName,
+        is_signed: bool,
+        /// The keys that sign it, where that is known.
+        keys: Vec<Fingerprint>,
+    },
     #[error("suite {suite} is unsigned, but a signing key was given")]
     SuiteIsUnsigned { suite: SuiteName },
     /// The first publish of the suite, which may still run or was killed, decided otherwise about signing.

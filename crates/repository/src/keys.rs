@@ -119,14 +119,23 @@ impl Keys {
     pub(crate) fn check(&self, suite: &SuiteName, head: Option<Signed<'_>>) -> Result<(), Error> {
         let suite = suite.clone();
         let is_signed = head.map(|head| *head.signatures != HeadSignatures::Unsigned);
+        let keys = || {
+            let keys = head.map(|head| &head.settings.signing_keys[..]);
+            keys.unwrap_or_default()
+                .iter()
+                .map(|key| key.fingerprint)
+                .collect()
+        };
         match (self, is_signed) {
             (Self::Unchecked | Self::Verify(_), _) => Err(Error::NoSigner {
                 suite,
                 is_signed: is_signed.unwrap_or(false),
+                keys: keys(),
             }),
             (Self::Unsigned, Some(true)) => Err(Error::NoSigner {
                 suite,
                 is_signed: true,
+                keys: keys(),
             }),
             (Self::Sign { .. } | Self::Replace { .. }, Some(false)) => {
                 Err(Error::SuiteIsUnsigned { suite })

@@ -18,6 +18,12 @@ impl Suite<'_> {
         &self.name
     }
 
+    /// Whether keys that sign are at hand.
+    #[must_use]
+    pub fn has_signers(&self) -> bool {
+        self.keys.is_signed()
+    }
+
     /// Whether signatures are not checked.
     #[must_use]
     pub fn is_unchecked(&self) -> bool {

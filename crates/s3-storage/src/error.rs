@@ -232,6 +232,12 @@ impl Error {
         self.refusable
     }
 
+    /// Whether the store does not know the operation at all: 501 `NotImplemented`, 405 `MethodNotAllowed`.
+    pub fn is_unknown_operation(&self) -> bool {
+        let code = matches!(self.code(), Some("NotImplemented" | "MethodNotAllowed"));
+        code || matches!(self.status, Some(405 | 501))
+    }
+
     /// What a store that does not know something of the request ([`ErrorKind::Unsupported`],
     /// [`ErrorKind::Invalid`]) may have refused: the optional parts that the request had. `None` for
     /// other errors, and where it had none.

@@ -22,8 +22,9 @@ mod probe;
 mod s3;
 mod storage;
 mod stored;
+mod trial;
 
-pub use aws_access::{ConnectProblem, Credentials, LocalClock, Proxy};
+pub use aws_access::{Caller, ConnectProblem, Credentials, LocalClock, Proxy, Unidentified};
 #[cfg(feature = "test-util")]
 pub use careless::{Careless, Flaw};
 pub use cas::{Cas, Current, Swap};
@@ -38,11 +39,15 @@ pub use fault::{Fault, Faulty, Gate, On, Operation};
 #[cfg(feature = "test-util")]
 pub use memory::Memory;
 pub use prefixed::Prefixed;
-pub use probe::{ConditionalWrites, Gap, probe, still_refuses};
-pub use s3::S3;
+pub use probe::{ConditionalWrites, Gap, probe, probe_folder, still_refuses};
+pub use s3::{
+    AclGrants, Clocks, Encryption, Greeting, Lifecycle, PublicAccessBlock, S3, UnfinishedUpload,
+    Versioning,
+};
 #[cfg(feature = "test-util")]
 pub use s3::{create_bucket, delete_bucket, delete_bucket_policy, open_uploads, put_bucket_policy};
 pub use storage::{
     Address, Body, ByteRange, ETag, GetOptions, GetReply, Listed, ListedObject, Object, ObjectMeta,
     Payload, Progress, PutMode, PutOptions, PutReply, Storage,
 };
+pub use trial::{Further, Trial, try_object};

@@ -54,6 +54,15 @@ pub enum Gap {
     NoStrongETag,
 }
 
+/// A folder that nobody else uses, for objects that are removed again: `debucket-probe/<32 hex digits>/`.
+pub fn probe_folder() -> String {
+    format!(
+        "{FOLDER}{:016x}{:016x}/",
+        RandomState::new().hash_one(1),
+        RandomState::new().hash_one(2)
+    )
+}
+
 /// Tries what `storage` does with preconditions. Needs the right to write and delete below
 /// `debucket-probe/`.
 ///
@@ -62,14 +71,10 @@ pub enum Gap {
 /// something else ([`Error::refused`]). [`ErrorKind::Unexpected`] where the store's answers make no
 /// sense.
 pub async fn probe(storage: &dyn Storage) -> Result<ConditionalWrites, Error> {
-    let random = format!(
-        "{:016x}{:016x}",
-        RandomState::new().hash_one(1),
-        RandomState::new().hash_one(2)
-    );
+    let folder = probe_folder();
     let keys: Vec<String> = ["one", "missing", "race"]
         .iter()
-        .map(|name| format!("{FOLDER}{random}/{name}"))
+        .map(|name| format!("{folder}{name}"))
         .collect();
     let result = try_all(storage, &keys[0], &keys[1], &keys[2]).await;
     if let Err(error) = storage.delete(&keys).await {

@@ -9,12 +9,20 @@ use super::{
 };
 use crate::process::{self, Outcome};
 
-pub(super) const SCENARIOS: &[Scenario] = &[Scenario {
-    name: "verify-and-gc",
-    about: "damage is found and repaired; garbage goes, and nothing that a device needs",
-    needs: Needs::Nothing,
-    run: verify_and_gc,
-}];
+pub(super) const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "verify-and-gc",
+        about: "damage is found and repaired; garbage goes, and nothing that a device needs",
+        needs: Needs::Nothing,
+        run: verify_and_gc,
+    },
+    Scenario {
+        name: "doctor",
+        about: "what works and what does not is told, on an empty bucket and on a damaged suite, and nothing is left behind",
+        needs: Needs::Nothing,
+        run: doctor,
+    },
+];
 
 fn run(world: &World<'_>, arguments: &[&str]) -> Result<Outcome> {
     let mut command = world.debucket();
@@ -128,4 +136,61 @@ fn verify_and_gc(world: &World<'_>) -> Result<()> {
     }
     fast.install(&["thing"])?;
     expect_installed(&fast, "thing", "3")
+}
+
+/// The checks of `debucket doctor` with this status, by name.
+fn checks(world: &World<'_>, role: &str, status: &str) -> Result<Vec<String>> {
+    let secret = world.keys.secret.display().to_string();
+    let arguments = [
+        "doctor",
+        "--output",
+        "json",
+        "--sign-key",
+        &secret,
+        "--role",
+        role,
+    ];
+    let outcome = run(world, &arguments)?;
+    println!("{}", outcome.stdout);
+    let document: Value = serde_json::from_str(&outcome.stdout)?;
+    let checks = document["checks"].as_array().into_iter().flatten();
+    let found = checks.filter(|check| check["status"] == status);
+    Ok(found
+        .filter_map(|check| Some(check["check"].as_str()?.to_owned()))
+        .collect())
+}
+
+fn doctor(world: &World<'_>) -> Result<()> {
+    let none: [&str; 0] = [];
+    let failed = |role: &str| checks(world, role, "fail");
+    ensure!(
+        failed("publisher")? == none,
+        "an empty bucket is no failure"
+    );
+    ensure!(world.bucket.keys("")? == none, "something was left behind");
+    world.signed(&[&world.small("thing", "1")?])?;
+    let before = world.bucket.content()?;
+    for role in ["publisher", "collector", "reader"] {
+        ensure!(failed(role)? == none, "{role}");
+        world.bucket.expect_unchanged(&before)?;
+    }
+    // Whoever may do everything may write as a reader, too.
+    ensure!(checks(world, "reader", "warn")?.contains(&"no-write".to_owned()));
+
+    let indexes = world.bucket.keys("dists/")?.into_iter();
+    for key in indexes.filter(|key| key.contains("/by-hash/") || key.ends_with("/Packages.gz")) {
+        world.bucket.delete(&key)?;
+    }
+    ensure!(failed("publisher")? == ["by-hash"]);
+    let late = checks(world, "publisher", "warn")?;
+    ensure!(late.contains(&"followers".to_owned()), "{late:?}");
+    let secret = world.keys.secret.display().to_string();
+    let mut wrong = world.debucket();
+    wrong
+        .args(["doctor", "--repo", &world.repo(), "--sign-key", &secret])
+        .env("AWS_SECRET_ACCESS_KEY", "wrong");
+    process::run(&mut wrong)?
+        .expect_code(1)?
+        .expect_text("the store does not accept the credentials")?;
+    Ok(())
 }

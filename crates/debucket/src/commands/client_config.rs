@@ -8,7 +8,7 @@
 
 use std::{fs, path::PathBuf, time::Duration};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use deb_index::name::{Architecture, SuiteName};
 use repo_signing::{Certificate, CertificateError, KeyFile, Signer as _};
 use repository::{Head, HeadSignatures, Keys, RepositoryUrl};
@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use crate::{
     context::Context,
-    error::Error,
+    error::{Error, Role},
     iam::Policy,
     key_options::{KeyOptions, passphrase_of, warn_of_expiry},
     printer::Report,
@@ -62,17 +62,6 @@ struct Only {
     /// Print an IAM policy only
     #[arg(long, value_name = "ROLE")]
     policy: Option<Role>,
-}
-
-/// Whose rights a policy gives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Role {
-    /// A device that installs
-    Reader,
-    /// A CI job that publishes
-    Publisher,
-    /// A timer that collects garbage
-    Collector,
 }
 
 impl ClientConfig {

@@ -9,6 +9,7 @@ use crate::{context::Context, error::Error};
 mod adopt;
 mod client_config;
 mod diff;
+mod doctor;
 mod exists;
 mod gc;
 mod key;
@@ -63,6 +64,7 @@ commands! {
         Diff(diff::Diff),
         Log(log::Log),
         Verify(verify::Verify),
+        Doctor(doctor::Doctor),
         Gc(gc::Gc),
         ClientConfig(client_config::ClientConfig),
         Key(key::Key),

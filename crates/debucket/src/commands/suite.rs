@@ -1,6 +1,10 @@
 //! `debucket suite`: creates suites, and shows and changes their settings.
 
-use std::{num::NonZeroU32, str::FromStr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    num::NonZeroU32,
+    str::FromStr,
+};
 
 use clap::{Args, Subcommand, builder::BoolishValueParser};
 use deb_index::{
@@ -208,19 +212,20 @@ impl SettingsOptions {
             ("Version", self.release_version),
             ("Description", self.description),
         ];
-        let mut fields = std::collections::BTreeMap::new();
-        for (name, value) in own {
-            if let (Ok(name), Some(OptionalLine(line))) =
-                (FieldName::try_from(name.to_owned()), value)
-            {
-                fields.insert(name, line);
+        let own = own.into_iter().filter_map(|(name, value)| {
+            let name = FieldName::try_from(name.to_owned()).ok()?;
+            value.map(|value| Field(name, value))
+        });
+        let mut fields = BTreeMap::new();
+        let mut seen = BTreeSet::new();
+        for Field(name, OptionalLine(line)) in own.chain(self.fields) {
+            if !seen.insert(name.to_string().to_ascii_lowercase()) {
+                return Err(Error::Usage(format!(
+                    "the field {name} is given twice (names of fields that differ in case only are the same)"
+                )));
             }
+            fields.insert(name, line);
         }
-        fields.extend(
-            self.fields
-                .into_iter()
-                .map(|Field(name, OptionalLine(line))| (name, line)),
-        );
         Ok(SettingsPatch {
             fields,
             components: self.components,

@@ -434,6 +434,15 @@ fn a_suite_is_created_set_up_and_shown() {
     ] {
         store.change(&[&set[..], &wrong].concat()).expect(2);
     }
+    // Names of fields are the same in any case.
+    for twice in [
+        ["--field", "NotAutomatic=yes", "--field", "notautomatic=no"],
+        ["--origin", "Acme", "--field", "ORIGIN=Acme"],
+    ] {
+        let refused = store.change(&[&set[..], &twice].concat());
+        assert!(refused.stderr.contains("is given twice"), "{refused:#?}");
+        refused.expect(2);
+    }
 }
 
 #[test]

@@ -32,7 +32,8 @@ impl Store {
         .expect(0);
     }
 
-    fn allow(&self, role: &str) {
+    /// Gives the credentials the rights of the printed policy, and no more.
+    pub(crate) fn allow(&self, role: &str) {
         let printed = run(debucket().args([
             "client-config",
             "--repo",
@@ -40,7 +41,14 @@ impl Store {
             "--policy",
             role,
         ]));
-        let grants = Grants::Policy(Policy::parse(&printed.expect(0)).unwrap());
+        self.grant(Grants::Policy(Policy::parse(&printed.expect(0)).unwrap()));
+    }
+
+    pub(crate) fn allow_all(&self) {
+        self.grant(Grants::All);
+    }
+
+    fn grant(&self, grants: Grants) {
         let key = AccessKey::new(DevS3::DEFAULT_KEY_ID, DevS3::DEFAULT_SECRET, grants);
         self.server.set_access_keys(vec![key]);
     }
@@ -95,11 +103,7 @@ fn garbage_goes_in_two_steps_with_the_printed_policies() {
     assert!(left.len() < before.len() + 12);
     store.allow("reader");
     store.read(&["list"]).expect(0);
-    store.server.set_access_keys(vec![AccessKey::new(
-        DevS3::DEFAULT_KEY_ID,
-        DevS3::DEFAULT_SECRET,
-        Grants::All,
-    )]);
+    store.allow_all();
     store.read(&["verify", "--deep"]).expect(0);
     store.read(&["log", "--verify"]).expect(0);
     let log = store.read(&["log", "--oneline"]).expect(0);
@@ -137,4 +141,27 @@ fn nothing_is_collected_unless_every_suite_is_verified() {
     for wrong in [&["gc", "--grace", "0h"][..], &["gc", "--grace", "soon"]] {
         run(&mut store.debucket(wrong)).expect(2);
     }
+}
+
+#[test]
+fn advice_names_no_option_that_a_collection_does_not_have() {
+    let store = Store::start();
+    store.add_and_remove();
+    let head = "robots/dists/stable/InRelease";
+    let new = store.server.get(BUCKET, head).unwrap().unwrap();
+    let file = package::write(store.folder.path(), "tool", "3.0", "all", "tool 3.0");
+    store.publish(&file, &[]).expect(0);
+    store.server.put(BUCKET, head, &new).unwrap();
+    let refused = store.gc(&[]);
+    assert_eq!(refused.code, 1, "{refused:#?}");
+    let (told, next) = refused.stderr.split_once("next: ").unwrap();
+    assert!(told.contains("was put back"), "{refused:#?}");
+    assert!(
+        next.starts_with("`debucket verify stable --repair` brings"),
+        "{next}"
+    );
+    assert!(
+        next.contains("let a publisher pass --accept-rollback"),
+        "{next}"
+    );
 }

@@ -61,7 +61,8 @@ fn a_head_that_was_put_back_is_refused_unless_it_is_accepted() {
         assert_eq!(read.code, 0, "{read:#?}");
         let warning = "warning: suite stable was put back: its head is commit ";
         assert!(read.stderr.contains(warning), "{read:#?}");
-        assert!(read.stderr.contains("\n  next: restore"), "{read:#?}");
+        let next = "\n  next: `debucket verify --repair`";
+        assert!(read.stderr.contains(next), "{read:#?}");
     }
     store.publish(&third, &["--accept-rollback"]).expect(0);
     store.publish(&build(&store, "4.0"), &[]).expect(0);
@@ -135,14 +136,14 @@ fn a_suite_whose_head_vanished_does_not_start_again() {
     expect_refused(
         &store.publish(&second, &[]),
         "its InRelease is missing",
-        "dists/stable/InRelease",
+        "`debucket verify stable --repair`",
     );
     let follower = "robots/dists/stable/Release";
     store.server.delete(BUCKET, follower).unwrap();
     expect_refused(
         &store.publish(&second, &[]),
         "has a history, but its head is missing",
-        "dists/stable/InRelease",
+        "`debucket verify stable --repair`",
     );
     assert!(store.server.get(BUCKET, HEAD).unwrap().is_none());
 }

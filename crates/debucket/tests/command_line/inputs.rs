@@ -92,6 +92,38 @@ fn a_changes_file_says_which_suite_and_component() {
 }
 
 #[test]
+fn one_file_for_two_components_is_in_both() {
+    let store = Store::start();
+    let file = package::write(store.folder.path(), "tool", "1.0", "all", "tool");
+    let other = store.path("other.changes");
+    fs::rename(changes(&file, "stable", "contrib/net"), &other).unwrap();
+    let main = changes(&file, "stable", "net");
+    let [file, other] = [&file, &other].map(|path| path.to_str().unwrap().to_owned());
+    let both = "tool  1.0  all  contrib\ntool  1.0  all  main\n";
+    // The file itself says nothing about its component, wherever it stands.
+    for (suite, paths) in [
+        ("one", vec![other.as_str()]),
+        ("two", vec![&other, &file, &other]),
+    ] {
+        store
+            .publish(&main, &[&paths[..], &["--suite", suite]].concat())
+            .expect(0);
+        assert_eq!(list(&store, suite), both);
+    }
+    for (suite, first) in [("three", &file), ("four", &other)] {
+        let second = if *first == file { &other } else { &file };
+        let publish = store.publish(first.as_ref(), &[second, "--suite", suite]);
+        publish.expect(0);
+        assert_eq!(list(&store, suite), "tool  1.0  all  contrib\n");
+    }
+    let forced = ["--suite", "five", "--component", "extra"];
+    store
+        .publish(&main, &[&[other.as_str()], &forced[..]].concat())
+        .expect(0);
+    assert_eq!(list(&store, "five"), "tool  1.0  all  extra\n");
+}
+
+#[test]
 fn changes_files_for_different_suites_are_not_mixed() {
     let store = Store::start();
     let file = |name| package::write(store.folder.path(), name, "1.0", "all", name);

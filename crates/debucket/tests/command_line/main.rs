@@ -7,6 +7,7 @@ mod adopt;
 mod advice;
 mod arguments;
 mod changes;
+mod doctor;
 mod documents;
 mod drops;
 mod dry_run;

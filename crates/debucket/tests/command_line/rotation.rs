@@ -95,6 +95,8 @@ fn a_rotation_is_walked_through() {
 
     let unknown = store.with_keys(&["key", "retire", "stable", &"0".repeat(40)], both);
     assert_eq!(unknown.code, 4, "{unknown:#?}");
+    let next = "next: `debucket key list stable`";
+    assert!(unknown.stderr.contains(next), "{unknown:#?}");
     let planned = store.with_keys(
         &["key", "retire", "stable", &old, "--dry-run"],
         &["new.asc"],

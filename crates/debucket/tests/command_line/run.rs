@@ -68,14 +68,17 @@ pub(crate) struct Store {
 
 impl Store {
     pub(crate) fn start() -> Self {
+        Self::start_with(DevS3::builder())
+    }
+
+    /// The store as `builder` describes it.
+    pub(crate) fn start_with(builder: dev_s3::Builder) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()
             .unwrap();
-        let server = runtime
-            .block_on(DevS3::builder().bucket(BUCKET).start())
-            .unwrap();
+        let server = runtime.block_on(builder.bucket(BUCKET).start()).unwrap();
         let store = Self {
             server,
             folder: tempfile::tempdir().unwrap(),

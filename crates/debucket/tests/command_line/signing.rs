@@ -7,7 +7,8 @@ use crate::{
     run::{BUCKET, Run, Store, run},
 };
 
-fn fixture(name: &str) -> PathBuf {
+/// A secret key that something is wrong with.
+pub(crate) fn fixture(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("../repo-signing/tests/fixtures")
         .join(format!("{name}.sec.asc"))
@@ -126,5 +127,30 @@ fn every_command_that_sees_a_key_warns_of_its_end() {
         if arguments.contains(&"json") {
             assert!(run.stdout.contains(" expires at "), "{run:#?}");
         }
+    }
+}
+
+#[test]
+fn who_gives_no_key_is_told_which_the_suite_wants() {
+    let store = Store::start();
+    let file = package::write(store.folder.path(), "hello", "1.0", "all", "first");
+    let without = |arguments: &[&str]| run(store.debucket(arguments).arg(&file));
+    let first = without(&["publish"]);
+    assert_eq!(first.code, 1, "{first:#?}");
+    assert!(first.stderr.contains("debucket key generate"), "{first:#?}");
+    store.publish(&file, &[]).expect(0);
+    let wanted = format!("which is signed by {}", store.fingerprint());
+    for arguments in [&["publish"][..], &["publish", "--unsigned"]] {
+        let refused = without(arguments);
+        assert_eq!(refused.code, 1, "{refused:#?}");
+        let next = "next: pass the secret key with --sign-key";
+        assert!(
+            refused.stderr.contains(&wanted) && refused.stderr.contains(next),
+            "{refused:#?}"
+        );
+    }
+    for arguments in [&["remove", "hello"][..], &["suite", "set", "stable"]] {
+        let refused = run(&mut store.debucket(arguments));
+        assert!(refused.stderr.contains(&wanted), "{refused:#?}");
     }
 }

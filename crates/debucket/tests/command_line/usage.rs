@@ -192,6 +192,7 @@ fn help_reads_as_before() {
         ("help-suite", &["suite", "--help"]),
         ("help-suite-set", &["suite", "set", "--help"]),
         ("help-verify", &["verify", "--help"]),
+        ("help-doctor", &["doctor", "--help"]),
         ("help-gc", &["gc", "--help"]),
         ("help-client-config", &["client-config", "--help"]),
         ("help-key-generate", &["key", "generate", "--help"]),

@@ -1,7 +1,7 @@
 //! The S3 operations that are served, each in the file of its kind. Parsing, signatures and XML are
 //! s3s's part.
 //!
-//! What is not listed here answers `NotImplemented`: versions, tags, ACLs, lifecycle, and whatever
+//! What is not listed here answers `NotImplemented`: versions, tags, ACLs of objects, and whatever
 //! else the project does not use.
 
 mod body;
@@ -9,6 +9,7 @@ mod buckets;
 mod list;
 mod parts;
 mod read;
+mod settings;
 mod write;
 
 pub(crate) use write::{default_content_type, digest};
@@ -24,13 +25,18 @@ use s3s::{
         CreateBucketOutput, CreateMultipartUploadInput, CreateMultipartUploadOutput,
         DeleteBucketInput, DeleteBucketOutput, DeleteBucketPolicyInput, DeleteBucketPolicyOutput,
         DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput, DeleteObjectsOutput,
-        GetBucketLocationInput, GetBucketLocationOutput, GetBucketPolicyInput,
-        GetBucketPolicyOutput, GetObjectInput, GetObjectOutput, HeadBucketInput, HeadBucketOutput,
-        HeadObjectInput, HeadObjectOutput, ListBucketsInput, ListBucketsOutput,
-        ListMultipartUploadsInput, ListMultipartUploadsOutput, ListObjectsInput, ListObjectsOutput,
-        ListObjectsV2Input, ListObjectsV2Output, ListPartsInput, ListPartsOutput,
-        PutBucketPolicyInput, PutBucketPolicyOutput, PutObjectInput, PutObjectOutput,
-        UploadPartCopyInput, UploadPartCopyOutput, UploadPartInput, UploadPartOutput,
+        GetBucketAclInput, GetBucketAclOutput, GetBucketEncryptionInput, GetBucketEncryptionOutput,
+        GetBucketLifecycleConfigurationInput, GetBucketLifecycleConfigurationOutput,
+        GetBucketLocationInput, GetBucketLocationOutput, GetBucketOwnershipControlsInput,
+        GetBucketOwnershipControlsOutput, GetBucketPolicyInput, GetBucketPolicyOutput,
+        GetBucketPolicyStatusInput, GetBucketPolicyStatusOutput, GetBucketVersioningInput,
+        GetBucketVersioningOutput, GetObjectInput, GetObjectOutput, GetPublicAccessBlockInput,
+        GetPublicAccessBlockOutput, HeadBucketInput, HeadBucketOutput, HeadObjectInput,
+        HeadObjectOutput, ListBucketsInput, ListBucketsOutput, ListMultipartUploadsInput,
+        ListMultipartUploadsOutput, ListObjectsInput, ListObjectsOutput, ListObjectsV2Input,
+        ListObjectsV2Output, ListPartsInput, ListPartsOutput, PutBucketPolicyInput,
+        PutBucketPolicyOutput, PutObjectInput, PutObjectOutput, UploadPartCopyInput,
+        UploadPartCopyOutput, UploadPartInput, UploadPartOutput,
     },
 };
 
@@ -66,6 +72,13 @@ serve! {
     buckets::get_bucket_policy(GetBucketPolicyInput) -> GetBucketPolicyOutput;
     buckets::put_bucket_policy(PutBucketPolicyInput) -> PutBucketPolicyOutput;
     buckets::delete_bucket_policy(DeleteBucketPolicyInput) -> DeleteBucketPolicyOutput;
+    settings::get_bucket_versioning(GetBucketVersioningInput) -> GetBucketVersioningOutput;
+    settings::get_bucket_encryption(GetBucketEncryptionInput) -> GetBucketEncryptionOutput;
+    settings::get_public_access_block(GetPublicAccessBlockInput) -> GetPublicAccessBlockOutput;
+    settings::get_bucket_policy_status(GetBucketPolicyStatusInput) -> GetBucketPolicyStatusOutput;
+    settings::get_bucket_ownership_controls(GetBucketOwnershipControlsInput) -> GetBucketOwnershipControlsOutput;
+    settings::get_bucket_acl(GetBucketAclInput) -> GetBucketAclOutput;
+    settings::get_bucket_lifecycle_configuration(GetBucketLifecycleConfigurationInput) -> GetBucketLifecycleConfigurationOutput;
     list::list_objects(ListObjectsInput) -> ListObjectsOutput;
     list::list_multipart_uploads(ListMultipartUploadsInput) -> ListMultipartUploadsOutput;
     list::list_objects_v2(ListObjectsV2Input) -> ListObjectsV2Output;

@@ -8,7 +8,7 @@ use s3s::{
     auth::Credentials,
     dto::{
         self, ChecksumMode, ETag, GetObjectInput, GetObjectOutput, HeadObjectInput,
-        HeadObjectOutput, StreamingBlob, Timestamp,
+        HeadObjectOutput, ServerSideEncryption, StreamingBlob, Timestamp,
     },
     s3_error,
 };
@@ -122,7 +122,15 @@ fn describe(
         content_disposition: attributes.content_disposition,
         content_encoding: attributes.content_encoding,
         content_language: attributes.content_language,
-        server_side_encryption: attributes.server_side_encryption.map(Into::into),
+        // What says nothing has the bucket's default.
+        server_side_encryption: attributes
+            .server_side_encryption
+            .map(Into::into)
+            .or_else(|| {
+                Some(ServerSideEncryption::from_static(
+                    ServerSideEncryption::AES256,
+                ))
+            }),
         ssekms_key_id: attributes.kms_key_id,
         metadata: Some(attributes.metadata.into_iter().collect()),
         ..GetObjectOutput::default()

@@ -73,6 +73,7 @@ impl Suite<'_> {
                 return Err(Error::NoSigner {
                     suite: self.name.clone(),
                     is_signed: !is_unsigned,
+                    keys: Vec::new(),
                 });
             }
         }

@@ -32,7 +32,7 @@ use crate::{Error, ErrorKind};
 
 impl S3 {
     /// The region that is known by now.
-    async fn region(&self) -> String {
+    pub(super) async fn region(&self) -> String {
         let mut slot = self.inner.region.lock().await;
         if let Some(known) = &*slot {
             return known.clone();

@@ -13,6 +13,7 @@
 mod admin;
 mod answer;
 mod body;
+mod bucket_state;
 mod call;
 mod copy;
 mod get;
@@ -21,6 +22,7 @@ mod multipart;
 mod put;
 mod request;
 mod retry;
+mod rights;
 
 use std::{fmt, sync::Arc};
 
@@ -36,6 +38,10 @@ use tokio::sync::Mutex;
 #[cfg(feature = "test-util")]
 pub use self::admin::{
     create_bucket, delete_bucket, delete_bucket_policy, open_uploads, put_bucket_policy,
+};
+pub use self::bucket_state::{
+    AclGrants, Clocks, Encryption, Greeting, Lifecycle, PublicAccessBlock, UnfinishedUpload,
+    Versioning,
 };
 use self::{copy::Copies, multipart::OpenUploads};
 use crate::{

@@ -244,6 +244,13 @@ impl S3 {
     /// Throws the parts away. A failure changes nothing for the caller: the bucket's lifecycle rule
     /// is the last resort.
     async fn abort(&self, upload: UploadId) {
+        if let Err(error) = self.try_abort(&upload).await {
+            let why = error.in_full();
+            tracing::info!(key = upload.key, why, "the upload could not be aborted");
+        }
+    }
+
+    async fn try_abort(&self, upload: &UploadId) -> Result<(), Error> {
         let aborted = self
             .request("AbortMultipartUpload", &upload.key)
             .send(|client| {
@@ -256,12 +263,25 @@ impl S3 {
             })
             .await;
         match aborted {
-            Err(error) if error.code() != Some("NoSuchUpload") => {
-                let why = error.in_full();
-                tracing::info!(key = upload.key, why, "the upload could not be aborted");
+            Err(error) if error.code() != Some("NoSuchUpload") => Err(error),
+            _ => {
+                self.inner.uploads.close(upload);
+                Ok(())
             }
-            _ => self.inner.uploads.close(&upload),
         }
+    }
+
+    /// Begins an upload and aborts it, without a part. One that could not be aborted is not begun.
+    pub(super) async fn begin_and_abort(&self, key: &str) -> Result<(), Error> {
+        let nowhere = UploadId {
+            key: key.to_owned(),
+            id: "none".to_owned(),
+        };
+        self.try_abort(&nowhere).await?;
+        let headers = Headers::from(&PutOptions::new(PutMode::Create));
+        let mut upload = self.begin_upload(key, &headers, None).await?;
+        upload.over = true;
+        self.try_abort(&upload.id).await
     }
 }
 

@@ -6,6 +6,7 @@
     reason = "also what a test is made of fails by panic"
 )]
 
+mod bucket_state;
 mod credentials;
 mod direct;
 mod problems;

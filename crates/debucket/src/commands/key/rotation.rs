@@ -94,10 +94,10 @@ impl Retire {
         let head = repository.suite(self.suite.clone(), keys.for_reading());
         let head = head.existing_head().await?;
         if !head.commit.settings.accepts(&self.fingerprint) {
-            return Err(Error::NotFound(format!(
-                "suite {} is not signed by the key {}",
-                self.suite, self.fingerprint
-            )));
+            return Err(Error::NoKey {
+                suite: self.suite,
+                key: self.fingerprint,
+            });
         }
         let patch = SettingsPatch {
             retire_keys: Retired::These(vec![self.fingerprint]),

@@ -1,0 +1,212 @@
+//! `debucket doctor`: what works and what does not, on the first day and in an incident.
+//!
+//! What is asked of the store and what is thought of its answers are apart: the judgement is pure. Checks that do not depend on
+//! each other are made at once, and none is left out because another failed, unless it depends on that.
+
+mod bucket;
+mod reach;
+mod report;
+mod rights;
+mod suites;
+
+use std::{sync::Arc, time::Duration};
+
+use clap::Args;
+use deb_index::name::SuiteName;
+use futures::{StreamExt as _, join, stream};
+use jiff::Timestamp;
+use repository::{Keys, Repository};
+use s3_storage::{LocalClock, S3, Storage, probe_folder};
+
+use self::{
+    report::{Check, Document, Status},
+    rights::{Examined, Sample},
+};
+use crate::{
+    context::Context,
+    error::{Error, Role},
+    key_options::{KeyOptions, TrustOptions},
+    store_options::WriteOptions,
+};
+
+/// How long the store may be silent.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the checks of one kind may take together.
+const LIMIT: Duration = Duration::from_secs(300);
+/// Suites that are looked at at once.
+const CONCURRENT: usize = 4;
+
+/// Check access, rights, the bucket's settings and suites, and say what to do
+///
+/// Prints a line for each check: ok, warn, fail, or skipped and why. Rights are tried for real, a publisher's on objects below
+/// debucket-probe/ that are removed again. Nothing of the repository is changed. `debucket verify` looks into suites in depth.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Exit codes: 0 no check failed; 1 one did; 2 usage.
+
+Examples:
+  debucket doctor --repo s3://acme-apt --sign-key key.asc
+  debucket doctor stable --repo s3://acme-apt --role reader --keyring acme.asc
+  debucket doctor --repo s3://acme-apt --role collector --output json")]
+pub struct Doctor {
+    /// Suites to check [default: all of the repository]
+    #[arg(value_name = "SUITE")]
+    suites: Vec<SuiteName>,
+    /// Whose rights to try
+    #[arg(long, value_enum, default_value_t = Role::Publisher)]
+    role: Role,
+    #[command(flatten)]
+    key: KeyOptions,
+    #[command(flatten)]
+    trust: TrustOptions,
+    #[command(flatten)]
+    write: WriteOptions,
+}
+
+/// What is examined.
+struct Subject<'a> {
+    s3: S3,
+    storage: Arc<dyn Storage>,
+    repository: Repository,
+    bucket: &'a str,
+    /// What comes before the keys of the repository: empty, or ends with a slash.
+    prefix: String,
+}
+
+impl Doctor {
+    pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
+        let (role, url) = (self.role, context.url()?);
+        let (s3, storage, repository) = context.examined(&self.write, role, PATIENCE).await?;
+        let subject = Subject {
+            s3,
+            storage,
+            repository,
+            bucket: &url.bucket,
+            prefix: match url.prefix.as_str() {
+                "" => String::new(),
+                prefix => format!("{prefix}/"),
+            },
+        };
+        let (caller, mut checks) = join!(subject.s3.caller(), self.checks(&subject));
+        checks.insert(1, reach::identity(&caller));
+        let document = Document {
+            repo: url.to_string(),
+            role,
+            checks,
+        };
+        context.printer.result(&document)?;
+        match document.count(Status::Fail) {
+            0 => Ok(()),
+            failed => Err(Error::Unhealthy(failed)),
+        }
+    }
+
+    /// All but the identity: first whether the bucket can be reached, then what depends on that.
+    async fn checks(&self, subject: &Subject<'_>) -> Vec<Check> {
+        let (role, s3) = (self.role, &subject.s3);
+        let folder = format!("{}{}", subject.prefix, probe_folder());
+        let greeting = s3.greet(&folder).await;
+        let now = greeting.clocks.map(|clocks| clocks.store);
+        let clock = reach::clock(greeting.clocks, &subject.repository, role);
+        let mut checks = vec![reach::bucket(&greeting, s3, subject.bucket, role)];
+        if let Some(why) = reach::obstacle(&greeting) {
+            checks.extend([Check::skipped("region", why), clock]);
+            let names = rights::names(role).iter().chain(&bucket::NAMES);
+            checks.extend(names.map(|name| Check::skipped(name, why)));
+            checks.push(Check::skipped("suites", why));
+            checks.extend(self.keys_alone(now));
+            return checks;
+        }
+        let (configured, region) = s3.regions().await;
+        checks.extend([reach::region(&configured, &region, role), clock]);
+        let sample = Sample::find(&*subject.storage, &self.suites).await;
+        let whole = sample.key.as_ref();
+        let whole = whole.map(|key| format!("{}{key}", subject.prefix));
+        let examined = Examined {
+            s3,
+            storage: &*subject.storage,
+            prefix: &subject.prefix,
+            role,
+            writes: self.write.writes(),
+        };
+        let rights = examined.all(greeting.listing.as_ref().map(drop), &sample);
+        let settings = bucket::checks(s3, subject.bucket, &subject.prefix, whole.as_deref(), now);
+        let suites = self.suites(&subject.repository, now);
+        let (rights, settings, suites) = join!(
+            within(rights::names(role), rights),
+            within(&bucket::NAMES, settings),
+            within(&["suites"], suites),
+        );
+        checks.extend(rights.into_iter().chain(settings).chain(suites));
+        checks
+    }
+
+    fn keys(&self) -> Result<Keys, Error> {
+        let keys = self.trust.keys_and(&self.key)?;
+        Ok(match self.role {
+            Role::Publisher => keys,
+            Role::Reader | Role::Collector => keys.for_reading(),
+        })
+    }
+
+    /// The keys, where there is no suite that they are for.
+    fn keys_alone(&self, now: Option<Timestamp>) -> Option<Check> {
+        let own = || Timestamp::try_from(LocalClock::default().now()).ok();
+        match self.keys() {
+            Ok(keys) => suites::keys_alone(&keys, now.or_else(own)?),
+            Err(error) => Some(Check::failed("keys", &error, self.role)),
+        }
+    }
+
+    async fn suites(&self, repository: &Repository, now: Option<Timestamp>) -> Vec<Check> {
+        let (names, mut checks) = if self.suites.is_empty() {
+            match repository.all_suites().await {
+                Ok((names, others)) => {
+                    let found = reach::suites(&names, &others);
+                    (names, vec![found])
+                }
+                Err(error) => (Vec::new(), vec![reach::no_suites(error, self.role)]),
+            }
+        } else {
+            (self.suites.clone(), Vec::new())
+        };
+        if names.is_empty() {
+            checks.extend(self.keys_alone(now));
+        }
+        let is_named = !self.suites.is_empty();
+        let of_suites: Vec<Vec<Check>> = stream::iter(names)
+            .map(|name| async move {
+                // What is wrong with the keys is told once for each suite that needs them.
+                let (keys, problem) = match self.keys() {
+                    Ok(keys) => (keys, None),
+                    Err(error) => (Keys::Unchecked, Some(error)),
+                };
+                let suite = suites::opened(repository, &name, keys).await;
+                let mut checks = suites::checks(&suite, self.role, is_named).await;
+                if let Some(error) = problem {
+                    checks.retain(|check| check.check != "keys");
+                    let failed = Check::failed("keys", &error, self.role);
+                    checks.insert(1, failed.of_suite(&name));
+                }
+                checks
+            })
+            .buffered(CONCURRENT)
+            .collect()
+            .await;
+        checks.extend(of_suites.into_iter().flatten());
+        checks
+    }
+}
+
+/// Checks that may take some time, or what is said of them if they take longer.
+async fn within(names: &[&'static str], checks: impl Future<Output = Vec<Check>>) -> Vec<Check> {
+    match tokio::time::timeout(LIMIT, checks).await {
+        Ok(checks) => checks,
+        Err(_) => {
+            let told = format!("the store took longer than {} s", LIMIT.as_secs());
+            let next = "check the network; then run the same command again";
+            let late = |name: &&'static str| Check::fail(name, told.clone(), next);
+            names.iter().map(late).collect()
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! A check and what came of it, for people and for programs.
+
+use deb_index::name::SuiteName;
+use serde::Serialize;
+
+use crate::{
+    advice::storage_advice,
+    error::{Error, Role, in_full},
+    printer::Report,
+    text::one_line,
+};
+
+/// What came of a check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Status {
+    Ok,
+    /// It works, but will hurt.
+    Warn,
+    /// Something that the role has to do does not work, or somebody may do what nobody should.
+    Fail,
+    /// It could not be made.
+    Skipped,
+}
+
+/// A check that was made, or was not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Check {
+    pub(super) check: &'static str,
+    /// The suite that it is about; null if it is about the repository.
+    pub(super) suite: Option<SuiteName>,
+    pub(super) status: Status,
+    /// What was seen, or why it was not looked at.
+    pub(super) detail: String,
+    /// What to do; null if nothing is to be done.
+    pub(super) next: Option<String>,
+}
+
+impl Check {
+    fn new(
+        check: &'static str,
+        status: Status,
+        detail: impl Into<String>,
+        next: Option<String>,
+    ) -> Self {
+        Self {
+            check,
+            suite: None,
+            status,
+            detail: detail.into(),
+            next,
+        }
+    }
+
+    pub(super) fn ok(check: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(check, Status::Ok, detail, None)
+    }
+
+    pub(super) fn warn(
+        check: &'static str,
+        detail: impl Into<String>,
+        next: impl Into<String>,
+    ) -> Self {
+        Self::new(check, Status::Warn, detail, Some(next.into()))
+    }
+
+    pub(super) fn fail(
+        check: &'static str,
+        detail: impl Into<String>,
+        next: impl Into<String>,
+    ) -> Self {
+        Self::new(check, Status::Fail, detail, Some(next.into()))
+    }
+
+    pub(super) fn skipped(check: &'static str, why: impl Into<String>) -> Self {
+        Self::new(check, Status::Skipped, why, None)
+    }
+
+    /// A failure for the reason of an error, with the advice for it.
+    pub(super) fn failed(check: &'static str, error: &Error, role: Role) -> Self {
+        Self::new(check, Status::Fail, in_full(error), error.advice(role))
+    }
+
+    /// A failure for the reason of a request.
+    pub(super) fn failed_request(
+        check: &'static str,
+        error: &s3_storage::Error,
+        role: Role,
+    ) -> Self {
+        let advice = storage_advice(error, role);
+        Self::new(check, Status::Fail, in_full(error), advice)
+    }
+
+    pub(super) fn of_suite(mut self, suite: &SuiteName) -> Self {
+        self.suite = Some(suite.clone());
+        self
+    }
+
+    fn name(&self) -> String {
+        match &self.suite {
+            Some(suite) => format!("{suite}: {}", self.check),
+            None => self.check.to_owned(),
+        }
+    }
+}
+
+/// The JSON document of `debucket doctor`.
+#[derive(Debug, Serialize)]
+pub(super) struct Document {
+    /// The repository, `s3://BUCKET[/PREFIX]`.
+    pub(super) repo: String,
+    /// Whose rights were tried: `reader`, `publisher` or `collector`.
+    pub(super) role: Role,
+    /// In the order in which one thing depends on another.
+    pub(super) checks: Vec<Check>,
+}
+
+impl Document {
+    pub(super) fn count(&self, status: Status) -> usize {
+        let checks = self.checks.iter();
+        checks.filter(|check| check.status == status).count()
+    }
+}
+
+impl Report for Document {
+    fn text(&self) -> String {
+        let names: Vec<_> = self.checks.iter().map(Check::name).collect();
+        let width = names.iter().map(|name| name.chars().count()).max();
+        let width = width.unwrap_or_default();
+        let mut text = String::new();
+        for (check, name) in self.checks.iter().zip(&names) {
+            let status = match check.status {
+                Status::Ok => "ok",
+                Status::Warn => "warn",
+                Status::Fail => "fail",
+                Status::Skipped => "skipped",
+            };
+            let detail = one_line(&check.detail);
+            text.push_str(&format!("{status:<7}  {name:<width$}  {detail}\n"));
+            if let Some(next) = &check.next {
+                text.push_str(&format!("  next: {}\n", one_line(next)));
+            }
+        }
+        let count = |status| self.count(status);
+        text.push_str(&format!(
+            "{} ok, {} warn, {} fail, {} skipped\n",
+            count(Status::Ok),
+            count(Status::Warn),
+            count(Status::Fail),
+            count(Status::Skipped)
+        ));
+        text
+    }
+}

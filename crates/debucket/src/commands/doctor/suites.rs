@@ -1,0 +1,323 @@
+//! A suite, as a device that updates from it would find it, and as a publisher would.
+
+use deb_index::{fingerprint::Fingerprint, paragraph::Paragraph, suite::release};
+use jiff::Timestamp;
+use repo_signing::{Certificate, Keyring, SignatureTime, choose_key, keys_at};
+use repository::{
+    Ailing, Error, Head, HeadSignatures, Keys, Repository, Suite, Warning, key_expiry,
+};
+
+use super::report::Check;
+use crate::{advice::warning_advice, error::Role, text::short};
+
+const HEAD: &str = "head";
+const KEYS: &str = "keys";
+const VALIDITY: &str = "validity";
+const BY_HASH: &str = "by-hash";
+const FOLLOWERS: &str = "followers";
+/// What depends on the head.
+const BEHIND: [&str; 4] = [KEYS, VALIDITY, BY_HASH, FOLLOWERS];
+
+/// All checks of a suite, which the caller has named or which was found.
+pub(super) async fn checks(suite: &Suite<'_>, role: Role, is_named: bool) -> Vec<Check> {
+    let checks = match suite.require_head().await {
+        Err(Error::Missing(_)) if !is_named => {
+            let next = "publish into it, unless its first publish is running";
+            let begun = "it was begun, and has no head yet";
+            vec![Check::warn(HEAD, begun, by_publisher(role, next))]
+        }
+        Err(error) => {
+            let behind = BEHIND.map(|name| Check::skipped(name, "the head cannot be used"));
+            let head = Check::failed(HEAD, &error.into(), role);
+            [head].into_iter().chain(behind).collect()
+        }
+        Ok(head) => {
+            let (indexes, followers) =
+                futures::join!(suite.ailing_indexes(&head), suite.ailing_followers(&head));
+            vec![
+                judge_head(&head, role),
+                keys(suite, &head, role),
+                validity(suite, &head, role),
+                by_hash(&head, indexes, role),
+                judge_followers(followers, role),
+            ]
+        }
+    };
+    let checks = checks.into_iter();
+    checks.map(|check| check.of_suite(suite.name())).collect()
+}
+
+/// What is to be done by somebody who may publish.
+fn by_publisher(role: Role, what: &str) -> String {
+    match role {
+        Role::Publisher => what.to_owned(),
+        Role::Reader | Role::Collector => format!("let a publisher do this: {what}"),
+    }
+}
+
+fn judge_head(head: &Head, role: Role) -> Check {
+    let commit = short(&head.id());
+    if let Some(why) = &head.put_back {
+        let next = warning_advice(&Warning::PutBack(why.clone())).unwrap_or_default();
+        let next = by_publisher(role, next);
+        return match role {
+            // It can publish nothing.
+            Role::Publisher => Check::fail(HEAD, why, next),
+            Role::Reader | Role::Collector => Check::warn(HEAD, why, next),
+        };
+    }
+    let signed = match &head.signatures {
+        HeadSignatures::Unsigned => "unsigned: only the rights on the bucket protect it".to_owned(),
+        HeadSignatures::Unchecked => {
+            "whose signature is not checked: no key was given (--keyring)".to_owned()
+        }
+        HeadSignatures::By(by) => {
+            let keys = by.iter().map(|by| by.key.to_string());
+            format!("signed by {}", keys.collect::<Vec<_>>().join(", "))
+        }
+    };
+    Check::ok(HEAD, format!("commit {commit}, {signed}"))
+}
+
+/// The keys that signed the head, as its own settings have them.
+fn signed_by(head: &Head) -> Vec<(Certificate, Option<Fingerprint>)> {
+    let accepted = head.commit.settings.signing_keys.iter();
+    let certificates: Vec<_> = accepted
+        .filter_map(|key| Certificate::from_bytes(key.certificate.as_bytes()).ok())
+        .collect();
+    let keyring: Keyring = certificates.iter().cloned().collect();
+    let signatures = keyring
+        .verify_inrelease(&head.bytes)
+        .map(|it| it.signatures);
+    let signatures = signatures.unwrap_or_default();
+    let key_of = |certificate: &Certificate| {
+        let mut signatures = signatures.iter();
+        let by = signatures.find(|by| by.certificate == certificate.fingerprint());
+        by.map(|by| by.key)
+    };
+    certificates
+        .into_iter()
+        .map(|certificate| {
+            let key = key_of(&certificate);
+            (certificate, key)
+        })
+        .collect()
+}
+
+fn keys(suite: &Suite<'_>, head: &Head, role: Role) -> Check {
+    if head.signatures.is_unsigned() {
+        return Check::ok(KEYS, "none: the suite is unsigned");
+    }
+    if role == Role::Publisher
+        && suite.has_signers()
+        && let Err(error) = suite.check_signing(head)
+    {
+        return Check::failed(KEYS, &error.into(), role);
+    }
+    let now = head.store_time.unwrap_or(head.release.date);
+    let signed = signed_by(head);
+    if let Some((certificate, _)) = signed.iter().find(|(_, key)| key.is_none()) {
+        return Check::warn(
+            KEYS,
+            format!(
+                "the key {} is one of the suite's, but did not sign its head",
+                certificate.fingerprint()
+            ),
+            by_publisher(role, "sign it anew: `debucket refresh --force`"),
+        );
+    }
+    let keys = signed
+        .iter()
+        .filter_map(|(certificate, key)| Some((certificate, (*key)?)));
+    judge_expiry(keys, now, role)
+}
+
+/// Whether keys expire soon.
+fn judge_expiry<'c>(
+    keys: impl Iterator<Item = (&'c Certificate, Fingerprint)>,
+    now: Timestamp,
+    role: Role,
+) -> Check {
+    let keys: Vec<_> = keys.collect();
+    let renew =
+        "renew the key, or exchange it for another (`debucket key add`, later `key retire`)";
+    let mut warnings = keys
+        .iter()
+        .filter_map(|(certificate, key)| key_expiry(certificate, *key, now));
+    match warnings.next() {
+        Some(warning @ Warning::KeyExpired { .. }) => {
+            Check::fail(KEYS, warning.to_string(), by_publisher(role, renew))
+        }
+        Some(warning) => Check::warn(KEYS, warning.to_string(), by_publisher(role, renew)),
+        None => {
+            let names = keys.iter().map(|(_, key)| key.to_string());
+            let names = names.collect::<Vec<_>>().join(", ");
+            Check::ok(KEYS, format!("{names}: valid for 30 days at least"))
+        }
+    }
+}
+
+/// The keys at hand, without a suite. `None` if there are none.
+pub(super) fn keys_alone(keys: &Keys, now: Timestamp) -> Option<Check> {
+    let Keys::Sign { signers, .. } = keys else {
+        return None;
+    };
+    let time = SignatureTime::try_from(now.as_second()).ok()?;
+    let mut chosen = Vec::new();
+    for signer in signers {
+        let known = signer.certificate().signing_keys();
+        match choose_key(&keys_at(signer.as_ref(), time), &[], &known, true) {
+            Ok(state) => chosen.push((signer.certificate(), state.key)),
+            Err(error) => {
+                return Some(Check::fail(
+                    KEYS,
+                    error.to_string(),
+                    "sign with a key that is valid, or renew this one",
+                ));
+            }
+        }
+    }
+    Some(judge_expiry(chosen.into_iter(), now, Role::Publisher))
+}
+
+fn validity(suite: &Suite<'_>, head: &Head, role: Role) -> Check {
+    let warnings = suite.warnings(head);
+    let is_future = |warning: &&Warning| matches!(warning, Warning::FutureDate { .. });
+    if let Some(warning) = warnings.iter().find(is_future) {
+        let next = by_publisher(role, warning_advice(warning).unwrap_or_default());
+        return Check::fail(VALIDITY, warning.to_string(), next);
+    }
+    let until = release::valid_until(&head.commit);
+    let now = head.store_time.unwrap_or(head.release.date);
+    judge_validity(head.release.date, until, now, role)
+}
+
+fn judge_validity(date: Timestamp, until: Option<Timestamp>, now: Timestamp, role: Role) -> Check {
+    let Some(until) = until else {
+        return Check::ok(VALIDITY, format!("dated {date}, without an end"));
+    };
+    let next = || {
+        by_publisher(
+            role,
+            "run `debucket refresh` now, and by a timer from then on",
+        )
+    };
+    let left = until.duration_since(now);
+    if !left.is_positive() {
+        Check::fail(
+            VALIDITY,
+            format!("it was valid until {until}: devices refuse it"),
+            next(),
+        )
+    } else if left < until.duration_since(date) / 4 {
+        Check::warn(
+            VALIDITY,
+            format!(
+                "it is valid until {until}, and nothing has refreshed it: devices refuse it from then on"
+            ),
+            next(),
+        )
+    } else {
+        Check::ok(VALIDITY, format!("valid until {until}"))
+    }
+}
+
+const REPAIR: &str = "`debucket verify --repair` repairs what can be, and says what is lost";
+
+fn by_hash(head: &Head, found: Result<Vec<Ailing>, Error>, role: Role) -> Check {
+    let paragraph = Paragraph::parse(&head.text).ok();
+    let by_hash = paragraph
+        .as_ref()
+        .and_then(|it| it.get_str("Acquire-By-Hash"));
+    if by_hash != Some("yes") {
+        return Check::fail(
+            BY_HASH,
+            "the head does not say Acquire-By-Hash, so devices fail while somebody publishes",
+            by_publisher(role, "sign it anew: `debucket refresh --force`"),
+        );
+    }
+    let count: usize = head
+        .commit
+        .indexes
+        .values()
+        .map(|index| index.files.len())
+        .sum();
+    match found {
+        Err(error) => Check::failed(BY_HASH, &error.into(), role),
+        Ok(ailing) => match ailing.first() {
+            None => Check::ok(BY_HASH, format!("all {count} index files are there")),
+            Some(first) => Check::fail(
+                BY_HASH,
+                format!(
+                    "{} of {count} index files fail, so devices cannot update: {} {}",
+                    ailing.len(),
+                    first.key,
+                    first.problem
+                ),
+                by_publisher(role, REPAIR),
+            ),
+        },
+    }
+}
+
+fn judge_followers(found: Result<Vec<Ailing>, Error>, role: Role) -> Check {
+    match found {
+        Err(error) => Check::failed(FOLLOWERS, &error.into(), role),
+        Ok(ailing) => match ailing.first() {
+            None => Check::ok(FOLLOWERS, "all follow the head"),
+            Some(first) => Check::warn(
+                FOLLOWERS,
+                format!(
+                    "{} do not follow the head, so clients without InRelease or by-hash fail or see an old state: {} {}",
+                    ailing.len(),
+                    first.key,
+                    first.problem
+                ),
+                by_publisher(
+                    role,
+                    "the next publish brings them up; so does `debucket verify --repair`",
+                ),
+            ),
+        },
+    }
+}
+
+/// Whether the suite was founded as an unsigned one. Who may not find out has to be told by the head.
+pub(super) async fn opened<'r>(
+    repository: &'r Repository,
+    name: &deb_index::name::SuiteName,
+    keys: Keys,
+) -> Suite<'r> {
+    let suite = repository.suite(name.clone(), keys);
+    match suite.is_founded_unsigned().await {
+        Ok(true) => repository.suite(name.clone(), Keys::Unsigned),
+        _ => suite,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+    use crate::commands::doctor::report::Status;
+
+    #[test]
+    fn validity_is_judged_by_what_is_left_of_it() {
+        let date = Timestamp::from_second(1_800_000_000).unwrap();
+        let until = Some(date + SignedDuration::from_hours(100));
+        for (hours, status) in [
+            (0, Status::Ok),
+            (74, Status::Ok),
+            (76, Status::Warn),
+            (100, Status::Fail),
+        ] {
+            let now = date + SignedDuration::from_hours(hours);
+            let check = judge_validity(date, until, now, Role::Publisher);
+            assert_eq!(check.status, status, "{hours}");
+        }
+        let far = date + SignedDuration::from_hours(10_000);
+        let endless = judge_validity(date, None, far, Role::Reader);
+        assert_eq!(endless.status, Status::Ok);
+    }
+}

@@ -1,0 +1,237 @@
+//! Suites, and the bucket that they are in.
+
+use repo_signing::{KeyFile, KeyProblem, SignatureTime, Signer as _};
+
+use super::Report;
+use crate::{
+    package,
+    run::{BUCKET, Store, run},
+    signing::fixture,
+};
+
+#[test]
+fn a_repository_in_order_has_a_line_for_each_check_and_is_left_as_it_was() {
+    let store = Store::published();
+    let before = store.server.keys(BUCKET);
+    let report = store.doctor_with_key(&[]);
+    // A new bucket keeps no versions.
+    report.expect_open(&["versioning"]);
+    assert_eq!(report.with_status("skipped"), ["identity"]);
+    report
+        .expect("bucket", "ok", "acme-apt answers (http://127.0.0.1:", "")
+        .expect("identity", "skipped", "does not say who this is", "")
+        .expect("upload-in-parts", "ok", "", "")
+        .expect("conditional-writes", "ok", "", "")
+        .expect("encryption", "ok", "AES256", "")
+        .expect("suites", "ok", "stable", "")
+        .expect(
+            "stable: head",
+            "ok",
+            &format!("signed by {}", store.fingerprint()),
+            "",
+        )
+        .expect("stable: by-hash", "ok", "all 4 index files", "")
+        .expect("stable: validity", "ok", "without an end", "")
+        .expect(
+            "versioning",
+            "warn",
+            "off",
+            "put-bucket-versioning --bucket acme-apt",
+        );
+    assert_eq!(store.server.keys(BUCKET), before);
+    assert!(store.server.uploads(BUCKET).is_empty());
+
+    let key = store.path("key.asc");
+    let text = run(store.debucket(&["doctor", "--sign-key"]).arg(key)).expect(0);
+    assert!(text.starts_with("ok       bucket "), "{text}");
+    assert!(text.contains("\nwarn     versioning "), "{text}");
+    assert!(
+        text.contains("\n  next: let the bucket's owner turn it on: "),
+        "{text}"
+    );
+    assert!(text.ends_with(" ok, 1 warn, 0 fail, 1 skipped\n"), "{text}");
+}
+
+#[test]
+fn an_empty_bucket_and_an_unsigned_suite_need_no_key() {
+    let store = Store::start();
+    let empty = store.doctor(&[]);
+    empty.expect_open(&["versioning"]);
+    empty
+        .expect("suites", "ok", "none yet", "")
+        .expect("read", "ok", "", "");
+    assert!(!empty.checks.contains_key("keys"));
+    // With a key, it is looked at.
+    let fingerprint = store.fingerprint();
+    store
+        .doctor_with_key(&[])
+        .expect("keys", "ok", &fingerprint, "");
+    let named = store.doctor(&["stable"]);
+    named.expect(
+        "stable: head",
+        "fail",
+        "there is no suite stable",
+        "--suites",
+    );
+
+    let founding = "robots/dists/begun/suite.json";
+    store.server.put(BUCKET, founding, b"{}").unwrap();
+    let begun = store.doctor(&[]);
+    begun.expect("begun: head", "warn", "has no head yet", "publish into it");
+    store.server.delete(BUCKET, founding).unwrap();
+
+    let file = package::write(store.folder.path(), "hello", "1.0", "all", "first");
+    run(store.debucket(&["publish", "--unsigned"]).arg(file)).expect(0);
+    for report in [store.doctor(&[]), store.doctor_with_key(&["stable"])] {
+        report.expect_open(&["versioning"]);
+        report.expect("stable: head", "ok", "unsigned", "");
+    }
+}
+
+#[test]
+fn a_suite_that_is_ill_is_told_with_the_remedy() {
+    let store = Store::published();
+    let head = "robots/dists/stable/InRelease";
+    let put = |key: &str, bytes: &[u8]| store.server.put(BUCKET, key, bytes).map(drop).unwrap();
+    let get = |key: &str| store.server.get(BUCKET, key).unwrap().unwrap();
+    let repair = "debucket verify --repair";
+
+    let (by_hash, follower) = (store.whole("/by-hash/"), store.whole("/Packages.gz"));
+    let bytes = get(&by_hash);
+    store.server.delete(BUCKET, &by_hash).unwrap();
+    let report = store.doctor_with_key(&[]);
+    report.expect_open(&["stable: by-hash", "versioning"]);
+    report.expect("stable: by-hash", "fail", "1 of 4 index files", repair);
+    // A device may not list, so what is missing looks forbidden to it.
+    store.allow("reader");
+    let report = store.doctor(&["stable", "--role", "reader"]);
+    report.expect(
+        "stable: by-hash",
+        "fail",
+        "is missing or may not be read",
+        "let a publisher",
+    );
+    store.allow_all();
+    put(&by_hash, &bytes);
+
+    store.server.delete(BUCKET, &follower).unwrap();
+    let report = store.doctor_with_key(&[]);
+    report.expect("stable: followers", "warn", "1 do not follow", repair);
+    let file = package::write(store.folder.path(), "hello", "2.0", "all", "second");
+    let old = get(head);
+    store.publish(&file, &[]).expect(0);
+    store.doctor_with_key(&[]).expect_open(&["versioning"]);
+
+    put(head, &old);
+    let report = store.doctor_with_key(&[]);
+    report.expect("stable: head", "fail", "was put back", "--accept-rollback");
+    store.server.delete(BUCKET, head).unwrap();
+    let report = store.doctor_with_key(&[]);
+    report
+        .expect(
+            "stable: head",
+            "fail",
+            "its InRelease is missing",
+            "verify stable --repair",
+        )
+        .expect("stable: keys", "skipped", "the head cannot be used", "");
+}
+
+#[test]
+fn keys_are_told_from_those_that_the_suite_wants() {
+    let store = Store::published();
+    let (other, public) = (store.path("other.asc"), store.path("other-public.asc"));
+    run(crate::run::debucket()
+        .args(["key", "generate", "--out"])
+        .arg(&other)
+        .arg("--public-out")
+        .arg(&public))
+    .expect(0);
+    for (option, file) in [("--sign-key", &other), ("--keyring", &public)] {
+        let mut command = store.debucket(&["doctor", option]);
+        let report = Report::of(command.arg(file));
+        report.expect("stable: head", "fail", "cannot be trusted", "--keyring");
+    }
+    // It may read the suite, but not sign it.
+    let mut command = store.debucket(&["doctor", "--sign-key"]);
+    command
+        .arg(&other)
+        .arg("--keyring")
+        .arg(store.path("public.asc"));
+    let report = Report::of(&mut command);
+    report.expect("stable: head", "ok", "signed by", "");
+    report.expect("stable: keys", "fail", "accepts only", "debucket key add");
+    let missing = store.doctor(&["--sign-key", "/nonexistent"]);
+    missing.expect("stable: keys", "fail", "/nonexistent", "check the path");
+    missing.expect("stable: head", "ok", "not checked", "");
+
+    let refresh = store.path("key.asc").display().to_string();
+    let set = [
+        "suite",
+        "set",
+        "stable",
+        "--valid-for",
+        "8d",
+        "--sign-key",
+        &refresh,
+    ];
+    run(&mut store.debucket(&set)).expect(0);
+    for (days, status) in [(1, "ok"), (6, "warn"), (2, "fail")] {
+        let day = std::time::Duration::from_secs(86_400);
+        store.server.clock().advance(day * days);
+        let next = if status == "ok" {
+            ""
+        } else {
+            "debucket refresh"
+        };
+        let report = store.doctor_with_key(&[]);
+        report.expect("stable: validity", status, "valid until", next);
+    }
+}
+
+#[test]
+fn a_key_is_told_before_and_after_its_end() {
+    let path = fixture("expiring");
+    let file = KeyFile::from_bytes(&std::fs::read(&path).unwrap(), &[]).unwrap();
+    let certificate = file.certificate();
+    let key = certificate.signing_keys()[0];
+    let store = Store::start();
+    let now = store.server.clock().unix();
+    let at = SignatureTime::from_seconds(u32::try_from(now).unwrap());
+    let Err(KeyProblem::Expired { at: end, .. }) = certificate.check(key, at) else {
+        panic!("it does not expire")
+    };
+    let doctor = || {
+        let mut command = store.debucket(&["doctor", "--sign-key"]);
+        Report::of(command.arg(&path))
+    };
+    doctor().expect("keys", "fail", "expired", "sign with a key that is valid");
+    let ago = i64::from(end.seconds()) - now;
+    let day = 86_400;
+    store.server.clock().set_offset(ago - 10 * day);
+    doctor().expect("keys", "warn", "expires at", "renew the key");
+    let package = package::write(store.folder.path(), "hello", "1.0", "all", "first");
+    let mut publish = store.debucket(&["publish", "--sign-key"]);
+    run(publish.arg(&path).arg(&package)).expect(0);
+    doctor().expect("stable: keys", "warn", "expires at", "renew the key");
+    store.server.clock().set_offset(ago + day);
+    doctor().expect("stable: keys", "fail", "expired", "key that is valid");
+    let mut reader = store.debucket(&["doctor", "--role", "reader"]);
+    let reader = Report::of(&mut reader);
+    reader.expect(
+        "stable: keys",
+        "fail",
+        "devices refuse the suite",
+        "let a publisher",
+    );
+}
+
+#[test]
+fn a_suite_that_was_taken_over_is_in_order() {
+    let store = Store::start();
+    store.make_foreign_suite();
+    let foreign = store.doctor(&[]);
+    foreign.expect("suites", "warn", "of another tool", "debucket adopt");
+    store.adopt(&["--unverified", "--accept-damage"]).expect(0);
+    store.doctor(&[]).expect_open(&["versioning"]);
+}
