@@ -203,6 +203,7 @@ impl Suite<'_> {
                 indexes,
                 unmatched: Vec::new(),
                 refreshes: false,
+                closes: false,
             },
             chosen,
             view_changes,

@@ -226,6 +226,10 @@ impl Suite<'_> {
                     id: head.id(),
                     source,
                 })?;
+                if base.is_closed() && !intent.closes() {
+                    let suite = self.name.clone();
+                    return Err(Error::Deleting { suite });
+                }
                 let settings = &base.settings;
                 let paths = intent.reads(&settings.components, &settings.architectures);
                 cache.load(self, base, paths).await?
@@ -237,6 +241,8 @@ impl Suite<'_> {
             let (base, intent) = (head.map(|head| head.commit.clone()), intent.clone());
             blocking(move || plan(base.as_deref(), &indexes, &intent)).await?
         };
+        self.check_new_aliases(&plan.settings, commit_of(head))
+            .await?;
         let chosen = self.keys.choose(
             &self.name,
             head.map(Head::signed),

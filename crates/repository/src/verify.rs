@@ -20,6 +20,7 @@ use deb_index::{
     name::SuiteName,
     suite::{
         commit::{Commit, Index, Stored},
+        founding::Founding,
         layout, release,
     },
 };
@@ -41,6 +42,8 @@ use crate::{
 const TRIES: usize = 3;
 /// Commits and index files that are read at once.
 const CONCURRENT: usize = 16;
+/// What is wrong with `suite.json` while a deletion has not come to its end.
+const BEING_DELETED: &str = "says that the suite is being deleted";
 /// Formats, the quickest to unpack first.
 const QUICKEST: [Format; 3] = [Format::Zst, Format::Gz, Format::Xz];
 
@@ -91,6 +94,16 @@ impl Suite<'_> {
     async fn top(&self) -> Result<Top, Error> {
         let head = match self.head().await {
             Ok(Some(head)) => head,
+            Ok(None) if self.is_being_deleted().await => {
+                let key = layout::founding_key(&self.name);
+                let mut problem = self.problem(Part::Founding, key, BEING_DELETED);
+                problem.remedy = Remedy::Manual;
+                return Ok(Top {
+                    head: None,
+                    problems: vec![problem],
+                    needs_head: false,
+                });
+            }
             Ok(None) if self.has_history().await? => {
                 let suite = self.name.clone();
                 return Ok(self.without_head(&Error::HeadVanished { suite }));
@@ -102,7 +115,9 @@ impl Suite<'_> {
                     needs_head: false,
                 });
             }
-            Err(error @ (Error::Storage(_) | Error::Missing(_))) => return Err(error),
+            Err(error @ (Error::Storage(_) | Error::Missing(_) | Error::IsAlias { .. })) => {
+                return Err(error);
+            }
             Err(error) => return Ok(self.without_head(&error)),
         };
         let mut problems = Vec::new();
@@ -201,6 +216,7 @@ impl Suite<'_> {
         if let Some(head) = &head {
             check.founding(head).await?;
             check.indexes(&head.commit).await?;
+            check.aliases(&head.commit).await?;
             check.history(head.id(), &head.commit).await?;
             check.followers(head).await?;
         }
@@ -263,8 +279,16 @@ impl Check<'_> {
     async fn founding(&mut self, head: &Head) -> Result<(), Error> {
         let signed = !head.signatures.is_unsigned();
         let key = layout::founding_key(&self.suite.name);
-        let text = match self.suite.founded_as().await {
-            Ok((Some(founded), _)) if founded == signed => return Ok(()),
+        let text = match self.suite.founding().await {
+            Ok((Some(founding), _)) if founding == (Founding::Suite { signed }) => return Ok(()),
+            Ok((Some(Founding::Deleting(_)), _)) => {
+                let problem = self.suite.problem(Part::Founding, key, BEING_DELETED);
+                self.add(Problem {
+                    remedy: Remedy::Manual,
+                    ..problem
+                });
+                return Ok(());
+            }
             Ok((Some(_), _)) => "contradicts the head about the suite being signed",
             Ok((None, _)) => "is missing",
             Err(Error::Damaged { problem, .. }) => problem,
@@ -457,6 +481,46 @@ impl Check<'_> {
             if !known.contains(&key) {
                 let text = format!("{text}; an earlier commit needs it");
                 self.add(suite.problem(Part::History, key, text));
+            }
+        }
+        Ok(())
+    }
+
+    /// The index files in the folders of the aliases.
+    async fn aliases(&mut self, commit: &Commit) -> Result<(), Error> {
+        let suite = self.suite;
+        for alias in &commit.settings.aliases {
+            if let Err(error @ Error::AliasTaken { .. }) = suite.check_held(alias).await {
+                let key = layout::founding_key(alias);
+                let mut problem = suite.problem(Part::Founding, key, error.to_string());
+                problem.remedy = Remedy::Manual;
+                self.add(problem);
+                continue;
+            }
+            for (path, index) in &commit.indexes {
+                for stored in index.files.values() {
+                    let by_hash = path.by_hash(&stored.sha256);
+                    let key = layout::in_suite(alias, &by_hash);
+                    let (own, there) = (
+                        self.inventory.get(&layout::in_suite(&suite.name, &by_hash)),
+                        self.inventory.get(&key),
+                    );
+                    let same = own.map(|object| &object.etag) == there.map(|object| &object.etag);
+                    let mut text = compare(there, stored.size);
+                    if text.is_none() && (!same || self.depth == Depth::Content) {
+                        let bytes = suite.find_index(&key).await?;
+                        let is_good = bytes.is_some_and(|bytes| Sha256::of(&bytes) == stored.sha256);
+                        text = (!is_good).then(|| "has other content than its name says".to_owned());
+                    }
+                    let Some(text) = text else { continue };
+                    let own = layout::in_suite(&suite.name, &by_hash);
+                    let bytes = suite.find_index(&own).await?;
+                    let bytes = bytes.filter(|bytes| Sha256::of(bytes) == stored.sha256);
+                    let sha256 = stored.sha256;
+                    let fix = bytes.map(|bytes| Fix::Index { sha256, bytes });
+                    let problem = suite.problem(Part::Index, key, text);
+                    self.add(problem.fixed_by(fix));
+                }
             }
         }
         Ok(())

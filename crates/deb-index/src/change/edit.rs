@@ -16,7 +16,7 @@ use crate::{
     digest::Sha256,
     fingerprint::Fingerprint,
     index::{IndexPath, compression::Format},
-    name::{Architecture, Component},
+    name::{Architecture, Component, SuiteName},
     stanza::Stanza,
     suite::{
         commit::{Commit, Index},
@@ -45,6 +45,8 @@ pub enum Edit {
     Restore(Arc<Restored>),
     /// The suite is dated no earlier than this, so that its `Valid-Until` is further away.
     Refresh { since: Timestamp },
+    /// Nobody builds on the commit, because the suite is going to be deleted.
+    Close,
 }
 
 /// Settings to change; the others stay as they are.
@@ -64,6 +66,10 @@ pub struct SettingsPatch {
     pub valid_seconds: Option<Option<NonZeroU32>>,
     /// Whether `Release` names the keys that sign it.
     pub signed_by: Option<bool>,
+    /// Further names of the suite.
+    pub add_aliases: BTreeSet<SuiteName>,
+    /// Names that it has no longer.
+    pub drop_aliases: BTreeSet<SuiteName>,
     /// Newer copies of certificates, for those that sign the suite. All of their keys may sign from now on.
     pub renew_keys: Vec<AcceptedKey>,
     /// Certificates that sign the suite from now on, beside those that do already. Of those, this is a newer copy; the keys
@@ -124,7 +130,7 @@ impl Edit {
             }
             Self::Set(patch) => patch.formats.is_some(),
             Self::Restore(_) => true,
-            Self::Exist(_) | Self::Refresh { .. } => false,
+            Self::Exist(_) | Self::Refresh { .. } | Self::Close => false,
         }
     }
 }
@@ -203,6 +209,11 @@ impl Intent {
         })
     }
 
+    /// Whether nobody may build on the suite from now on.
+    pub fn closes(&self) -> bool {
+        self.0.iter().any(|edit| matches!(edit, Edit::Close))
+    }
+
     /// The indexes to restore.
     pub(super) fn restored(&self) -> Option<&Restored> {
         self.0.iter().rev().find_map(|edit| match edit {
@@ -235,6 +246,9 @@ impl SettingsPatch {
         if let Some(signed_by) = self.signed_by {
             settings.signed_by = signed_by;
         }
+        settings.aliases.extend(self.add_aliases.iter().cloned());
+        let is_dropped = |alias: &SuiteName| self.drop_aliases.contains(alias);
+        settings.aliases.retain(|alias| !is_dropped(alias));
         for new in &self.accept_keys {
             let mut known = settings.signing_keys.iter_mut();
             match known.find(|old| old.fingerprint == new.fingerprint) {

@@ -32,6 +32,8 @@ pub struct Plan {
     pub unmatched: Vec<String>,
     /// Whether the suite gets a later date even if nothing else changes.
     pub refreshes: bool,
+    /// Whether nobody may build on the suite from now on, which somebody may now.
+    pub closes: bool,
 }
 
 /// What becomes of an index.
@@ -90,6 +92,7 @@ impl Plan {
         base.is_some_and(|base| {
             base.settings == self.settings && base.indexes.len() == self.indexes.len()
         }) && !self.refreshes
+            && !self.closes
             && self.indexes.values().all(|index| *index == IndexPlan::Keep)
     }
 }

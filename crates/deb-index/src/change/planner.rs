@@ -84,6 +84,7 @@ pub fn plan(
         changes: planner.changes,
         there: planner.there.into_values().collect(),
         refreshes: base.is_some_and(|base| intent.refreshes(base)),
+        closes: intent.closes() && !base.is_some_and(Commit::is_closed),
         settings,
         indexes: planned,
     })
@@ -302,7 +303,11 @@ impl<'a> Planner<'a> {
                         Packages::default()
                     };
                 }
-                Edit::Add { .. } | Edit::Exist(_) | Edit::Set(_) | Edit::Refresh { .. } => {}
+                Edit::Add { .. }
+                | Edit::Exist(_)
+                | Edit::Set(_)
+                | Edit::Refresh { .. }
+                | Edit::Close => {}
             }
         }
         add(&mut index, &mut new);

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod adopt;
+mod aliases;
+mod deletion;
 mod doubt;
 mod faults;
 mod followers;
