@@ -22,12 +22,12 @@ use crate::repository::{
 /// The grace period of collections, and longer than the history that they keep.
 pub(crate) const GRACE: Duration = Duration::from_secs(24 * 3600);
 
-fn name(name: &str) -> SuiteName {
+pub(crate) fn name(name: &str) -> SuiteName {
     name.parse().unwrap()
 }
 
 /// Changes a suite.
-async fn change<S: Storage + 'static>(
+pub(crate) async fn change<S: Storage + 'static>(
     storage: &Arc<S>,
     signing: &Signing,
     suite: &str,
@@ -72,11 +72,20 @@ pub(crate) async fn create(
     signing: &Signing,
     suite: &str,
 ) -> Result<Published, Error> {
-    let edits = intent(&keys(signing), &[], false).0;
-    change(&repository.bucket, signing, suite, edits).await
+    change(&repository.bucket, signing, suite, new_suite(signing)).await
 }
 
-async fn collect(repository: &Repository, signing: &Signing) -> Result<Collected, Error> {
+/// What makes an empty suite.
+fn new_suite(signing: &Signing) -> Vec<Edit> {
+    let mut edits = intent(&keys(signing), &[], false).0;
+    edits.push(Edit::Set(SettingsPatch {
+        components: vec!["main".parse().unwrap()],
+        ..SettingsPatch::default()
+    }));
+    edits
+}
+
+pub(crate) async fn collect(repository: &Repository, signing: &Signing) -> Result<Collected, Error> {
     let opened = open(repository.bucket.clone(), Writes::Conditional);
     let (ours, others) = opened.all_suites().await?;
     assert_eq!(others, []);
@@ -92,14 +101,14 @@ async fn collect(repository: &Repository, signing: &Signing) -> Result<Collected
 }
 
 /// Condemns what is garbage, and deletes it.
-async fn collect_all(repository: &Repository, signing: &Signing) {
+pub(crate) async fn collect_all(repository: &Repository, signing: &Signing) {
     for _ in 0..3 {
         repository.clock.advance(GRACE + Duration::from_secs(10));
         collect(repository, signing).await.unwrap();
     }
 }
 
-async fn problems(repository: &Repository, signing: &Signing, suite: &str) -> Vec<Problem> {
+pub(crate) async fn problems(repository: &Repository, signing: &Signing, suite: &str) -> Vec<Problem> {
     let opened = open(repository.bucket.clone(), Writes::Conditional);
     let suites = [opened.suite(name(suite), keys(signing))];
     let found = opened.verify(&suites, Depth::Content).await.unwrap();
@@ -199,7 +208,7 @@ async fn an_alias_follows_its_suite_signed_or_not() {
 #[tokio::test]
 async fn a_suite_can_be_created_with_an_alias() {
     let (repository, signing) = (Repository::new(), Some(key()));
-    let mut edits = intent(&keys(&signing), &[], false).0;
+    let mut edits = new_suite(&signing);
     edits.push(aliases(&["trixie"], &[]));
     committed(change(&repository.bucket, &signing, "stable", edits).await);
     let scene = Scene {
@@ -437,8 +446,8 @@ async fn what_is_lost_of_an_alias_is_repaired() {
     let scene = Scene::new(Some(key())).await;
     let (repository, signing) = (&scene.repository, &scene.signing);
     let bucket = &repository.bucket;
-    let lost: Vec<_> = bucket.keys().into_iter();
-    let lost: Vec<_> = lost.into_iter().filter(|key| key.starts_with("dists/trixie/")).collect();
+    let lost = bucket.keys().into_iter();
+    let lost: Vec<_> = lost.filter(|key| key.starts_with("dists/trixie/")).collect();
     assert!(lost.len() > 10, "{lost:?}");
     for key in &lost {
         bucket.remove(key);
