@@ -106,6 +106,35 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
         }
         E::Missing(Missing::Revision { .. }) => "`debucket log` prints the history",
         E::AmbiguousRevision(_) => "give more digits of the commit",
+        E::Missing(Missing::Alias { suite, alias }) => {
+            return Some(format!(
+                "name a suite; `debucket suite set {suite} --alias {alias}` makes it an alias again, and `debucket suite delete \
+                 {alias}` deletes what it shows"
+            ));
+        }
+        E::IsAlias { alias, suite } => {
+            return Some(format!(
+                "name the suite, {suite}; `debucket suite set {suite} --no-alias {alias}` makes the name free"
+            ));
+        }
+        E::AliasTaken {
+            alias, by: Some(by), ..
+        } => {
+            return Some(format!(
+                "drop it there first: `debucket suite set {by} --no-alias {alias}`"
+            ));
+        }
+        E::AliasTaken { .. } => "choose another name",
+        E::AliasLags { holder, .. } => {
+            return Some(format!(
+                "bring it up first: `debucket verify {holder} --repair`"
+            ));
+        }
+        E::Deleting { suite } => {
+            return Some(format!(
+                "`debucket suite delete {suite}` brings the deletion to its end; then the name can be used again"
+            ));
+        }
         E::BeingCollected { .. } | E::CollectorContention => {
             "run the same command again in a few minutes; if a collector was killed, in an hour"
         }
@@ -338,6 +367,10 @@ fn rights(had: Refusable, role: Role) -> String {
         }
         Role::Publisher => {
             "`debucket client-config --policy publisher` prints the least IAM policy that is needed"
+        }
+        Role::Deleter => {
+            "`debucket client-config --policy` prints the least IAM policies: those of a publisher and of a collector are needed \
+             together"
         }
         Role::Collector => {
             "`debucket client-config --policy collector` prints the least IAM policy that is needed"

@@ -96,6 +96,11 @@ impl ChangeOptions {
         context.writable_repository(&self.write).await
     }
 
+    /// Opens the repository for deleting a suite.
+    pub(crate) async fn deletable_repository(&self, context: &Context) -> Result<Repository, Error> {
+        context.deletable_repository(&self.write).await
+    }
+
     pub(crate) fn allow(&self) -> Allow {
         self.allow.allow()
     }

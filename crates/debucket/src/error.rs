@@ -113,6 +113,8 @@ pub enum Role {
     Reader,
     Publisher,
     Collector,
+    /// Who deletes a suite: publisher and collector.
+    Deleter,
 }
 
 impl Error {
@@ -121,9 +123,14 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Repository(repository::Error::Plan(error)) if error.is_conflict() => 3,
-            Self::SuiteExists(_) | Self::Repository(repository::Error::ChangedMeanwhile { .. }) => {
-                3
-            }
+            Self::SuiteExists(_)
+            | Self::Repository(
+                repository::Error::ChangedMeanwhile { .. }
+                | repository::Error::IsAlias { .. }
+                | repository::Error::AliasTaken { .. }
+                | repository::Error::AliasLags { .. }
+                | repository::Error::Deleting { .. },
+            ) => 3,
             Self::Repository(repository::Error::Plan(
                 PlanError::DropsArchitecture(_)
                 | PlanError::ForeignArchitecture(_)

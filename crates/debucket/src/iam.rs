@@ -18,9 +18,9 @@
 //! bucket, but nothing more of them. It deletes nothing but the few objects with which it
 //! tries, before the first commit of a suite, whether the store honours conditional writes.
 //!
-//! A collector (`debucket gc`) reads and lists as a publisher does, and deletes what can become garbage: packages, indexes by
-//! hash, commits, and the records of what took their place. It can neither publish nor delete a head. The record of what it is
-//! going to delete (`gc/`) is changed by publishers too, to keep what they use.
+//! A collector (`debucket gc`) reads and lists as a publisher does, and deletes what can become garbage: packages, and what is below
+//! `dists/`. It cannot publish. The record of what it is going to delete (`gc/`) is changed by publishers too, to keep what they
+//! use. `debucket suite delete` needs both: a publisher's rights to close the suite, and a collector's to delete it.
 //!
 //! The Terraform module `apt-repository` has the same statements; `cargo xtask terraform` compares
 //! them. A store that does not know these conditions refuses the policy when it is set.
@@ -38,12 +38,7 @@ const DISTS: &str = "dists/";
 /// Folder of the record of what a collector is going to delete.
 const GC: &str = "gc/";
 /// What can become garbage.
-const GARBAGE: [&str; 4] = [
-    POOL,
-    "dists/*/by-hash/",
-    "dists/*/commits/",
-    "dists/*/succession/",
-];
+const GARBAGE: [&str; 2] = [POOL, DISTS];
 /// Folder of the objects that a probe of the store leaves and removes.
 const PROBE_FOLDER: &str = "debucket-probe/";
 /// What is named by its digest.

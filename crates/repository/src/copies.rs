@@ -21,10 +21,10 @@ impl Suite<'_> {
     /// Those of reading; a stanza that lacks what names its file.
     pub async fn copies(
         &self,
+        head: Head,
         of: &[Selector],
         component: Option<&Component>,
     ) -> Result<Copies, Error> {
-        let head = self.existing_head().await?;
         let list = self.packages_of(head.id(), head.commit.clone(), Selection::default());
         let list = list.await?;
         let packages = self.sorted(&list)?;

@@ -54,10 +54,14 @@ pub struct Promote {
     change: ChangeOptions,
 }
 
+fn same_suite() -> Error {
+    Error::Usage("--from and --to are the same suite".to_owned())
+}
+
 impl Promote {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
         if self.from == self.to && self.to_component.is_none() {
-            return Err(Error::Usage("--from and --to are the same suite".into()));
+            return Err(same_suite());
         }
         if self.mirror && !self.all {
             return Err(Error::Usage("--mirror goes with --all".into()));
@@ -65,6 +69,11 @@ impl Promote {
         let keys = self.change.keys(&self.to)?;
         let repository = self.change.repository(context).await?;
         let source = repository.suite(self.from.clone(), keys.for_reading());
+        let (source, head) = source.resolved().await?;
+        context.warn_of(&source, &head);
+        if *source.name() == self.to && self.to_component.is_none() {
+            return Err(same_suite());
+        }
         let mut of = self.packages;
         if self.all {
             of.push(Selector::all(None));
@@ -72,8 +81,8 @@ impl Promote {
         for selector in &mut of {
             selector.component.clone_from(&self.component);
         }
-        let copies = source.copies(&of, self.to_component.as_ref()).await?;
-        context.warn_of(&source, &copies.head);
+        let copies = source.copies(head, &of, self.to_component.as_ref());
+        let copies = copies.await?;
         let components = &copies.head.commit.settings.components;
         if let Some(component) = self
             .component
