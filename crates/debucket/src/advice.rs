@@ -118,7 +118,9 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
             ));
         }
         E::AliasTaken {
-            alias, by: Some(by), ..
+            alias,
+            by: Some(by),
+            ..
         } => {
             return Some(format!(
                 "drop it there first: `debucket suite set {by} --no-alias {alias}`"

@@ -85,6 +85,14 @@ impl Suite<'_> {
         Ok(())
     }
 
+    /// Whether there are commits in the folder. Then it is that of a suite, whatever its `suite.json` says, which whoever may not
+    /// delete anything could have written.
+    pub(crate) async fn has_commits(&self) -> Result<bool, Error> {
+        let folder = layout::commits(&self.name);
+        let mut commits = self.repository.storage.list(&folder, None);
+        Ok(commits.try_next().await?.is_some())
+    }
+
     /// Makes a name an alias of this suite, unless it is taken.
     pub(crate) async fn claim(&self, alias: &SuiteName) -> Result<(), Error> {
         let folder = self.repository.folder(alias);
@@ -119,6 +127,9 @@ impl Suite<'_> {
             return Err(self.taken(alias, None));
         }
         let folder = self.repository.folder(alias);
+        if folder.has_commits().await? {
+            return Err(self.taken(alias, None));
+        }
         let holder = match folder.founding().await?.0 {
             Some(Founding::AliasOf(suite)) if suite == self.name => return Ok(None),
             Some(Founding::AliasOf(suite)) => suite,
@@ -174,7 +185,10 @@ impl Suite<'_> {
                 let base = base.filter(|base| base.settings.aliases.contains(alias));
                 commit.indexes.iter().flat_map(move |(path, index)| {
                     let before = base.and_then(|base| base.indexes.get(path));
-                    let before: Vec<_> = before.into_iter().flat_map(|index| digests(path, index)).collect();
+                    let before: Vec<_> = before
+                        .into_iter()
+                        .flat_map(|index| digests(path, index))
+                        .collect();
                     let files = digests(path, index).filter(move |sha256| !before.contains(sha256));
                     files.map(move |sha256| (alias, path, index, sha256))
                 })
@@ -225,8 +239,7 @@ fn new_aliases<'s>(
     base: Option<&'s Commit>,
 ) -> impl Iterator<Item = &'s SuiteName> {
     let aliases = settings.aliases.iter();
-    aliases
-        .filter(move |alias| !base.is_some_and(|base| base.settings.aliases.contains(*alias)))
+    aliases.filter(move |alias| !base.is_some_and(|base| base.settings.aliases.contains(*alias)))
 }
 
 /// The digests under which files of an index are stored. The plain form may be, where another tool made the index.

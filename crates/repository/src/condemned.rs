@@ -158,7 +158,9 @@ impl Repository {
             let mut record = Record::parse(current.bytes.as_deref())?;
             record.check_idle(current.date)?;
             let dead = record.doomed.take();
-            record.condemned.extend(dead.into_iter().flat_map(|dead| dead.objects));
+            record
+                .condemned
+                .extend(dead.into_iter().flat_map(|dead| dead.objects));
             Ok::<_, Error>(Swap::Write(record.next(), ()))
         };
         let storage = self.storage.as_ref();

@@ -135,8 +135,11 @@ impl Suite<'_> {
         matches!(self.founding().await, Ok((Some(Founding::Deleting(_)), _)))
     }
 
+    /// Whether the suite was deleted, so that whatever else is there was left by a publisher that was held up meanwhile.
     pub(crate) async fn is_deleted(&self) -> bool {
-        matches!(self.founding().await, Ok((Some(Founding::Deleted), _)))
+        let founding = self.founding().await;
+        matches!(founding, Ok((Some(Founding::Deleted), _)))
+            && matches!(self.has_commits().await, Ok(false))
     }
 
     async fn target(&self) -> Result<Target, Error> {
@@ -171,14 +174,11 @@ impl Suite<'_> {
             Some(Founding::Suite { .. } | Founding::Deleted) | None => {}
         }
         let head = match self.current_head().await {
-            // A publisher that was held up while the suite was deleted has left followers.
-            Err(Error::Damaged { .. }) if founding == Some(Founding::Deleted) => None,
+            Err(Error::Damaged { .. }) if self.is_deleted().await => None,
             head => head?,
         };
         let Some(head) = head else {
-            if founding == Some(Founding::Deleted)
-                && !self.contents(&BTreeSet::new()).await?.is_empty()
-            {
+            if self.is_deleted().await && !self.contents(&BTreeSet::new()).await?.is_empty() {
                 return Ok(Target {
                     progress: Progress::Closed,
                     ..Target::default()
@@ -259,8 +259,10 @@ impl Suite<'_> {
 
     /// Whether the folder of an alias is this suite's to delete.
     async fn may_delete(&self, alias: &SuiteName) -> Result<bool, Error> {
-        let founding = self.repository.folder(alias).founding().await?.0;
-        Ok(founding.is_some_and(|founding| self.is_own(&founding)))
+        let folder = self.repository.folder(alias);
+        let founding = folder.founding().await?.0;
+        let is_own = founding.is_some_and(|founding| self.is_own(&founding));
+        Ok(is_own && !folder.has_commits().await?)
     }
 
     fn is_own(&self, founding: &Founding) -> bool {
@@ -336,7 +338,8 @@ impl Suite<'_> {
         for folder in aliases.iter().chain([&self.name]) {
             let is_inner = |name: &&SuiteName| {
                 let name = name.to_string();
-                name.strip_prefix(&folder.to_string()).is_some_and(|rest| rest.starts_with('/'))
+                name.strip_prefix(&folder.to_string())
+                    .is_some_and(|rest| rest.starts_with('/'))
             };
             let inner: Vec<_> = suites.keys().filter(is_inner).collect();
             let prefix = layout::in_suite(folder, "");

@@ -10,9 +10,7 @@ use deb_index::{
 };
 use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
-use s3_storage::{
-    Cas, ConditionalWrites, Current, ErrorKind, Payload, PutMode, PutOptions, Swap,
-};
+use s3_storage::{Cas, ConditionalWrites, Current, ErrorKind, Payload, PutMode, PutOptions, Swap};
 
 use crate::{Error, Head, Suite, Writes, succession::is_unreadable};
 

@@ -47,7 +47,9 @@ impl Inventory {
         let suites = self.suites().into_iter();
         let has_none = |name: &SuiteName| {
             let folders = [layout::commits(name), layout::succession(name)];
-            folders.iter().all(|folder| self.below(folder).next().is_none())
+            folders
+                .iter()
+                .all(|folder| self.below(folder).next().is_none())
         };
         let ours = suites.filter(|(_, is_ours)| *is_ours);
         ours.map(|(name, _)| name).filter(has_none).collect()

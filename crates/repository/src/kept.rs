@@ -51,7 +51,6 @@ impl Suite<'_> {
     /// The head, if it may be relied on for deleting what it does not name; none if the suite never had one.
     pub(crate) async fn reliable_head(&self) -> Result<Option<Head>, Error> {
         let head = match self.head().await {
-            // What a publisher left that was held up while the suite was deleted.
             Ok(None) | Err(Error::Damaged { .. }) if self.is_deleted().await => None,
             head => head?,
         };

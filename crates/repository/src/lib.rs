@@ -9,6 +9,7 @@
 
 mod adopt;
 mod alias;
+mod alias_check;
 mod check;
 mod clock;
 mod commit;

@@ -486,46 +486,6 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// The index files in the folders of the aliases.
-    async fn aliases(&mut self, commit: &Commit) -> Result<(), Error> {
-        let suite = self.suite;
-        for alias in &commit.settings.aliases {
-            if let Err(error @ Error::AliasTaken { .. }) = suite.check_held(alias).await {
-                let key = layout::founding_key(alias);
-                let mut problem = suite.problem(Part::Founding, key, error.to_string());
-                problem.remedy = Remedy::Manual;
-                self.add(problem);
-                continue;
-            }
-            for (path, index) in &commit.indexes {
-                for stored in index.files.values() {
-                    let by_hash = path.by_hash(&stored.sha256);
-                    let key = layout::in_suite(alias, &by_hash);
-                    let (own, there) = (
-                        self.inventory.get(&layout::in_suite(&suite.name, &by_hash)),
-                        self.inventory.get(&key),
-                    );
-                    let same = own.map(|object| &object.etag) == there.map(|object| &object.etag);
-                    let mut text = compare(there, stored.size);
-                    if text.is_none() && (!same || self.depth == Depth::Content) {
-                        let bytes = suite.find_index(&key).await?;
-                        let is_good = bytes.is_some_and(|bytes| Sha256::of(&bytes) == stored.sha256);
-                        text = (!is_good).then(|| "has other content than its name says".to_owned());
-                    }
-                    let Some(text) = text else { continue };
-                    let own = layout::in_suite(&suite.name, &by_hash);
-                    let bytes = suite.find_index(&own).await?;
-                    let bytes = bytes.filter(|bytes| Sha256::of(bytes) == stored.sha256);
-                    let sha256 = stored.sha256;
-                    let fix = bytes.map(|bytes| Fix::Index { sha256, bytes });
-                    let problem = suite.problem(Part::Index, key, text);
-                    self.add(problem.fixed_by(fix));
-                }
-            }
-        }
-        Ok(())
-    }
-
     async fn followers(&mut self, head: &Head) -> Result<(), Error> {
         for (key, text) in self
             .suite

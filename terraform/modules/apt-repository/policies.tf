@@ -85,7 +85,7 @@ locals {
         Sid      = "DeleteGarbage"
         Effect   = "Allow"
         Action   = ["s3:DeleteObject"]
-        Resource = [for folder in ["pool", "dists/*/by-hash", "dists/*/commits", "dists/*/succession"] : "${local.objects_arn}${folder}/*"]
+        Resource = [for folder in ["pool", "dists"] : "${local.objects_arn}${folder}/*"]
       },
     ],
     local.list_statements,

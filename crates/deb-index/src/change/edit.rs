@@ -30,6 +30,8 @@ use crate::{
 pub enum Edit {
     /// The suite exists. The settings are those of a new one; an existing suite keeps its own.
     Exist(Settings),
+    /// The suite is new. One that exists is a conflict, unless it is as it is wanted.
+    New,
     /// Some of the settings have these values.
     Set(SettingsPatch),
     /// A package is in the suite. Unless `replace` is set, other bytes for the same package are a conflict.
@@ -130,7 +132,7 @@ impl Edit {
             }
             Self::Set(patch) => patch.formats.is_some(),
             Self::Restore(_) => true,
-            Self::Exist(_) | Self::Refresh { .. } | Self::Close => false,
+            Self::Exist(_) | Self::New | Self::Refresh { .. } | Self::Close => false,
         }
     }
 }

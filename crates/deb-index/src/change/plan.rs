@@ -56,6 +56,9 @@ pub enum PlanError {
     /// The suite has other content for the package, under this key.
     #[error("{id} is in {} already, with other content: {key}", .id.component)]
     Conflict { id: PackageId, key: String },
+    /// The suite was to be new.
+    #[error("the suite exists already, and is not like that")]
+    Exists,
     /// The given architectures lack one that the suite has.
     #[error("the suite has packages for {0}: its architectures can be added to, not taken away")]
     DropsArchitecture(Architecture),
@@ -81,7 +84,7 @@ impl PlanError {
     /// Whether it is about other content, as opposed to a wrong call or a broken repository.
     #[must_use]
     pub fn is_conflict(&self) -> bool {
-        matches!(self, Self::Clash(_) | Self::Conflict { .. })
+        matches!(self, Self::Clash(_) | Self::Conflict { .. } | Self::Exists)
     }
 }
 

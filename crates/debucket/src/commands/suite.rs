@@ -198,11 +198,10 @@ impl Change {
             if settings.components.is_empty() {
                 settings.components.push(Component::main());
             }
-            edits.insert(0, Edit::Exist(settings));
+            edits.splice(0..0, [Edit::New, Edit::Exist(settings)]);
         }
         let wanted = Wanted {
             intent: Intent(edits),
-            only_new: creates,
             ..Wanted::default()
         };
         self.change.carry_out(context, &suite, wanted).await

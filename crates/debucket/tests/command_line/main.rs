@@ -4,6 +4,7 @@
 
 mod adopt;
 mod advice;
+mod aliases;
 mod arguments;
 mod changes;
 mod documents;

@@ -76,7 +76,7 @@ pub(crate) async fn create(
 }
 
 /// What makes an empty suite.
-fn new_suite(signing: &Signing) -> Vec<Edit> {
+pub(crate) fn new_suite(signing: &Signing) -> Vec<Edit> {
     let mut edits = intent(&keys(signing), &[], false).0;
     edits.push(Edit::Set(SettingsPatch {
         components: vec!["main".parse().unwrap()],
@@ -85,7 +85,10 @@ fn new_suite(signing: &Signing) -> Vec<Edit> {
     edits
 }
 
-pub(crate) async fn collect(repository: &Repository, signing: &Signing) -> Result<Collected, Error> {
+pub(crate) async fn collect(
+    repository: &Repository,
+    signing: &Signing,
+) -> Result<Collected, Error> {
     let opened = open(repository.bucket.clone(), Writes::Conditional);
     let (ours, others) = opened.all_suites().await?;
     assert_eq!(others, []);
@@ -108,7 +111,11 @@ pub(crate) async fn collect_all(repository: &Repository, signing: &Signing) {
     }
 }
 
-pub(crate) async fn problems(repository: &Repository, signing: &Signing, suite: &str) -> Vec<Problem> {
+pub(crate) async fn problems(
+    repository: &Repository,
+    signing: &Signing,
+    suite: &str,
+) -> Vec<Problem> {
     let opened = open(repository.bucket.clone(), Writes::Conditional);
     let suites = [opened.suite(name(suite), keys(signing))];
     let found = opened.verify(&suites, Depth::Content).await.unwrap();
@@ -198,7 +205,8 @@ async fn an_alias_follows_its_suite_signed_or_not() {
         assert_eq!(*suite.name(), name("stable"));
         assert_eq!(head.id(), scene.repository.head().await.id());
         let error = change(bucket, &scene.signing, "trixie", Vec::new()).await;
-        let is_alias = matches!(error, Err(Error::IsAlias { ref suite, .. }) if *suite == name("stable"));
+        let is_alias =
+            matches!(error, Err(Error::IsAlias { ref suite, .. }) if *suite == name("stable"));
         assert!(is_alias, "{error:?}");
         let error = create(&scene.repository, &scene.signing, "trixie").await;
         assert!(matches!(error, Err(Error::IsAlias { .. })), "{error:?}");
@@ -257,7 +265,11 @@ async fn killed_everywhere(adds_alias: bool) {
             assert!(shown == own || shown == before || adds_alias && shown.is_empty());
             change(true).await.unwrap();
             let packages = ["base", "wanted"];
-            let packages = if adds_alias { &packages[..1] } else { &packages };
+            let packages = if adds_alias {
+                &packages[..1]
+            } else {
+                &packages
+            };
             scene.check(packages).await;
             // Nothing that is left of it troubles a collection or the next change.
             collect_all(repository, signing).await;
@@ -285,12 +297,22 @@ async fn an_alias_that_lags_loses_nothing_to_a_collection() {
     let (repository, signing) = (&scene.repository, &scene.signing);
     let victim = repository.faulty();
     victim.at(
-        On::Key(Operation::Put, "trixie/main/binary-amd64/Packages".to_owned()),
+        On::Key(
+            Operation::Put,
+            "trixie/main/binary-amd64/Packages".to_owned(),
+        ),
         1,
         Fault::KillBefore,
     );
     let wanted = package("wanted");
-    assert!(scene.publish(&victim, &wanted).await.unwrap().stale_followers.is_some());
+    assert!(
+        scene
+            .publish(&victim, &wanted)
+            .await
+            .unwrap()
+            .stale_followers
+            .is_some()
+    );
     // Two suites later, as far as a history that is not kept goes.
     collect_all(repository, signing).await;
     let shown = repository.check_as_client_of("trixie").await;
@@ -342,14 +364,19 @@ async fn an_alias_moves_to_another_suite_and_no_late_publisher_takes_it_back() {
             let late = async { scene.publish(&slow, &wanted).await.unwrap() };
             let mover = async {
                 gate.reached().await;
-                drop_alias(bucket, signing, "stable", "trixie").await.unwrap();
+                drop_alias(bucket, signing, "stable", "trixie")
+                    .await
+                    .unwrap();
                 let shown = repository.check_as_client_of("trixie").await;
                 assert_eq!(shown, BTreeSet::from(["base_1.0_all".to_owned()]));
                 committed(add(bucket, signing, "forky", "trixie").await);
                 gate.open();
             };
             tokio::join!(late, mover);
-            assert_eq!(repository.check_as_client_of("trixie").await, BTreeSet::new());
+            assert_eq!(
+                repository.check_as_client_of("trixie").await,
+                BTreeSet::new()
+            );
             let same = |name| bucket.read(&format!("dists/{name}/InRelease"));
             assert_eq!(same("trixie"), same("forky"));
             for suite in ["stable", "forky"] {
@@ -377,7 +404,10 @@ async fn a_dropped_alias_stays_whole_through_collections() {
     let opened = open(repository.bucket.clone(), Writes::Conditional);
     let reader = opened.suite(name("trixie"), keys(signing).for_reading());
     let error = reader.resolved().await;
-    assert!(matches!(error, Err(Error::Missing(repository::Missing::Alias { .. }))));
+    assert!(matches!(
+        error,
+        Err(Error::Missing(repository::Missing::Alias { .. }))
+    ));
     // It can be taken back.
     committed(add(&repository.bucket, signing, "stable", "trixie").await);
     scene.check(&[]).await;
@@ -415,7 +445,10 @@ async fn of_two_suites_that_race_for_an_alias_the_one_that_holds_it_has_it() {
     };
     let (slow, ()) = tokio::join!(slow, quick);
     let stale = slow.unwrap().stale_followers;
-    assert!(matches!(stale, Some(Error::AliasTaken { by: Some(_), .. })), "{stale:?}");
+    assert!(
+        matches!(stale, Some(Error::AliasTaken { by: Some(_), .. })),
+        "{stale:?}"
+    );
     let same = |name| bucket.read(&format!("dists/{name}/InRelease"));
     assert_eq!(same("trixie"), same("forky"));
     let found = problems(&repository, &signing, "stable").await;
@@ -447,7 +480,9 @@ async fn what_is_lost_of_an_alias_is_repaired() {
     let (repository, signing) = (&scene.repository, &scene.signing);
     let bucket = &repository.bucket;
     let lost = bucket.keys().into_iter();
-    let lost: Vec<_> = lost.filter(|key| key.starts_with("dists/trixie/")).collect();
+    let lost: Vec<_> = lost
+        .filter(|key| key.starts_with("dists/trixie/"))
+        .collect();
     assert!(lost.len() > 10, "{lost:?}");
     for key in &lost {
         bucket.remove(key);

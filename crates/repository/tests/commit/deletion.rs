@@ -88,9 +88,16 @@ impl Scene {
         assert_eq!(suites, [name("forky"), name("stable/updates")]);
         assert!(aliases.is_empty());
         collect_all(repository, signing).await;
-        assert_eq!(bucket.read(&self.base.file.stanza.key), None, "the pool is collected");
+        assert_eq!(
+            bucket.read(&self.base.file.stanza.key),
+            None,
+            "the pool is collected"
+        );
         let error = self.delete().await;
-        assert!(matches!(error, Err(Error::Missing(Missing::Suite { .. }))), "{error:?}");
+        assert!(
+            matches!(error, Err(Error::Missing(Missing::Suite { .. }))),
+            "{error:?}"
+        );
         committed(publish(bucket, signing, &[&package("new")]).await);
         committed(add(bucket, signing, "stable", "trixie").await);
         for folder in ["stable", "trixie"] {
@@ -278,9 +285,14 @@ async fn what_an_alias_showed_last_is_deleted_by_its_name() {
     let error = delete(bucket, signing, "trixie").await;
     assert!(matches!(error, Err(Error::IsAlias { .. })), "{error:?}");
     committed(drop_alias(bucket, signing, "stable", "trixie").await);
-    assert_eq!(delete(bucket, signing, "trixie").await.unwrap().progress, Progress::Done);
+    assert_eq!(
+        delete(bucket, signing, "trixie").await.unwrap().progress,
+        Progress::Done
+    );
     let left = scene.left().into_iter();
-    let left: Vec<_> = left.filter(|key| key.starts_with("dists/trixie/")).collect();
+    let left: Vec<_> = left
+        .filter(|key| key.starts_with("dists/trixie/"))
+        .collect();
     assert_eq!(left, ["dists/trixie/suite.json"]);
     assert!(problems(repository, signing, "stable").await.is_empty());
     committed(create(repository, signing, "trixie").await);
@@ -294,7 +306,10 @@ async fn a_suite_that_an_alias_of_another_one_still_shows_stays() {
     let bucket = &repository.bucket;
     committed(drop_alias(bucket, signing, "stable", "trixie").await);
     let victim = repository.faulty();
-    let first = On::Key(Operation::Put, "dists/trixie/main/binary-amd64/Packages".to_owned());
+    let first = On::Key(
+        Operation::Put,
+        "dists/trixie/main/binary-amd64/Packages".to_owned(),
+    );
     victim.at(first, 1, Fault::KillBefore);
     add(&victim, signing, "forky", "trixie").await.unwrap();
     let error = scene.delete().await;
@@ -303,4 +318,37 @@ async fn a_suite_that_an_alias_of_another_one_still_shows_stays() {
     assert_eq!(scene.delete().await.unwrap().progress, Progress::Done);
     assert!(problems(repository, signing, "forky").await.is_empty());
     assert!(repository.bucket.read("dists/trixie/InRelease").is_some());
+}
+
+#[tokio::test]
+async fn a_forged_suite_json_makes_nobody_delete_or_take_a_suite() {
+    let busy = "\"by\": 1, \"busy_until\": \"2025-01-01T00:00:00Z\"";
+    let deleting =
+        |aliases: &str| format!("{{\"deleting\": {{\"aliases\": [{aliases}], {busy}}}}}");
+    for forged in [
+        "{\"alias_of\": \"stable\"}".to_owned(),
+        deleting(""),
+        "{\"deleted\": true}".to_owned(),
+    ] {
+        let scene = Scene::new(Some(key())).await;
+        let (repository, signing) = (&scene.repository, &scene.signing);
+        let bucket = &repository.bucket;
+        committed(publish(bucket, signing, &[&package("more")]).await);
+        let before: Vec<_> = bucket.keys();
+        bucket.write("dists/forky/suite.json", forged.clone());
+        let error = add(bucket, signing, "stable", "forky").await;
+        assert!(matches!(error, Err(Error::AliasTaken { .. })), "{error:?}");
+        collect_all(repository, signing).await;
+        assert!(bucket.read("dists/forky/InRelease").is_some());
+        bucket.write("dists/stable/suite.json", deleting("\"forky\""));
+        scene.delete().await.unwrap();
+        let of_forky = |key: &&String| {
+            key.starts_with("dists/forky/")
+                && !key.contains("/commits/")
+                && !key.contains("/succession/")
+        };
+        for key in before.iter().filter(of_forky) {
+            assert!(bucket.read(key).is_some(), "{forged}: {key}");
+        }
+    }
 }

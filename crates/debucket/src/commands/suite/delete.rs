@@ -12,8 +12,8 @@ use repository::{Deletion, Progress};
 use serde::Serialize;
 
 use crate::{
-    authorship::authorship, change::ChangeOptions, context::Context, error::Error,
-    printer::Report, text::bytes,
+    authorship::authorship, change::ChangeOptions, context::Context, error::Error, printer::Report,
+    text::bytes,
 };
 
 /// Delete a suite and its aliases for good, or what a name showed that is an alias no longer
