@@ -52,6 +52,8 @@ impl Suite<'_> {
     pub(crate) async fn reliable_head(&self) -> Result<Option<Head>, Error> {
         let head = match self.head().await {
             Ok(None) | Err(Error::Damaged { .. }) if self.is_deleted().await => None,
+            // An alias is not among the suites unless it is being deleted with its own.
+            Err(Error::IsAlias { suite, .. }) => return Err(Error::Deleting { suite }),
             head => head?,
         };
         let Some(head) = head else {

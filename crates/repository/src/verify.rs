@@ -94,7 +94,7 @@ impl Suite<'_> {
     async fn top(&self) -> Result<Top, Error> {
         let head = match self.head().await {
             Ok(Some(head)) => head,
-            Ok(None) if self.is_being_deleted().await => {
+            Ok(None) | Err(Error::IsAlias { .. }) if self.is_being_deleted().await => {
                 let key = layout::founding_key(&self.name);
                 let mut problem = self.problem(Part::Founding, key, BEING_DELETED);
                 problem.remedy = Remedy::Manual;
