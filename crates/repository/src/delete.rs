@@ -74,7 +74,7 @@ impl Suite<'_> {
     /// What deleting the suite would delete.
     ///
     /// # Errors
-    /// As [`Suite::delete`]. Nothing is written.
+    /// As [`Suite::delete_all`]. Nothing is written.
     pub async fn deletion(&self) -> Result<Deletion, Error> {
         let target = self.target().await?;
         let mut objects = Tally::default();
@@ -95,7 +95,7 @@ impl Suite<'_> {
     /// # Errors
     /// [`Missing`](crate::Missing) if there is nothing of that name; an alias that is in use; a garbage collection that runs; those of
     /// a commit and of the store. It can be called again whatever happened.
-    pub async fn delete(
+    pub async fn delete_all(
         &self,
         allow: Allow,
         authorship: &Authorship,

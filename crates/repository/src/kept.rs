@@ -147,7 +147,7 @@ impl Kept {
         }
         let is_of = |suite: &&Suite<'_>| Some(&suite.name) == head.release.names.first();
         let Some(at) = suites.iter().position(is_of) else {
-            let key = layout::head_key(&alias.name, true);
+            let key = layout::in_suite(&alias.name, "InRelease");
             return Err(alias.damaged(key, "shows a suite that does not exist"));
         };
         let commit = Arc::new(suites[at].read_commit(&id).await?);

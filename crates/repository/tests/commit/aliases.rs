@@ -1,138 +1,19 @@
 //! Aliases: at every moment their clients see the suite as it is or as it was, whole, whoever is killed or races.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc};
 
-use deb_index::{
-    change::{Edit, Intent, SettingsPatch},
-    name::SuiteName,
-    suite::commit::Authorship,
-};
-use jiff::SignedDuration;
-use repository::{
-    Allow, CollectOptions, Collected, Depth, Error, Keys, Problem, Published, RepairOptions,
-    Silent, Writes,
-};
+use deb_index::change::Edit;
+use repository::{Error, Published, Writes};
 use s3_storage::{Fault, Gate, On, Operation, Storage};
 
-use crate::repository::{
-    Options, Package, Repository, Signing, committed, intent, is_unchanged, key, keys, open,
-    package, publish, publish_as,
+use crate::{
+    repository::{
+        Package, Repository, Signing, committed, is_unchanged, key, keys, open, package, publish,
+    },
+    suites::{
+        add, aliases, change, collect_all, create, drop_alias, name, new_suite, problems, repair,
+    },
 };
-
-/// The grace period of collections, and longer than the history that they keep.
-pub(crate) const GRACE: Duration = Duration::from_secs(24 * 3600);
-
-pub(crate) fn name(name: &str) -> SuiteName {
-    name.parse().unwrap()
-}
-
-/// Changes a suite.
-pub(crate) async fn change<S: Storage + 'static>(
-    storage: &Arc<S>,
-    signing: &Signing,
-    suite: &str,
-    edits: Vec<Edit>,
-) -> Result<Published, Error> {
-    let repository = open(storage.clone(), Writes::Conditional);
-    let suite = repository.suite(name(suite), keys(signing));
-    let draft = suite.draft(Intent(edits), Allow::default()).await?;
-    draft.commit(&[], &Authorship::default(), &Silent).await
-}
-
-fn aliases(add: &[&str], drop: &[&str]) -> Edit {
-    Edit::Set(SettingsPatch {
-        add_aliases: add.iter().copied().map(name).collect(),
-        drop_aliases: drop.iter().copied().map(name).collect(),
-        ..SettingsPatch::default()
-    })
-}
-
-/// Gives a suite that exists further aliases.
-pub(crate) async fn add<S: Storage + 'static>(
-    storage: &Arc<S>,
-    signing: &Signing,
-    suite: &str,
-    alias: &str,
-) -> Result<Published, Error> {
-    change(storage, signing, suite, vec![aliases(&[alias], &[])]).await
-}
-
-pub(crate) async fn drop_alias<S: Storage + 'static>(
-    storage: &Arc<S>,
-    signing: &Signing,
-    suite: &str,
-    alias: &str,
-) -> Result<Published, Error> {
-    change(storage, signing, suite, vec![aliases(&[], &[alias])]).await
-}
-
-/// Makes a suite with the packages of an intent to publish.
-pub(crate) async fn create(
-    repository: &Repository,
-    signing: &Signing,
-    suite: &str,
-) -> Result<Published, Error> {
-    change(&repository.bucket, signing, suite, new_suite(signing)).await
-}
-
-/// What makes an empty suite.
-pub(crate) fn new_suite(signing: &Signing) -> Vec<Edit> {
-    let mut edits = intent(&keys(signing), &[], false).0;
-    edits.push(Edit::Set(SettingsPatch {
-        components: vec!["main".parse().unwrap()],
-        ..SettingsPatch::default()
-    }));
-    edits
-}
-
-pub(crate) async fn collect(
-    repository: &Repository,
-    signing: &Signing,
-) -> Result<Collected, Error> {
-    let opened = open(repository.bucket.clone(), Writes::Conditional);
-    let (ours, others) = opened.all_suites().await?;
-    assert_eq!(others, []);
-    let suites = ours.into_iter();
-    let suites = suites.map(|name| opened.suite(name, keys(signing).for_reading()));
-    let options = CollectOptions {
-        grace: SignedDuration::try_from(GRACE).unwrap(),
-        keep_history: SignedDuration::ZERO,
-        dry_run: false,
-        leave_pool: false,
-    };
-    opened.collect(&suites.collect::<Vec<_>>(), options).await
-}
-
-/// Condemns what is garbage, and deletes it.
-pub(crate) async fn collect_all(repository: &Repository, signing: &Signing) {
-    for _ in 0..3 {
-        repository.clock.advance(GRACE + Duration::from_secs(10));
-        collect(repository, signing).await.unwrap();
-    }
-}
-
-pub(crate) async fn problems(
-    repository: &Repository,
-    signing: &Signing,
-    suite: &str,
-) -> Vec<Problem> {
-    let opened = open(repository.bucket.clone(), Writes::Conditional);
-    let suites = [opened.suite(name(suite), keys(signing))];
-    let found = opened.verify(&suites, Depth::Content).await.unwrap();
-    found.into_iter().flat_map(|found| found.problems).collect()
-}
-
-async fn repair(repository: &Repository, signing: &Signing, suite: &str) {
-    let opened = open(repository.bucket.clone(), Writes::Conditional);
-    let suites = [opened.suite(name(suite), keys(signing))];
-    for _ in 0..2 {
-        let found = opened.verify(&suites, Depth::Content).await.unwrap();
-        let options = RepairOptions::default();
-        opened.repair(&suites, &found, options).await.unwrap();
-    }
-    let left = problems(repository, signing, suite).await;
-    assert!(left.is_empty(), "{left:#?}");
-}
 
 /// A suite `stable` with the alias `trixie` and a package.
 struct Scene {
@@ -505,6 +386,4 @@ async fn a_publish_that_changes_nothing_brings_an_alias_up() {
     bucket.remove("dists/trixie/InRelease");
     assert!(is_unchanged(scene.publish(bucket, &package("base")).await));
     scene.check(&["base"]).await;
-    let unchecked = publish_as(bucket, Keys::Unsigned, &[], Options::default()).await;
-    assert!(unchecked.is_err());
 }

@@ -7,8 +7,8 @@ use repository::{Allow, Deletion, Error, Missing, Progress, Silent, Writes};
 use s3_storage::{ErrorKind, Fault, Gate, On, Operation, Storage};
 
 use crate::{
-    aliases::{add, change, collect, collect_all, create, drop_alias, name, problems},
     repository::{Package, Repository, Signing, committed, key, keys, open, package, publish},
+    suites::{add, change, collect, collect_all, create, drop_alias, name, problems},
 };
 
 /// Longer than a run that was killed may still be at work.
@@ -22,7 +22,7 @@ async fn delete<S: Storage + 'static>(
     let repository = open(storage.clone(), Writes::Conditional);
     let suite = repository.suite(name(suite), keys(signing));
     let by = Authorship::default();
-    suite.delete(Allow::default(), &by, &Silent).await
+    suite.delete_all(Allow::default(), &by, &Silent).await
 }
 
 /// A suite `stable` with a package and the alias `trixie`, and a suite `forky` beside it, and one below it.

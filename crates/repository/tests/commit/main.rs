@@ -16,5 +16,6 @@ mod races;
 mod repository;
 mod requests;
 mod rotation;
+mod suites;
 mod time;
 mod trust;

@@ -7,8 +7,8 @@ use repository::Error;
 use s3_storage::{Fault, Gate, On, Operation};
 
 use crate::{
-    aliases::{change, new_suite},
     repository::{Repository, committed, is_unchanged, key, package, publish},
+    suites::{change, new_suite},
 };
 
 fn head_write() -> On {

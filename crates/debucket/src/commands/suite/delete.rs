@@ -73,7 +73,7 @@ impl Delete {
         self.confirm(context, &planned)?;
         let authorship = authorship(self.change.message.clone());
         let progress = crate::progress::Progress::new(context, 0);
-        let deleted = suite.delete(self.change.allow(), &authorship, &progress);
+        let deleted = suite.delete_all(self.change.allow(), &authorship, &progress);
         let document = self.document(context, deleted.await?)?;
         context
             .printer
