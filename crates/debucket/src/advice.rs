@@ -114,7 +114,8 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
         }
         E::IsAlias { alias, suite } => {
             return Some(format!(
-                "name the suite, {suite}; `debucket suite set {suite} --no-alias {alias}` makes the name free"
+                "name the suite, {suite}; to free the name, drop it (`debucket suite set {suite} --no-alias {alias}`), then \
+                 `debucket suite delete {alias}`"
             ));
         }
         E::AliasTaken {

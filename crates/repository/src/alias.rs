@@ -22,7 +22,7 @@ use deb_index::{
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use s3_storage::Swap;
 
-use crate::{Error, Keys, Repository, Suite};
+use crate::{Error, Head, Keys, Repository, Suite};
 
 /// Index files that are copied at once. Each takes its size in memory.
 const CONCURRENT: usize = 8;
@@ -61,16 +61,25 @@ impl Suite<'_> {
         }
     }
 
-    /// Fails unless each alias that these settings add can be one of this suite.
-    pub(crate) async fn check_new_aliases(
+    /// The heads that devices of the aliases have that these settings add. Fails unless each can be one of this suite.
+    pub(crate) async fn heads_to_follow(
         &self,
         settings: &Settings,
         base: Option<&Commit>,
-    ) -> Result<(), Error> {
+    ) -> Result<Vec<Head>, Error> {
+        let mut heads = Vec::new();
         for alias in new_aliases(settings, base) {
             self.former_holder(alias).await?;
+            let Some(shown) = self.repository.folder(alias).shown_head().await? else {
+                continue;
+            };
+            if let Some(suite) = shown.release.names.first().cloned() {
+                let suite = self.repository.folder(&suite);
+                let commit = suite.read_commit(&shown.release.commit).await?;
+                heads.push(suite.head_of(shown, commit)?);
+            }
         }
-        Ok(())
+        Ok(heads)
     }
 
     /// Makes the aliases that a commit adds to `base` this suite's.

@@ -128,7 +128,11 @@ fn an_alias_moves_from_one_suite_to_the_next() {
         "{former:#?}"
     );
     former.expect(4);
-    store.signed(&take).expect(0);
+    let unasked = store.signed(&take);
+    assert!(unasked.stderr.contains("Codename"), "{unasked:#?}");
+    unasked.expect(1);
+    let allow = ["--allow-release-info-change"];
+    store.signed(&[&take[..], &allow].concat()).expect(0);
     assert!(store.read(&["list"]).expect(0).starts_with("new"));
     store
         .signed(&["suite", "set", "forky", "--alias", "trixie"])

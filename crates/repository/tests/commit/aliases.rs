@@ -274,6 +274,13 @@ async fn a_dropped_alias_stays_whole_through_collections() {
     let scene = Scene::new(Some(key())).await;
     let (repository, signing) = (&scene.repository, &scene.signing);
     committed(drop_alias(&repository.bucket, signing, "stable", "trixie").await);
+    committed(create(repository, signing, "forky").await);
+    let take = vec![aliases(&["trixie"], &[])];
+    let unasked = change(&repository.bucket, signing, "forky", take).await;
+    assert!(
+        matches!(unasked, Err(Error::ReleaseInfo { .. })),
+        "{unasked:?}"
+    );
     let of = "base".parse().unwrap();
     let except = Default::default();
     let remove = vec![Edit::Remove { of, except }];

@@ -30,9 +30,20 @@ pub(crate) async fn change<S: Storage + 'static>(
     suite: &str,
     edits: Vec<Edit>,
 ) -> Result<Published, Error> {
+    change_allowing(storage, signing, suite, edits, Allow::default()).await
+}
+
+/// The same, with what devices would have to accept.
+async fn change_allowing<S: Storage + 'static>(
+    storage: &Arc<S>,
+    signing: &Signing,
+    suite: &str,
+    edits: Vec<Edit>,
+    allow: Allow,
+) -> Result<Published, Error> {
     let repository = open(storage.clone(), Writes::Conditional);
     let suite = repository.suite(name(suite), keys(signing));
-    let draft = suite.draft(Intent(edits), Allow::default()).await?;
+    let draft = suite.draft(Intent(edits), allow).await?;
     draft.commit(&[], &Authorship::default(), &Silent).await
 }
 
@@ -44,14 +55,19 @@ pub(crate) fn aliases(add: &[&str], drop: &[&str]) -> Edit {
     })
 }
 
-/// Gives a suite that exists further aliases.
+/// Gives a suite that exists another alias, whatever its devices have to accept.
 pub(crate) async fn add<S: Storage + 'static>(
     storage: &Arc<S>,
     signing: &Signing,
     suite: &str,
     alias: &str,
 ) -> Result<Published, Error> {
-    change(storage, signing, suite, vec![aliases(&[alias], &[])]).await
+    let allow = Allow {
+        release_info_change: true,
+        ..Allow::default()
+    };
+    let edits = vec![aliases(&[alias], &[])];
+    change_allowing(storage, signing, suite, edits, allow).await
 }
 
 pub(crate) async fn drop_alias<S: Storage + 'static>(
