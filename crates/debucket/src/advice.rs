@@ -128,6 +128,11 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
             ));
         }
         E::AliasTaken { .. } => "choose another name",
+        E::AliasIsSigned { alias, .. } => {
+            return Some(format!(
+                "choose another name, or delete what this one shows: `debucket suite delete {alias}`"
+            ));
+        }
         E::AliasLags { holder, .. } => {
             return Some(format!(
                 "bring it up first: `debucket verify {holder} --repair`"

@@ -76,7 +76,14 @@ impl Suite<'_> {
             if let Some(suite) = shown.release.names.first().cloned() {
                 let suite = self.repository.folder(&suite);
                 let commit = suite.read_commit(&shown.release.commit).await?;
-                heads.push(suite.head_of(shown, commit)?);
+                let head = suite.head_of(shown, commit)?;
+                if settings.signing_keys.is_empty() && !head.signatures.is_unsigned() {
+                    return Err(Error::AliasIsSigned {
+                        suite: self.name.clone(),
+                        alias: alias.clone(),
+                    });
+                }
+                heads.push(head);
             }
         }
         Ok(heads)

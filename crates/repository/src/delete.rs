@@ -58,6 +58,15 @@ pub enum Progress {
     Done,
 }
 
+/// One run.
+#[derive(Clone, Copy)]
+struct Me {
+    /// A number of its own.
+    by: u64,
+    /// When it is certainly done.
+    busy_until: Timestamp,
+}
+
 /// What the folder is, as far as deleting it matters.
 #[derive(Default)]
 struct Target {
@@ -109,11 +118,16 @@ impl Suite<'_> {
             draft.commit(&[], authorship, observer).await?;
             target = self.target().await?;
         }
-        let (by, began) = (fastrand::u64(..), Instant::now());
-        let busy_until = self.reserve(&target, by).await?;
+        let now = self.founding().await?.1.ok_or(Error::NoStoreTime)?;
+        let began = Instant::now();
+        let me = Me {
+            by: fastrand::u64(..),
+            busy_until: now.checked_add(DEAD).unwrap_or(Timestamp::MAX),
+        };
+        let busy_until = self.reserve(&target, me).await?;
         let mut aliases = BTreeSet::new();
         for alias in target.aliases {
-            if self.reserve_alias(&alias, by).await? {
+            if self.reserve_alias(&alias, me).await? {
                 aliases.insert(alias);
             }
         }
@@ -122,11 +136,11 @@ impl Suite<'_> {
         self.delete_contents(&aliases, began).await?;
         for alias in &aliases {
             let folder = self.repository.folder(alias);
-            folder.release(by, busy_until).await?;
+            folder.release(me.by, busy_until).await?;
         }
         Ok(Deletion {
             aliases,
-            progress: self.release(by, busy_until).await?,
+            progress: self.release(me.by, busy_until).await?,
             ..planned
         })
     }
@@ -158,7 +172,7 @@ impl Suite<'_> {
                     ..Target::default()
                 });
             }
-            Some(Founding::AliasOf(suite)) => {
+            Some(Founding::AliasOf(suite)) if !self.has_commits().await? => {
                 let holder = self.repository.folder(suite).current_head().await?;
                 if holder.is_some_and(|head| head.commit.settings.aliases.contains(&self.name)) {
                     return Err(Error::IsAlias {
@@ -171,7 +185,7 @@ impl Suite<'_> {
                     ..Target::default()
                 });
             }
-            Some(Founding::Suite { .. } | Founding::Deleted) | None => {}
+            _ => {}
         }
         let head = match self.current_head().await {
             Err(Error::Damaged { .. }) if self.is_deleted().await => None,
@@ -227,15 +241,13 @@ impl Suite<'_> {
     }
 
     /// Says in `suite.json` that the folder is being deleted. Returns until when an earlier run may be at work.
-    async fn reserve(&self, target: &Target, by: u64) -> Result<Option<Timestamp>, Error> {
-        let now = self.founding().await?.1.ok_or(Error::NoStoreTime)?;
-        let own = now.checked_add(DEAD).unwrap_or(Timestamp::MAX);
+    async fn reserve(&self, target: &Target, me: Me) -> Result<Option<Timestamp>, Error> {
         let mut earlier = None;
         self.change_founding(|founding| {
             let mut aliases = target.aliases.clone();
             match founding {
                 // The reply was lost.
-                Some(Founding::Deleting(now)) if now.by == by => return Ok(Swap::Keep(earlier)),
+                Some(Founding::Deleting(now)) if now.by == me.by => return Ok(Swap::Keep(earlier)),
                 Some(Founding::Deleting(now)) => {
                     aliases.extend(now.aliases);
                     earlier = Some(now.busy_until);
@@ -249,8 +261,8 @@ impl Suite<'_> {
             }
             let deleting = Founding::Deleting(Deleting {
                 aliases,
-                by,
-                busy_until: earlier.map_or(own, |earlier: Timestamp| earlier.max(own)),
+                by: me.by,
+                busy_until: earlier.max(Some(me.busy_until)).unwrap_or(me.busy_until),
             });
             Ok(Swap::Write(deleting.to_bytes().into(), earlier))
         })
@@ -274,11 +286,11 @@ impl Suite<'_> {
     }
 
     /// Says in the folder of an alias, too, that it is being deleted. False if another suite has taken it.
-    async fn reserve_alias(&self, alias: &SuiteName, by: u64) -> Result<bool, Error> {
+    async fn reserve_alias(&self, alias: &SuiteName, me: Me) -> Result<bool, Error> {
         let deleting = Founding::Deleting(Deleting {
             aliases: BTreeSet::new(),
-            by,
-            busy_until: Timestamp::MAX,
+            by: me.by,
+            busy_until: me.busy_until,
         });
         let change = |founding: Option<Founding>| {
             Ok(if founding.is_some_and(|founding| self.is_own(&founding)) {

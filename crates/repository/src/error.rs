@@ -103,6 +103,9 @@ pub enum Error {
         alias: SuiteName,
         by: Option<SuiteName>,
     },
+    /// Devices would go on with the signed head of the suite that had the alias before.
+    #[error("devices of {alias} expect a signature, but suite {suite} is unsigned")]
+    AliasIsSigned { suite: SuiteName, alias: SuiteName },
     /// An alias shows a suite, but another suite holds it now.
     #[error("{alias} still shows suite {suite}, although it is an alias of {holder} now")]
     AliasLags {

@@ -197,7 +197,7 @@ pub(crate) async fn repair(
     broken: &HashSet<String>,
 ) -> Result<(), Error> {
     for alias in &head.commit.settings.aliases {
-        suite.claim(alias).await?;
+        ignore_lost(suite.claim(alias).await)?;
     }
     let leader = Leader::of_head(suite, head).await?;
     let followers = leader.followers(suite, None).into_iter();
@@ -211,7 +211,15 @@ pub(crate) async fn repair(
         rewritten.push((follower, mode));
     }
     stale.extend(held(suite, rewritten).await?);
-    write_until_up(suite, leader, stale).await
+    ignore_lost(write_until_up(suite, leader, stale).await)
+}
+
+/// An alias that is not the suite's is a problem that no repair solves.
+fn ignore_lost(done: Result<(), Error>) -> Result<(), Error> {
+    match done {
+        Err(Error::AliasTaken { .. } | Error::Deleting { .. }) => Ok(()),
+        done => done,
+    }
 }
 
 /// Writes followers, and looks at the head again, until all are up.

@@ -12,6 +12,7 @@ use crate::{
     },
     suites::{
         add, aliases, change, collect_all, create, drop_alias, name, new_suite, problems, repair,
+        repair_once,
     },
 };
 
@@ -341,6 +342,11 @@ async fn of_two_suites_that_race_for_an_alias_the_one_that_holds_it_has_it() {
     assert_eq!(same("trixie"), same("forky"));
     let found = problems(&repository, &signing, "stable").await;
     assert_eq!(found.len(), 1, "{found:#?}");
+    // A repair leaves it to its holder, and repairs the rest.
+    bucket.remove("dists/stable/Release");
+    repair_once(&repository, &signing, "stable").await;
+    let found = problems(&repository, &signing, "stable").await;
+    assert_eq!(found.len(), 1, "{found:#?}");
     assert!(problems(&repository, &signing, "forky").await.is_empty());
     committed(drop_alias(bucket, &signing, "stable", "trixie").await);
     assert!(problems(&repository, &signing, "stable").await.is_empty());
@@ -360,6 +366,19 @@ async fn a_head_in_a_folder_that_it_does_not_name_is_refused() {
     let opened = open(bucket.clone(), Writes::Conditional);
     let error = opened.suite(name("forky"), keys(signing)).head().await;
     assert!(matches!(error, Err(Error::OtherSuite { .. })), "{error:?}");
+}
+
+#[tokio::test]
+async fn the_name_of_a_signed_suite_does_not_pass_to_an_unsigned_one() {
+    let scene = Scene::new(Some(key())).await;
+    let (repository, signing) = (&scene.repository, &scene.signing);
+    committed(create(repository, &None, "forky").await);
+    committed(drop_alias(&repository.bucket, signing, "stable", "trixie").await);
+    let error = add(&repository.bucket, &None, "forky", "trixie").await;
+    assert!(
+        matches!(error, Err(Error::AliasIsSigned { .. })),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]

@@ -136,13 +136,17 @@ pub(crate) async fn problems(
 }
 
 pub(crate) async fn repair(repository: &Repository, signing: &Signing, suite: &str) {
-    let opened = open(repository.bucket.clone(), Writes::Conditional);
-    let suites = [opened.suite(name(suite), keys(signing))];
     for _ in 0..2 {
-        let found = opened.verify(&suites, Depth::Content).await.unwrap();
-        let options = RepairOptions::default();
-        opened.repair(&suites, &found, options).await.unwrap();
+        repair_once(repository, signing, suite).await;
     }
     let left = problems(repository, signing, suite).await;
     assert!(left.is_empty(), "{left:#?}");
+}
+
+pub(crate) async fn repair_once(repository: &Repository, signing: &Signing, suite: &str) {
+    let opened = open(repository.bucket.clone(), Writes::Conditional);
+    let suites = [opened.suite(name(suite), keys(signing))];
+    let found = opened.verify(&suites, Depth::Content).await.unwrap();
+    let options = RepairOptions::default();
+    opened.repair(&suites, &found, options).await.unwrap();
 }
