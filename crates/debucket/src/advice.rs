@@ -120,6 +120,43 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
         }
         E::Missing(Missing::Revision { .. }) => "`debucket log` prints the history",
         E::AmbiguousRevision(_) => "give more digits of the commit",
+        E::Missing(Missing::Alias { suite, alias }) => {
+            return Some(format!(
+                "name a suite; `debucket suite set {suite} --alias {alias}` makes it an alias again, and `debucket suite delete \
+                 {alias}` deletes what it shows"
+            ));
+        }
+        E::IsAlias { alias, suite } => {
+            return Some(format!(
+                "name the suite, {suite}; to free the name, drop it (`debucket suite set {suite} --no-alias {alias}`), then \
+                 `debucket suite delete {alias}`"
+            ));
+        }
+        E::AliasTaken {
+            alias,
+            by: Some(by),
+            ..
+        } => {
+            return Some(format!(
+                "drop it there first: `debucket suite set {by} --no-alias {alias}`"
+            ));
+        }
+        E::AliasTaken { .. } => "choose another name",
+        E::AliasIsSigned { alias, .. } => {
+            return Some(format!(
+                "choose another name, or delete what this one shows: `debucket suite delete {alias}`"
+            ));
+        }
+        E::AliasLags { holder, .. } => {
+            return Some(format!(
+                "bring it up first: `debucket verify {holder} --repair`"
+            ));
+        }
+        E::Deleting { suite } => {
+            return Some(format!(
+                "`debucket suite delete {suite}` brings the deletion to its end; then the name can be used again"
+            ));
+        }
         E::BeingCollected { .. } | E::CollectorContention => {
             "run the same command again in a few minutes; if a collector was killed, in an hour"
         }
@@ -297,7 +334,7 @@ fn source_advice(error: &repository::Error) -> Option<String> {
 /// How a head that is not the newest is accepted: only what changes a suite has the option.
 fn accept_rollback(role: Role) -> &'static str {
     match role {
-        Role::Publisher => "pass --accept-rollback",
+        Role::Publisher | Role::Deleter => "pass --accept-rollback",
         Role::Reader | Role::Collector => "let a publisher pass --accept-rollback",
     }
 }
@@ -398,6 +435,9 @@ pub(crate) fn rights(had: Refusable, role: Role) -> String {
         }
         Role::Publisher => {
             "`debucket client-config --policy publisher` prints the least IAM policy that is needed"
+        }
+        Role::Deleter => {
+            "`debucket client-config --policy deleter` prints the least IAM policy that is needed"
         }
         Role::Collector => {
             "`debucket client-config --policy collector` prints the least IAM policy that is needed"

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use deb_index::{
-    change::{Intent, device_view::PackageChange},
+    change::{Intent, PlanError, device_view::PackageChange},
     name::SuiteName,
     suite::settings::Settings,
 };
@@ -87,8 +87,6 @@ pub(crate) struct Wanted {
     pub(crate) warnings: Vec<String>,
     /// Whether it is fine if nothing that was to be removed is there.
     pub(crate) allow_missing: bool,
-    /// Whether a suite that exists already may not be changed.
-    pub(crate) only_new: bool,
 }
 
 impl ChangeOptions {
@@ -110,6 +108,14 @@ impl ChangeOptions {
 
     pub(crate) async fn repository(&self, context: &Context) -> Result<Repository, Error> {
         context.writable_repository(&self.write).await
+    }
+
+    /// Opens the repository for deleting a suite.
+    pub(crate) async fn deletable_repository(
+        &self,
+        context: &Context,
+    ) -> Result<Repository, Error> {
+        context.deletable_repository(&self.write).await
     }
 
     pub(crate) fn allow(&self) -> Allow {
@@ -135,21 +141,14 @@ impl ChangeOptions {
         suite: &'s Suite<'_>,
         wanted: Wanted,
     ) -> Result<Planned<'s>, Error> {
-        let exists = || Error::SuiteExists(suite.name().clone());
         let draft = suite.draft(wanted.intent, self.allow.allow()).await;
-        let draft = draft.map_err(|error| match error {
-            repository::Error::ReleaseInfo { .. } if wanted.only_new => exists(),
-            error => error.into(),
-        })?;
+        let draft = draft.map_err(|error| exists(suite.name(), error))?;
         let unmatched = &draft.plan().unmatched;
         if !unmatched.is_empty() && !wanted.allow_missing {
             let (suite, unmatched) = (suite.name(), unmatched.join(", "));
             return Err(Error::NotFound(format!(
                 "suite {suite} has no package {unmatched}"
             )));
-        }
-        if wanted.only_new && draft.base().is_some() && !draft.is_empty() {
-            return Err(exists());
         }
         let mut report = ChangeReport::new(context, suite, &draft, &wanted.files);
         if self.dry_run {
@@ -162,7 +161,6 @@ impl ChangeOptions {
             report.warnings.push(warning.to_string());
         }
         Ok(Planned {
-            only_new: wanted.only_new,
             draft,
             files: wanted.files,
             report,
@@ -176,7 +174,6 @@ impl ChangeOptions {
         planned: Planned<'_>,
     ) -> Result<ChangeReport, Error> {
         let Planned {
-            only_new,
             draft,
             files,
             mut report,
@@ -187,11 +184,7 @@ impl ChangeOptions {
         let progress = Progress::new(context, report.uploads());
         let authorship = authorship(self.message.clone());
         let published = draft.commit(&files, &authorship, &progress).await;
-        let published = published.map_err(|error| match error {
-            // Another publisher was faster.
-            repository::Error::ReleaseInfo { suite, .. } if only_new => Error::SuiteExists(suite),
-            error => error.into(),
-        })?;
+        let published = published.map_err(|error| exists(&report.suite, error))?;
         drop(progress);
         report.warnings.extend(stale_followers(context, &published));
         Ok(report.carried_out(&published, &files))
@@ -201,10 +194,17 @@ impl ChangeOptions {
 /// A change that is planned.
 #[derive(Debug)]
 pub(crate) struct Planned<'s> {
-    only_new: bool,
     draft: Draft<'s>,
     files: Vec<PackageFile>,
     report: ChangeReport,
+}
+
+/// Names the suite that was to be new.
+fn exists(suite: &SuiteName, error: repository::Error) -> Error {
+    match error {
+        repository::Error::Plan(PlanError::Exists) => Error::SuiteExists(suite.clone()),
+        error => error.into(),
+    }
 }
 
 /// Prints what came of a change.

@@ -36,7 +36,7 @@ use crate::{
 pub(crate) struct ChangeReport {
     /// The repository, `s3://BUCKET[/PREFIX]`.
     repo: String,
-    suite: SuiteName,
+    pub(crate) suite: SuiteName,
     /// Whether nothing was written because only the plan was asked for.
     dry_run: bool,
     /// Whether the suite was changed, or would be.

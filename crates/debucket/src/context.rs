@@ -154,6 +154,15 @@ impl Context {
         Ok((store, storage, repository))
     }
 
+    /// Opens the repository for deleting a suite.
+    pub(crate) async fn deletable_repository(
+        &self,
+        write: &WriteOptions,
+    ) -> Result<Repository, Error> {
+        let config = write.config(self.store.config())?;
+        self.open(config, write.writes(), Role::Deleter).await
+    }
+
     async fn open(
         &self,
         config: S3Config,
@@ -191,6 +200,19 @@ impl Context {
                 .note("no key was given (--keyring), so signatures are not checked");
         }
         Ok(repository.suite(name, keys))
+    }
+
+    /// A suite for reading, named by its name or an alias, and its head. Prints what is known to go wrong with it.
+    pub(crate) async fn read_suite<'r>(
+        &self,
+        repository: &'r Repository,
+        name: SuiteName,
+        trust: &TrustOptions,
+    ) -> Result<(Suite<'r>, Head), Error> {
+        let suite = self.readable_suite(repository, name, trust)?;
+        let (suite, head) = suite.resolved().await?;
+        self.warn_of(&suite, &head);
+        Ok((suite, head))
     }
 
     /// Prints what is known to go wrong with a head.

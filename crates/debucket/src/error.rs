@@ -132,6 +132,8 @@ pub enum Role {
     Publisher,
     /// A timer that collects garbage
     Collector,
+    /// Somebody who deletes a suite, and may also publish
+    Deleter,
 }
 
 impl Error {
@@ -145,9 +147,14 @@ impl Error {
                 4
             }
             Self::Repository(repository::Error::Plan(error)) if error.is_conflict() => 3,
-            Self::SuiteExists(_) | Self::Repository(repository::Error::ChangedMeanwhile { .. }) => {
-                3
-            }
+            Self::SuiteExists(_)
+            | Self::Repository(
+                repository::Error::ChangedMeanwhile { .. }
+                | repository::Error::IsAlias { .. }
+                | repository::Error::AliasTaken { .. }
+                | repository::Error::AliasLags { .. }
+                | repository::Error::Deleting { .. },
+            ) => 3,
             Self::Repository(repository::Error::Plan(
                 PlanError::DropsArchitecture(_)
                 | PlanError::NoComponent

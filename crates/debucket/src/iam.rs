@@ -25,6 +25,8 @@
 //! hash, commits, and the records of what took their place. It can neither publish nor delete a head. The record of what it is
 //! going to delete (`gc/`) is changed by publishers too, to keep what they use.
 //!
+//! Who deletes a suite (`debucket suite delete`) closes it as a publisher does, and deletes what is below `dists/`.
+//!
 //! The Terraform module `apt-repository` has the same statements; `cargo xtask terraform` compares
 //! them. A store that does not know these conditions refuses the policy when it is set.
 
@@ -141,6 +143,14 @@ impl Policy {
             Statement::allow("DeleteGarbage", "s3:DeleteObject", objects(url, &GARBAGE)),
             list(url),
         ])
+    }
+
+    /// What somebody needs who deletes a suite.
+    pub fn deleter(url: &RepositoryUrl) -> Self {
+        let mut policy = Self::publisher(url);
+        let delete = Statement::allow("DeleteSuites", "s3:DeleteObject", objects(url, &[DISTS]));
+        policy.statement.push(delete);
+        policy
     }
 }
 

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use deb_index::name::{Architecture, Component};
-use repository::{PackageList, Repository, Revision, Selection, Suite};
+use repository::{Head, PackageList, Repository, Revision, Selection, Suite};
 
 use crate::{
     context::Context, error::Error, key_options::TrustOptions, store_options::SuiteOption,
@@ -38,20 +38,18 @@ impl SourceOptions {
             component: self.component.clone(),
             architecture: self.arch.clone(),
         };
-        let suite = context.readable_suite(repository, self.suite.name()?, &self.trust)?;
-        read(context, suite, self.commit.as_ref(), selection).await
+        let name = self.suite.name()?;
+        let found = context.read_suite(repository, name, &self.trust).await?;
+        read(found, self.commit.as_ref(), selection).await
     }
 }
 
-/// Reads packages of a suite as of a commit, its newest if none is named, and prints what is known to go wrong with the suite.
+/// Reads packages of a suite as of a commit, its newest if none is named.
 pub(crate) async fn read<'r>(
-    context: &Context,
-    suite: Suite<'r>,
+    (suite, head): (Suite<'r>, Head),
     commit: Option<&Revision>,
     selection: Selection,
 ) -> Result<(Suite<'r>, PackageList), Error> {
-    let head = suite.existing_head().await?;
-    context.warn_of(&suite, &head);
     let (id, commit) = match commit {
         None => (head.id(), head.commit),
         Some(revision) => {

@@ -206,6 +206,7 @@ impl Suite<'_> {
                 indexes,
                 unmatched: Vec::new(),
                 refreshes: false,
+                closes: false,
             },
             chosen,
             view_changes,

@@ -249,6 +249,7 @@ impl Run<'_> {
                 return Ok(committed(pending.prepared, pending.view_changes, etag));
             }
             if head.is_none() && draft.base.is_some() {
+                self.suite.check_founding().await?;
                 return Err(Error::HeadVanished {
                     suite: self.suite.name.clone(),
                 });

@@ -31,7 +31,7 @@ const LIMIT: u64 = 128 << 20;
 /// How long a collector deletes what it has doomed.
 pub(crate) const DELETING: Duration = Duration::from_secs(15 * 60);
 /// When a collector that has doomed objects is certainly dead, and its last request with it.
-const DEAD: SignedDuration = SignedDuration::from_hours(1);
+pub(crate) const DEAD: SignedDuration = SignedDuration::from_hours(1);
 /// How long a publisher waits for a collector that is deleting what it needs.
 const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(250);
@@ -100,6 +100,18 @@ impl Record {
             || doomed.is_some_and(|doomed| doomed.objects.contains_key(key))
     }
 
+    /// Fails if a collector may be deleting now.
+    fn check_idle(&self, now: Option<Timestamp>) -> Result<(), Error> {
+        match &self.doomed {
+            Some(doomed) if now.is_none_or(|now| now.duration_since(doomed.since) <= DEAD) => {
+                Err(Error::CollectorRuns {
+                    since: doomed.since,
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Takes these keys off; the first that a collector is deleting, if there is one.
     fn strike(&mut self, keys: &BTreeSet<&str>, now: Option<Timestamp>) -> Option<String> {
         if let Some(doomed) = &mut self.doomed {
@@ -128,6 +140,31 @@ impl Repository {
     pub(crate) async fn condemned(&self) -> Result<Record, Error> {
         let current = self.condemned_record().read(self.storage.as_ref()).await?;
         Record::parse(current.bytes.as_deref())
+    }
+
+    /// # Errors
+    /// [`Error::CollectorRuns`] if a collector may be deleting now.
+    pub(crate) async fn check_no_collector(&self) -> Result<(), Error> {
+        let current = self.condemned_record().read(self.storage.as_ref()).await?;
+        Record::parse(current.bytes.as_deref())?.check_idle(current.date)
+    }
+
+    /// Makes every collector that has not doomed anything yet look at everything again.
+    ///
+    /// # Errors
+    /// [`Error::CollectorRuns`] if one may be deleting now.
+    pub(crate) async fn stop_collectors(&self) -> Result<(), Error> {
+        let touch = |current: &Current| {
+            let mut record = Record::parse(current.bytes.as_deref())?;
+            record.check_idle(current.date)?;
+            let dead = record.doomed.take();
+            record
+                .condemned
+                .extend(dead.into_iter().flat_map(|dead| dead.objects));
+            Ok::<_, Error>(Swap::Write(record.next(), ()))
+        };
+        let storage = self.storage.as_ref();
+        self.condemned_record().update(storage, touch).await
     }
 
     /// Strikes objects off the record that a head is going to name. What is found to be there after this will stay for the grace

@@ -25,10 +25,10 @@ impl Suite<'_> {
     /// Those of reading; [`Error::NotChecked`]; a stanza that lacks what names its file.
     pub async fn copies(
         &self,
+        head: Head,
         of: &[Selector],
         component: Option<&Component>,
     ) -> Result<Copies, Error> {
-        let head = self.existing_head().await?;
         if head.signatures == HeadSignatures::Unchecked {
             return Err(Error::NotChecked {
                 suite: self.name.clone(),

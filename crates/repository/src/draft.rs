@@ -241,6 +241,10 @@ impl Suite<'_> {
                     id: head.id(),
                     source,
                 })?;
+                if base.is_closed() && !intent.closes() {
+                    let suite = self.name.clone();
+                    return Err(Error::Deleting { suite });
+                }
                 let settings = &base.settings;
                 let paths = intent.reads(&settings.components, &settings.architectures);
                 cache.load(self, base, paths).await?
@@ -252,6 +256,8 @@ impl Suite<'_> {
             let (base, intent) = (head.map(|head| head.commit.clone()), intent.clone());
             blocking(move || plan(base.as_deref(), &indexes, &intent)).await?
         };
+        let followed = self.heads_to_follow(&plan.settings, commit_of(head));
+        let followed = followed.await?;
         let chosen = self.keys.choose(
             &self.name,
             head.map(Head::signed),
@@ -259,14 +265,24 @@ impl Suite<'_> {
             time,
             allow.new_signing_key,
         )?;
-        let view_changes = head.map_or_else(Vec::new, |head| {
+        let mut view_changes = head.map_or_else(Vec::new, |head| {
             self.view_changes(head, &plan.settings, &chosen)
         });
         let is_release_info = |change: &ViewChange| {
             use ViewChange::{KeyRetired, SigningKey};
             !matches!(change, SigningKey { .. } | KeyRetired { .. })
         };
-        if !allow.release_info_change && view_changes.iter().any(is_release_info) {
+        // Devices of a new alias know the keys of the suite that had the name before.
+        let followed = followed.iter();
+        let of_aliases: Vec<_> = followed
+            .flat_map(|head| self.view_changes(head, &plan.settings, &chosen))
+            .collect();
+        let is_refused = !of_aliases.is_empty() || view_changes.iter().any(is_release_info);
+        let of_aliases = of_aliases.into_iter();
+        let is_new = |change: &ViewChange| !view_changes.contains(change);
+        let new: Vec<_> = of_aliases.filter(is_new).collect();
+        view_changes.extend(new);
+        if !allow.release_info_change && is_refused {
             return Err(Error::ReleaseInfo {
                 suite: self.name.clone(),
                 changes: view_changes,

@@ -101,6 +101,28 @@ pub enum Error {
     /// The files of one suite were copied over those of another.
     #[error("the head of suite {suite} is that of suite {found}")]
     OtherSuite { suite: SuiteName, found: SuiteName },
+    /// The name is not that of a suite, but another name of one.
+    #[error("{alias} is an alias of suite {suite}")]
+    IsAlias { alias: SuiteName, suite: SuiteName },
+    /// A name cannot be an alias, because it is that of a suite, or the alias of another one.
+    #[error("{alias} cannot be an alias of suite {suite}: {}", taken(.by.as_ref()))]
+    AliasTaken {
+        suite: SuiteName,
+        alias: SuiteName,
+        by: Option<SuiteName>,
+    },
+    /// Devices would go on with the signed head of the suite that had the alias before.
+    #[error("devices of {alias} expect a signature, but suite {suite} is unsigned")]
+    AliasIsSigned { suite: SuiteName, alias: SuiteName },
+    /// An alias shows a suite, but another suite holds it now.
+    #[error("{alias} still shows suite {suite}, although it is an alias of {holder} now")]
+    AliasLags {
+        suite: SuiteName,
+        alias: SuiteName,
+        holder: SuiteName,
+    },
+    #[error("suite {suite} is being deleted")]
+    Deleting { suite: SuiteName },
     /// There is no head, but there are commits that had one.
     #[error(
         "suite {suite} has a history, but its head is missing: InRelease or Release was deleted"
@@ -231,6 +253,9 @@ pub enum Missing {
         suite: SuiteName,
         repository: String,
     },
+    /// It was one. What the alias shows stays as it was.
+    #[error("suite {suite} no longer has the alias {alias}")]
+    Alias { suite: SuiteName, alias: SuiteName },
     #[error("suite {suite} has no commit {revision} in its history")]
     Revision { suite: SuiteName, revision: String },
     #[error("suite {suite} has no {what} {name}; it has {}", .there.join(", "))]
@@ -241,6 +266,13 @@ pub enum Missing {
         name: String,
         there: Vec<String>,
     },
+}
+
+fn taken(by: Option<&SuiteName>) -> String {
+    by.map_or_else(
+        || "there is a suite of this name".to_owned(),
+        |by| format!("it is one of suite {by}"),
+    )
 }
 
 fn list<T: ToString>(items: &[T]) -> String {

@@ -2,7 +2,8 @@
 //!
 //! `Packages.<format>` and its like for every index; in a signed suite also `Release` and `Release.gpg`; and the record of
 //! succession. A follower says in its metadata what it follows. `Release` and `Release.gpg` are written last, so where they follow the head, all do.
-//! Otherwise a publisher was killed, and the next one looks at each. So it does where a file beside an index is not what it should be.
+//! Otherwise a publisher was killed, and the next one looks at each. So it does where a file beside an index is not what it should be,
+//! and where the suite has aliases, in whose folders the same files follow the head, and `InRelease` too.
 //!
 //! An older publisher must not undo what a newer one wrote. Each follower is written on the condition that it is still as it was,
 //! and after the writes the head is looked at again: if it has moved on meanwhile, the followers are brought up to that head.
@@ -17,6 +18,7 @@ use deb_index::{
     change::{IndexPlan, Plan},
     digest::Sha256,
     index::IndexPath,
+    name::SuiteName,
     suite::{commit::Commit, layout},
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
@@ -48,6 +50,8 @@ pub(crate) struct Leader {
     etag: ETag,
     id: Sha256,
     commit: Arc<Commit>,
+    /// The bytes of the head.
+    head: Bytes,
     /// The bytes of `Release`.
     text: Bytes,
     /// The content of `Release.gpg`; none in an unsigned suite.
@@ -61,6 +65,8 @@ struct Follower {
     follows: Sha256,
     content: Content,
     turn: Turn,
+    /// The alias in whose folder it is.
+    alias: Option<SuiteName>,
 }
 
 enum Content {
@@ -73,6 +79,8 @@ enum Content {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Turn {
     First,
+    /// After the indexes in the folder of an alias: what names them.
+    AliasHead,
     /// Last, because it says that all others are up.
     Release,
 }
@@ -84,6 +92,9 @@ pub(crate) async fn tags(
     plan: &Plan,
     beside: Option<&Beside>,
 ) -> Result<Option<Tags>, Error> {
+    if !plan.settings.aliases.is_empty() {
+        return Ok(None);
+    }
     let Some(head) = head else {
         return Ok(Some(Tags {
             changed: plan.indexes.keys().cloned().collect(),
@@ -156,6 +167,7 @@ fn is_up(head: &Head, beside: &Beside) -> bool {
 /// Brings up the followers of a head that was there already, unless they are. Its publisher may have been killed before.
 pub(crate) async fn check(suite: &Suite<'_>, head: &Head, beside: &Beside) -> Result<(), Error> {
     if is_up(head, beside)
+        && head.commit.settings.aliases.is_empty()
         && let paths = head.commit.indexes.keys()
         && index_tags(suite, head, paths).await?.is_some()
     {
@@ -167,7 +179,8 @@ pub(crate) async fn check(suite: &Suite<'_>, head: &Head, beside: &Beside) -> Re
 /// Brings up the followers of `leader`; those that change, if their tags are known.
 ///
 /// # Errors
-/// Those of the store. The suite is whole all the same; the next publisher brings the followers up.
+/// Those of the store; an alias that another suite holds. The suite is whole all the same; the next publisher brings the followers
+/// up.
 pub(crate) async fn bring_up(
     suite: &Suite<'_>,
     leader: Leader,
@@ -186,17 +199,30 @@ pub(crate) async fn repair(
     head: &Head,
     broken: &HashSet<String>,
 ) -> Result<(), Error> {
+    for alias in &head.commit.settings.aliases {
+        ignore_lost(suite.claim(alias).await)?;
+    }
     let leader = Leader::of_head(suite, head).await?;
     let followers = leader.followers(suite, None).into_iter();
     let (broken, others): (Vec<_>, Vec<_>) =
         followers.partition(|follower| broken.contains(&follower.key));
     let mut stale = examine(suite, others).await?;
+    let mut rewritten = Vec::new();
     for follower in broken {
         let seen = suite.seen(&follower.key).await?;
         let mode = seen.map_or(PutMode::Create, |seen| PutMode::Update(seen.etag));
-        stale.push((follower, mode));
+        rewritten.push((follower, mode));
     }
-    write_until_up(suite, leader, stale).await
+    stale.extend(held(suite, rewritten).await?);
+    ignore_lost(write_until_up(suite, leader, stale).await)
+}
+
+/// An alias that is not the suite's is a problem that no repair solves.
+fn ignore_lost(done: Result<(), Error>) -> Result<(), Error> {
+    match done {
+        Err(Error::AliasTaken { .. } | Error::Deleting { .. }) => Ok(()),
+        done => done,
+    }
 }
 
 /// Writes followers, and looks at the head again, until all are up.
@@ -207,6 +233,9 @@ async fn write_until_up(
 ) -> Result<(), Error> {
     for _ in 0..ROUNDS {
         if stale.is_empty() {
+            for alias in &leader.commit.settings.aliases {
+                suite.check_held(alias).await?;
+            }
             return Ok(());
         }
         let refused = write_all(suite, &leader, stale).await?;
@@ -241,7 +270,27 @@ async fn examine(
         };
         Ok::<_, Error>(Some((follower, mode)))
     });
-    at_once(looks).await
+    held(suite, at_once(looks).await?).await
+}
+
+/// Leaves out followers in the folders of aliases that this suite does not hold. This is asked after the tags were read on which
+/// they are written: should another suite take the alias from now on, what it writes changes them.
+async fn held(
+    suite: &Suite<'_>,
+    mut followers: Vec<(Follower, PutMode)>,
+) -> Result<Vec<(Follower, PutMode)>, Error> {
+    let aliases = followers.iter().filter_map(|(one, _)| one.alias.clone());
+    let mut lost = BTreeSet::new();
+    for alias in aliases.collect::<BTreeSet<_>>() {
+        match suite.check_held(&alias).await {
+            Ok(()) => {}
+            Err(error @ Error::Storage(_)) => return Err(error),
+            Err(_) => drop(lost.insert(alias)),
+        }
+    }
+    let is_lost = |alias: &SuiteName| lost.contains(alias);
+    followers.retain(|(one, _)| !one.alias.as_ref().is_some_and(is_lost));
+    Ok(followers)
 }
 
 /// Writes followers in their turns. Returns those that another publisher wrote first.
@@ -250,11 +299,12 @@ async fn write_all(
     leader: &Leader,
     followers: Vec<(Follower, PutMode)>,
 ) -> Result<Vec<Follower>, Error> {
-    let (last, first): (Vec<_>, Vec<_>) = followers
-        .into_iter()
-        .partition(|(follower, _)| follower.turn == Turn::Release);
+    let mut turns = [Turn::First, Turn::AliasHead, Turn::Release].map(|_| Vec::new());
+    for (follower, mode) in followers {
+        turns[follower.turn as usize].push((follower, mode));
+    }
     let mut refused = Vec::new();
-    for turn in [first, last] {
+    for turn in turns {
         if !refused.is_empty() {
             refused.extend(turn.into_iter().map(|(follower, _)| follower));
             continue;
@@ -331,10 +381,11 @@ impl Leader {
         Self {
             etag,
             id: prepared.id,
+            head: prepared.head().clone(),
             commit: prepared.commit,
             text: prepared.text,
             detached: prepared.signed.map(|signed| signed.detached),
-            files: prepared.files.into_iter().collect(),
+            files: prepared.files,
         }
     }
 
@@ -349,6 +400,7 @@ impl Leader {
         Ok(Self {
             etag: head.etag.clone(),
             id: head.id(),
+            head: head.bytes.clone(),
             commit: head.commit.clone(),
             text: head.text.clone(),
             detached: signed.map(|signed| signed.detached),
@@ -363,14 +415,17 @@ impl Leader {
     /// Its followers; those of indexes only if they are among `changed`, where that is given.
     fn followers(&self, suite: &Suite<'_>, changed: Option<&BTreeSet<IndexPath>>) -> Vec<Follower> {
         let key = |path: &str| layout::in_suite(&suite.name, path);
-        let here = |key, follows, bytes: &Bytes, turn| Follower {
+        let here = |key, bytes: &Bytes, turn| Follower {
             key,
-            follows,
+            follows: Sha256::of(bytes),
             content: Content::Here(bytes.clone()),
             turn,
+            alias: None,
         };
         let mut followers = Vec::new();
         let is_wanted = |path| changed.is_none_or(|changed| changed.contains(path));
+        let aliases = &self.commit.settings.aliases;
+        let folders: Vec<_> = [None].into_iter().chain(aliases.iter().map(Some)).collect();
         for (path, index) in self
             .commit
             .indexes
@@ -378,29 +433,48 @@ impl Leader {
             .filter(|(path, _)| is_wanted(*path))
         {
             for (extension, stored) in &index.files {
-                let content = match self.files.get(&stored.sha256) {
-                    Some(bytes) => Content::Here(bytes.clone()),
-                    None => Content::Stored(key(&path.by_hash(&stored.sha256))),
-                };
-                followers.push(Follower {
-                    key: key(&path.with_extension(extension)),
-                    follows: stored.sha256,
-                    content,
-                    turn: Turn::First,
-                });
+                for alias in &folders {
+                    let content = match self.files.get(&stored.sha256) {
+                        Some(bytes) => Content::Here(bytes.clone()),
+                        None => Content::Stored(key(&path.by_hash(&stored.sha256))),
+                    };
+                    let folder = alias.unwrap_or(&suite.name);
+                    followers.push(Follower {
+                        key: layout::in_suite(folder, &path.with_extension(extension)),
+                        follows: stored.sha256,
+                        content,
+                        turn: Turn::First,
+                        alias: alias.cloned(),
+                    });
+                }
             }
         }
         let record = layout::successor_key(&suite.name, self.commit.parent.as_ref());
-        followers.push(here(
-            record,
-            self.id,
-            &format!("{}\n", self.id).into(),
-            Turn::First,
-        ));
-        if let Some(detached) = &self.detached {
-            let follows = Sha256::of(&self.text);
-            followers.push(here(key("Release"), follows, &self.text, Turn::Release));
-            followers.push(here(key("Release.gpg"), follows, detached, Turn::Release));
+        followers.push(Follower {
+            follows: self.id,
+            ..here(record, &format!("{}\n", self.id).into(), Turn::First)
+        });
+        let beside = |folder: &SuiteName, turn| {
+            let detached = self.detached.as_ref().map(|detached| Follower {
+                follows: Sha256::of(&self.text),
+                ..here(layout::in_suite(folder, "Release.gpg"), detached, turn)
+            });
+            let release = here(layout::in_suite(folder, "Release"), &self.text, turn);
+            [release].into_iter().chain(detached)
+        };
+        for alias in aliases {
+            let of_alias = |follower| Follower {
+                alias: Some(alias.clone()),
+                ..follower
+            };
+            followers.extend(beside(alias, Turn::AliasHead).map(of_alias));
+            if self.detached.is_some() {
+                let key = layout::head_key(alias, true);
+                followers.push(of_alias(here(key, &self.head, Turn::AliasHead)));
+            }
+        }
+        if self.detached.is_some() {
+            followers.extend(beside(&suite.name, Turn::Release));
         }
         followers
     }

@@ -10,7 +10,7 @@ use deb_index::{
 };
 use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
-use s3_storage::{ConditionalWrites, ErrorKind, Payload, PutMode, PutOptions};
+use s3_storage::{Cas, ConditionalWrites, Current, ErrorKind, Payload, PutMode, PutOptions, Swap};
 
 use crate::{Error, Head, Suite, Writes, succession::is_unreadable};
 
@@ -18,8 +18,6 @@ use crate::{Error, Head, Suite, Writes, succession::is_unreadable};
 const SEARCHED: usize = 200;
 /// The most bytes of `suite.json` that are read.
 const LIMIT: u64 = 1 << 20;
-/// Tries to create it.
-const TRIES: u32 = 5;
 
 impl Suite<'_> {
     /// Fails if a suite without a head has had one. Commits without a parent prove nothing: the first publish was killed before
@@ -27,8 +25,11 @@ impl Suite<'_> {
     pub(crate) async fn check_is_new(&self) -> Result<Option<Timestamp>, Error> {
         let store_time = self.check_founding().await?;
         if self.has_history().await? && self.signed_head().await?.is_none() {
-            return Err(Error::HeadVanished {
-                suite: self.name.clone(),
+            let suite = self.name.clone();
+            return Err(match self.founding().await? {
+                // A publisher that was held up while the suite was deleted has left followers.
+                (Some(Founding::Deleted), _) => Error::Deleting { suite },
+                _ => Error::HeadVanished { suite },
             });
         }
         Ok(store_time)
@@ -37,15 +38,9 @@ impl Suite<'_> {
     /// Fails if an earlier first commit, which may still run or was killed, decided otherwise about signing. Returns the store's
     /// clock.
     pub(crate) async fn check_founding(&self) -> Result<Option<Timestamp>, Error> {
-        match self.founded_as().await? {
-            (Some(is_signed), _) if is_signed != self.keys.is_signed() => {
-                Err(Error::FoundedOtherwise {
-                    suite: self.name.clone(),
-                    is_signed,
-                })
-            }
-            (_, store_time) => Ok(store_time),
-        }
+        let (founding, store_time) = self.founding().await?;
+        founding.map_or(Ok(()), |founding| self.check_kind(&founding))?;
+        Ok(store_time)
     }
 
     pub(crate) async fn has_history(&self) -> Result<bool, Error> {
@@ -77,33 +72,60 @@ impl Suite<'_> {
         let (content, mut options) = founding(is_signed);
         options.mode = self.repository.writes.mode(PutMode::Create);
         let key = layout::founding_key(&self.name);
-        let mut tries = 0;
-        loop {
-            let payload = Payload::Bytes(content.clone());
-            let written = self.repository.storage.put(&key, payload, options.clone());
-            let error = match written.await {
-                Ok(reply) => return Ok(reply.date),
-                Err(error) => error,
-            };
-            let may_be_there = matches!(
-                error.kind(),
-                ErrorKind::PreconditionFailed | ErrorKind::Conflict
-            );
-            if !may_be_there && !error.is_ambiguous() {
-                return Err(error.into());
-            }
-            tries += 1;
-            match self.founded_as().await? {
-                (Some(founded), store_time) if founded == is_signed => return Ok(store_time),
-                (Some(is_signed), _) => {
-                    return Err(Error::FoundedOtherwise {
-                        suite: self.name.clone(),
-                        is_signed,
-                    });
-                }
-                (None, _) if tries == TRIES => return Err(error.into()),
-                (None, _) => {}
-            }
+        let payload = Payload::Bytes(content.clone());
+        match self.repository.storage.put(&key, payload, options).await {
+            Ok(reply) => return Ok(reply.date),
+            Err(error)
+                if error.is_ambiguous()
+                    || matches!(
+                        error.kind(),
+                        ErrorKind::PreconditionFailed | ErrorKind::Conflict
+                    ) => {}
+            Err(error) => return Err(error.into()),
+        }
+        // The name may have been that of a suite that was deleted.
+        self.change_founding(|now| match now {
+            None | Some(Founding::Deleted) => Ok(Swap::Write(content.clone(), ())),
+            Some(now) => self.check_kind(&now).map(Swap::Keep),
+        })
+        .await?;
+        self.check_founding().await
+    }
+
+    /// Changes `suite.json` by compare and swap.
+    pub(crate) async fn change_founding<T>(
+        &self,
+        mut change: impl FnMut(Option<Founding>) -> Result<Swap<T>, Error>,
+    ) -> Result<T, Error> {
+        let key = layout::founding_key(&self.name);
+        let cas = Cas {
+            key: &key,
+            limit: LIMIT,
+            conditional: self.repository.writes == Writes::Conditional,
+        };
+        let change = |current: &Current| {
+            let now = current.bytes.as_deref();
+            change(now.map(|bytes| self.parse_founding(bytes)).transpose()?)
+        };
+        cas.update(self.repository.storage.as_ref(), change).await
+    }
+
+    /// Fails if the folder is not that of a suite that is signed as this one.
+    fn check_kind(&self, founding: &Founding) -> Result<(), Error> {
+        match founding {
+            Founding::Suite { signed } if *signed == self.keys.is_signed() => Ok(()),
+            Founding::Suite { signed } => Err(Error::FoundedOtherwise {
+                suite: self.name.clone(),
+                is_signed: *signed,
+            }),
+            Founding::AliasOf(suite) => Err(Error::IsAlias {
+                alias: self.name.clone(),
+                suite: suite.clone(),
+            }),
+            Founding::Deleting(_) => Err(Error::Deleting {
+                suite: self.name.clone(),
+            }),
+            Founding::Deleted => Ok(()),
         }
     }
 
@@ -144,8 +166,8 @@ impl Suite<'_> {
     /// # Errors
     /// Those of the store.
     pub async fn is_founded_unsigned(&self) -> Result<bool, Error> {
-        match self.founded_as().await {
-            Ok((founded, _)) => Ok(founded == Some(false)),
+        match self.founding().await {
+            Ok((founding, _)) => Ok(founding == Some(Founding::Suite { signed: false })),
             Err(Error::Damaged { .. }) => Ok(false),
             Err(error) => Err(error),
         }
@@ -163,27 +185,30 @@ impl Suite<'_> {
         Ok(())
     }
 
-    /// Whether the suite was founded as a signed one, none if it was not founded; and the store's clock.
-    pub(crate) async fn founded_as(&self) -> Result<(Option<bool>, Option<Timestamp>), Error> {
+    /// What the folder is, none if nothing says; and the store's clock.
+    pub(crate) async fn founding(&self) -> Result<(Option<Founding>, Option<Timestamp>), Error> {
         let key = layout::founding_key(&self.name);
-        let (meta, bytes) = match self.repository.storage.get_bytes(&key, LIMIT).await {
-            Ok(found) => found,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok((None, error.date())),
-            Err(error) => return Err(error.into()),
-        };
-        match Founding::parse(&bytes) {
-            Some(Founding { signed }) => Ok((Some(signed), meta.date)),
-            None => Err(self.damaged(
+        match self.repository.storage.get_bytes(&key, LIMIT).await {
+            Ok((meta, bytes)) => Ok((Some(self.parse_founding(&bytes)?), meta.date)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok((None, error.date())),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn parse_founding(&self, bytes: &[u8]) -> Result<Founding, Error> {
+        Founding::parse(bytes).ok_or_else(|| {
+            let key = layout::founding_key(&self.name);
+            self.damaged(
                 key,
                 "says neither that the suite is signed nor that it is not",
-            )),
-        }
+            )
+        })
     }
 }
 
 /// `suite.json`, and how it is written.
 fn founding(signed: bool) -> (Bytes, PutOptions) {
-    let content = Bytes::from(Founding { signed }.to_bytes());
+    let content = Bytes::from(Founding::Suite { signed }.to_bytes());
     let mut options = PutOptions::new(PutMode::Create);
     options.sha256 = Some(Sha256::of(&content).0);
     options.content_type = Some("application/json");

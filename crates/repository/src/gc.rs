@@ -150,7 +150,9 @@ impl Repository {
         let cutoff = now.checked_sub(cutoff).unwrap_or(Timestamp::MIN);
         let mut kept = Kept::default();
         let mut read = Vec::new();
-        for (name, _) in folders.iter().filter(|(_, ours)| **ours) {
+        let aliases = self.aliases_among(inventory.may_be_aliases()).await?;
+        let ours = folders.iter().filter(|(_, is_ours)| **is_ours);
+        for (name, _) in ours.filter(|(name, _)| !aliases.contains_key(*name)) {
             let Some(suite) = by_name.get(name).copied() else {
                 return Err(Error::Missing(self.suite_appeared(name)));
             };
@@ -159,6 +161,9 @@ impl Repository {
                     .await?;
                 read.push(suite);
             }
+        }
+        for alias in aliases.keys() {
+            kept.add_alias(&self.folder(alias), &read).await?;
         }
         let pool_left = if options.leave_pool {
             Some("it was asked for".to_owned())

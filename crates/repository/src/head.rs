@@ -120,8 +120,50 @@ impl Suite<'_> {
         }
     }
 
+    /// The suite and its head; if its name is an alias, the suite that the alias names.
+    ///
+    /// # Errors
+    /// [`Missing`]; those of [`Suite::head`].
+    pub async fn resolved(mut self) -> Result<(Self, Head), Error> {
+        let alias = match self.existing_head().await {
+            Ok(head) => return Ok((self, head)),
+            Err(Error::IsAlias { alias, suite }) => {
+                self.name = suite;
+                alias
+            }
+            Err(error) => return Err(error),
+        };
+        let head = self.existing_head().await?;
+        if head.commit.settings.aliases.contains(&alias) {
+            return Ok((self, head));
+        }
+        let suite = self.name;
+        Err(Missing::Alias { suite, alias }.into())
+    }
+
     /// Reads the head without its commit.
     pub(crate) async fn signed_head(&self) -> Result<Option<SignedHead>, Error> {
+        let Some(head) = self.shown_head().await? else {
+            return Ok(None);
+        };
+        let names = &head.release.names;
+        match names.first() {
+            Some(suite) if *suite != self.name && names.contains(&self.name) => {
+                Err(Error::IsAlias {
+                    alias: self.name.clone(),
+                    suite: suite.clone(),
+                })
+            }
+            Some(found) if *found != self.name => Err(Error::OtherSuite {
+                suite: self.name.clone(),
+                found: found.clone(),
+            }),
+            _ => Ok(Some(head)),
+        }
+    }
+
+    /// Reads the head that is in the folder, of whatever suite it is.
+    pub(crate) async fn shown_head(&self) -> Result<Option<SignedHead>, Error> {
         let untrusted = |source| Error::Untrusted {
             suite: self.name.clone(),
             source,

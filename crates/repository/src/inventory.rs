@@ -42,6 +42,19 @@ impl Inventory {
         from.take_while(move |(key, _)| key.starts_with(prefix))
     }
 
+    /// The folders of this program that have no history: those of aliases are among them.
+    pub(crate) fn may_be_aliases(&self) -> Vec<SuiteName> {
+        let suites = self.suites().into_iter();
+        let has_none = |name: &SuiteName| {
+            let folders = [layout::commits(name), layout::succession(name)];
+            folders
+                .iter()
+                .all(|folder| self.below(folder).next().is_none())
+        };
+        let ours = suites.filter(|(_, is_ours)| *is_ours);
+        ours.map(|(name, _)| name).filter(has_none).collect()
+    }
+
     /// The folders that are suites, or were: those with a head, a history or `suite.json`. For each, whether it is of this program,
     /// and not of another tool.
     pub(crate) fn suites(&self) -> BTreeMap<SuiteName, bool> {
@@ -68,12 +81,17 @@ impl Inventory {
 }
 
 impl Repository {
-    /// Names of all suites, those included whose head is gone: first those of this program, then those of other tools.
+    /// Names of all suites, those included whose head is gone: first those of this program, then those of other tools. Aliases are
+    /// not among them.
     ///
     /// # Errors
     /// [`Error::Storage`].
     pub async fn all_suites(&self) -> Result<(Vec<SuiteName>, Vec<SuiteName>), Error> {
-        let suites = Inventory(self.listed(layout::SUITES).await?).suites();
+        let inventory = self.dists().await?;
+        let mut suites = inventory.suites();
+        for alias in self.aliases_among(inventory.may_be_aliases()).await?.keys() {
+            suites.remove(alias);
+        }
         let (ours, others): (Vec<_>, Vec<_>) = suites.into_iter().partition(|(_, ours)| *ours);
         let names = |suites: Vec<(SuiteName, bool)>| suites.into_iter().map(|(name, _)| name);
         Ok((names(ours).collect(), names(others).collect()))
@@ -83,6 +101,11 @@ impl Repository {
         let (mut all, pool) = futures::try_join!(self.listed(layout::SUITES), self.listed(POOL))?;
         all.extend(pool);
         Ok(Inventory(all))
+    }
+
+    /// The objects below `dists/`.
+    pub(crate) async fn dists(&self) -> Result<Inventory, Error> {
+        Ok(Inventory(self.listed(layout::SUITES).await?))
     }
 
     async fn listed(&self, prefix: &str) -> Result<BTreeMap<String, InStore>, Error> {

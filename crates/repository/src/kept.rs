@@ -50,13 +50,27 @@ struct Wanted {
 impl Suite<'_> {
     /// The head, if it may be relied on for deleting what it does not name; none if the suite never had one.
     pub(crate) async fn reliable_head(&self) -> Result<Option<Head>, Error> {
-        let Some(head) = self.head().await? else {
-            if self.has_history().await? {
+        let head = match self.head().await {
+            Ok(None) | Err(Error::Damaged { .. }) if self.is_deleted().await => None,
+            // An alias is not among the suites unless it is being deleted with its own.
+            Err(Error::IsAlias { suite, .. }) => return Err(Error::Deleting { suite }),
+            head => head?,
+        };
+        let Some(head) = head else {
+            if self.is_being_deleted().await {
+                let suite = self.name.clone();
+                return Err(Error::Deleting { suite });
+            }
+            if !self.is_deleted().await && self.has_history().await? {
                 let suite = self.name.clone();
                 return Err(Error::HeadVanished { suite });
             }
             return Ok(None);
         };
+        if head.commit.is_closed() {
+            let suite = self.name.clone();
+            return Err(Error::Deleting { suite });
+        }
         if head.signatures == HeadSignatures::Unchecked {
             let suite = self.name.clone();
             return Err(Error::NotVerified { suite });
@@ -117,6 +131,29 @@ impl Kept {
         Ok(())
     }
 
+    /// Adds what the head in the folder of an alias names. It may be an older one of the suite, or of the suite that had the alias
+    /// before.
+    pub(crate) async fn add_alias(
+        &mut self,
+        alias: &Suite<'_>,
+        suites: &[&Suite<'_>],
+    ) -> Result<(), Error> {
+        let Some(head) = alias.shown_head().await? else {
+            return Ok(());
+        };
+        let id = head.release.commit;
+        if self.commits.contains(&id) {
+            return Ok(());
+        }
+        let is_of = |suite: &&Suite<'_>| Some(&suite.name) == head.release.names.first();
+        let Some(at) = suites.iter().position(is_of) else {
+            let key = layout::in_suite(&alias.name, "InRelease");
+            return Err(alias.damaged(key, "shows a suite that does not exist"));
+        };
+        let commit = Arc::new(suites[at].read_commit(&id).await?);
+        self.commit((at, suites[at]), id, &commit)
+    }
+
     fn commit(
         &mut self,
         (at, suite): (usize, &Suite<'_>),
@@ -140,7 +177,9 @@ impl Kept {
             let files = index.files.values().map(|stored| &stored.sha256);
             for sha256 in files.chain([&index.sha256]) {
                 let by_hash = path.by_hash(sha256);
-                self.keys.insert(layout::in_suite(&suite.name, &by_hash));
+                for folder in [&suite.name].into_iter().chain(&commit.settings.aliases) {
+                    self.keys.insert(layout::in_suite(folder, &by_hash));
+                }
             }
             if path.as_packages().is_none() && !is_harmless(path) {
                 self.unknown_index

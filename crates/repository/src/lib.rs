@@ -8,11 +8,14 @@
 //! Nothing here reads a command line or prints.
 
 mod adopt;
+mod alias;
+mod alias_check;
 mod check;
 mod clock;
 mod commit;
 mod condemned;
 mod copies;
+mod delete;
 mod differences;
 mod draft;
 mod error;
@@ -51,6 +54,7 @@ pub use adopt::{Accept, Adoption, Takeover};
 pub use check::{Depth, Verified};
 pub use commit::{Committed, Outcome, Published};
 pub use copies::Copies;
+pub use delete::{Deletion, Progress};
 pub use draft::{Allow, Draft};
 pub use error::{Error, Missing};
 pub use gc::{CollectOptions, Collected, Tally};

@@ -1,6 +1,6 @@
 //! All that a new head names, stored before the head is written: index files under their digests, and the commit.
 
-use std::{num::NonZeroUsize, sync::Arc};
+use std::{collections::HashMap, num::NonZeroUsize, sync::Arc};
 
 use bytes::Bytes;
 use deb_index::{
@@ -37,8 +37,8 @@ pub(crate) struct Prepared {
     pub(crate) text: Bytes,
     /// None in an unsigned suite.
     pub(crate) signed: Option<SignedRelease>,
-    /// The new index files: their paths and contents.
-    pub(crate) files: Vec<(Sha256, Bytes)>,
+    /// The new index files.
+    pub(crate) files: HashMap<Sha256, Bytes>,
 }
 
 impl Prepared {
@@ -77,9 +77,7 @@ impl Suite<'_> {
             parent: head.map(Head::id),
             time,
             authorship: authorship.clone(),
-            requires: commit_of(head)
-                .map(|base| base.requires.clone())
-                .unwrap_or_default(),
+            requires: Commit::requirements(commit_of(head), &settings, planned.plan.closes),
             settings,
             changes: planned.plan.changes.clone(),
             indexes,
@@ -87,6 +85,7 @@ impl Suite<'_> {
                 .map(|base| base.rest.clone())
                 .unwrap_or_default(),
         };
+        self.claim_new(&commit, commit_of(head)).await?;
         let (bytes, id) = commit.to_bytes();
         let text = Bytes::from(release::render(&commit, &id));
         let time = signature_time(commit.time)?;
@@ -107,15 +106,16 @@ impl Suite<'_> {
             .try_collect::<()>();
         let ((), signed) =
             futures::try_join!(writes, self.keys.sign(&text, time, &planned.chosen))?;
+        let files = files.into_iter().map(|file| (file.sha256, file.bytes));
+        let files: HashMap<_, _> = files.collect();
+        self.store_for_aliases(&commit, commit_of(head), &files)
+            .await?;
         Ok(Prepared {
             id,
             commit: commit.into(),
             text,
             signed,
-            files: files
-                .into_iter()
-                .map(|file| (file.sha256, file.bytes))
-                .collect(),
+            files,
         })
     }
 

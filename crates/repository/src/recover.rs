@@ -6,7 +6,7 @@
 
 use deb_index::{
     digest::Sha256,
-    suite::{layout, release::Release},
+    suite::{founding::Founding, layout, release::Release},
 };
 
 use crate::{
@@ -24,7 +24,10 @@ impl Suite<'_> {
         inventory: &Inventory,
         instead: Option<&Head>,
     ) -> Result<Option<Fix>, Error> {
-        let is_signed = self.founded_as().await.ok().and_then(|(signed, _)| signed);
+        let is_signed = match self.founding().await {
+            Ok((Some(Founding::Suite { signed }), _)) => Some(signed),
+            _ => None,
+        };
         let proven = self.shown_by_release().await?;
         let mut newest: Vec<Sha256> = Vec::new();
         let folder = layout::commits(&self.name);

@@ -1,6 +1,6 @@
 //! A repository: a bucket, or a folder of one, and the suites in it.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use deb_index::{name::SuiteName, suite::layout};
 use futures::TryStreamExt as _;
@@ -62,41 +62,48 @@ impl Repository {
         &self.url
     }
 
-    /// Names of all suites, in order: the folders below `dists/` that hold a head. A name may have several segments
-    /// (`bookworm/updates`).
+    /// Names of all suites, in order: the folders below `dists/` that hold a head; and the aliases among them, with the suites that
+    /// hold them. A name may have several segments (`bookworm/updates`).
     ///
     /// # Errors
     /// [`Error::Storage`].
-    pub async fn suites(&self) -> Result<Vec<SuiteName>, Error> {
+    pub async fn suites(&self) -> Result<(Vec<SuiteName>, BTreeMap<SuiteName, SuiteName>), Error> {
         let mut found = Vec::new();
+        let mut may_be_aliases = Vec::new();
         let mut folders = vec![layout::SUITES.to_owned()];
         while let Some(folder) = folders.pop() {
-            let mut is_suite = false;
+            let (mut has_head, mut is_ours, mut has_commits) = (false, false, false);
             let mut entries = self.storage.list(&folder, Some("/"));
             while let Some(entry) = entries.try_next().await? {
                 match entry {
                     Listed::Object(object) => {
                         let name = object.key.strip_prefix(&folder);
-                        is_suite |= matches!(name, Some("InRelease" | "Release"));
+                        has_head |= matches!(name, Some("InRelease" | "Release"));
+                        is_ours |= name == Some("suite.json");
                     }
+                    Listed::Folder(inner) if inner.ends_with("/commits/") => has_commits = true,
                     // What is inside the folder of an index, or of a history, is no suite. Some tools put a `Release` beside
                     // the sources of a component.
                     Listed::Folder(inner)
                         if is_of_sources(&inner)
                             || inner.contains("/binary-")
-                            || inner.ends_with("/commits/")
                             || inner.ends_with("/succession/") => {}
                     Listed::Folder(inner) => folders.push(inner),
                 }
             }
             let name = folder.strip_prefix(layout::SUITES);
             let name = name.and_then(|name| name.strip_suffix('/'));
-            if let (true, Some(Ok(name))) = (is_suite, name.map(str::parse)) {
+            if let (true, Some(Ok(name))) = (has_head, name.map(str::parse::<SuiteName>)) {
+                if is_ours && !has_commits {
+                    may_be_aliases.push(name.clone());
+                }
                 found.push(name);
             }
         }
+        let aliases = self.aliases_among(may_be_aliases).await?;
+        found.retain(|name| !aliases.contains_key(name));
         found.sort();
-        Ok(found)
+        Ok((found, aliases))
     }
 }
 

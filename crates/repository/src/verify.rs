@@ -20,6 +20,7 @@ use deb_index::{
     name::SuiteName,
     suite::{
         commit::{Commit, Index, Stored},
+        founding::Founding,
         layout, release,
     },
 };
@@ -41,6 +42,8 @@ use crate::{
 const TRIES: usize = 3;
 /// Commits and index files that are read at once.
 const CONCURRENT: usize = 16;
+/// What is wrong with `suite.json` while a deletion has not come to its end.
+const BEING_DELETED: &str = "says that the suite is being deleted";
 /// Formats, the quickest to unpack first.
 const QUICKEST: [Format; 3] = [Format::Zst, Format::Gz, Format::Xz];
 
@@ -91,6 +94,16 @@ impl Suite<'_> {
     async fn top(&self) -> Result<Top, Error> {
         let head = match self.head().await {
             Ok(Some(head)) => head,
+            Ok(None) | Err(Error::IsAlias { .. }) if self.is_being_deleted().await => {
+                let key = layout::founding_key(&self.name);
+                let mut problem = self.problem(Part::Founding, key, BEING_DELETED);
+                problem.remedy = Remedy::Manual;
+                return Ok(Top {
+                    head: None,
+                    problems: vec![problem],
+                    needs_head: false,
+                });
+            }
             Ok(None) if self.has_history().await? => {
                 let suite = self.name.clone();
                 return Ok(self.without_head(&Error::HeadVanished { suite }));
@@ -102,7 +115,9 @@ impl Suite<'_> {
                     needs_head: false,
                 });
             }
-            Err(error @ (Error::Storage(_) | Error::Missing(_))) => return Err(error),
+            Err(error @ (Error::Storage(_) | Error::Missing(_) | Error::IsAlias { .. })) => {
+                return Err(error);
+            }
             Err(error) => return Ok(self.without_head(&error)),
         };
         let mut problems = Vec::new();
@@ -201,6 +216,7 @@ impl Suite<'_> {
         if let Some(head) = &head {
             check.founding(head).await?;
             check.indexes(&head.commit).await?;
+            check.aliases(&head.commit).await?;
             check.history(head.id(), &head.commit).await?;
             check.followers(head).await?;
         }
@@ -263,8 +279,16 @@ impl Check<'_> {
     async fn founding(&mut self, head: &Head) -> Result<(), Error> {
         let signed = !head.signatures.is_unsigned();
         let key = layout::founding_key(&self.suite.name);
-        let text = match self.suite.founded_as().await {
-            Ok((Some(founded), _)) if founded == signed => return Ok(()),
+        let text = match self.suite.founding().await {
+            Ok((Some(founding), _)) if founding == (Founding::Suite { signed }) => return Ok(()),
+            Ok((Some(Founding::Deleting(_)), _)) => {
+                let problem = self.suite.problem(Part::Founding, key, BEING_DELETED);
+                self.add(Problem {
+                    remedy: Remedy::Manual,
+                    ..problem
+                });
+                return Ok(());
+            }
             Ok((Some(_), _)) => "contradicts the head about the suite being signed",
             Ok((None, _)) => "is missing",
             Err(Error::Damaged { problem, .. }) => problem,

@@ -5,6 +5,7 @@
 
 mod acquire;
 mod adopt;
+mod aliases;
 mod broken_transfers;
 mod changes;
 mod compatibility;
@@ -37,12 +38,13 @@ pub(crate) struct E2e {
 
 /// All of them.
 pub(crate) fn scenarios() -> Vec<&'static Scenario> {
-    let groups: [&'static [Scenario]; 16] = [
+    let groups: [&'static [Scenario]; 17] = [
         flow::SCENARIOS,
         history::SCENARIOS,
         changes::SCENARIOS,
         phases::SCENARIOS,
         upkeep::SCENARIOS,
+        aliases::SCENARIOS,
         adopt::SCENARIOS,
         refusals::SCENARIOS,
         signatures::SCENARIOS,

@@ -16,7 +16,7 @@ use crate::{
     digest::Sha256,
     fingerprint::Fingerprint,
     index::{IndexPath, compression::Format},
-    name::{Architecture, Component},
+    name::{Architecture, Component, SuiteName},
     package_id::PackageId,
     phase::Percentage,
     stanza::Stanza,
@@ -32,6 +32,8 @@ use crate::{
 pub enum Edit {
     /// The suite exists. The settings are those of a new one; an existing suite keeps its own.
     Exist(Settings),
+    /// The suite is new. One that exists is a conflict, unless it is as it is wanted.
+    New,
     /// Some of the settings have these values.
     Set(SettingsPatch),
     /// A package is in the suite. Unless `replace` is set, other bytes for the same package are a conflict.
@@ -57,6 +59,8 @@ pub enum Edit {
     Restore(Arc<Restored>),
     /// The suite is dated no earlier than this, so that its `Valid-Until` is further away.
     Refresh { since: Timestamp },
+    /// Nobody builds on the commit, because the suite is going to be deleted.
+    Close,
 }
 
 /// Settings to change; the others stay as they are.
@@ -81,6 +85,10 @@ pub struct SettingsPatch {
     pub valid_seconds: Option<Option<NonZeroU32>>,
     /// Whether `Release` names the keys that sign it.
     pub signed_by: Option<bool>,
+    /// Further names of the suite.
+    pub add_aliases: BTreeSet<SuiteName>,
+    /// Names that it has no longer.
+    pub drop_aliases: BTreeSet<SuiteName>,
     /// Newer copies of certificates, for those that sign the suite. All of their keys may sign from now on.
     pub renew_keys: Vec<AcceptedKey>,
     /// Certificates that sign the suite from now on, beside those that do already. Of those, this is a newer copy; the keys
@@ -146,7 +154,7 @@ impl Edit {
             }
             Self::Set(patch) => patch.formats.is_some() || patch.drops(component, architecture),
             Self::Restore(_) => true,
-            Self::Exist(_) | Self::Refresh { .. } => false,
+            Self::Exist(_) | Self::New | Self::Refresh { .. } | Self::Close => false,
         }
     }
 }
@@ -234,6 +242,11 @@ impl Intent {
         })
     }
 
+    /// Whether nobody may build on the suite from now on.
+    pub fn closes(&self) -> bool {
+        self.0.iter().any(|edit| matches!(edit, Edit::Close))
+    }
+
     /// The indexes to restore.
     pub(super) fn restored(&self) -> Option<&Restored> {
         self.0.iter().rev().find_map(|edit| match edit {
@@ -279,6 +292,9 @@ impl SettingsPatch {
         if let Some(signed_by) = self.signed_by {
             settings.signed_by = signed_by;
         }
+        settings.aliases.extend(self.add_aliases.iter().cloned());
+        let is_dropped = |alias: &SuiteName| self.drop_aliases.contains(alias);
+        settings.aliases.retain(|alias| !is_dropped(alias));
         for new in &self.accept_keys {
             let mut known = settings.signing_keys.iter_mut();
             match known.find(|old| old.fingerprint == new.fingerprint) {

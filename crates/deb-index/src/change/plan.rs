@@ -32,6 +32,8 @@ pub struct Plan {
     pub unmatched: Vec<String>,
     /// Whether the suite gets a later date even if nothing else changes.
     pub refreshes: bool,
+    /// Whether nobody may build on the suite from now on, which somebody may now.
+    pub closes: bool,
 }
 
 /// What becomes of an index.
@@ -54,6 +56,9 @@ pub enum PlanError {
     /// The suite has other content for the package, under this key.
     #[error("{id} is in {} already, with other content: {key}", .id.component)]
     Conflict { id: PackageId, key: String },
+    /// The suite was to be new.
+    #[error("the suite exists already, and is not like that")]
+    Exists,
     /// The given architectures lack one that the suite has.
     #[error("the suite has packages for {0}, which is not one of the given architectures")]
     DropsArchitecture(Architecture),
@@ -82,7 +87,7 @@ impl PlanError {
     /// Whether it is about other content, as opposed to a wrong call or a broken repository.
     #[must_use]
     pub fn is_conflict(&self) -> bool {
-        matches!(self, Self::Clash(_) | Self::Conflict { .. })
+        matches!(self, Self::Clash(_) | Self::Conflict { .. } | Self::Exists)
     }
 }
 
@@ -93,6 +98,7 @@ impl Plan {
         base.is_some_and(|base| {
             base.settings == self.settings && base.indexes.len() == self.indexes.len()
         }) && !self.refreshes
+            && !self.closes
             && self.indexes.values().all(|index| *index == IndexPlan::Keep)
     }
 }

@@ -93,14 +93,20 @@ pub fn plan(
         Edit::Remove { of, except } if except.is_empty() && !is_matched => Some(of.to_string()),
         _ => None,
     });
-    Ok(Plan {
+    let plan = Plan {
         unmatched: unmatched.collect(),
         changes: planner.changes.into(),
         there: planner.there.into_values().collect(),
         refreshes: base.is_some_and(|base| intent.refreshes(base)),
+        closes: intent.closes() && !base.is_some_and(Commit::is_closed),
         settings,
         indexes: planned,
-    })
+    };
+    let is_new = intent.0.iter().any(|edit| matches!(edit, Edit::New));
+    if is_new && base.is_some() && !plan.is_empty(base) {
+        return Err(PlanError::Exists);
+    }
+    Ok(plan)
 }
 
 /// Whether an intent makes sense on any base.
@@ -359,7 +365,12 @@ impl<'a> Planner<'a> {
                         Packages::default()
                     };
                 }
-                Edit::Add { .. } | Edit::Exist(_) | Edit::Set(_) | Edit::Refresh { .. } => {}
+                Edit::Add { .. }
+                | Edit::Exist(_)
+                | Edit::Set(_)
+                | Edit::Refresh { .. }
+                | Edit::New
+                | Edit::Close => {}
             }
         }
         add(&mut index, &mut new);

@@ -202,7 +202,11 @@ impl Commit {
     /// The format that is written.
     pub const FORMAT: u32 = 1;
     /// Features that this program knows.
-    const FEATURES: [&'static str; 0] = [];
+    const FEATURES: [&'static str; 2] = [Self::ALIASES, Self::CLOSED];
+    /// Requirement: who builds on the commit stores index files in the folders of the suite's aliases too.
+    pub const ALIASES: &'static str = "aliases";
+    /// Requirement: nobody builds on the commit, because the suite is being deleted.
+    pub const CLOSED: &'static str = "closed";
 
     /// Its bytes as they are stored, and their digest: its name.
     #[must_use]
@@ -236,6 +240,27 @@ impl Commit {
             }
             _ => Err(CommitError::Malformed(malformed)),
         }
+    }
+
+    /// Whether the suite is being deleted, so that nobody may build on the commit.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.requires.iter().any(|name| name == Self::CLOSED)
+    }
+
+    /// What a commit with these settings requires, built on `base`.
+    #[must_use]
+    pub fn requirements(base: Option<&Self>, settings: &Settings, closes: bool) -> Vec<String> {
+        let inherited = base.into_iter().flat_map(|base| base.requires.clone());
+        let mut requires: Vec<_> = inherited.filter(|name| name != Self::ALIASES).collect();
+        let own = [
+            (Self::ALIASES, !settings.aliases.is_empty()),
+            (Self::CLOSED, closes),
+        ];
+        for (name, _) in own.into_iter().filter(|(_, is_required)| *is_required) {
+            requires.push(name.to_owned());
+        }
+        requires
     }
 
     /// Whether this program may build on the commit.

@@ -12,15 +12,18 @@ use jiff::{SignedDuration, Timestamp, civil::DateTime, fmt::strtime, tz::TimeZon
 use crate::{
     change::client_view::ClientView,
     digest::Sha256,
+    name::SuiteName,
     paragraph::{Paragraph, ParagraphError},
     suite::commit::Commit,
 };
 
 /// Field that names the commit.
 const COMMIT_FIELD: &str = "X-Debucket-Commit";
+/// Field that names the suite, then its aliases, if it has any.
+const NAMES_FIELD: &str = "X-Debucket-Names";
 
 /// Fields that follow from the content of a suite, or from other settings than [`Settings::fields`].
-const COMPUTED: [&str; 12] = [
+const COMPUTED: [&str; 13] = [
     "Date",
     "Valid-Until",
     "Acquire-By-Hash",
@@ -33,6 +36,7 @@ const COMPUTED: [&str; 12] = [
     "Signed-By",
     "Hash",
     COMMIT_FIELD,
+    NAMES_FIELD,
 ];
 
 /// Whether a field follows from something else, so that it cannot be given a value.
@@ -52,6 +56,8 @@ pub struct Release {
     pub date: Timestamp,
     /// The commit that made it.
     pub commit: Sha256,
+    /// The suite, then its aliases; empty if it has none.
+    pub names: Vec<SuiteName>,
     /// What devices compare when the file changes.
     pub view: ClientView,
     /// Digests of the files it lists, by path.
@@ -91,9 +97,12 @@ impl Release {
             let (sha256, _size, path) = (words.next()?, words.next()?, words.next()?);
             Some((path.to_owned(), sha256.parse().ok()?))
         });
+        let names = paragraph.get_str(NAMES_FIELD).unwrap_or_default();
+        let names = names.split_ascii_whitespace();
         Ok(Self {
             date,
             commit,
+            names: names.flat_map(str::parse).collect(),
             view: ClientView::of_release(&paragraph),
             files: files.collect(),
         })
@@ -114,6 +123,9 @@ pub fn render(commit: &Commit, id: &Sha256) -> Vec<u8> {
     let signed_by = settings
         .signed_by
         .then(|| keys.collect::<Vec<_>>().join(", "));
+    let aliases = settings.aliases.iter().map(ToString::to_string);
+    let names = [commit.suite.to_string()].into_iter().chain(aliases);
+    let names = (!settings.aliases.is_empty()).then(|| names.collect::<Vec<_>>().join(" "));
     let own = [
         ("Origin", view.origin.as_deref()),
         ("Label", view.label.as_deref()),
@@ -131,6 +143,7 @@ pub fn render(commit: &Commit, id: &Sha256) -> Vec<u8> {
         ("Components", Some(&components)),
         ("Description", description.as_deref()),
         (COMMIT_FIELD, Some(&id.to_string())),
+        (NAMES_FIELD, names.as_deref()),
         ("SHA256", None),
     ];
     let mut text = String::new();

@@ -1,6 +1,11 @@
 //! How a suite is set up. The settings are part of its commits, so every publisher agrees on them.
 
-use std::{collections::BTreeMap, fmt, num::NonZeroU32, str::FromStr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    num::NonZeroU32,
+    str::FromStr,
+};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -9,7 +14,7 @@ use serde_json::{Map, Value};
 use crate::{
     fingerprint::Fingerprint,
     index::compression::Format,
-    name::{Architecture, Component},
+    name::{Architecture, Component, SuiteName},
 };
 
 /// The settings of a suite.
@@ -31,6 +36,9 @@ pub struct Settings {
     /// default both are the name of the suite.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub absent_fields: Vec<FieldName>,
+    /// Other names of the suite: in the folder of each, devices see what they see in the suite's own.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub aliases: BTreeSet<SuiteName>,
     /// In the order in which they were first published into.
     pub components: Vec<Component>,
     /// Without `all`, unless another program made the suite and gave the packages for all architectures an index of their own.

@@ -11,7 +11,7 @@ use std::{fs, path::PathBuf, time::Duration};
 use clap::Args;
 use deb_index::name::{Architecture, SuiteName};
 use repo_signing::{Certificate, CertificateError, KeyFile, Signer as _};
-use repository::{Head, HeadSignatures, Keys, RepositoryUrl};
+use repository::{Head, HeadSignatures, Keys, Missing, RepositoryUrl};
 use serde::Serialize;
 
 use crate::{
@@ -72,6 +72,7 @@ impl ClientConfig {
                 Role::Reader => Policy::reader(&url),
                 Role::Publisher => Policy::publisher(&url),
                 Role::Collector => Policy::collector(&url),
+                Role::Deleter => Policy::deleter(&url),
             };
             return context.printer.json(&policy);
         }
@@ -182,11 +183,14 @@ impl ClientConfig {
         let read = async {
             let repository = context.repository().await?;
             let suite = repository.suite(suite.clone(), keys);
-            let head = suite.head().await?;
-            if let Some(head) = &head {
-                context.warn_of(&suite, head);
+            match suite.resolved().await {
+                Ok((suite, head)) => {
+                    context.warn_of(&suite, &head);
+                    Ok(Some(head))
+                }
+                Err(repository::Error::Missing(Missing::Suite { .. })) => Ok(None),
+                Err(error) => Err(Error::from(error)),
             }
-            Ok::<_, Error>(head)
         };
         let reason = match tokio::time::timeout(PATIENCE, read).await {
             Ok(Ok(Some(head))) => return Ok(Some(head)),

@@ -90,14 +90,9 @@ impl Diff {
         repository: &'r Repository,
         state: &State,
     ) -> Result<(Suite<'r>, PackageList), Error> {
-        let suite = context.readable_suite(repository, state.suite.clone(), &self.trust)?;
-        source::read(
-            context,
-            suite,
-            state.revision.as_ref(),
-            Selection::default(),
-        )
-        .await
+        let name = state.suite.clone();
+        let found = context.read_suite(repository, name, &self.trust).await?;
+        source::read(found, state.revision.as_ref(), Selection::default()).await
     }
 }
 

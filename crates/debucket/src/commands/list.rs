@@ -82,8 +82,12 @@ impl List {
         let repo = context.url()?.to_string();
         if self.suites {
             let repository = context.repository().await?;
-            let suites = repository.suites().await?;
-            return context.printer.result(&Suites { repo, suites });
+            let (suites, aliases) = repository.suites().await?;
+            return context.printer.result(&Suites {
+                repo,
+                suites,
+                aliases,
+            });
         }
         let repository = context.repository().await?;
         let (suite, list) = self.source.read(context, &repository).await?;

@@ -80,14 +80,13 @@ struct Document<'a> {
 impl Log {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
         let repository = context.repository().await?;
-        let suite = context.readable_suite(&repository, self.suite.name()?, &self.trust)?;
+        let found = context.read_suite(&repository, self.suite.name()?, &self.trust);
+        let (suite, head) = found.await?;
         if self.verify {
             let name = suite.name().clone();
             let found = suite.verify_history().await?;
             return VerifyReport::new(context, false, vec![(name, found)])?.conclude(context);
         }
-        let head = suite.existing_head().await?;
-        context.warn_of(&suite, &head);
         let history = suite.history(head.id());
         let history = history.try_filter_map(async |(id, mut commit)| {
             if !self.packages.is_empty() {

@@ -8,7 +8,7 @@ use deb_index::{
     phase::Percentage,
     suite::settings::Settings,
 };
-use repository::{Copies, Keys, Repository, RepositoryUrl, Suite};
+use repository::{Copies, Head, Keys, Repository, RepositoryUrl, Suite};
 use s3_storage::S3Config;
 
 use super::phase::warning as zero_warning;
@@ -124,19 +124,22 @@ impl Promote {
         let keys = self.change.keys(&self.to)?;
         let repository = self.change.repository(context).await?;
         let other = self.source.repository(context).await?;
-        if other.is_none() && self.from == self.to && self.to_component.is_none() {
-            return Err(Error::Usage("--from and --to are the same suite".into()));
-        }
         let source_keys = self.change.source_keys(&self.source.trust, &keys)?;
         let from = other.as_ref().unwrap_or(&repository);
         let source = from.suite(self.from.clone(), source_keys);
-        let copies = self.copies(context, &source).await;
-        let Copies {
-            head, mut stanzas, ..
-        } = copies.map_err(|error| match error {
+        let unusable = |error| match error {
             Error::Repository(error) => from.unusable(error).into(),
             error => error,
-        })?;
+        };
+        let resolved = source.resolved().await;
+        let (source, head) = resolved.map_err(|error| unusable(error.into()))?;
+        if other.is_none() && *source.name() == self.to && self.to_component.is_none() {
+            return Err(Error::Usage("--from and --to are the same suite".into()));
+        }
+        let copies = self.copies(context, &source, head).await;
+        let Copies {
+            head, mut stanzas, ..
+        } = copies.map_err(unusable)?;
         let new_suite = self.new_suite(&keys, &head.commit.settings);
         // Its commit may be as large as an index.
         drop(head);
@@ -173,7 +176,12 @@ impl Promote {
     }
 
     /// The packages to add, as the source has them.
-    async fn copies(&mut self, context: &Context, source: &Suite<'_>) -> Result<Copies, Error> {
+    async fn copies(
+        &mut self,
+        context: &Context,
+        source: &Suite<'_>,
+        head: Head,
+    ) -> Result<Copies, Error> {
         let mut of = std::mem::take(&mut self.packages);
         if self.all {
             of.push(Selector::all(None));
@@ -181,8 +189,9 @@ impl Promote {
         for selector in &mut of {
             selector.component.clone_from(&self.component);
         }
-        let copies = source.copies(&of, self.to_component.as_ref()).await?;
-        context.warn_of(source, &copies.head);
+        context.warn_of(source, &head);
+        let copies = source.copies(head, &of, self.to_component.as_ref());
+        let copies = copies.await?;
         let components = &copies.head.commit.settings.components;
         let component = self.component.as_ref();
         if let Some(component) = component.filter(|own| !components.contains(own)) {

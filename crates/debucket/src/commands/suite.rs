@@ -1,4 +1,4 @@
-//! `debucket suite`: creates suites, and shows and changes their settings.
+//! `debucket suite`: creates and deletes suites, and shows and changes their settings.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -30,7 +30,9 @@ use crate::{
     settings_text,
 };
 
-/// Create suites, show and change their settings
+mod delete;
+
+/// Create and delete suites, show and change their settings
 #[derive(Debug, Args)]
 pub struct Suite {
     #[command(subcommand)]
@@ -47,6 +49,7 @@ enum Action {
     Show(Show),
     /// List the suites of the repository
     List,
+    Delete(delete::Delete),
 }
 
 #[derive(Debug, Args)]
@@ -55,7 +58,8 @@ Exit codes: 0 done, or nothing to do; 1 failed; 2 usage; 3 the suite exists with
 
 Examples:
   debucket suite create testing --origin Acme --components main,extra --repo s3://acme-apt
-  debucket suite set stable --valid-for 14d --keep 3 --field NotAutomatic=yes --repo s3://acme-apt")]
+  debucket suite set stable --valid-for 14d --keep 3 --field NotAutomatic=yes --repo s3://acme-apt
+  debucket suite create trixie --alias stable --field Suite=stable --repo s3://acme-apt")]
 struct Change {
     /// Name of the suite
     suite: SuiteName,
@@ -78,13 +82,19 @@ struct SettingsOptions {
     /// Codename [default: the suite's name]
     #[arg(long, value_name = "TEXT")]
     codename: Option<OptionalLine>,
+    /// Another name under which devices find the suite, such as stable for trixie; can be repeated
+    #[arg(long = "alias", value_name = "NAME")]
+    aliases: Vec<SuiteName>,
+    /// Name that is no longer an alias of the suite; what it shows stays as it is until another suite takes it
+    #[arg(long = "no-alias", value_name = "NAME")]
+    dropped_aliases: Vec<SuiteName>,
     /// Version of the release
     #[arg(long, value_name = "TEXT")]
     release_version: Option<OptionalLine>,
     /// Description
     #[arg(long, value_name = "TEXT")]
     description: Option<OptionalLine>,
-    /// Another field of Release, such as NotAutomatic=yes or ButAutomaticUpgrades=yes; can be repeated
+    /// Another field of Release, such as NotAutomatic=yes, or Suite=stable where that is an alias; can be repeated
     #[arg(long = "field", value_name = "NAME=TEXT")]
     fields: Vec<Field>,
     /// Components to add
@@ -134,8 +144,7 @@ impl FromStr for Field {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (name, value) = text.split_once('=').ok_or("expected NAME=TEXT")?;
-        // A suite is named once, when it is created.
-        if release::is_computed(name) || name.eq_ignore_ascii_case("Suite") {
+        if release::is_computed(name) {
             return Err(format!("{name} follows from the suite and cannot be set").into());
         }
         Ok(Self(name.to_owned().try_into()?, value.parse()?))
@@ -173,9 +182,14 @@ impl Suite {
             Action::Show(show) => show.run(context).await,
             Action::List => {
                 let repo = context.url()?.to_string();
-                let suites = context.repository().await?.suites().await?;
-                context.printer.result(&Suites { repo, suites })
+                let (suites, aliases) = context.repository().await?.suites().await?;
+                context.printer.result(&Suites {
+                    repo,
+                    suites,
+                    aliases,
+                })
             }
+            Action::Delete(delete) => delete.run(context).await,
         }
     }
 }
@@ -192,11 +206,10 @@ impl Change {
             if settings.components.is_empty() {
                 settings.components.push(Component::main());
             }
-            edits.insert(0, Edit::Exist(settings));
+            edits.splice(0..0, [Edit::New, Edit::Exist(settings)]);
         }
         let wanted = Wanted {
             intent: Intent(edits),
-            only_new: creates,
             ..Wanted::default()
         };
         self.change.carry_out(context, &suite, wanted).await
@@ -228,6 +241,8 @@ impl SettingsOptions {
         }
         Ok(SettingsPatch {
             fields,
+            add_aliases: self.aliases.into_iter().collect(),
+            drop_aliases: self.dropped_aliases.into_iter().collect(),
             components: self.components,
             remove_components: self.remove_component,
             architectures: self.architectures,
@@ -260,9 +275,8 @@ impl Show {
     async fn run(self, context: &Context) -> Result<(), Error> {
         let repo = context.url()?.to_string();
         let repository = context.repository().await?;
-        let suite = context.readable_suite(&repository, self.suite, &self.trust)?;
-        let head = suite.existing_head().await?;
-        context.warn_of(&suite, &head);
+        let found = context.read_suite(&repository, self.suite, &self.trust);
+        let (suite, head) = found.await?;
         context.printer.result(&Document {
             repo,
             suite: suite.name(),
@@ -297,13 +311,15 @@ pub(super) struct Suites {
     pub(super) repo: String,
     /// In alphabetical order.
     pub(super) suites: Vec<SuiteName>,
+    /// By alias: the suite that holds it.
+    pub(super) aliases: BTreeMap<SuiteName, SuiteName>,
 }
 
 impl Report for Suites {
     fn text(&self) -> String {
-        self.suites
-            .iter()
-            .map(|suite| format!("{suite}\n"))
-            .collect()
+        let suites = self.suites.iter().map(|suite| format!("{suite}\n"));
+        let aliases = self.aliases.iter();
+        let aliases = aliases.map(|(alias, suite)| format!("{alias} -> {suite}\n"));
+        suites.chain(aliases).collect()
     }
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::{
     package,
-    run::{Run, Store},
+    run::{Run, Store, run},
 };
 
 /// The document without digests, times and the key of this run.
@@ -103,6 +103,24 @@ fn documents_keep_their_shape() {
     }
     let phase = store.phase(&["hello", "10", "--dry-run", "--output", "json"]);
     insta::assert_snapshot!("phase-dry-run", document(&store, phase));
+    let sign_key = store.path("key.asc").display().to_string();
+    for (name, arguments) in [
+        (
+            "suite-set",
+            &["suite", "set", "stable", "--alias", "next"][..],
+        ),
+        (
+            "suite-delete",
+            &["suite", "delete", "stable", "--dry-run"][..],
+        ),
+    ] {
+        let more = ["--sign-key", &sign_key];
+        let arguments = [arguments, &json, &more].concat();
+        let done = run(&mut store.debucket(&arguments));
+        insta::assert_snapshot!(name, document(&store, done));
+    }
+    let list = run(&mut store.debucket(&[&["suite", "list"], &json[..]].concat()));
+    insta::assert_snapshot!("suite-list", document(&store, list));
     store.make_foreign_suite();
     for (name, more) in [
         ("adopt-dry-run", &["--dry-run", "--accept-damage"][..]),

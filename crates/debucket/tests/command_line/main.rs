@@ -5,6 +5,7 @@
 mod across;
 mod adopt;
 mod advice;
+mod aliases;
 mod arguments;
 mod changes;
 mod doctor;

@@ -190,6 +190,7 @@ fn help_reads_as_before() {
         ("help-refresh", &["refresh", "--help"]),
         ("help-adopt", &["adopt", "--help"]),
         ("help-suite", &["suite", "--help"]),
+        ("help-suite-delete", &["suite", "delete", "--help"]),
         ("help-suite-set", &["suite", "set", "--help"]),
         ("help-verify", &["verify", "--help"]),
         ("help-doctor", &["doctor", "--help"]),

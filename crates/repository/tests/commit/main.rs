@@ -4,6 +4,8 @@
 
 mod across;
 mod adopt;
+mod aliases;
+mod deletion;
 mod doubt;
 mod faults;
 mod followers;
@@ -16,5 +18,6 @@ mod races;
 mod repository;
 mod requests;
 mod rotation;
+mod suites;
 mod time;
 mod trust;

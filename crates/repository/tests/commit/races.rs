@@ -2,9 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use deb_index::change::{Edit, PlanError, SettingsPatch};
+use repository::Error;
 use s3_storage::{Fault, Gate, On, Operation};
 
-use crate::repository::{Repository, committed, key, package, publish};
+use crate::{
+    repository::{Repository, committed, is_unchanged, key, package, publish},
+    suites::{change, new_suite},
+};
 
 fn head_write() -> On {
     On::Key(Operation::Put, "InRelease".to_owned())
@@ -111,4 +116,34 @@ async fn an_older_publishers_followers_never_replace_newer_ones() {
         tokio::join!(older, newer);
         repository.check_followers().await;
     }
+}
+
+#[tokio::test]
+async fn of_two_that_create_a_suite_with_other_settings_one_is_told() {
+    let (repository, signing) = (Repository::new(), Some(key()));
+    let (slow, gate) = (repository.faulty(), Gate::new());
+    slow.at(head_write(), 1, Fault::PauseBefore(gate.clone()));
+    let create = |keep: u32| {
+        let mut edits = new_suite(&signing);
+        edits.insert(0, Edit::New);
+        // No device sees this.
+        edits.push(Edit::Set(SettingsPatch {
+            keep_versions: Some(keep.try_into().ok()),
+            ..SettingsPatch::default()
+        }));
+        edits
+    };
+    let loser = async { change(&slow, &signing, "stable", create(1)).await };
+    let winner = async {
+        gate.reached().await;
+        committed(change(&repository.bucket, &signing, "stable", create(2)).await);
+        gate.open();
+    };
+    let (loser, ()) = tokio::join!(loser, winner);
+    let exists = matches!(loser, Err(Error::Plan(PlanError::Exists)));
+    assert!(exists, "{loser:?}");
+    assert_eq!(repository.history().await.len(), 1);
+    assert!(is_unchanged(
+        change(&repository.bucket, &signing, "stable", create(2)).await
+    ));
 }

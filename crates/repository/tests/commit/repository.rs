@@ -99,7 +99,12 @@ impl Repository {
     /// What a client sees that starts at the head: every digest is checked, every file must be there.
     /// Returns name_version_architecture of all packages for amd64.
     pub(crate) async fn check_as_client(&self) -> BTreeSet<String> {
-        let Some(release) = self.release() else {
+        self.check_as_client_of("stable").await
+    }
+
+    /// The same of any folder below `dists/`.
+    pub(crate) async fn check_as_client_of(&self, folder: &str) -> BTreeSet<String> {
+        let Some(release) = self.release_of(folder) else {
             return BTreeSet::new();
         };
         let text = String::from_utf8(release.clone()).unwrap();
@@ -112,7 +117,7 @@ impl Repository {
         let mut packages = BTreeSet::new();
         for (path, sha256) in files.iter().filter(|(path, _)| path.ends_with(".gz")) {
             let by_hash = format!(
-                "dists/stable/{}/by-hash/SHA256/{sha256}",
+                "dists/{folder}/{}/by-hash/SHA256/{sha256}",
                 path.rsplit_once('/').unwrap().0
             );
             let compressed = self
@@ -144,9 +149,14 @@ impl Repository {
 
     /// The bytes of `Release` as the head has them.
     pub(crate) fn release(&self) -> Option<Vec<u8>> {
-        match self.bucket.read("dists/stable/InRelease") {
+        self.release_of("stable")
+    }
+
+    fn release_of(&self, folder: &str) -> Option<Vec<u8>> {
+        let read = |name| self.bucket.read(&format!("dists/{folder}/{name}"));
+        match read("InRelease") {
             Some(inrelease) => Some(repo_signing::unverified_text(&inrelease).unwrap()),
-            None => self.bucket.read("dists/stable/Release").map(Into::into),
+            None => read("Release").map(Into::into),
         }
     }
 

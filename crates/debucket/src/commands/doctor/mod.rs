@@ -144,7 +144,7 @@ impl Doctor {
     fn keys(&self) -> Result<Keys, Error> {
         let keys = self.trust.keys_and(&self.key)?;
         Ok(match self.role {
-            Role::Publisher => keys,
+            Role::Publisher | Role::Deleter => keys,
             Role::Reader | Role::Collector => keys.for_reading(),
         })
     }

@@ -73,7 +73,7 @@ impl Right {
 pub(super) fn names(role: Role) -> &'static [&'static str] {
     match role {
         Role::Reader => &["list", "read", "no-write"],
-        Role::Publisher => &[
+        Role::Publisher | Role::Deleter => &[
             "list",
             "create",
             "read",
@@ -101,7 +101,7 @@ impl Examined<'_> {
                 checks.push(self.read(sample));
                 checks.push(self.reader_writes().await);
             }
-            Role::Publisher => checks.extend(self.publisher().await),
+            Role::Publisher | Role::Deleter => checks.extend(self.publisher().await),
             Role::Collector => {
                 checks.push(self.read(sample));
                 checks.extend(self.collector().await);

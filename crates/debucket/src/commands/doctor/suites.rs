@@ -50,7 +50,7 @@ pub(super) async fn checks(suite: &Suite<'_>, role: Role, is_named: bool) -> Vec
 /// What is to be done by somebody who may publish.
 fn by_publisher(role: Role, what: &str) -> String {
     match role {
-        Role::Publisher => what.to_owned(),
+        Role::Publisher | Role::Deleter => what.to_owned(),
         Role::Reader | Role::Collector => format!("let a publisher do this: {what}"),
     }
 }
@@ -62,7 +62,7 @@ fn judge_head(head: &Head, role: Role) -> Check {
         let next = by_publisher(role, next);
         return match role {
             // It can publish nothing.
-            Role::Publisher => Check::fail(HEAD, why, next),
+            Role::Publisher | Role::Deleter => Check::fail(HEAD, why, next),
             Role::Reader | Role::Collector => Check::warn(HEAD, why, next),
         };
     }

@@ -69,9 +69,8 @@ impl List {
     pub(super) async fn run(self, context: &Context) -> Result<(), Error> {
         let repo = context.url()?.to_string();
         let repository = context.repository().await?;
-        let suite = context.readable_suite(&repository, self.suite, &self.trust)?;
-        let head = suite.existing_head().await?;
-        context.warn_of(&suite, &head);
+        let found = context.read_suite(&repository, self.suite, &self.trust);
+        let (suite, head) = found.await?;
         context.printer.result(&Document {
             repo,
             suite: suite.name(),

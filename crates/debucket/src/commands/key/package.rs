@@ -73,7 +73,7 @@ impl Package {
         let url = context.url()?;
         let repository = context.repository().await?;
         let suite = repository.suite(self.suite.clone(), self.trust.keys()?);
-        let head = suite.existing_head().await?;
+        let (suite, head) = suite.resolved().await?;
         context.warn_of(&suite, &head);
         match head.signatures {
             HeadSignatures::By(_) => {}

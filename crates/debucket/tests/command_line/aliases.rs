@@ -1,0 +1,218 @@
+//! A suite gets another name, which moves to the next suite; and suites are deleted.
+
+use dev_s3::{AccessKey, DevS3, Grants, Policy};
+use serde_json::{Value, json};
+
+use crate::{
+    package,
+    run::{BUCKET, REPO, Run, Store, debucket, run},
+};
+
+impl Store {
+    fn signed(&self, arguments: &[&str]) -> Run {
+        run(self
+            .debucket(arguments)
+            .arg("--sign-key")
+            .arg(self.path("key.asc")))
+    }
+
+    fn publish_into(&self, suite: &str, name: &str) -> Run {
+        let file = package::write(self.folder.path(), name, "1.0", "all", name);
+        self.publish(&file, &["--suite", suite])
+    }
+
+    fn suites(&self) -> String {
+        let listed = run(&mut self.debucket(&["suite", "list"])).expect(0);
+        assert_eq!(
+            run(&mut self.debucket(&["list", "--suites"])).expect(0),
+            listed
+        );
+        listed
+    }
+
+    /// Grants the rights of these roles.
+    fn allow_all(&self, roles: &[&str]) {
+        let mut statements = Vec::new();
+        for role in roles {
+            let printed = run(debucket().args(["client-config", "--repo", REPO, "--policy", role]));
+            let policy = printed.json();
+            statements.extend(policy["Statement"].as_array().unwrap().clone());
+        }
+        let policy = json!({"Version": "2012-10-17", "Statement": statements});
+        let grants = Grants::Policy(Policy::parse(&policy.to_string()).unwrap());
+        let key = AccessKey::new(DevS3::DEFAULT_KEY_ID, DevS3::DEFAULT_SECRET, grants);
+        self.server.set_access_keys(vec![key]);
+    }
+}
+
+#[test]
+fn an_alias_is_read_like_its_suite_and_changed_by_its_name_alone() {
+    let store = Store::start();
+    store.allow_all(&["publisher"]);
+    let created = store.signed(&["suite", "create", "trixie", "--alias", "stable"]);
+    created.expect(0);
+    store.publish_into("trixie", "tool").expect(0);
+    assert_eq!(store.suites(), "trixie\nstable -> trixie\n");
+    let listed = run(store
+        .debucket(&["suite", "list"])
+        .args(["--output", "json"]))
+    .json();
+    assert_eq!(listed["aliases"], json!({"stable": "trixie"}));
+    // `stable` is the default.
+    for reading in [
+        &["list"][..],
+        &["show", "tool"],
+        &["exists", "tool"],
+        &["search", "tool"],
+        &["log"],
+        &["diff", "stable", "trixie@~1"],
+        &["suite", "show", "stable"],
+        &["key", "list", "stable"],
+    ] {
+        store.read(reading).expect(0);
+    }
+    let listed = store.read(&["list", "--output", "json"]).json();
+    assert_eq!(listed["suite"], "trixie");
+    let refused = store.publish_into("stable", "other");
+    assert!(
+        refused
+            .stderr
+            .contains("error: stable is an alias of suite trixie\n")
+            && refused.stderr.contains("next: name the suite, trixie; "),
+        "{refused:#?}"
+    );
+    refused.expect(3);
+    store.signed(&["suite", "create", "stable"]).expect(3);
+    store.signed(&["remove", "tool"]).expect(3);
+    store.read(&["verify", "stable"]).expect(3);
+    store.read(&["verify", "--deep"]).expect(0);
+    // From an alias packages are promoted, into one they are not.
+    let promote = ["promote", "tool", "--from", "stable", "--to"];
+    store
+        .signed(&[&promote[..], &["testing"]].concat())
+        .expect(0);
+    store
+        .signed(&[&promote[..], &["trixie"]].concat())
+        .expect(2);
+}
+
+#[test]
+fn an_alias_moves_from_one_suite_to_the_next() {
+    let store = Store::start();
+    store
+        .signed(&["suite", "create", "trixie", "--alias", "stable"])
+        .expect(0);
+    store.publish_into("trixie", "old").expect(0);
+    store.publish_into("forky", "new").expect(0);
+    let take = ["suite", "set", "forky", "--alias", "stable"];
+    let planned = store.signed(&[&take[..], &["--dry-run"]].concat());
+    assert!(
+        planned
+            .stderr
+            .contains("stable cannot be an alias of suite forky: it is one of suite trixie")
+            && planned
+                .stderr
+                .contains("`debucket suite set trixie --no-alias stable`"),
+        "{planned:#?}"
+    );
+    planned.expect(3);
+    store.signed(&take).expect(3);
+    store
+        .signed(&["suite", "set", "trixie", "--no-alias", "stable"])
+        .expect(0);
+    let former = store.read(&["list"]);
+    assert!(
+        former
+            .stderr
+            .contains("suite trixie no longer has the alias stable"),
+        "{former:#?}"
+    );
+    former.expect(4);
+    let unasked = store.signed(&take);
+    assert!(unasked.stderr.contains("Codename"), "{unasked:#?}");
+    unasked.expect(1);
+    let allow = ["--allow-release-info-change"];
+    store.signed(&[&take[..], &allow].concat()).expect(0);
+    assert!(store.read(&["list"]).expect(0).starts_with("new"));
+    store
+        .signed(&["suite", "set", "forky", "--alias", "trixie"])
+        .expect(3);
+    store.read(&["verify", "--deep"]).expect(0);
+    store.read(&["gc", "--grace", "1s", "--dry-run"]).expect(0);
+}
+
+#[test]
+fn a_suite_is_deleted_with_the_rights_of_a_deleter() {
+    let store = Store::start();
+    store.publish_into("testing", "tool").expect(0);
+    store
+        .signed(&["suite", "set", "testing", "--alias", "next"])
+        .expect(0);
+    store.publish_into("stable", "kept").expect(0);
+    let delete = |more: &[&str]| store.signed(&[&["suite", "delete", "testing"], more].concat());
+    let before = store.server.keys(BUCKET);
+    let planned = delete(&["--dry-run"]).expect(0);
+    assert!(
+        planned.starts_with("would be deleted: testing, next\n")
+            && planned.ends_with("dry run: nothing was changed\n"),
+        "{planned}"
+    );
+    let unconfirmed = delete(&[]);
+    assert!(
+        unconfirmed.stderr.contains("pass --yes"),
+        "{unconfirmed:#?}"
+    );
+    unconfirmed.expect(2);
+    assert_eq!(store.server.keys(BUCKET), before);
+    // With a publisher's rights it is closed and stays whole, and with a deleter's it goes.
+    store.allow_all(&["publisher"]);
+    delete(&["--yes"]).expect(1);
+    store.allow_all(&["deleter"]);
+    store.read(&["list", "--suite", "testing"]).expect(0);
+    let closed = store.publish_into("testing", "late");
+    assert!(
+        closed.stderr.contains(
+            "error: suite testing is being deleted\n  next: `debucket suite delete testing`"
+        ),
+        "{closed:#?}"
+    );
+    closed.expect(3);
+    let found = store.read(&["verify"]);
+    let reported = "dists/testing/suite.json says that the suite is being deleted";
+    assert!(found.stdout.contains(reported), "{found:#?}");
+    found.expect(1);
+    let collected = store.read(&["gc"]);
+    assert!(
+        collected.stderr.contains("suite testing is being deleted"),
+        "{collected:#?}"
+    );
+    let mut deleted = delete(&["--yes", "--output", "json"]).json();
+    // The names are free when the first run is certainly dead.
+    if deleted["reserved_until"] != Value::Null {
+        store
+            .server
+            .clock()
+            .advance(std::time::Duration::from_secs(2 * 3600));
+        delete(&["--yes"]).expect(0);
+        deleted["reserved_until"] = Value::Null;
+    }
+    assert_eq!(deleted["aliases"], json!(["next"]));
+    assert_eq!(deleted["deleted"], true);
+    let left = store.server.keys(BUCKET).into_iter();
+    let left: Vec<_> = left
+        .filter(|key| key.contains("/testing/") || key.contains("/next/"))
+        .collect();
+    assert_eq!(
+        left,
+        [
+            "robots/dists/next/suite.json",
+            "robots/dists/testing/suite.json"
+        ]
+    );
+    delete(&["--yes"]).expect(4);
+    assert_eq!(store.suites(), "stable\n");
+    store.read(&["verify", "--deep"]).expect(0);
+    store.read(&["gc", "--dry-run"]).expect(0);
+    store.publish_into("testing", "anew").expect(0);
+    store.read(&["verify", "--deep"]).expect(0);
+}

@@ -1,0 +1,265 @@
+//! Aliases: further names of a suite, and who holds them.
+//!
+//! The folder of an alias has what clients read: index files by hash, which are stored before the suite's head names them, and
+//! followers of that head, its `InRelease` among them. It has no history. `suite.json` in it names the suite that holds the alias. A
+//! suite claims a name before its head lists it, and may take it from a suite whose head does not list it. Where two suites list an
+//! alias after a race, the one that holds it has it: the other writes no follower there, and reports it.
+
+use std::collections::{BTreeMap, HashMap};
+
+use bytes::Bytes;
+use deb_index::{
+    digest::Sha256,
+    index::IndexPath,
+    name::SuiteName,
+    suite::{
+        commit::{Commit, Index},
+        founding::Founding,
+        layout,
+        settings::Settings,
+    },
+};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use s3_storage::Swap;
+
+use crate::{Error, Head, Keys, Repository, Suite};
+
+/// Index files that are copied at once. Each takes its size in memory.
+const CONCURRENT: usize = 8;
+/// Times that a claim is tried, while other suites claim the same name.
+const TRIES: usize = 5;
+
+impl Repository {
+    /// The aliases among these folders, and the suites that hold them.
+    pub(crate) async fn aliases_among(
+        &self,
+        folders: Vec<SuiteName>,
+    ) -> Result<BTreeMap<SuiteName, SuiteName>, Error> {
+        let mut aliases = BTreeMap::new();
+        for name in folders {
+            match self.folder(&name).founding().await {
+                Ok((Some(Founding::AliasOf(suite)), _)) => drop(aliases.insert(name, suite)),
+                Ok(_) | Err(Error::Damaged { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(aliases)
+    }
+
+    /// What is below `dists/` under a name, of whatever suite it is.
+    pub(crate) fn folder(&self, name: &SuiteName) -> Suite<'_> {
+        self.suite(name.clone(), Keys::Unchecked)
+    }
+}
+
+impl Suite<'_> {
+    fn taken(&self, alias: &SuiteName, by: Option<SuiteName>) -> Error {
+        Error::AliasTaken {
+            suite: self.name.clone(),
+            alias: alias.clone(),
+            by,
+        }
+    }
+
+    /// The heads that devices of the aliases have that these settings add. Fails unless each can be one of this suite.
+    pub(crate) async fn heads_to_follow(
+        &self,
+        settings: &Settings,
+        base: Option<&Commit>,
+    ) -> Result<Vec<Head>, Error> {
+        let mut heads = Vec::new();
+        for alias in new_aliases(settings, base) {
+            self.former_holder(alias).await?;
+            let Some(shown) = self.repository.folder(alias).shown_head().await? else {
+                continue;
+            };
+            if let Some(suite) = shown.release.names.first().cloned() {
+                let suite = self.repository.folder(&suite);
+                let commit = suite.read_commit(&shown.release.commit).await?;
+                let head = suite.head_of(shown, commit)?;
+                if settings.signing_keys.is_empty() && !head.signatures.is_unsigned() {
+                    return Err(Error::AliasIsSigned {
+                        suite: self.name.clone(),
+                        alias: alias.clone(),
+                    });
+                }
+                heads.push(head);
+            }
+        }
+        Ok(heads)
+    }
+
+    /// Makes the aliases that a commit adds to `base` this suite's.
+    pub(crate) async fn claim_new(
+        &self,
+        commit: &Commit,
+        base: Option<&Commit>,
+    ) -> Result<(), Error> {
+        for alias in new_aliases(&commit.settings, base) {
+            self.claim(alias).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether there are commits in the folder. Then it is that of a suite, whatever its `suite.json` says, which whoever may not
+    /// delete anything could have written.
+    pub(crate) async fn has_commits(&self) -> Result<bool, Error> {
+        let folder = layout::commits(&self.name);
+        let mut commits = self.repository.storage.list(&folder, None);
+        Ok(commits.try_next().await?.is_some())
+    }
+
+    /// Makes a name an alias of this suite, unless it is taken.
+    pub(crate) async fn claim(&self, alias: &SuiteName) -> Result<(), Error> {
+        let folder = self.repository.folder(alias);
+        for _ in 0..TRIES {
+            let former = self.former_holder(alias).await?;
+            let claim = Bytes::from(Founding::AliasOf(self.name.clone()).to_bytes());
+            let is_claimed = folder.change_founding(|now| {
+                let is_former = match &now {
+                    None | Some(Founding::Deleted) => former.is_none(),
+                    Some(Founding::AliasOf(suite)) if *suite == self.name => {
+                        return Ok(Swap::Keep(true));
+                    }
+                    Some(Founding::AliasOf(suite)) => Some(suite) == former.as_ref(),
+                    Some(_) => false,
+                };
+                Ok(if is_former {
+                    Swap::Write(claim.clone(), true)
+                } else {
+                    Swap::Keep(false)
+                })
+            });
+            if is_claimed.await? {
+                return Ok(());
+            }
+        }
+        Err(self.taken(alias, None))
+    }
+
+    /// The suite that holds a name and does not use it; none if this one holds it, or nobody does.
+    async fn former_holder(&self, alias: &SuiteName) -> Result<Option<SuiteName>, Error> {
+        if *alias == self.name {
+            return Err(self.taken(alias, None));
+        }
+        let folder = self.repository.folder(alias);
+        if folder.has_commits().await? {
+            return Err(self.taken(alias, None));
+        }
+        let holder = match folder.founding().await?.0 {
+            Some(Founding::AliasOf(suite)) if suite == self.name => return Ok(None),
+            Some(Founding::AliasOf(suite)) => suite,
+            Some(Founding::Deleted) => return Ok(None),
+            Some(Founding::Deleting(_)) => {
+                let suite = alias.clone();
+                return Err(Error::Deleting { suite });
+            }
+            Some(Founding::Suite { .. }) => return Err(self.taken(alias, None)),
+            // There may be a suite all the same: another tool's, or one whose `suite.json` is lost.
+            None => match folder.signed_head().await {
+                Ok(None) if !folder.has_history().await? => return Ok(None),
+                Err(Error::IsAlias { suite, .. }) if suite == self.name => return Ok(None),
+                Err(Error::IsAlias { suite, .. }) => suite,
+                Err(error @ Error::Storage(_)) => return Err(error),
+                _ => return Err(self.taken(alias, None)),
+            },
+        };
+        let head = self.repository.folder(&holder).current_head().await?;
+        if head.is_some_and(|head| head.commit.settings.aliases.contains(alias)) {
+            return Err(self.taken(alias, Some(holder)));
+        }
+        Ok(Some(holder))
+    }
+
+    /// Fails unless this suite holds an alias.
+    pub(crate) async fn check_held(&self, alias: &SuiteName) -> Result<(), Error> {
+        match self.repository.folder(alias).founding().await?.0 {
+            Some(Founding::AliasOf(suite)) if suite == self.name => Ok(()),
+            Some(Founding::AliasOf(suite)) => Err(self.taken(alias, Some(suite))),
+            Some(Founding::Suite { .. }) => Err(self.taken(alias, None)),
+            Some(Founding::Deleting(_)) => Err(Error::Deleting {
+                suite: alias.clone(),
+            }),
+            None | Some(Founding::Deleted) => {
+                Err(self.damaged(layout::founding_key(alias), "is missing"))
+            }
+        }
+    }
+
+    /// Stores the index files of a commit in the folders of its aliases. Those of `base` are there, as far as it has the alias.
+    pub(crate) async fn store_for_aliases(
+        &self,
+        commit: &Commit,
+        base: Option<&Commit>,
+        new: &HashMap<Sha256, Bytes>,
+    ) -> Result<(), Error> {
+        let files: Vec<_> = commit
+            .settings
+            .aliases
+            .iter()
+            .flat_map(|alias| {
+                let base = base.filter(|base| base.settings.aliases.contains(alias));
+                commit.indexes.iter().flat_map(move |(path, index)| {
+                    let before = base.and_then(|base| base.indexes.get(path));
+                    let before: Vec<_> = before
+                        .into_iter()
+                        .flat_map(|index| digests(path, index))
+                        .collect();
+                    let files = digests(path, index).filter(move |sha256| !before.contains(sha256));
+                    files.map(move |sha256| (alias, path, index, sha256))
+                })
+            })
+            .collect();
+        let copies = files.into_iter().map(|(alias, path, index, sha256)| {
+            let content = new.get(&sha256).cloned();
+            self.store_for_alias(alias, path, index, sha256, content)
+        });
+        stream::iter(copies.collect::<Vec<_>>())
+            .buffer_unordered(CONCURRENT)
+            .try_collect()
+            .await
+    }
+
+    async fn store_for_alias(
+        &self,
+        alias: &SuiteName,
+        path: &IndexPath,
+        index: &Index,
+        sha256: Sha256,
+        content: Option<Bytes>,
+    ) -> Result<(), Error> {
+        let by_hash = path.by_hash(&sha256);
+        let bytes = match content {
+            Some(bytes) => bytes,
+            None => {
+                let key = layout::in_suite(&self.name, &by_hash);
+                let is_plain = index.files.values().all(|stored| stored.sha256 != sha256);
+                if is_plain && self.look(&key).await?.is_none() {
+                    return Ok(());
+                }
+                let bytes = self.read_by_digest(&key).await?;
+                if Sha256::of(&bytes) != sha256 {
+                    return Err(self.damaged(key, "has other content than its name says"));
+                }
+                bytes
+            }
+        };
+        let key = layout::in_suite(alias, &by_hash);
+        self.put_by_digest(key, bytes, sha256).await
+    }
+}
+
+/// The aliases that `base` does not have.
+fn new_aliases<'s>(
+    settings: &'s Settings,
+    base: Option<&'s Commit>,
+) -> impl Iterator<Item = &'s SuiteName> {
+    let aliases = settings.aliases.iter();
+    aliases.filter(move |alias| !base.is_some_and(|base| base.settings.aliases.contains(*alias)))
+}
+
+/// The digests under which files of an index are stored. The plain form may be, where another tool made the index.
+fn digests(path: &IndexPath, index: &Index) -> impl Iterator<Item = Sha256> {
+    let stored = index.files.values().map(|stored| stored.sha256);
+    stored.chain(path.as_packages().is_none().then_some(index.sha256))
+}

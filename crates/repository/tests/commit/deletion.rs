@@ -1,0 +1,354 @@
+//! Deleting a suite: its clients see all of it or nothing, whoever is killed or races, and its name is free in the end.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use deb_index::suite::commit::Authorship;
+use repository::{Allow, Deletion, Error, Missing, Progress, Silent, Writes};
+use s3_storage::{ErrorKind, Fault, Gate, On, Operation, Storage};
+
+use crate::{
+    repository::{Package, Repository, Signing, committed, key, keys, open, package, publish},
+    suites::{add, change, collect, collect_all, create, drop_alias, name, problems},
+};
+
+/// Longer than a run that was killed may still be at work.
+const DEAD: Duration = Duration::from_secs(2 * 3600);
+
+async fn delete<S: Storage + 'static>(
+    storage: &Arc<S>,
+    signing: &Signing,
+    suite: &str,
+) -> Result<Deletion, Error> {
+    let repository = open(storage.clone(), Writes::Conditional);
+    let suite = repository.suite(name(suite), keys(signing));
+    let by = Authorship::default();
+    suite.delete_all(Allow::default(), &by, &Silent).await
+}
+
+/// A suite `stable` with a package and the alias `trixie`, and a suite `forky` beside it, and one below it.
+struct Scene {
+    repository: Repository,
+    signing: Signing,
+    base: Package,
+}
+
+impl Scene {
+    async fn new(signing: Signing) -> Self {
+        let (repository, base) = (Repository::new(), package("base"));
+        let bucket = &repository.bucket;
+        committed(publish(bucket, &signing, &[&base]).await);
+        committed(add(bucket, &signing, "stable", "trixie").await);
+        for other in ["forky", "stable/updates"] {
+            committed(create(&repository, &signing, other).await);
+        }
+        Self {
+            repository,
+            signing,
+            base,
+        }
+    }
+
+    async fn delete(&self) -> Result<Deletion, Error> {
+        delete(&self.repository.bucket, &self.signing, "stable").await
+    }
+
+    /// What is left of the suite and its alias.
+    fn left(&self) -> Vec<String> {
+        let mut keys = self.repository.bucket.keys();
+        keys.retain(|key| key.starts_with("dists/stable/") || key.starts_with("dists/trixie/"));
+        keys.retain(|key| !key.contains("/updates/"));
+        keys
+    }
+
+    /// What the clients of both names see: all or nothing.
+    async fn shown(&self) -> Vec<BTreeSet<String>> {
+        let mut shown = Vec::new();
+        for folder in ["stable", "trixie"] {
+            let packages = self.repository.check_as_client_of(folder).await;
+            let all = BTreeSet::from(["base_1.0_all".to_owned()]);
+            assert!(packages.is_empty() || packages == all, "{packages:?}");
+            shown.push(packages);
+        }
+        shown
+    }
+
+    /// The suite is gone, nothing else is, and both names can be used anew.
+    async fn check_gone(&self) {
+        let (repository, signing) = (&self.repository, &self.signing);
+        let bucket = &repository.bucket;
+        assert_eq!(
+            self.left(),
+            ["dists/stable/suite.json", "dists/trixie/suite.json"]
+        );
+        for other in ["forky", "stable/updates"] {
+            assert!(problems(repository, signing, other).await.is_empty());
+        }
+        let opened = open(bucket.clone(), Writes::Conditional);
+        let (suites, aliases) = opened.suites().await.unwrap();
+        assert_eq!(suites, [name("forky"), name("stable/updates")]);
+        assert!(aliases.is_empty());
+        collect_all(repository, signing).await;
+        assert_eq!(
+            bucket.read(&self.base.file.stanza.key),
+            None,
+            "the pool is collected"
+        );
+        let error = self.delete().await;
+        assert!(
+            matches!(error, Err(Error::Missing(Missing::Suite { .. }))),
+            "{error:?}"
+        );
+        committed(publish(bucket, signing, &[&package("new")]).await);
+        committed(add(bucket, signing, "stable", "trixie").await);
+        for folder in ["stable", "trixie"] {
+            assert_eq!(repository.check_as_client_of(folder).await.len(), 1);
+        }
+        assert!(problems(repository, signing, "stable").await.is_empty());
+        collect_all(repository, signing).await;
+        assert!(problems(repository, signing, "stable").await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_deleted_suite_is_gone_and_its_names_are_free() {
+    for signing in [Some(key()), None] {
+        let scene = Scene::new(signing).await;
+        let repository = open(scene.repository.bucket.clone(), Writes::Conditional);
+        let suite = repository.suite(name("stable"), keys(&scene.signing));
+        let before = scene.repository.bucket.keys();
+        let planned = suite.deletion().await.unwrap();
+        assert_eq!(scene.repository.bucket.keys(), before, "nothing is written");
+        assert_eq!(planned.objects.objects as usize, scene.left().len() - 2);
+        let done = scene.delete().await.unwrap();
+        assert_eq!((done.entries, done.progress), (Some(2), Progress::Done));
+        assert_eq!(done.aliases, BTreeSet::from([name("trixie")]));
+        scene.check_gone().await;
+    }
+}
+
+/// For every write, and before and after it took effect: the run is killed there. Clients see all or nothing; nobody else can use the
+/// name; the same again ends it.
+#[tokio::test(start_paused = true)]
+async fn a_kill_at_any_write_can_be_followed_by_the_same_again() {
+    for fault in [Fault::KillBefore, Fault::KillAfter] {
+        for nth in 1.. {
+            let scene = Scene::new(Some(key())).await;
+            let (repository, signing) = (&scene.repository, &scene.signing);
+            let victim = repository.faulty();
+            victim.at(On::Writes, nth, fault.clone());
+            let result = delete(&victim, signing, "stable").await;
+            if !victim.is_killed() {
+                assert_eq!(result.unwrap().progress, Progress::Done);
+                assert!(nth > 15, "it takes more than {nth} writes");
+                break;
+            }
+            scene.shown().await;
+            let is_closed = repository.bucket.read("dists/stable/InRelease").is_none()
+                || repository.head().await.commit.is_closed();
+            let is_done = scene.left().len() == 2 && result.is_err();
+            if is_closed {
+                let error = publish(&repository.bucket, signing, &[&package("late")]).await;
+                match error {
+                    Err(Error::Deleting { .. }) => {}
+                    Ok(_) if is_done => continue,
+                    other => panic!("write {nth}: {other:?}"),
+                }
+            }
+            let again = scene.delete().await.unwrap();
+            scene.shown().await;
+            if let Progress::Reserved(until) = again.progress {
+                assert!(until > repository.clock.now());
+                assert_eq!(scene.left().len(), 2, "write {nth}");
+                let error = publish(&repository.bucket, signing, &[&package("late")]).await;
+                assert!(matches!(error, Err(Error::Deleting { .. })), "{error:?}");
+                repository.clock.advance(DEAD);
+                assert_eq!(scene.delete().await.unwrap().progress, Progress::Done);
+            }
+            scene.check_gone().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_racing_publisher_stops_and_loses_nothing_else() {
+    // It is about to move the head, and about to plan again after it lost the race.
+    for (operation, object, nth) in [
+        (Operation::Put, "stable/InRelease", 1),
+        (Operation::Get, "stable/InRelease", 1),
+        (Operation::Get, "stable/InRelease", 2),
+    ] {
+        let scene = Scene::new(Some(key())).await;
+        let (repository, signing) = (&scene.repository, &scene.signing);
+        let (slow, gate) = (repository.faulty(), Gate::new());
+        let at = On::Key(operation, object.to_owned());
+        slow.at(at, nth, Fault::PauseBefore(gate.clone()));
+        if nth == 2 {
+            let head = On::Key(Operation::Put, "stable/InRelease".to_owned());
+            slow.at(head, 1, Fault::Fail(ErrorKind::PreconditionFailed));
+        }
+        let late = package("late");
+        let publisher = async { publish(&slow, signing, &[&late]).await };
+        let deleter = async {
+            gate.reached().await;
+            scene.delete().await.unwrap();
+            gate.open();
+        };
+        let (published, ()) = tokio::join!(publisher, deleter);
+        // Where nothing of the suite was read before it was gone, it is a new one.
+        match published {
+            Err(Error::Deleting { .. } | Error::HeadVanished { .. }) => scene.check_gone().await,
+            Ok(_) if (operation, nth) == (Operation::Get, 1) => {
+                let shown = repository.check_as_client().await;
+                assert_eq!(shown, BTreeSet::from(["late_1.0_all".to_owned()]));
+            }
+            other => panic!("{operation:?} {nth}: {other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn followers_of_a_publisher_that_was_held_up_are_deleted_by_the_same_again() {
+    let scene = Scene::new(Some(key())).await;
+    let (repository, signing) = (&scene.repository, &scene.signing);
+    let (slow, gate) = (repository.faulty(), Gate::new());
+    let at = On::Key(Operation::Put, "/stable/succession/".to_owned());
+    slow.at(at, 1, Fault::PauseBefore(gate.clone()));
+    let late = package("late");
+    let publisher = async { publish(&slow, signing, &[&late]).await };
+    let deleter = async {
+        gate.reached().await;
+        scene.delete().await.unwrap();
+        gate.open();
+    };
+    let (published, ()) = tokio::join!(publisher, deleter);
+    assert!(published.unwrap().stale_followers.is_some());
+    assert!(scene.left().len() > 2);
+    collect(repository, signing).await.unwrap();
+    let error = publish(&repository.bucket, signing, &[&package("late")]).await;
+    assert!(matches!(error, Err(Error::Deleting { .. })), "{error:?}");
+    assert_eq!(scene.delete().await.unwrap().progress, Progress::Done);
+    scene.check_gone().await;
+}
+
+#[tokio::test]
+async fn two_deletions_at_once_leave_the_name_to_the_one_that_ends_it() {
+    let scene = Scene::new(Some(key())).await;
+    let (repository, signing) = (&scene.repository, &scene.signing);
+    let (slow, gate) = (repository.faulty(), Gate::new());
+    slow.at(
+        On::Operation(Operation::Delete),
+        2,
+        Fault::PauseBefore(gate.clone()),
+    );
+    let first = async { delete(&slow, signing, "stable").await.unwrap() };
+    let second = async {
+        gate.reached().await;
+        let second = scene.delete().await.unwrap();
+        // The first may still delete what somebody writes there.
+        assert!(matches!(second.progress, Progress::Reserved(_)));
+        let error = publish(&repository.bucket, signing, &[&package("late")]).await;
+        assert!(matches!(error, Err(Error::Deleting { .. })), "{error:?}");
+        gate.open();
+    };
+    tokio::join!(first, second);
+    repository.clock.advance(DEAD);
+    assert_eq!(scene.delete().await.unwrap().progress, Progress::Done);
+    scene.check_gone().await;
+}
+
+#[tokio::test]
+async fn a_collector_and_a_deletion_keep_out_of_each_others_way() {
+    let scene = Scene::new(Some(key())).await;
+    let (repository, signing) = (&scene.repository, &scene.signing);
+    let bucket = &repository.bucket;
+    let of = "base".parse().unwrap();
+    let except = Default::default();
+    let remove = vec![deb_index::change::Edit::Remove { of, except }];
+    committed(change(bucket, signing, "stable", remove).await);
+    // Killed after the closing commit: nothing is collected before the deletion has ended.
+    let victim = repository.faulty();
+    victim.at(On::Operation(Operation::Delete), 1, Fault::KillBefore);
+    delete(&victim, signing, "stable").await.unwrap_err();
+    let error = collect(repository, signing).await;
+    assert!(matches!(error, Err(Error::Deleting { .. })), "{error:?}");
+    scene.delete().await.unwrap();
+    repository.clock.advance(DEAD);
+    scene.delete().await.unwrap();
+    scene.check_gone().await;
+}
+
+#[tokio::test]
+async fn what_an_alias_showed_last_is_deleted_by_its_name() {
+    let scene = Scene::new(Some(key())).await;
+    let (repository, signing) = (&scene.repository, &scene.signing);
+    let bucket = &repository.bucket;
+    let error = delete(bucket, signing, "trixie").await;
+    assert!(matches!(error, Err(Error::IsAlias { .. })), "{error:?}");
+    committed(drop_alias(bucket, signing, "stable", "trixie").await);
+    assert_eq!(
+        delete(bucket, signing, "trixie").await.unwrap().progress,
+        Progress::Done
+    );
+    let left = scene.left().into_iter();
+    let left: Vec<_> = left
+        .filter(|key| key.starts_with("dists/trixie/"))
+        .collect();
+    assert_eq!(left, ["dists/trixie/suite.json"]);
+    assert!(problems(repository, signing, "stable").await.is_empty());
+    committed(create(repository, signing, "trixie").await);
+    assert!(problems(repository, signing, "trixie").await.is_empty());
+}
+
+#[tokio::test]
+async fn a_suite_that_an_alias_of_another_one_still_shows_stays() {
+    let scene = Scene::new(Some(key())).await;
+    let (repository, signing) = (&scene.repository, &scene.signing);
+    let bucket = &repository.bucket;
+    committed(drop_alias(bucket, signing, "stable", "trixie").await);
+    let victim = repository.faulty();
+    let first = On::Key(
+        Operation::Put,
+        "dists/trixie/main/binary-amd64/Packages".to_owned(),
+    );
+    victim.at(first, 1, Fault::KillBefore);
+    add(&victim, signing, "forky", "trixie").await.unwrap();
+    let error = scene.delete().await;
+    assert!(matches!(error, Err(Error::AliasLags { .. })), "{error:?}");
+    add(bucket, signing, "forky", "trixie").await.unwrap();
+    assert_eq!(scene.delete().await.unwrap().progress, Progress::Done);
+    assert!(problems(repository, signing, "forky").await.is_empty());
+    assert!(repository.bucket.read("dists/trixie/InRelease").is_some());
+}
+
+#[tokio::test]
+async fn a_forged_suite_json_makes_nobody_delete_or_take_a_suite() {
+    let busy = "\"by\": 1, \"busy_until\": \"2025-01-01T00:00:00Z\"";
+    let deleting =
+        |aliases: &str| format!("{{\"deleting\": {{\"aliases\": [{aliases}], {busy}}}}}");
+    for forged in [
+        "{\"alias_of\": \"stable\"}".to_owned(),
+        deleting(""),
+        "{\"deleted\": true}".to_owned(),
+    ] {
+        let scene = Scene::new(Some(key())).await;
+        let (repository, signing) = (&scene.repository, &scene.signing);
+        let bucket = &repository.bucket;
+        committed(publish(bucket, signing, &[&package("more")]).await);
+        let before: Vec<_> = bucket.keys();
+        bucket.write("dists/forky/suite.json", forged.clone());
+        let error = add(bucket, signing, "stable", "forky").await;
+        assert!(matches!(error, Err(Error::AliasTaken { .. })), "{error:?}");
+        collect_all(repository, signing).await;
+        assert!(bucket.read("dists/forky/InRelease").is_some());
+        bucket.write("dists/stable/suite.json", deleting("\"forky\""));
+        scene.delete().await.unwrap();
+        let of_forky = |key: &&String| {
+            key.starts_with("dists/forky/")
+                && !key.contains("/commits/")
+                && !key.contains("/succession/")
+        };
+        for key in before.iter().filter(of_forky) {
+            assert!(bucket.read(key).is_some(), "{forged}: {key}");
+        }
+    }
+}
