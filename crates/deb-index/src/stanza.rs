@@ -102,6 +102,9 @@ impl Stanza {
     /// The same package, for a part of the devices.
     #[must_use]
     pub fn phased(&self, percentage: Percentage) -> Self {
+        if Percentage::of(&self.bytes) == percentage {
+            return self.clone();
+        }
         Self {
             bytes: percentage.written_to(&self.bytes).into(),
             ..self.clone()
