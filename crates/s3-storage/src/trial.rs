@@ -1,4 +1,5 @@
-//! What a writer needs, tried on an object below `debucket-probe/` that is removed again.
+//! What a writer needs, tried on an object below `debucket-probe/` that is removed again. A bucket with versions keeps those of the
+//! object, as it does after every probe.
 
 use crate::{
     ConditionalWrites, Error, Gap, Payload, PutMode, PutOptions, Storage,

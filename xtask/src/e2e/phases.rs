@@ -59,6 +59,12 @@ fn phased_update(world: &World<'_>) -> Result<()> {
         expect_offered(apt, "thing", &["1.0", "2.0"])?;
     }
     change(world, &["phase", "thing", "50"])?;
+    early.update()?;
+    let never = "APT::Get::Never-Include-Phased-Updates=true";
+    early
+        .apt_get(&["upgrade", "--yes", "-o", never])?
+        .success()?;
+    expect_installed(&early, "thing", "1.0")?;
     expect_upgrade(&early, "2.0")?;
     expect_upgrade(&late, "1.0")?;
     change(world, &["phase", "thing", "100"])?;

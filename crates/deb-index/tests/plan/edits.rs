@@ -395,6 +395,9 @@ enum Step {
     Remove(usize, u32),
     Keep(u32),
     Restore(usize),
+    Phase(usize, u32, u8),
+    /// The second version is put in the place of the first.
+    Halt(usize, u32, u32, usize),
 }
 
 const NAMES: [&str; 3] = ["a0", "b0", "c0"];
@@ -408,6 +411,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => (0..3usize, 1..5u32).prop_map(|(n, v)| Step::Remove(n, v)),
         1 => (1..3u32).prop_map(Step::Keep),
         1 => (0..8usize).prop_map(Step::Restore),
+        1 => (0..3usize, 1..5u32, 0..=100u8).prop_map(|(n, v, p)| Step::Phase(n, v, p)),
+        1 => (0..3usize, 1..5u32, 1..5u32, 0..3usize).prop_map(|(n, v, w, a)| Step::Halt(n, v, w, a)),
     ];
     proptest::collection::vec(step, 1..12)
 }
@@ -434,7 +439,12 @@ proptest! {
     fn any_sequence_of_edits_does_what_the_model_says(steps in steps()) {
         let mut suite = Suite::default();
         let mut model = Model::new();
-        suite.apply(&intent([])).unwrap();
+        let mut first = intent([]);
+        first.0.extend(set(SettingsPatch {
+            components: vec!["main".parse().unwrap()],
+            ..SettingsPatch::default()
+        }).0);
+        suite.apply(&first).unwrap();
         let mut history = vec![(suite.clone(), model.clone())];
         for step in steps {
             let edit = match step {
@@ -453,6 +463,18 @@ proptest! {
                         later.count() < newest as usize
                     });
                     Edit::Keep(retention(newest, "*"))
+                }
+                Step::Phase(n, v, percentage) => Edit::Phase {
+                    of: (0..3).map(|a| stanza_of(n, v, a).id).collect(),
+                    percentage: percentage.try_into().unwrap(),
+                },
+                Step::Halt(n, v, earlier, a) => {
+                    model.retain(|(name, version, _)| (*name, *version) != (n, v));
+                    model.insert((n, earlier, a));
+                    Edit::Halt {
+                        of: (0..3).map(|a| stanza_of(n, v, a).id).collect(),
+                        earlier: vec![stanza_of(n, earlier, a)],
+                    }
                 }
                 Step::Restore(at) => {
                     let (then, content) = &history[at % history.len()];

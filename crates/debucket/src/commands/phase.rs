@@ -18,10 +18,11 @@ use crate::{
 ///
 /// apt keeps a phased version back on all devices but so many percent (Phased-Update-Percentage), where it would be an upgrade.
 /// Which devices get it follows from their machine's id and from the source package: the binary packages of one source come together
-/// if they have the same percentage. 100 is for all. Of each package, the newest of the versions that are meant is phased.
+/// if they have the same percentage. 100 is for all. Of each package, the newest of the versions that are meant is phased. Whoever
+/// installs it by name gets it at once.
 ///
 /// --halt takes the versions out of the suite. If devices would see no other version of a package, the one that the suite had before
-/// comes back. Devices that have the version keep it, because apt never goes back by itself.
+/// comes back as it was. Devices that have the version keep it, because apt never goes back by itself.
 #[derive(Debug, Args)]
 #[command(
     override_usage = "debucket phase [OPTIONS] <PACKAGE>... <PERCENT>\n       debucket phase [OPTIONS] --halt <PACKAGE>...",

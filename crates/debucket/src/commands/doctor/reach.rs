@@ -20,9 +20,8 @@ pub(super) fn obstacle(greeting: &Greeting) -> Option<&'static str> {
         ErrorKind::PermissionDenied => None,
         ErrorKind::NoSuchBucket => Some("there is no such bucket"),
         ErrorKind::NoCredentials => Some("there are no credentials"),
-        ErrorKind::BadCredentials | ErrorKind::ClockSkew => {
-            Some("the store does not accept the credentials")
-        }
+        ErrorKind::BadCredentials => Some("the store does not accept the credentials"),
+        ErrorKind::ClockSkew => Some("the store does not accept the time of requests"),
         _ => Some("the bucket cannot be reached"),
     }
 }
