@@ -1,11 +1,10 @@
 //! A suite gets another name, which moves to the next suite; and suites are deleted.
 
-use dev_s3::{AccessKey, DevS3, Grants, Policy};
 use serde_json::{Value, json};
 
 use crate::{
     package,
-    run::{BUCKET, REPO, Run, Store, debucket, run},
+    run::{BUCKET, Run, Store, run},
 };
 
 impl Store {
@@ -29,26 +28,12 @@ impl Store {
         );
         listed
     }
-
-    /// Grants the rights of these roles.
-    fn allow_all(&self, roles: &[&str]) {
-        let mut statements = Vec::new();
-        for role in roles {
-            let printed = run(debucket().args(["client-config", "--repo", REPO, "--policy", role]));
-            let policy = printed.json();
-            statements.extend(policy["Statement"].as_array().unwrap().clone());
-        }
-        let policy = json!({"Version": "2012-10-17", "Statement": statements});
-        let grants = Grants::Policy(Policy::parse(&policy.to_string()).unwrap());
-        let key = AccessKey::new(DevS3::DEFAULT_KEY_ID, DevS3::DEFAULT_SECRET, grants);
-        self.server.set_access_keys(vec![key]);
-    }
 }
 
 #[test]
 fn an_alias_is_read_like_its_suite_and_changed_by_its_name_alone() {
     let store = Store::start();
-    store.allow_all(&["publisher"]);
+    store.allow("publisher");
     let created = store.signed(&["suite", "create", "trixie", "--alias", "stable"]);
     created.expect(0);
     store.publish_into("trixie", "tool").expect(0);
@@ -165,9 +150,9 @@ fn a_suite_is_deleted_with_the_rights_of_a_deleter() {
     unconfirmed.expect(2);
     assert_eq!(store.server.keys(BUCKET), before);
     // With a publisher's rights it is closed and stays whole, and with a deleter's it goes.
-    store.allow_all(&["publisher"]);
+    store.allow("publisher");
     delete(&["--yes"]).expect(1);
-    store.allow_all(&["deleter"]);
+    store.allow("deleter");
     store.read(&["list", "--suite", "testing"]).expect(0);
     let closed = store.publish_into("testing", "late");
     assert!(

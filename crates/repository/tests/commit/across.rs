@@ -19,7 +19,9 @@ async fn promote<A: Storage + 'static, B: Storage + 'static>(
 ) -> Result<Published, Error> {
     let source = open(from.clone(), Writes::Conditional);
     let source = source.suite(suite(), keys(signing).for_reading());
-    let copies = source.copies(&[Selector::all(None)], None).await?;
+    let copies = source
+        .copies(source.existing_head().await?, &[Selector::all(None)], None)
+        .await?;
     let files = source.files_to_copy(&copies.stanzas);
     let Intent(mut edits) = intent(&keys(signing), &[], false);
     edits.extend(files.iter().map(|file| Edit::Add {
