@@ -319,7 +319,7 @@ fn source_advice(error: &repository::Error) -> Option<String> {
         E::NotSigned { .. } => {
             "if it is meant to be unsigned and you trust what is in that bucket, pass --from-unsigned"
         }
-        E::Untrusted { .. } => {
+        E::Untrusted { .. } | E::NotAccepted { .. } => {
             "if another key signs it, give the public part with --from-keyring; otherwise find out who wrote to that bucket"
         }
         E::Damaged { .. } => {
