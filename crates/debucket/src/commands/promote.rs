@@ -104,7 +104,9 @@ impl Promote {
             None => settings.components.clone_from(&theirs.components),
         }
         let mut edits = vec![Edit::Exist(settings)];
-        let except = copies.stanzas.iter().map(|stanza| stanza.sha256).collect();
+        let stanzas = copies.stanzas.iter();
+        let except = stanzas.map(|stanza| (stanza.id.component.clone(), stanza.sha256));
+        let except = except.collect();
         edits.extend(copies.stanzas.into_iter().map(|stanza| Edit::Add {
             stanza,
             replace: self.replace,

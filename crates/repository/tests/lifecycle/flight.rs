@@ -46,8 +46,11 @@ impl Flight {
             Mishap::Kill { write, .. } => store.at(On::Writes, write, Fault::KillBefore),
             Mishap::LoseReply { write } => store.at(On::Writes, write, Fault::LoseReply),
             Mishap::Refuse { write } => store.at(On::Writes, write, refusal),
-            Mishap::Pause { request } => {
-                store.at(On::Requests, request, Fault::PauseBefore(gate.clone()));
+            Mishap::Pause { request, again } => {
+                let again = again.map(|again| request + again);
+                for nth in [request].into_iter().chain(again) {
+                    store.at(On::Requests, nth, Fault::PauseBefore(gate.clone()));
+                }
             }
         }
         let url = RepositoryUrl::new("bucket", "").unwrap();

@@ -16,7 +16,7 @@ mod world;
 
 use std::{env, rc::Rc};
 
-use proptest::test_runner::{Config, RngSeed, TestRunner};
+use proptest::test_runner::{Config, RngSeed, TestError, TestRunner};
 
 use crate::{shelf::Shelf, world::World};
 
@@ -47,7 +47,12 @@ fn any_life_of_a_repository_agrees_with_the_model() {
         Ok(())
     };
     let result = TestRunner::new(config).run(&script::steps(), life);
-    if let Err(failure) = result {
-        panic!("{failure}");
+    match result {
+        Ok(()) => {}
+        Err(TestError::Abort(reason)) => panic!("{reason}"),
+        Err(TestError::Fail(reason, steps)) => {
+            let lines = steps.iter().map(|step| format!("{step:?}\n"));
+            panic!("{reason}\nafter\n{}", lines.collect::<String>());
+        }
     }
 }

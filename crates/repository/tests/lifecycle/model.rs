@@ -126,10 +126,9 @@ impl Content {
     /// The suite's own policy, after something was published.
     fn keep_as_set(&mut self, new: &BTreeMap<Package, usize>) {
         if let Some(newest) = self.keep {
-            let names: BTreeSet<_> = new.keys().map(|new| (new.component, new.name)).collect();
-            self.keep(newest, |one| {
-                names.contains(&(one.component, one.name)) && !new.contains_key(one)
-            });
+            let line = |one: &Package| Package { version: 0, ..*one };
+            let published: BTreeSet<_> = new.keys().map(line).collect();
+            self.keep(newest, |one| published.contains(&line(one)) && !new.contains_key(one));
         }
     }
 }

@@ -163,7 +163,9 @@ impl Job {
             formats: theirs.formats.clone(),
             ..new_suite(&suite(self.suite), self)
         })];
-        let except = copies.stanzas.iter().map(|stanza| stanza.sha256).collect();
+        let stanzas = copies.stanzas.iter();
+        let except = stanzas.map(|stanza| (stanza.id.component.clone(), stanza.sha256));
+        let except = except.collect();
         let stanzas = copies.stanzas.into_iter();
         edits.extend(stanzas.map(|stanza| Edit::Add { stanza, replace }));
         if mirror {

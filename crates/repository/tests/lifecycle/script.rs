@@ -13,7 +13,7 @@ pub(crate) enum Step {
         operation: Operation,
         mishap: Mishap,
     },
-    /// A process that waits goes on to its end.
+    /// A process that waits goes on, to where it waits again or to its end.
     Resume(usize),
     /// A process that waits is killed.
     Abandon(usize),
@@ -103,7 +103,8 @@ pub(crate) enum Mishap {
     Kill { write: u64, after: bool },
     LoseReply { write: u64 },
     Refuse { write: u64 },
-    Pause { request: u64 },
+    /// It waits, and again so many requests later.
+    Pause { request: u64, again: Option<u64> },
 }
 
 pub(crate) const LABELS: [&str; 2] = ["One", "Two"];
@@ -207,6 +208,7 @@ fn mishap() -> impl Strategy<Value = Mishap> {
         2 => (1..20u64, any::<bool>()).prop_map(|(write, after)| Mishap::Kill { write, after }),
         1 => (1..20u64).prop_map(|write| Mishap::LoseReply { write }),
         1 => (1..20u64).prop_map(|write| Mishap::Refuse { write }),
-        3 => (1..40u64).prop_map(|request| Mishap::Pause { request }),
+        3 => (1..40u64, proptest::option::of(1..20u64))
+            .prop_map(|(request, again)| Mishap::Pause { request, again }),
     ]
 }

@@ -88,7 +88,7 @@ impl World {
                 let suite = operation.own_suite().unwrap_or(suite);
                 self.run(actor, (suite, operation, mishap)).await;
             }
-            Step::Resume(actor) => self.finish(actor).await,
+            Step::Resume(actor) => self.resume(actor).await,
             Step::Abandon(actor) => {
                 if let Some(flight) = self.flights[actor].take() {
                     self.leave_stale(&flight);
@@ -120,12 +120,16 @@ impl World {
         self.go_on(actor).await;
     }
 
-    /// Lets a process that waits go on to its end.
     async fn finish(&mut self, actor: usize) {
+        while self.flights[actor].is_some() {
+            self.resume(actor).await;
+        }
+    }
+
+    async fn resume(&mut self, actor: usize) {
         if let Some(flight) = &self.flights[actor] {
             flight.release();
             self.go_on(actor).await;
-            assert!(self.flights[actor].is_none());
         }
     }
 
