@@ -31,7 +31,7 @@ const LIMIT: u64 = 128 << 20;
 /// How long a collector deletes what it has doomed.
 pub(crate) const DELETING: Duration = Duration::from_secs(15 * 60);
 /// When a collector that has doomed objects is certainly dead, and its last request with it.
-const DEAD: SignedDuration = SignedDuration::from_hours(1);
+pub(crate) const DEAD: SignedDuration = SignedDuration::from_hours(1);
 /// How long a publisher waits for a collector that is deleting what it needs.
 const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(250);

@@ -50,11 +50,7 @@ struct Wanted {
 impl Suite<'_> {
     /// The head, if it may be relied on for deleting what it does not name; none if the suite never had one.
     pub(crate) async fn reliable_head(&self) -> Result<Option<Head>, Error> {
-        let Some(head) = self.head().await? else {
-            if self.has_history().await? {
-                let suite = self.name.clone();
-                return Err(Error::HeadVanished { suite });
-            }
+        let Some(head) = self.head_if_ever().await? else {
             return Ok(None);
         };
         if head.signatures == HeadSignatures::Unchecked {

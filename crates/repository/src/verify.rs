@@ -89,12 +89,8 @@ impl Repository {
 impl Suite<'_> {
     /// Reads the head. Whatever is wrong with it is a problem, no error.
     async fn top(&self) -> Result<Top, Error> {
-        let head = match self.head().await {
+        let head = match self.head_if_ever().await {
             Ok(Some(head)) => head,
-            Ok(None) if self.has_history().await? => {
-                let suite = self.name.clone();
-                return Ok(self.without_head(&Error::HeadVanished { suite }));
-            }
             Ok(None) => {
                 return Ok(Top {
                     head: None,

@@ -364,6 +364,69 @@ async fn a_publish_at_any_request_of_a_collection_loses_nothing() {
     }
 }
 
+/// However long it takes to look at everything, publishers know how long a collector has been deleting.
+#[tokio::test(start_paused = true)]
+async fn a_collector_that_was_slow_to_read_is_not_taken_for_dead() {
+    let scene = Scene::new().await;
+    let (slow, read, delete) = (scene.repository.faulty(), Gate::new(), Gate::new());
+    slow.at(
+        On::Operation(Operation::List),
+        2,
+        Fault::PauseBefore(read.clone()),
+    );
+    slow.at(
+        On::Operation(Operation::Delete),
+        1,
+        Fault::PauseBefore(delete.clone()),
+    );
+    let collector = collect(&slow, &scene.signing);
+    let others = async {
+        read.reached().await;
+        scene.repository.clock.advance(Duration::from_secs(5000));
+        read.open();
+        delete.reached().await;
+        // Its last request may be on its way for longer than it sends any.
+        scene.repository.clock.advance(Duration::from_secs(1000));
+        let another = collect(&scene.repository.bucket, &scene.signing).await;
+        assert!(
+            matches!(another, Err(Error::CollectorRuns { .. })),
+            "{another:?}"
+        );
+        let deleting = async {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            delete.open();
+        };
+        let published = async { scene.publish(&scene.repository.bucket).await };
+        let (published, ()) = tokio::join!(published, deleting);
+        committed(published);
+    };
+    let (collected, ()) = tokio::join!(collector, others);
+    assert_eq!(collected.unwrap().deleted.objects, 8);
+    scene.check(true).await;
+}
+
+/// A grace period begins when publishers can see that an object is condemned, not when a collector began to look.
+#[tokio::test]
+async fn the_grace_period_begins_when_an_object_is_on_the_record() {
+    let scene = Scene::uncollected().await;
+    let (slow, gate) = (scene.repository.faulty(), Gate::new());
+    let list = On::Operation(Operation::List);
+    slow.at(list, 2, Fault::PauseBefore(gate.clone()));
+    let collector = collect(&slow, &scene.signing);
+    let others = async {
+        gate.reached().await;
+        scene.repository.clock.advance(GRACE / 2);
+        gate.open();
+    };
+    let (collected, ()) = tokio::join!(collector, others);
+    assert_eq!(collected.unwrap().condemned.objects, 8);
+    for deleted in [0, 8] {
+        scene.repository.clock.advance(GRACE / 2);
+        let collected = collect(&scene.repository.bucket, &scene.signing).await;
+        assert_eq!(collected.unwrap().deleted.objects, deleted);
+    }
+}
+
 #[tokio::test]
 async fn what_was_promoted_or_written_again_after_it_was_condemned_stays() {
     let scene = Scene::new().await;

@@ -5,6 +5,7 @@
 mod adopt;
 mod doubt;
 mod faults;
+mod first;
 mod followers;
 mod foreign;
 mod gc;
