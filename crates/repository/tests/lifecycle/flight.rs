@@ -22,6 +22,7 @@ pub(crate) struct Flight {
     pub(crate) suite: usize,
     pub(crate) operation: Operation,
     pub(crate) since: Timestamp,
+    pub(crate) waits_since: Timestamp,
     /// For each suite, how many commits it had when the process began.
     pub(crate) before: Vec<usize>,
     pub(crate) has_landed: bool,
@@ -59,6 +60,7 @@ impl Flight {
         let read = Rc::new(Cell::new(None));
         let job = Job {
             repository: repository.with_clock(move || now.now()),
+            author: fastrand::u64(..).to_string(),
             suite,
             operation: operation.clone(),
             shelf: shelf.clone(),
@@ -73,6 +75,7 @@ impl Flight {
             suite,
             operation,
             since: clock.now(),
+            waits_since: clock.now(),
             before,
             has_landed: false,
             is_in_crowd: false,
@@ -110,7 +113,7 @@ impl Flight {
         }
     }
 
-    /// Whether it waits just before it deletes something. Such a request is sent at once or never.
+    /// Whether it waits while its request to delete something is on its way.
     pub(crate) fn is_deleting(&self) -> bool {
         let requests = self.store.requests();
         matches!(requests.last(), Some((Request::Delete, _)))

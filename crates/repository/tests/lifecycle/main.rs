@@ -35,7 +35,7 @@ fn any_life_of_a_repository_agrees_with_the_model() {
         config.rng_seed = RngSeed::Fixed(1);
     }
     let shelf = Rc::new(Shelf::new());
-    let life = |steps| {
+    let life = |script| {
         fastrand::seed(1);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
@@ -43,16 +43,17 @@ fn any_life_of_a_repository_agrees_with_the_model() {
             .max_blocking_threads(1)
             .build()
             .unwrap();
-        runtime.block_on(World::new(&shelf).live(steps));
+        runtime.block_on(World::new(&shelf).live(script));
         Ok(())
     };
-    let result = TestRunner::new(config).run(&script::steps(), life);
+    let result = TestRunner::new(config).run(&script::scripts(), life);
     match result {
         Ok(()) => {}
         Err(TestError::Abort(reason)) => panic!("{reason}"),
-        Err(TestError::Fail(reason, steps)) => {
+        Err(TestError::Fail(reason, (founded, steps))) => {
             let lines = steps.iter().map(|step| format!("{step:?}\n"));
-            panic!("{reason}\nafter\n{}", lines.collect::<String>());
+            let lines: String = lines.collect();
+            panic!("{reason}\nin suites that exist: {founded}\n{lines}");
         }
     }
 }

@@ -25,6 +25,8 @@ pub(crate) const GRACE: SignedDuration = SignedDuration::from_hours(24);
 /// A process.
 pub(crate) struct Job {
     pub(crate) repository: Repository,
+    /// Its own, or two that do the same at the same time make one commit.
+    pub(crate) author: String,
     pub(crate) suite: usize,
     pub(crate) operation: Operation,
     pub(crate) shelf: Rc<Shelf>,
@@ -132,9 +134,11 @@ impl Job {
             Operation::Collect { keep_days } => return self.collect(*keep_days).await,
         };
         let draft = suite.draft(Intent(edits), allow).await?;
-        let published = draft
-            .commit(&files, &Authorship::default(), &Silent)
-            .await?;
+        let by = Authorship {
+            author: self.author,
+            ..Authorship::default()
+        };
+        let published = draft.commit(&files, &by, &Silent).await?;
         Ok(Done::Changed {
             is_new: matches!(published.outcome, Outcome::Committed(_)),
             is_stale: published.stale_followers.is_some(),

@@ -19,6 +19,8 @@ pub(crate) enum Step {
     Abandon(usize),
     /// Time goes on by one of [`SPANS`].
     Wait(usize),
+    /// A collection, and time until what it has condemned may be deleted.
+    Age,
     /// A device begins an update.
     Update(usize),
 }
@@ -126,20 +128,46 @@ pub(crate) const SELECTORS: [&str; 6] = [
     "alpha:all",
 ];
 
-pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let publisher = (0..2usize, 0..SUITES.len(), operation(), mishap());
-    let collector = (prop_oneof![3 => Just(0i64), 1 => Just(3)], mishap());
+/// What happens; and whether all suites have a package before.
+pub(crate) fn scripts() -> impl Strategy<Value = (bool, Vec<Step>)> {
+    let publisher = (0..2usize, 0..SUITES.len(), operation(), mishap(16, 40));
+    let collector = (prop_oneof![3 => Just(0i64), 1 => Just(3)], mishap(6, 30));
     let step = prop_oneof![
         12 => publisher.prop_map(|(actor, suite, operation, mishap)| Step::Run { actor, suite, operation, mishap }),
-        3 => collector.prop_map(|(keep_days, mishap)| Step::Run {
+        4 => collector.prop_map(|(keep_days, mishap)| Step::Run {
             actor: COLLECTOR, suite: 0, operation: Operation::Collect { keep_days }, mishap
         }),
-        3 => (0..SPANS.len()).prop_map(Step::Wait),
-        1 => (0..ACTORS).prop_map(Step::Resume),
+        4 => (0..SPANS.len()).prop_map(Step::Wait),
+        2 => (0..ACTORS).prop_map(Step::Resume),
         1 => (0..ACTORS).prop_map(Step::Abandon),
-        1 => (0..SUITES.len()).prop_map(Step::Update),
+        2 => Just(Step::Age),
+        2 => (0..SUITES.len()).prop_map(Step::Update),
     ];
-    proptest::collection::vec(step, 1..40)
+    let founded = proptest::bool::weighted(0.8);
+    (founded, proptest::collection::vec(step, 1..40))
+}
+
+/// How all suites begin, if they do.
+pub(crate) fn founding(suite: usize) -> Step {
+    let file = File {
+        name: 0,
+        version: 0,
+        architecture: 0,
+        build: 0,
+    };
+    let operation = Operation::Publish {
+        component: 0,
+        packages: vec![file],
+        replace: false,
+        keep: None,
+        has_all_keys: true,
+    };
+    Step::Run {
+        actor: 0,
+        suite,
+        operation,
+        mishap: Mishap::Nothing,
+    }
 }
 
 /// Two publishers and the collector.
@@ -147,11 +175,12 @@ pub(crate) const ACTORS: usize = 3;
 pub(crate) const COLLECTOR: usize = 2;
 
 fn operation() -> impl Strategy<Value = Operation> {
+    // Few packages for most of the time, so that what was garbage is needed again.
     let file = (
         0..NAMES.len(),
         0..VERSIONS.len(),
-        0..ARCHITECTURES.len(),
-        0..BUILDS,
+        prop_oneof![3 => 0..2usize, 1 => 0..ARCHITECTURES.len()],
+        prop_oneof![3 => Just(0), 1 => 0..BUILDS],
     );
     let file = file.prop_map(|(name, version, architecture, build)| File {
         name,
@@ -161,7 +190,7 @@ fn operation() -> impl Strategy<Value = Operation> {
     });
     let selector = || 0..SELECTORS.len();
     let publish = (
-        0..COMPONENTS.len(),
+        prop_oneof![2 => Just(0), 1 => 0..COMPONENTS.len()],
         proptest::collection::vec(file, 1..4),
         any::<bool>(),
         proptest::option::weighted(0.2, 1..3u32),
@@ -180,7 +209,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         2 => selector().prop_map(|selector| Operation::Remove { selector }),
         3 => promote.prop_map(|(from, selector, mirror, replace)| Operation::Promote { from, selector, mirror, replace }),
         1 => (selector(), 1..3u32).prop_map(|(selector, newest)| Operation::Prune { selector, newest }),
-        2 => (0..6usize).prop_map(|back| Operation::Rollback { back }),
+        2 => (0..4usize).prop_map(|back| Operation::Rollback { back }),
         1 => Just(Operation::Refresh),
         3 => setting().prop_map(Operation::Set),
         1 => (0..2usize).prop_map(Operation::AddKey),
@@ -202,13 +231,15 @@ fn setting() -> impl Strategy<Value = Setting> {
     ]
 }
 
-fn mishap() -> impl Strategy<Value = Mishap> {
+/// Up to the given numbers of writes and requests.
+fn mishap(writes: u64, requests: u64) -> impl Strategy<Value = Mishap> {
+    let write = move || 1..writes;
+    let pause = (1..requests, proptest::option::of(1..requests / 2));
     prop_oneof![
         4 => Just(Mishap::Nothing),
-        2 => (1..20u64, any::<bool>()).prop_map(|(write, after)| Mishap::Kill { write, after }),
-        1 => (1..20u64).prop_map(|write| Mishap::LoseReply { write }),
-        1 => (1..20u64).prop_map(|write| Mishap::Refuse { write }),
-        3 => (1..40u64, proptest::option::of(1..20u64))
-            .prop_map(|(request, again)| Mishap::Pause { request, again }),
+        2 => (write(), any::<bool>()).prop_map(|(write, after)| Mishap::Kill { write, after }),
+        1 => write().prop_map(|write| Mishap::LoseReply { write }),
+        1 => write().prop_map(|write| Mishap::Refuse { write }),
+        3 => pause.prop_map(|(request, again)| Mishap::Pause { request, again }),
     ]
 }

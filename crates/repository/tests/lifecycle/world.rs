@@ -16,10 +16,11 @@ use crate::{
     flight::{Flight, refusal},
     model::{Content, Refusal, Wish},
     operation::{Done, GRACE, Read, source},
-    script::{ACTORS, COLLECTOR, Mishap, Operation, SPANS, Step},
+    script::{ACTORS, COLLECTOR, Mishap, Operation, SPANS, Step, founding},
     shelf::{SIGNED, START, SUITES, Shelf, suite},
 };
 
+const HOUR: SignedDuration = SignedDuration::from_hours(1);
 const WEEK: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 pub(crate) struct World {
@@ -64,8 +65,9 @@ impl World {
         }
     }
 
-    pub(crate) async fn live(mut self, steps: Vec<Step>) {
-        for step in steps {
+    pub(crate) async fn live(mut self, (founded, steps): (bool, Vec<Step>)) {
+        let founding = (0..SUITES.len()).filter(|_| founded).map(founding);
+        for step in founding.chain(steps) {
             self.step(step).await;
             self.check().await;
         }
@@ -95,6 +97,7 @@ impl World {
                 }
             }
             Step::Wait(span) => self.wait(SPANS[span]).await,
+            Step::Age => self.age().await,
             Step::Update(suite) => {
                 let head = Head::fetch(&self.bucket, suite);
                 let now = self.clock.now();
@@ -142,16 +145,21 @@ impl World {
         match result {
             Some(Ok(done)) => self.succeeded(&flight, &done),
             Some(Err(error)) => self.failed(&flight, &error),
-            None => self.flights[actor] = Some(flight),
+            None => {
+                flight.waits_since = self.clock.now();
+                self.flights[actor] = Some(flight);
+            }
         }
     }
 
-    /// Time goes on. No process takes as long as the grace period, as they have to promise.
+    /// Time goes on. No process takes as long as the grace period, as they have to promise, and no request takes an hour.
     async fn wait(&mut self, seconds: u64) {
         let then = self.clock.now() + SignedDuration::from_secs(seconds.try_into().unwrap());
         for actor in 0..ACTORS {
             let takes_too_long = |flight: &Flight| {
-                then.duration_since(flight.since) >= GRACE || flight.is_deleting()
+                let deletes_for = then.duration_since(flight.waits_since);
+                then.duration_since(flight.since) >= GRACE
+                    || flight.is_deleting() && deletes_for > HOUR
             };
             if self.flights[actor].as_ref().is_some_and(takes_too_long) {
                 self.finish(actor).await;
@@ -159,6 +167,13 @@ impl World {
         }
         self.clock.advance(Duration::from_secs(seconds));
         tokio::time::advance(Duration::from_secs(seconds)).await;
+    }
+
+    async fn age(&mut self) {
+        self.finish(COLLECTOR).await;
+        let collect = Operation::Collect { keep_days: 0 };
+        self.run(COLLECTOR, (SIGNED, collect, Mishap::Nothing)).await;
+        self.wait(25 * 3600).await;
     }
 
     /// Looks whether a process has moved a head, and if it did, whether it did what it was to do.
@@ -428,10 +443,9 @@ impl World {
         let repair = (SIGNED, Operation::Repair, Mishap::Nothing);
         self.run(0, repair).await;
         self.check().await;
+        self.wait(25 * 3600).await;
         for _ in 0..2 {
-            self.wait(25 * 3600).await;
-            let collect = Operation::Collect { keep_days: 0 };
-            self.run(COLLECTOR, (SIGNED, collect, Mishap::Nothing)).await;
+            self.age().await;
             self.check().await;
         }
         let heads = (0..SUITES.len()).filter_map(|number| Head::fetch(&self.bucket, number));
