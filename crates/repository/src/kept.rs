@@ -78,6 +78,9 @@ impl Kept {
         inventory: &Inventory,
         record: &Record,
     ) -> Result<(), Error> {
+        // Where `Release` was left behind, its commit and those since prove that.
+        let shown = suite.shown_since(head.id()).await?;
+        let cutoff = shown.map_or(cutoff, |shown| shown.min(cutoff));
         let recent = recent_commits(suite, cutoff, inventory).await?;
         let is_signed = |commit: &Arc<Commit>| !commit.settings.signing_keys.is_empty();
         if head.signatures.is_unsigned() && recent.values().any(is_signed) {

@@ -51,7 +51,7 @@ async fn collect<S: Storage + 'static>(
     collect_with(storage, keys(signing).for_reading(), options()).await
 }
 
-async fn remove<S: Storage + 'static>(
+pub(crate) async fn remove<S: Storage + 'static>(
     storage: &Arc<S>,
     signing: &Signing,
     name: &str,
@@ -213,6 +213,30 @@ async fn a_history_that_is_kept_can_be_brought_back() {
         scene.repository.clock.advance(GRACE);
     }
     assert_eq!(scene.repository.history().await.len(), 3);
+}
+
+/// `Release` may show an old commit for as long as nobody publishes. What shows that it only lags stays.
+#[tokio::test(start_paused = true)]
+async fn a_suite_whose_publishers_were_killed_is_not_taken_for_put_back_after_a_collection() {
+    let (repository, signing) = (Repository::new(), Some(key()));
+    committed(publish(&repository.bucket, &signing, &[&package("base")]).await);
+    for name in ["one", "two", "three"] {
+        repository.clock.advance(Duration::from_secs(10));
+        let killed = repository.faulty();
+        let head = On::Key(Operation::Put, "InRelease".to_owned());
+        killed.at(head, 1, Fault::KillAfter);
+        let published = publish(&killed, &signing, &[&package(name)]).await;
+        published.unwrap_err();
+    }
+    for _ in 0..3 {
+        repository.clock.advance(GRACE);
+        repository.clock.advance(GRACE);
+        collect(&repository.bucket, &signing).await.unwrap();
+    }
+    assert!(repository.head().await.put_back.is_none());
+    committed(publish(&repository.bucket, &signing, &[&package("last")]).await);
+    repository.check_followers().await;
+    assert_eq!(repository.check_as_client().await.len(), 5);
 }
 
 #[tokio::test(start_paused = true)]
