@@ -14,7 +14,7 @@ use std::{
 
 use bytes::Bytes;
 use deb_index::{
-    change::{Edit, Intent, Plan, client_view::ViewChange},
+    change::{Edit, Intent, client_view::ViewChange},
     digest::Sha256,
     package_id::PackageId,
     suite::{
@@ -32,7 +32,7 @@ use crate::{
     keys::{Signed, signature_time},
     patience::Patience,
     prepare::Prepared,
-    upload::{restore_all, upload_all},
+    upload::{Uploaded, restore_all, upload_all},
 };
 
 /// Bytes of packages that are uploaded while the indexes that name them are. More take so long that the head would have an old date.
@@ -160,7 +160,7 @@ impl Run<'_> {
             self.check_clock(draft.store_time)?;
         }
         let head = draft.base.as_ref();
-        let wanted = needed(self.files, &draft.planned.plan);
+        let wanted = needed(self.files, draft);
         draft.spare(self.files).await?;
         let uploads = upload_all(suite.repository, &wanted, self.observer);
         let proof = suite.prove_conditional_writes(head);
@@ -176,17 +176,30 @@ impl Run<'_> {
             let (uploaded, (), tags) = try_join!(uploads, proof, tags)?;
             (uploaded, None, tags)
         };
-        self.check_clock(uploaded.store_time)?;
-        let is_moved = !uploaded.moved.is_empty();
-        if let (false, Some(prepared)) = (is_moved, prepared) {
+        if let (true, Some(prepared)) = (uploaded.moved.is_empty(), prepared) {
+            self.check_clock(uploaded.store_time)?;
+            draft.uploaded.extend(wanted.into_iter().map(id_of));
             return Ok((prepared, tags));
         }
+        self.note(draft, wanted, uploaded).await?;
+        Ok((self.prepare(draft).await?, tags))
+    }
+
+    /// Plans with the keys where packages were stored.
+    async fn note(
+        &self,
+        draft: &mut Draft<'_>,
+        files: Vec<PackageFile>,
+        uploaded: Uploaded,
+    ) -> Result<(), Error> {
+        self.check_clock(uploaded.store_time)?;
         draft.store_time = uploaded.store_time.max(draft.store_time);
-        if is_moved {
+        draft.uploaded.extend(files.into_iter().map(id_of));
+        if !uploaded.moved.is_empty() {
             relocate(Arc::make_mut(&mut draft.intent), &uploaded.moved);
             self.plan(draft).await?;
         }
-        Ok((self.prepare(draft).await?, tags))
+        Ok(())
     }
 
     /// Attempts after a head that was not moved, or that is not known to have been.
@@ -263,6 +276,12 @@ impl Run<'_> {
             let leader = Leader::of_head(self.suite, head).await?;
             let unchanged = Outcome::Unchanged(Box::new(head.clone()));
             return Ok(Ok((unchanged, Some(leader))));
+        }
+        // What the suite had at first may have been removed meanwhile.
+        let wanted = needed(self.files, draft);
+        if !wanted.is_empty() {
+            let uploaded = upload_all(self.suite.repository, &wanted, self.observer).await?;
+            self.note(draft, wanted, uploaded).await?;
         }
         draft.spare(self.files).await?;
         let prepared = self.prepare(draft).await?;
@@ -446,14 +465,20 @@ pub(crate) fn committed(
     (Outcome::Committed(Box::new(outcome)), leader)
 }
 
-/// The files of the packages that the plan adds, each once.
-fn needed(files: &[PackageFile], plan: &Plan) -> Vec<PackageFile> {
-    let added = plan.changes.iter();
+/// The files of the packages that the plan adds and that were not uploaded yet, each once.
+fn needed(files: &[PackageFile], draft: &Draft<'_>) -> Vec<PackageFile> {
+    let added = draft.planned.plan.changes.iter();
     let added = added.filter(|change| change.action != Change::REMOVE);
     let changed = added.filter_map(|change| change.filename.as_deref());
     let mut wanted: HashSet<&str> = changed.collect();
-    let is_needed = |file: &&PackageFile| wanted.remove(file.stanza.key.as_str());
+    let is_needed = |file: &&PackageFile| {
+        !draft.uploaded.contains(&file.stanza.id) && wanted.remove(file.stanza.key.as_str())
+    };
     files.iter().filter(is_needed).cloned().collect()
+}
+
+fn id_of(file: PackageFile) -> PackageId {
+    file.stanza.id
 }
 
 /// Gives packages the keys where they were stored.

@@ -1,6 +1,6 @@
 //! A change that is planned, and not carried out yet.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use deb_index::{
     change::{
@@ -9,6 +9,7 @@ use deb_index::{
         plan,
     },
     fingerprint::Fingerprint,
+    package_id::PackageId,
     stanza::Stanza,
     suite::{commit::Commit, settings::Settings},
 };
@@ -54,6 +55,8 @@ pub struct Draft<'a> {
     pub(crate) beside: Beside,
     /// Packages to add that the suite has, but whose files are missing; with the keys where they belong.
     pub(crate) lost: Vec<Stanza>,
+    /// Packages whose files were stored for this change.
+    pub(crate) uploaded: HashSet<PackageId>,
     /// Whether a commit is needed even if it changes no package: it takes the place of a head that was put back, or of its date.
     pub(crate) is_needed: bool,
     /// The store's clock, as far as it has been seen.
@@ -197,6 +200,7 @@ impl Suite<'_> {
             cache,
             beside,
             lost,
+            uploaded: HashSet::new(),
             is_needed,
             store_time,
         })

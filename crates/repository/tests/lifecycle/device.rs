@@ -39,8 +39,14 @@ pub(crate) struct View {
 
 impl Head {
     pub(crate) fn fetch(bucket: &Memory, suite: usize) -> Option<Self> {
-        let name = if suite == SIGNED { "InRelease" } else { "Release" };
-        let bytes = bucket.read(&format!("dists/{}/{name}", SUITES[suite]))?.to_vec();
+        let name = if suite == SIGNED {
+            "InRelease"
+        } else {
+            "Release"
+        };
+        let bytes = bucket
+            .read(&format!("dists/{}/{name}", SUITES[suite]))?
+            .to_vec();
         let text = if suite == SIGNED {
             repo_signing::unverified_text(&bytes).unwrap()
         } else {
@@ -112,7 +118,10 @@ impl Head {
         pool: &mut BTreeSet<String>,
     ) -> BTreeMap<Package, usize> {
         let text = std::str::from_utf8(plain).unwrap();
-        let stanzas = text.split("\n\n").map(str::trim).filter(|it| !it.is_empty());
+        let stanzas = text
+            .split("\n\n")
+            .map(str::trim)
+            .filter(|it| !it.is_empty());
         let stanzas: Vec<_> = stanzas.collect();
         let mut packages = BTreeMap::new();
         for stanza in &stanzas {
@@ -139,7 +148,11 @@ impl Head {
             };
             packages.insert(package, build);
         }
-        assert_eq!(packages.len(), stanzas.len(), "an index has each package once");
+        assert_eq!(
+            packages.len(),
+            stanzas.len(),
+            "an index has each package once"
+        );
         packages
     }
 
@@ -152,7 +165,10 @@ impl Head {
         assert_eq!(self.field("NotAutomatic"), not_automatic);
         let has_end = self.field("Valid-Until").is_some();
         assert_eq!(has_end, content.is_valid_for_a_week);
-        assert_eq!(self.field("Components"), Some(&*content.components.join(" ")));
+        assert_eq!(
+            self.field("Components"),
+            Some(&*content.components.join(" "))
+        );
         let architectures = content.architectures.join(" ");
         assert_eq!(self.field("Architectures"), Some(&*architectures));
         for &format in content.formats {
@@ -166,7 +182,9 @@ impl Head {
                     COMPONENTS[package.component] == component
                         && (own == architecture || own == "all")
                 });
-                let packages = packages.map(|(package, build)| (*package, *build)).collect();
+                let packages = packages
+                    .map(|(package, build)| (*package, *build))
+                    .collect();
                 expected.insert((component.to_owned(), architecture.to_owned()), packages);
             }
         }
@@ -194,7 +212,9 @@ impl Head {
 }
 
 fn fetch(bucket: &Memory, key: &str, sha256: &str, size: usize) -> Vec<u8> {
-    let bytes = bucket.read(key).unwrap_or_else(|| panic!("{key} is missing"));
+    let bytes = bucket
+        .read(key)
+        .unwrap_or_else(|| panic!("{key} is missing"));
     assert_eq!(bytes.len(), size, "{key}");
     assert_eq!(Sha256::of(&bytes).to_string(), sha256, "{key}");
     bytes.to_vec()

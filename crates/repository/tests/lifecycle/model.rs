@@ -128,7 +128,9 @@ impl Content {
         if let Some(newest) = self.keep {
             let line = |one: &Package| Package { version: 0, ..*one };
             let published: BTreeSet<_> = new.keys().map(line).collect();
-            self.keep(newest, |one| published.contains(&line(one)) && !new.contains_key(one));
+            self.keep(newest, |one| {
+                published.contains(&line(one)) && !new.contains_key(one)
+            });
         }
     }
 }

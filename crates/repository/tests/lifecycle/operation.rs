@@ -9,14 +9,12 @@ use deb_index::{
 };
 use jiff::{SignedDuration, Timestamp};
 use repository::{
-    Allow, CollectOptions, Depth, Error, Outcome, PackageFile, RepairOptions,
-    Repository, Revision, Silent, accepted_key,
+    Allow, CollectOptions, Depth, Error, Outcome, PackageFile, RepairOptions, Repository, Revision,
+    Silent, accepted_key,
 };
 
 use crate::{
-    script::{
-        ARCHITECTURE_LISTS, FORMAT_LISTS, LABELS, Operation, SELECTORS, Setting,
-    },
+    script::{ARCHITECTURE_LISTS, FORMAT_LISTS, LABELS, Operation, SELECTORS, Setting},
     shelf::{COMPONENTS, Package, SUITES, Shelf, suite},
 };
 
@@ -45,7 +43,10 @@ pub(crate) enum Read {
 #[derive(Debug)]
 pub(crate) enum Done {
     /// A commit was made, or was not needed; and whether the followers were left behind.
-    Changed { is_new: bool, is_stale: bool },
+    Changed {
+        is_new: bool,
+        is_stale: bool,
+    },
     Repaired,
     Collected,
 }
@@ -100,7 +101,10 @@ impl Job {
             }],
             Operation::Promote { .. } => self.promotion().await?,
             Operation::Prune { selector, newest } => {
-                vec![retention(vec![SELECTORS[*selector].parse().unwrap()], *newest)]
+                vec![retention(
+                    vec![SELECTORS[*selector].parse().unwrap()],
+                    *newest,
+                )]
             }
             Operation::Rollback { back } => {
                 let head = suite.existing_head().await?;
@@ -231,8 +235,13 @@ fn new_suite(name: &deb_index::name::SuiteName, job: &Job) -> Settings {
     let mut keys = job.shelf.publisher(number.unwrap(), true).certificates();
     keys.truncate(1);
     Settings {
-        architectures: ["amd64", "arm64"].map(|name| name.parse().unwrap()).to_vec(),
-        formats: FORMAT_LISTS[0].iter().map(|&name| name.to_owned()).collect(),
+        architectures: ["amd64", "arm64"]
+            .map(|name| name.parse().unwrap())
+            .to_vec(),
+        formats: FORMAT_LISTS[0]
+            .iter()
+            .map(|&name| name.to_owned())
+            .collect(),
         signing_keys: keys,
         ..Settings::default()
     }

@@ -102,11 +102,21 @@ pub(crate) enum Setting {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Mishap {
     Nothing,
-    Kill { write: u64, after: bool },
-    LoseReply { write: u64 },
-    Refuse { write: u64 },
+    Kill {
+        write: u64,
+        after: bool,
+    },
+    LoseReply {
+        write: u64,
+    },
+    Refuse {
+        write: u64,
+    },
     /// It waits, and again so many requests later.
-    Pause { request: u64, again: Option<u64> },
+    Pause {
+        request: u64,
+        again: Option<u64>,
+    },
 }
 
 pub(crate) const LABELS: [&str; 2] = ["One", "Two"];
@@ -196,12 +206,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         proptest::option::weighted(0.2, 1..3u32),
         proptest::bool::weighted(0.9),
     );
-    let promote = (
-        0..SUITES.len(),
-        selector(),
-        any::<bool>(),
-        any::<bool>(),
-    );
+    let promote = (0..SUITES.len(), selector(), any::<bool>(), any::<bool>());
     prop_oneof![
         6 => publish.prop_map(|(component, packages, replace, keep, has_all_keys)| Operation::Publish {
             component, packages, replace, keep, has_all_keys

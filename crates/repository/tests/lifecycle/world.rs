@@ -172,7 +172,8 @@ impl World {
     async fn age(&mut self) {
         self.finish(COLLECTOR).await;
         let collect = Operation::Collect { keep_days: 0 };
-        self.run(COLLECTOR, (SIGNED, collect, Mishap::Nothing)).await;
+        self.run(COLLECTOR, (SIGNED, collect, Mishap::Nothing))
+            .await;
         self.wait(25 * 3600).await;
     }
 
@@ -227,7 +228,9 @@ impl World {
                 return None;
             };
             let mut moments = self.lives[number].moments.iter();
-            moments.find(|moment| moment.commit == id).map(|moment| moment.content.clone())
+            moments
+                .find(|moment| moment.commit == id)
+                .map(|moment| moment.content.clone())
         };
         Some(match &flight.operation {
             Operation::Publish {
@@ -285,7 +288,9 @@ impl World {
                             Some(Read::Since(since)) => moment.is_some_and(|it| it.date >= since),
                             _ => true,
                         };
-                        is_fresh && wanted.is_some() && wanted.as_ref() == moment.map(|it| &it.content)
+                        is_fresh
+                            && wanted.is_some()
+                            && wanted.as_ref() == moment.map(|it| &it.content)
                     };
                     assert!(seen.any(is_as_wanted), "unchanged: {:?}", flight.operation);
                 }
@@ -360,7 +365,9 @@ impl World {
     /// The state `back` commits before another.
     fn before(&self, number: usize, moment: &Moment, back: usize) -> Option<&Moment> {
         let moments = &self.lives[number].moments;
-        let at = moments.iter().position(|other| other.commit == moment.commit);
+        let at = moments
+            .iter()
+            .position(|other| other.commit == moment.commit);
         moments.get(at?.checked_sub(back)?)
     }
 
@@ -386,7 +393,8 @@ impl World {
     /// Devices and `verify` agree with the model.
     async fn check(&mut self) {
         let now = self.clock.now();
-        self.updates.retain(|(_, since)| now.duration_since(*since) <= GRACE);
+        self.updates
+            .retain(|(_, since)| now.duration_since(*since) <= GRACE);
         for (head, _) in &self.updates {
             head.read(&self.bucket, &self.shelf);
         }
@@ -433,7 +441,9 @@ impl World {
             let moments = self.lives[number].moments.iter().rev();
             let expected: Vec<_> = moments.clone().map(|moment| moment.commit).collect();
             assert!(expected.starts_with(&history));
-            let kept = moments.take_while(|moment| !self.may_be_gone(moment)).count();
+            let kept = moments
+                .take_while(|moment| !self.may_be_gone(moment))
+                .count();
             assert!(history.len() >= kept, "{} of {kept}", history.len());
         }
     }
@@ -454,7 +464,10 @@ impl World {
         let keys = self.bucket.keys().into_iter();
         let (pool, others): (Vec<_>, Vec<_>) = keys.partition(|key| key.starts_with("pool/"));
         assert_eq!(pool.into_iter().collect::<BTreeSet<_>>(), named);
-        let commits = others.iter().filter(|key| key.contains("/commits/")).count();
+        let commits = others
+            .iter()
+            .filter(|key| key.contains("/commits/"))
+            .count();
         let suites = self.lives.iter().filter(|life| !life.moments.is_empty());
         assert_eq!(commits, suites.count());
     }
