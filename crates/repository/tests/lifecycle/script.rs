@@ -19,6 +19,8 @@ pub(crate) enum Step {
     Abandon(usize),
     /// Time goes on by one of [`SPANS`].
     Wait(usize),
+    /// The store answers from a machine whose clock is a little behind.
+    Lag,
     /// A collection, and time until what it has condemned may be deleted.
     Age,
     /// A device begins an update.
@@ -151,6 +153,7 @@ pub(crate) fn scripts() -> impl Strategy<Value = (bool, Vec<Step>)> {
         2 => (0..ACTORS).prop_map(Step::Resume),
         1 => (0..ACTORS).prop_map(Step::Abandon),
         2 => Just(Step::Age),
+        1 => Just(Step::Lag),
         2 => (0..SUITES.len()).prop_map(Step::Update),
     ];
     let founded = proptest::bool::weighted(0.8);
