@@ -16,22 +16,35 @@ mod world;
 
 use std::{env, rc::Rc};
 
-use proptest::test_runner::{Config, RngSeed, TestError, TestRunner};
+use proptest::{
+    strategy::Strategy,
+    test_runner::{Config, RngSeed, TestError, TestRunner},
+};
 
-use crate::{shelf::Shelf, world::World};
+use crate::{script::Step, shelf::Shelf, world::World};
 
-/// About half a minute on a slow machine.
-const CASES: u32 = 60;
+/// Together about half a minute on a slow machine.
+const CASES: u32 = 40;
+const CASES_ABOUT_GARBAGE: u32 = 80;
 
 #[test]
 fn any_life_of_a_repository_agrees_with_the_model() {
+    act_out(script::scripts(), CASES);
+}
+
+#[test]
+fn what_is_needed_is_never_collected() {
+    act_out(script::scripts_about_garbage(), CASES_ABOUT_GARBAGE);
+}
+
+fn act_out(scripts: impl Strategy<Value = (bool, Vec<Step>)>, cases: u32) {
     let mut config = Config {
         failure_persistence: None,
         max_shrink_iters: 2000,
         ..Config::default()
     };
     if env::var_os("PROPTEST_CASES").is_none() {
-        config.cases = CASES;
+        config.cases = cases;
         config.rng_seed = RngSeed::Fixed(1);
     }
     let shelf = Rc::new(Shelf::new());
@@ -46,8 +59,7 @@ fn any_life_of_a_repository_agrees_with_the_model() {
         runtime.block_on(World::new(&shelf).live(script));
         Ok(())
     };
-    let result = TestRunner::new(config).run(&script::scripts(), life);
-    match result {
+    match TestRunner::new(config).run(&scripts, life) {
         Ok(()) => {}
         Err(TestError::Abort(reason)) => panic!("{reason}"),
         Err(TestError::Fail(reason, (founded, steps))) => {

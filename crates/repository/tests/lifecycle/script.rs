@@ -160,6 +160,55 @@ pub(crate) fn scripts() -> impl Strategy<Value = (bool, Vec<Step>)> {
     (founded, proptest::collection::vec(step, 1..40))
 }
 
+/// The same about few packages in two unsigned suites, which are taken out and needed again while a collector works.
+pub(crate) fn scripts_about_garbage() -> impl Strategy<Value = (bool, Vec<Step>)> {
+    let file = |(version, build)| File {
+        name: 0,
+        version,
+        architecture: 0,
+        build,
+    };
+    let files = (0..2usize, prop_oneof![3 => Just(0), 1 => 0..BUILDS]).prop_map(file);
+    let publish = |packages| Operation::Publish {
+        component: 0,
+        packages,
+        replace: true,
+        keep: None,
+        has_all_keys: true,
+    };
+    let promote = |(from, selector)| Operation::Promote {
+        from,
+        selector,
+        mirror: false,
+        replace: true,
+    };
+    let operation = prop_oneof![
+        4 => proptest::collection::vec(files, 1..3).prop_map(publish),
+        3 => prop_oneof![Just(0), Just(3)].prop_map(|selector| Operation::Remove { selector }),
+        1 => (1..3usize, prop_oneof![Just(0), Just(3)]).prop_map(promote),
+        2 => (1..4usize).prop_map(|back| Operation::Rollback { back }),
+    ];
+    let wait = || {
+        let pause = (1..25u64, proptest::option::of(1..12u64));
+        pause.prop_map(|(request, again)| Mishap::Pause { request, again })
+    };
+    let trouble = prop_oneof![2 => Just(Mishap::Nothing), 3 => wait(), 1 => mishap(12, 25)];
+    let publisher = (0..2usize, 1..SUITES.len(), operation, trouble);
+    let collector = prop_oneof![2 => Just(Mishap::Nothing), 2 => wait(), 1 => mishap(6, 25)];
+    let step = prop_oneof![
+        6 => publisher.prop_map(|(actor, suite, operation, mishap)| Step::Run { actor, suite, operation, mishap }),
+        3 => collector.prop_map(|mishap| Step::Run {
+            actor: COLLECTOR, suite: 0, operation: Operation::Collect { keep_days: 0 }, mishap
+        }),
+        3 => Just(Step::Age),
+        2 => (0..5usize).prop_map(Step::Wait),
+        3 => (0..ACTORS).prop_map(Step::Resume),
+        1 => (0..ACTORS).prop_map(Step::Abandon),
+        1 => (1..SUITES.len()).prop_map(Step::Update),
+    ];
+    (Just(true), proptest::collection::vec(step, 10..30))
+}
+
 /// How all suites begin, if they do.
 pub(crate) fn founding(suite: usize) -> Step {
     let file = File {
