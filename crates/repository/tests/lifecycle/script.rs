@@ -21,7 +21,7 @@ pub(crate) enum Step {
     Wait(usize),
     /// The store answers from a machine whose clock is a little behind.
     Lag,
-    /// A collection, and time until what it has condemned may be deleted.
+    /// Time until what is not named any more is garbage, a collection, and time until what it has condemned may be deleted.
     Age,
     /// A device begins an update.
     Update(usize),
@@ -160,53 +160,77 @@ pub(crate) fn scripts() -> impl Strategy<Value = (bool, Vec<Step>)> {
     (founded, proptest::collection::vec(step, 1..40))
 }
 
-/// The same about few packages in two unsigned suites, which are taken out and needed again while a collector works.
+/// A few times: packages are garbage that may be deleted, and are needed again while a collector works.
 pub(crate) fn scripts_about_garbage() -> impl Strategy<Value = (bool, Vec<Step>)> {
-    let file = |(version, build)| File {
-        name: 0,
-        version,
-        architecture: 0,
-        build,
-    };
-    let files = (0..2usize, prop_oneof![3 => Just(0), 1 => 0..BUILDS]).prop_map(file);
-    let publish = |packages| Operation::Publish {
+    let episode = (
+        publish_one(),
+        proptest::collection::vec(around_garbage(), 2..7),
+    );
+    let episode = episode.prop_map(|(publish, steps)| {
+        let clean = |suite, operation| Step::Run {
+            actor: 0,
+            suite,
+            operation,
+            mishap: Mishap::Nothing,
+        };
+        let remove = || Operation::Remove { selector: 0 };
+        let begin = [
+            clean(1, publish),
+            clean(1, remove()),
+            clean(2, remove()),
+            Step::Age,
+        ];
+        begin.into_iter().chain(steps).collect::<Vec<_>>()
+    });
+    let episodes = proptest::collection::vec(episode, 1..4);
+    (Just(false), episodes.prop_map(|episodes| episodes.concat()))
+}
+
+/// One of few.
+fn publish_one() -> impl Strategy<Value = Operation> {
+    (0..2usize).prop_map(|version| Operation::Publish {
         component: 0,
-        packages,
+        packages: vec![File {
+            name: 0,
+            version,
+            architecture: 0,
+            build: 0,
+        }],
         replace: true,
         keep: None,
         has_all_keys: true,
-    };
-    let promote = |(from, selector)| Operation::Promote {
+    })
+}
+
+fn around_garbage() -> impl Strategy<Value = Step> {
+    let promote = |from| Operation::Promote {
         from,
-        selector,
+        selector: 0,
         mirror: false,
         replace: true,
     };
     let operation = prop_oneof![
-        4 => proptest::collection::vec(files, 1..3).prop_map(publish),
-        3 => prop_oneof![Just(0), Just(3)].prop_map(|selector| Operation::Remove { selector }),
-        1 => (1..3usize, prop_oneof![Just(0), Just(3)]).prop_map(promote),
+        5 => publish_one(),
         2 => (1..4usize).prop_map(|back| Operation::Rollback { back }),
+        1 => (1..3usize).prop_map(promote),
     ];
-    let wait = || {
-        let pause = (1..25u64, proptest::option::of(1..12u64));
+    let wait = |least| {
+        let pause = (least..25u64, proptest::option::of(1..12u64));
         pause.prop_map(|(request, again)| Mishap::Pause { request, again })
     };
-    let trouble = prop_oneof![2 => Just(Mishap::Nothing), 3 => wait(), 1 => mishap(12, 25)];
-    let publisher = (0..2usize, 1..SUITES.len(), operation, trouble);
-    let collector = prop_oneof![2 => Just(Mishap::Nothing), 2 => wait(), 1 => mishap(6, 25)];
-    let step = prop_oneof![
-        6 => publisher.prop_map(|(actor, suite, operation, mishap)| Step::Run { actor, suite, operation, mishap }),
-        3 => collector.prop_map(|mishap| Step::Run {
+    let trouble = prop_oneof![1 => Just(Mishap::Nothing), 5 => wait(6), 1 => mishap(12, 25)];
+    let suite = prop_oneof![4 => Just(1), 1 => Just(2)];
+    let publisher = (0..2usize, suite, operation, trouble);
+    let collector = prop_oneof![4 => Just(Mishap::Nothing), 2 => wait(1), 1 => mishap(6, 25)];
+    prop_oneof![
+        4 => publisher.prop_map(|(actor, suite, operation, mishap)| Step::Run { actor, suite, operation, mishap }),
+        4 => collector.prop_map(|mishap| Step::Run {
             actor: COLLECTOR, suite: 0, operation: Operation::Collect { keep_days: 0 }, mishap
         }),
-        3 => Just(Step::Age),
-        2 => (0..5usize).prop_map(Step::Wait),
-        3 => (0..ACTORS).prop_map(Step::Resume),
-        1 => (0..ACTORS).prop_map(Step::Abandon),
+        2 => (0..ACTORS).prop_map(Step::Resume),
+        1 => (0..4usize).prop_map(Step::Wait),
         1 => (1..SUITES.len()).prop_map(Step::Update),
-    ];
-    (Just(true), proptest::collection::vec(step, 10..30))
+    ]
 }
 
 /// How all suites begin, if they do.

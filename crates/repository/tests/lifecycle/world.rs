@@ -175,6 +175,7 @@ impl World {
 
     async fn age(&mut self) {
         self.finish(COLLECTOR).await;
+        self.wait(25 * 3600).await;
         let collect = Operation::Collect { keep_days: 0 };
         self.run(COLLECTOR, (SIGNED, collect, Mishap::Nothing))
             .await;
@@ -457,7 +458,6 @@ impl World {
         let repair = (SIGNED, Operation::Repair, Mishap::Nothing);
         self.run(0, repair).await;
         self.check().await;
-        self.wait(25 * 3600).await;
         for _ in 0..2 {
             self.age().await;
             self.check().await;
