@@ -18,7 +18,6 @@ use s3_storage::{ETag, ErrorKind, ObjectMeta};
 use crate::{
     error::{Error, Missing},
     keys::{HeadSignatures, Keys, Signed},
-    succession::FOLLOWS,
     suite::Suite,
 };
 
@@ -131,8 +130,8 @@ impl Suite<'_> {
         let (mut signed, mut unsigned) = (self.find(&signed_key).await?, None);
         if signed.is_none() {
             unsigned = self.find(&layout::head_key(&self.name, false)).await?;
-            let follows = |(object, _): &(ObjectMeta, Bytes)| object.metadata.contains_key(FOLLOWS);
-            if unsigned.as_ref().is_some_and(follows) {
+            let is_follower = |(object, _): &(ObjectMeta, Bytes)| self.is_follower(object);
+            if unsigned.as_ref().is_some_and(is_follower) {
                 // The suite may have been created meanwhile.
                 signed = self.find(&signed_key).await?;
             }

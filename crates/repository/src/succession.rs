@@ -71,6 +71,11 @@ impl Suite<'_> {
         }
     }
 
+    /// Whether an object says that it follows something else.
+    pub(crate) fn is_follower(&self, meta: &ObjectMeta) -> bool {
+        meta.metadata.contains_key(FOLLOWS)
+    }
+
     /// What an object that may be missing follows.
     pub(crate) async fn seen(&self, key: &str) -> Result<Option<Seen>, Error> {
         Ok(self.look(key).await?.map(Seen::of))

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod adopt;
+mod collector_time;
 mod doubt;
 mod faults;
 mod first;

@@ -164,7 +164,7 @@ pub(crate) fn scripts() -> impl Strategy<Value = (bool, Vec<Step>)> {
 pub(crate) fn scripts_about_garbage() -> impl Strategy<Value = (bool, Vec<Step>)> {
     let episode = (
         publish_one(),
-        proptest::collection::vec(around_garbage(), 2..7),
+        proptest::collection::vec(around_garbage(), 3..9),
     );
     let episode = episode.prop_map(|(publish, steps)| {
         let clean = |suite, operation| Step::Run {
@@ -224,10 +224,10 @@ fn around_garbage() -> impl Strategy<Value = Step> {
     let collector = prop_oneof![4 => Just(Mishap::Nothing), 2 => wait(1), 1 => mishap(6, 25)];
     prop_oneof![
         4 => publisher.prop_map(|(actor, suite, operation, mishap)| Step::Run { actor, suite, operation, mishap }),
-        4 => collector.prop_map(|mishap| Step::Run {
+        5 => collector.prop_map(|mishap| Step::Run {
             actor: COLLECTOR, suite: 0, operation: Operation::Collect { keep_days: 0 }, mishap
         }),
-        2 => (0..ACTORS).prop_map(Step::Resume),
+        1 => (0..ACTORS).prop_map(Step::Resume),
         1 => (0..4usize).prop_map(Step::Wait),
         1 => (1..SUITES.len()).prop_map(Step::Update),
     ]
