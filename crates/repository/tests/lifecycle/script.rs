@@ -215,10 +215,10 @@ fn around_garbage() -> impl Strategy<Value = Step> {
         1 => (1..3usize).prop_map(promote),
     ];
     let wait = |least| {
-        let pause = (least..25u64, proptest::option::of(1..12u64));
+        let pause = (least..45u64, proptest::option::of(1..20u64));
         pause.prop_map(|(request, again)| Mishap::Pause { request, again })
     };
-    let trouble = prop_oneof![1 => Just(Mishap::Nothing), 5 => wait(6), 1 => mishap(12, 25)];
+    let trouble = prop_oneof![1 => Just(Mishap::Nothing), 5 => wait(10), 1 => mishap(12, 45)];
     let suite = prop_oneof![4 => Just(1), 1 => Just(2)];
     let publisher = (0..2usize, suite, operation, trouble);
     let collector = prop_oneof![4 => Just(Mishap::Nothing), 2 => wait(1), 1 => mishap(6, 25)];
