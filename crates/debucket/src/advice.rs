@@ -160,7 +160,7 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
         E::BeingCollected { .. } | E::CollectorContention => {
             "run the same command again in a few minutes; if a collector was killed, in an hour"
         }
-        E::CollectorRuns { .. } => "wait until it has ended; if it was killed, for 15 minutes",
+        E::CollectorRuns { .. } => "wait until it has ended; if it was killed, for an hour",
         E::NotVerified { .. } => "give the public key that signs it with --keyring",
         E::OtherTools { .. } => {
             "pass --leave-pool to collect only what is in debucket's own suites"

@@ -299,6 +299,7 @@ impl Run<'_> {
         let wanted = self.unsent(draft);
         if !wanted.is_empty() {
             let uploaded = upload_all(self.suite.repository, &wanted, self.observer).await?;
+            self.check_clock(uploaded.store_time)?;
             self.stored(draft, &wanted, uploaded).await?;
         }
         let prepared = self.prepare(draft).await?;

@@ -43,6 +43,27 @@ impl Suite<'_> {
         Ok(store_time)
     }
 
+    /// The head; none if the suite never had one.
+    ///
+    /// # Errors
+    /// [`Error::HeadVanished`]; those of [`Suite::head`].
+    pub(crate) async fn head_if_ever(&self) -> Result<Option<Head>, Error> {
+        loop {
+            if let Some(head) = self.head().await? {
+                return Ok(Some(head));
+            }
+            if !self.has_history().await? {
+                return Ok(None);
+            }
+            // Otherwise its first publish was just now.
+            if self.signed_head().await?.is_none() {
+                return Err(Error::HeadVanished {
+                    suite: self.name.clone(),
+                });
+            }
+        }
+    }
+
     pub(crate) async fn has_history(&self) -> Result<bool, Error> {
         let storage = &self.repository.storage;
         let records = layout::succession(&self.name);

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::{
     Error, Repository, Suite, Writes,
-    condemned::{Condemned, DELETING, Doomed, Record},
+    condemned::{Condemned, DEAD, DELETING, Doomed, Record},
     inventory::{InStore, Inventory, POOL},
     kept::Kept,
 };
@@ -106,11 +106,12 @@ impl Repository {
             if plan.next.doomed.is_some() {
                 self.require_refusals(&plan.record).await?;
             }
-            if !self.swap(&plan, me).await? {
+            let began = Instant::now();
+            if !self.swap(&plan).await? {
                 continue;
             }
             if let Some(doomed) = &plan.next.doomed {
-                self.delete(doomed, me).await?;
+                self.delete(doomed, began).await?;
             }
             return Ok(plan.collected);
         }
@@ -131,7 +132,7 @@ impl Repository {
         self.clock.check(now)?;
         if let Some(doomed) = &record.doomed
             && doomed.by != me
-            && now.duration_since(doomed.since).unsigned_abs() < DELETING
+            && now.duration_since(doomed.since).abs() <= DEAD
         {
             return Err(Error::CollectorRuns {
                 since: doomed.since,
@@ -210,32 +211,33 @@ impl Repository {
     }
 
     /// Writes the next record if it is still the one that was read. False if a publisher has changed it.
-    async fn swap(&self, plan: &Plan, me: u64) -> Result<bool, Error> {
+    async fn swap(&self, plan: &Plan) -> Result<bool, Error> {
+        let mut sent = None;
         let write = |current: &Current| {
-            let record = Record::parse(current.bytes.as_deref())?;
             // The reply to an earlier attempt was lost.
-            let is_mine = record.generation == plan.record.generation + 1
-                && record.condemned == plan.next.condemned
-                && record.doomed.as_ref().map(|doomed| doomed.by)
-                    == plan.next.doomed.as_ref().map(|_| me);
-            if is_mine {
+            if sent.is_some() && current.bytes == sent {
                 return Ok(Swap::Keep(true));
             }
+            let record = Record::parse(current.bytes.as_deref())?;
             if record.generation != plan.record.generation {
                 return Ok(Swap::Keep(false));
             }
             if record == plan.next {
                 return Ok(Swap::Keep(true));
             }
-            Ok::<_, Error>(Swap::Write(plan.next.clone().next(), true))
+            let bytes = plan.next_at(current.date.unwrap_or(plan.now)).next();
+            sent = Some(bytes.clone());
+            Ok::<_, Error>(Swap::Write(bytes, true))
         };
         let storage = self.storage.as_ref();
         self.condemned_record().update(storage, write).await
     }
 
     /// Deletes what is doomed, and takes it off the record.
-    async fn delete(&self, doomed: &Doomed, me: u64) -> Result<(), Error> {
-        let began = Instant::now();
+    ///
+    /// `began`: a moment before it was doomed.
+    async fn delete(&self, doomed: &Doomed, began: Instant) -> Result<(), Error> {
+        let me = doomed.by;
         let mut result = Ok(());
         let keys: Vec<String> = doomed.objects.keys().cloned().collect();
         let mut left: BTreeSet<&String> = keys.iter().collect();
@@ -291,6 +293,20 @@ impl Repository {
 }
 
 impl Plan {
+    /// The next record, if it is written at this time: what publishers count from it begins only then, as looking at everything may
+    /// have taken long.
+    fn next_at(&self, time: Timestamp) -> Record {
+        let mut next = self.next.clone();
+        let condemned = next.condemned.values_mut();
+        for object in condemned.filter(|object| object.since == self.now) {
+            object.since = time;
+        }
+        if let Some(doomed) = &mut next.doomed {
+            doomed.since = time;
+        }
+        next
+    }
+
     /// What becomes of each object: of those on the record, and of those that nothing names.
     fn judge(
         &mut self,

@@ -168,27 +168,34 @@ impl Suite<'_> {
             suite: self.name.clone(),
             source,
         };
-        let (object, bytes, text, signatures) =
-            match self.find(&layout::head_key(&self.name, true)).await? {
-                Some((object, bytes)) => match self.keys.accepted() {
-                    Some(keyring) => {
-                        let verified = keyring.verify_inrelease(&bytes).map_err(untrusted)?;
-                        let signatures = HeadSignatures::By(verified.signatures);
-                        (object, bytes, verified.release, signatures)
-                    }
-                    None => {
-                        let text = repo_signing::unverified_text(&bytes).map_err(untrusted)?;
-                        (object, bytes, text, HeadSignatures::Unchecked)
-                    }
-                },
-                None => match self.find(&layout::head_key(&self.name, false)).await? {
-                    Some((object, bytes)) => {
-                        let text = bytes.to_vec();
-                        (object, bytes, text, HeadSignatures::Unsigned)
-                    }
-                    None => return Ok(None),
-                },
-            };
+        let signed_key = layout::head_key(&self.name, true);
+        let (mut signed, mut unsigned) = (self.find(&signed_key).await?, None);
+        if signed.is_none() {
+            unsigned = self.find(&layout::head_key(&self.name, false)).await?;
+            let is_follower = |(object, _): &(ObjectMeta, Bytes)| self.is_follower(object);
+            if unsigned.as_ref().is_some_and(is_follower) {
+                // The suite may have been created meanwhile.
+                signed = self.find(&signed_key).await?;
+            }
+        }
+        let (object, bytes, text, signatures) = match (signed, unsigned) {
+            (Some((object, bytes)), _) => match self.keys.accepted() {
+                Some(keyring) => {
+                    let verified = keyring.verify_inrelease(&bytes).map_err(untrusted)?;
+                    let signatures = HeadSignatures::By(verified.signatures);
+                    (object, bytes, verified.release, signatures)
+                }
+                None => {
+                    let text = repo_signing::unverified_text(&bytes).map_err(untrusted)?;
+                    (object, bytes, text, HeadSignatures::Unchecked)
+                }
+            },
+            (None, Some((object, bytes))) => {
+                let text = bytes.to_vec();
+                (object, bytes, text, HeadSignatures::Unsigned)
+            }
+            (None, None) => return Ok(None),
+        };
         let release = Release::parse(&text).map_err(|source| Error::Release {
             suite: self.name.clone(),
             source,

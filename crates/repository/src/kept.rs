@@ -50,21 +50,21 @@ struct Wanted {
 impl Suite<'_> {
     /// The head, if it may be relied on for deleting what it does not name; none if the suite never had one.
     pub(crate) async fn reliable_head(&self) -> Result<Option<Head>, Error> {
-        let head = match self.head().await {
-            Ok(None) | Err(Error::Damaged { .. }) if self.is_deleted().await => None,
+        let head = match self.head_if_ever().await {
+            Ok(None) | Err(Error::Damaged { .. } | Error::HeadVanished { .. })
+                if self.is_deleted().await =>
+            {
+                None
+            }
+            Ok(None) | Err(Error::HeadVanished { .. }) if self.is_being_deleted().await => {
+                let suite = self.name.clone();
+                return Err(Error::Deleting { suite });
+            }
             // An alias is not among the suites unless it is being deleted with its own.
             Err(Error::IsAlias { suite, .. }) => return Err(Error::Deleting { suite }),
             head => head?,
         };
         let Some(head) = head else {
-            if self.is_being_deleted().await {
-                let suite = self.name.clone();
-                return Err(Error::Deleting { suite });
-            }
-            if !self.is_deleted().await && self.has_history().await? {
-                let suite = self.name.clone();
-                return Err(Error::HeadVanished { suite });
-            }
             return Ok(None);
         };
         if head.commit.is_closed() {
@@ -96,6 +96,9 @@ impl Kept {
         inventory: &Inventory,
         record: &Record,
     ) -> Result<(), Error> {
+        // Where `Release` was left behind, its commit and those since prove that.
+        let shown = suite.shown_since(head.id()).await?;
+        let cutoff = shown.map_or(cutoff, |shown| shown.min(cutoff));
         let recent = recent_commits(suite, cutoff, inventory).await?;
         let is_signed = |commit: &Arc<Commit>| !commit.settings.signing_keys.is_empty();
         if head.signatures.is_unsigned() && recent.values().any(is_signed) {

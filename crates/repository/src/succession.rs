@@ -15,6 +15,7 @@ use deb_index::{
         layout,
     },
 };
+use jiff::Timestamp;
 use s3_storage::{ETag, ErrorKind, ObjectMeta};
 
 use crate::{Error, Suite, head::SignedHead};
@@ -70,9 +71,22 @@ impl Suite<'_> {
         }
     }
 
+    /// Whether an object says that it follows something else.
+    pub(crate) fn is_follower(&self, meta: &ObjectMeta) -> bool {
+        meta.metadata.contains_key(FOLLOWS)
+    }
+
     /// What an object that may be missing follows.
     pub(crate) async fn seen(&self, key: &str) -> Result<Option<Seen>, Error> {
         Ok(self.look(key).await?.map(Seen::of))
+    }
+
+    /// When the commit was made that `Release` shows beside a head that is another one.
+    pub(crate) async fn shown_since(&self, head: Sha256) -> Result<Option<Timestamp>, Error> {
+        let release = layout::in_suite(&self.name, "Release");
+        let shown = self.seen(&release).await?.and_then(|seen| seen.commit);
+        let shown = self.readable(shown.filter(|shown| *shown != head)).await?;
+        Ok(shown.map(|commit| commit.time))
     }
 
     /// Looks at what is beside the head of a signed suite.

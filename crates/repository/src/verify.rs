@@ -92,9 +92,11 @@ impl Repository {
 impl Suite<'_> {
     /// Reads the head. Whatever is wrong with it is a problem, no error.
     async fn top(&self) -> Result<Top, Error> {
-        let head = match self.head().await {
+        let head = match self.head_if_ever().await {
             Ok(Some(head)) => head,
-            Ok(None) | Err(Error::IsAlias { .. }) if self.is_being_deleted().await => {
+            Ok(None) | Err(Error::IsAlias { .. } | Error::HeadVanished { .. })
+                if self.is_being_deleted().await =>
+            {
                 let key = layout::founding_key(&self.name);
                 let mut problem = self.problem(Part::Founding, key, BEING_DELETED);
                 problem.remedy = Remedy::Manual;
@@ -103,10 +105,6 @@ impl Suite<'_> {
                     problems: vec![problem],
                     needs_head: false,
                 });
-            }
-            Ok(None) if self.has_history().await? => {
-                let suite = self.name.clone();
-                return Ok(self.without_head(&Error::HeadVanished { suite }));
             }
             Ok(None) => {
                 return Ok(Top {

@@ -38,10 +38,10 @@ pub enum Edit {
     Set(SettingsPatch),
     /// A package is in the suite. Unless `replace` is set, other bytes for the same package are a conflict.
     Add { stanza: Stanza, replace: bool },
-    /// The packages that are meant are not in the suite, except those whose files have these digests.
+    /// The packages that are meant are not in the suite, except those in these components whose files have these digests.
     Remove {
         of: Selector,
-        except: HashSet<Sha256>,
+        except: HashSet<(Component, Sha256)>,
     },
     /// Only the newest versions are in the suite.
     Keep(Retention),

@@ -60,7 +60,7 @@ pub fn plan(
         settings: &settings,
         added: intent
             .additions()
-            .map(|(stanza, _)| stanza.sha256)
+            .map(|(stanza, _)| (stanza.id.component.clone(), stanza.sha256))
             .collect(),
         there: BTreeMap::new(),
         matched: vec![false; intent.0.len()],
@@ -197,8 +197,8 @@ struct Planner<'a> {
     plain: &'a PlainIndexes,
     intent: &'a Intent,
     settings: &'a Settings,
-    /// Digests of the files that the intent adds. Retention leaves them alone.
-    added: HashSet<Sha256>,
+    /// The files that the intent adds. Retention leaves them alone.
+    added: HashSet<(Component, Sha256)>,
     /// Packages to add that the suite has already, by their keys.
     there: BTreeMap<String, Stanza>,
     /// For each edit, whether it removes something from some index.
@@ -285,12 +285,13 @@ impl<'a> Planner<'a> {
     {
         let intent = self.intent;
         let mut index: Packages<'s> = before;
-        let mut names = HashSet::new();
+        let mut published = HashSet::new();
         let mut new = Vec::new();
         for ((edit, is_matched), space) in intent.0.iter().zip(&mut self.matched).zip(space) {
             if let Edit::Add { stanza, replace } = edit {
                 if stanza.id.is_in(component, architecture) {
-                    names.insert(stanza.id.name.as_str());
+                    let id = &stanza.id;
+                    published.insert((id.name.as_str(), id.architecture.as_str()));
                     match key_of(&index, stanza, *replace)? {
                         None => new.push(stanza),
                         Some(key) => {
@@ -306,7 +307,7 @@ impl<'a> Planner<'a> {
                 Edit::Remove { of, except } => {
                     let length = index.stanzas().len();
                     index.retain(|stanza| {
-                        !of.matches(component, stanza) || has_digest(except, stanza)
+                        !of.matches(component, stanza) || is_among(except, component, stanza)
                     });
                     *is_matched |= index.stanzas().len() < length;
                 }
@@ -327,7 +328,7 @@ impl<'a> Planner<'a> {
                     let may_go = |stanza: &StanzaRef<'_>| {
                         is_meant(stanza)
                             && below.as_ref().is_none_or(|limit| is_below(limit, stanza))
-                            && !has_digest(&self.added, stanza)
+                            && !is_among(&self.added, component, stanza)
                             && only.as_ref().is_none_or(|only| has_digest(only, stanza))
                     };
                     keep(&mut index, *newest, may_go);
@@ -375,8 +376,10 @@ impl<'a> Planner<'a> {
         }
         add(&mut index, &mut new);
         if let Some(newest) = self.settings.keep_versions {
+            // Not all of that name: those for all architectures are in indexes, too, that this change does not touch.
             keep(&mut index, newest, |stanza| {
-                names.contains(stanza.name) && !has_digest(&self.added, stanza)
+                published.contains(&(stanza.name, stanza.architecture))
+                    && !is_among(&self.added, component, stanza)
             });
         }
         Ok(index)
@@ -461,6 +464,17 @@ fn has_digest(digests: &HashSet<Sha256>, stanza: &StanzaRef<'_>) -> bool {
         && stanza
             .sha256()
             .is_some_and(|sha256| digests.contains(&sha256))
+}
+
+fn is_among(
+    files: &HashSet<(Component, Sha256)>,
+    component: &Component,
+    stanza: &StanzaRef<'_>,
+) -> bool {
+    !files.is_empty()
+        && stanza
+            .sha256()
+            .is_some_and(|sha256| files.contains(&(component.clone(), sha256)))
 }
 
 /// Removes all versions but the newest of each name and architecture, as far as they may go.

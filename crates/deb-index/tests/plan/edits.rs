@@ -113,7 +113,11 @@ fn what_no_selector_matches_is_named() {
 fn a_mirror_keeps_what_the_source_has() {
     let mut suite = suite(&[("a", "1", "amd64"), ("b", "1", "amd64")]);
     let new = stanza("a", "2", "amd64", "new");
-    let kept = HashSet::from([new.sha256, Sha256::of(b"b1amd64")]);
+    let main = new.id.component.clone();
+    let kept = [new.sha256, Sha256::of(b"b1amd64")].map(|sha256| (main.clone(), sha256));
+    let mut elsewhere = stanza("b", "1", "amd64", "b1amd64");
+    elsewhere.id.component = "extra".parse().unwrap();
+    suite.apply(&intent([elsewhere])).unwrap();
     suite
         .apply(&Intent(vec![
             Edit::Add {
@@ -122,11 +126,14 @@ fn a_mirror_keeps_what_the_source_has() {
             },
             Edit::Remove {
                 of: Selector::all(None),
-                except: kept,
+                except: kept.into(),
             },
         ]))
         .unwrap();
     assert_eq!(names(&suite, "amd64"), ["a_2_amd64", "b_1_amd64"]);
+    let index = &suite.commit.as_ref().unwrap().indexes;
+    let elsewhere = "extra/binary-amd64/Packages".parse().unwrap();
+    assert_eq!(index[&elsewhere].entries, Some(0), "in another component");
 }
 
 #[test]
@@ -252,6 +259,26 @@ fn retention_of_the_suite_is_part_of_every_publish_and_spares_what_it_adds() {
         "what was just published stays"
     );
     assert!(!suite.apply(&old).unwrap());
+}
+
+#[test]
+fn retention_of_the_suite_leaves_the_same_packages_for_all_in_every_index() {
+    let mut suite = suite(&[("a", "1", "all"), ("a", "2", "all"), ("b", "1", "arm64")]);
+    let patch = SettingsPatch {
+        keep_versions: Some(NonZeroU32::new(1)),
+        ..SettingsPatch::default()
+    };
+    suite.apply(&set(patch)).unwrap();
+    suite
+        .apply(&intent([stanza("a", "1", "amd64", "a1amd64")]))
+        .unwrap();
+    assert_eq!(names(&suite, "amd64"), ["a_1_all", "a_1_amd64", "a_2_all"]);
+    assert_eq!(names(&suite, "arm64"), ["a_1_all", "a_2_all", "b_1_arm64"]);
+    suite
+        .apply(&intent([stanza("a", "3", "all", "a3all")]))
+        .unwrap();
+    assert_eq!(names(&suite, "amd64"), ["a_1_amd64", "a_3_all"]);
+    assert_eq!(names(&suite, "arm64"), ["a_3_all", "b_1_arm64"]);
 }
 
 #[test]

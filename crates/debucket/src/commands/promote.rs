@@ -148,7 +148,9 @@ impl Promote {
             None => Vec::new(),
         };
         let mut edits = vec![Edit::Exist(new_suite)];
-        let except = stanzas.iter().map(|stanza| stanza.sha256).collect();
+        let except = stanzas.iter();
+        let except = except.map(|stanza| (stanza.id.component.clone(), stanza.sha256));
+        let except = except.collect();
         for (stanza, file) in stanzas.iter_mut().zip(&files) {
             *stanza = file.stanza.clone();
         }

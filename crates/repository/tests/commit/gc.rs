@@ -51,7 +51,7 @@ pub(crate) async fn collect<S: Storage + 'static>(
     collect_with(storage, keys(signing).for_reading(), options()).await
 }
 
-async fn remove<S: Storage + 'static>(
+pub(crate) async fn remove<S: Storage + 'static>(
     storage: &Arc<S>,
     signing: &Signing,
     name: &str,
@@ -67,14 +67,14 @@ async fn remove<S: Storage + 'static>(
 
 /// A repository with `base`, which has had `wanted` too: its file, its index files and its commits are garbage, condemned, and the
 /// grace period is over. To publish `wanted` again gives the same index files again.
-struct Scene {
-    repository: Repository,
-    signing: Signing,
+pub(crate) struct Scene {
+    pub(crate) repository: Repository,
+    pub(crate) signing: Signing,
     wanted: Package,
 }
 
 impl Scene {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let scene = Self::uncollected().await;
         let condemned = collect(&scene.repository.bucket, &scene.signing)
             .await
@@ -89,7 +89,7 @@ impl Scene {
         scene
     }
 
-    async fn uncollected() -> Self {
+    pub(crate) async fn uncollected() -> Self {
         let (repository, signing) = (Repository::new(), Some(key()));
         let (base, wanted) = (package("base"), package("wanted"));
         committed(publish(&repository.bucket, &signing, &[&base]).await);
@@ -106,12 +106,15 @@ impl Scene {
         }
     }
 
-    async fn publish<S: Storage + 'static>(&self, storage: &Arc<S>) -> Result<Published, Error> {
+    pub(crate) async fn publish<S: Storage + 'static>(
+        &self,
+        storage: &Arc<S>,
+    ) -> Result<Published, Error> {
         publish(storage, &self.signing, &[&self.wanted]).await
     }
 
     /// All that the head names is there; what does devices see?
-    async fn check(&self, with_wanted: bool) {
+    pub(crate) async fn check(&self, with_wanted: bool) {
         let packages = self.repository.check_as_client().await;
         let mut expected = BTreeSet::from(["base_1.0_all".to_owned()]);
         expected.extend(with_wanted.then(|| "wanted_1.0_all".to_owned()));

@@ -5,9 +5,11 @@
 mod across;
 mod adopt;
 mod aliases;
+mod collector_time;
 mod deletion;
 mod doubt;
 mod faults;
+mod first;
 mod followers;
 mod foreign;
 mod gc;

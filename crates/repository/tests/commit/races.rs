@@ -7,7 +7,11 @@ use repository::Error;
 use s3_storage::{Fault, Gate, On, Operation};
 
 use crate::{
-    repository::{Repository, committed, is_unchanged, key, package, publish},
+    gc::remove,
+    repository::{
+        Options, Repository, committed, is_unchanged, key, keys, package, package_of, publish,
+        publish_as,
+    },
     suites::{change, new_suite},
 };
 
@@ -53,6 +57,41 @@ async fn two_first_publishers_make_one_suite() {
     tokio::join!(loser, winner);
     assert_eq!(repository.check_as_client().await.len(), 2);
     assert_eq!(repository.history().await.len(), 2);
+}
+
+/// A publisher finds its package in the suite, at a key with a digest because another build was first. Before it is done, the
+/// package is removed.
+#[tokio::test]
+async fn what_was_there_and_is_removed_meanwhile_is_stored_before_it_is_named() {
+    for is_first_build_there in [true, false] {
+        let (repository, signing) = (Repository::new(), Some(key()));
+        let bucket = &repository.bucket;
+        let (first, second) = (
+            package_of("hello", "1.0", "first"),
+            package_of("hello", "1.0", "second"),
+        );
+        let replace = Options {
+            replace: true,
+            ..Options::default()
+        };
+        committed(publish(bucket, &signing, &[&package("base"), &first]).await);
+        committed(publish_as(bucket, keys(&signing), &[&second], replace).await);
+        if !is_first_build_there {
+            bucket.remove(&first.file.stanza.key);
+        }
+        let (slow, gate) = (repository.faulty(), Gate::new());
+        slow.at(head_write(), 1, Fault::PauseBefore(gate.clone()));
+        let more = package("more");
+        let loser = async { committed(publish(&slow, &signing, &[&second, &more]).await) };
+        let winner = async {
+            gate.reached().await;
+            committed(remove(bucket, &signing, "hello").await);
+            gate.open();
+        };
+        tokio::join!(loser, winner);
+        let expected = ["base_1.0_all", "hello_1.0_all", "more_1.0_all"].map(str::to_owned);
+        assert_eq!(repository.check_as_client().await, BTreeSet::from(expected));
+    }
 }
 
 #[tokio::test]

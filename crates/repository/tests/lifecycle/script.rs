@@ -1,0 +1,326 @@
+//! What happens in a test, as data: a list of steps that shrinks well.
+
+use proptest::prelude::*;
+
+use crate::shelf::{ARCHITECTURES, BUILDS, COMPONENTS, NAMES, SIGNED, SUITES, VERSIONS};
+
+#[derive(Debug, Clone)]
+pub(crate) enum Step {
+    /// A process begins. If the actor has one in flight, that ends first.
+    Run {
+        actor: usize,
+        suite: usize,
+        operation: Operation,
+        mishap: Mishap,
+    },
+    /// A process that waits goes on, to where it waits again or to its end.
+    Resume(usize),
+    /// A process that waits is killed.
+    Abandon(usize),
+    /// Time goes on by one of [`SPANS`].
+    Wait(usize),
+    /// The store answers from a machine whose clock is a little behind.
+    Lag,
+    /// Time until what is not named any more is garbage, a collection, and time until what it has condemned may be deleted.
+    Age,
+    /// A device begins an update.
+    Update(usize),
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Operation {
+    Publish {
+        component: usize,
+        packages: Vec<File>,
+        replace: bool,
+        keep: Option<u32>,
+        has_all_keys: bool,
+    },
+    Remove {
+        selector: usize,
+    },
+    Promote {
+        from: usize,
+        selector: usize,
+        mirror: bool,
+        replace: bool,
+    },
+    Prune {
+        selector: usize,
+        newest: u32,
+    },
+    Rollback {
+        back: usize,
+    },
+    Refresh,
+    Set(Setting),
+    AddKey(usize),
+    RetireKey(usize),
+    Repair,
+    Collect {
+        keep_days: i64,
+    },
+}
+
+impl Operation {
+    /// Whether the publisher has all keys, and not only the first.
+    pub(crate) fn has_all_keys(&self) -> bool {
+        match self {
+            Self::Publish { has_all_keys, .. } => *has_all_keys,
+            _ => true,
+        }
+    }
+
+    /// The suite that it is about, where only one makes sense.
+    pub(crate) fn own_suite(&self) -> Option<usize> {
+        matches!(self, Self::AddKey(_) | Self::RetireKey(_)).then_some(SIGNED)
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct File {
+    pub(crate) name: usize,
+    pub(crate) version: usize,
+    pub(crate) architecture: usize,
+    pub(crate) build: usize,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Setting {
+    NotAutomatic(bool),
+    /// With or without leave to change what devices have to accept.
+    Label(Option<usize>, bool),
+    Keep(Option<u32>),
+    /// Valid for a week, or for ever.
+    Valid(bool),
+    /// One of [`ARCHITECTURE_LISTS`].
+    Architectures(usize),
+    /// One of [`FORMAT_LISTS`].
+    Formats(usize),
+    Component(usize),
+}
+
+/// What goes wrong, counted from the first request of the process.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Mishap {
+    Nothing,
+    Kill {
+        write: u64,
+        after: bool,
+    },
+    LoseReply {
+        write: u64,
+    },
+    Refuse {
+        write: u64,
+    },
+    /// It waits, and again so many requests later.
+    Pause {
+        request: u64,
+        again: Option<u64>,
+    },
+}
+
+pub(crate) const LABELS: [&str; 2] = ["One", "Two"];
+pub(crate) const FORMAT_LISTS: [&[&str]; 4] = [&["gz", "zst"], &["gz"], &["zst"], &["gz", "xz"]];
+pub(crate) const ARCHITECTURE_LISTS: [&[&str]; 3] = [
+    &["amd64", "arm64"],
+    &["amd64", "arm64", "riscv64"],
+    &["riscv64", "amd64", "arm64"],
+];
+/// In seconds.
+pub(crate) const SPANS: [u64; 6] = [1, 1200, 4000, 11 * 3600, 25 * 3600, 4 * 24 * 3600];
+/// Which packages each means is in the model.
+pub(crate) const SELECTORS: [&str; 6] = [
+    "*",
+    "alpha",
+    "lib*:amd64",
+    "alpha=1.0",
+    "*b* (>= 1.0-1)",
+    "alpha:all",
+];
+
+/// What happens; and whether all suites have a package before.
+pub(crate) fn scripts() -> impl Strategy<Value = (bool, Vec<Step>)> {
+    let publisher = (0..2usize, 0..SUITES.len(), operation(), mishap(16, 40));
+    let collector = (prop_oneof![3 => Just(0i64), 1 => Just(3)], mishap(6, 30));
+    let step = prop_oneof![
+        12 => publisher.prop_map(|(actor, suite, operation, mishap)| Step::Run { actor, suite, operation, mishap }),
+        4 => collector.prop_map(|(keep_days, mishap)| Step::Run {
+            actor: COLLECTOR, suite: 0, operation: Operation::Collect { keep_days }, mishap
+        }),
+        4 => (0..SPANS.len()).prop_map(Step::Wait),
+        2 => (0..ACTORS).prop_map(Step::Resume),
+        1 => (0..ACTORS).prop_map(Step::Abandon),
+        2 => Just(Step::Age),
+        1 => Just(Step::Lag),
+        2 => (0..SUITES.len()).prop_map(Step::Update),
+    ];
+    let founded = proptest::bool::weighted(0.8);
+    (founded, proptest::collection::vec(step, 1..40))
+}
+
+/// A few times: packages are garbage that may be deleted, and are needed again while a collector works.
+pub(crate) fn scripts_about_garbage() -> impl Strategy<Value = (bool, Vec<Step>)> {
+    let episode = (
+        publish_one(),
+        proptest::collection::vec(around_garbage(), 3..9),
+    );
+    let episode = episode.prop_map(|(publish, steps)| {
+        let clean = |suite, operation| Step::Run {
+            actor: 0,
+            suite,
+            operation,
+            mishap: Mishap::Nothing,
+        };
+        let remove = || Operation::Remove { selector: 0 };
+        let begin = [
+            clean(1, publish),
+            clean(1, remove()),
+            clean(2, remove()),
+            Step::Age,
+        ];
+        begin.into_iter().chain(steps).collect::<Vec<_>>()
+    });
+    let episodes = proptest::collection::vec(episode, 1..4);
+    (Just(false), episodes.prop_map(|episodes| episodes.concat()))
+}
+
+/// One of few.
+fn publish_one() -> impl Strategy<Value = Operation> {
+    (0..2usize).prop_map(|version| Operation::Publish {
+        component: 0,
+        packages: vec![File {
+            name: 0,
+            version,
+            architecture: 0,
+            build: 0,
+        }],
+        replace: true,
+        keep: None,
+        has_all_keys: true,
+    })
+}
+
+fn around_garbage() -> impl Strategy<Value = Step> {
+    let promote = |from| Operation::Promote {
+        from,
+        selector: 0,
+        mirror: false,
+        replace: true,
+    };
+    let operation = prop_oneof![
+        5 => publish_one(),
+        2 => (1..4usize).prop_map(|back| Operation::Rollback { back }),
+        1 => (1..3usize).prop_map(promote),
+    ];
+    let wait = |least| {
+        let pause = (least..45u64, proptest::option::of(1..20u64));
+        pause.prop_map(|(request, again)| Mishap::Pause { request, again })
+    };
+    let trouble = prop_oneof![1 => Just(Mishap::Nothing), 5 => wait(10), 1 => mishap(12, 45)];
+    let suite = prop_oneof![4 => Just(1), 1 => Just(2)];
+    let publisher = (0..2usize, suite, operation, trouble);
+    let collector = prop_oneof![4 => Just(Mishap::Nothing), 2 => wait(1), 1 => mishap(6, 25)];
+    prop_oneof![
+        4 => publisher.prop_map(|(actor, suite, operation, mishap)| Step::Run { actor, suite, operation, mishap }),
+        5 => collector.prop_map(|mishap| Step::Run {
+            actor: COLLECTOR, suite: 0, operation: Operation::Collect { keep_days: 0 }, mishap
+        }),
+        1 => (0..ACTORS).prop_map(Step::Resume),
+        1 => (0..4usize).prop_map(Step::Wait),
+        1 => (1..SUITES.len()).prop_map(Step::Update),
+    ]
+}
+
+/// How all suites begin, if they do.
+pub(crate) fn founding(suite: usize) -> Step {
+    let file = File {
+        name: 0,
+        version: 0,
+        architecture: 0,
+        build: 0,
+    };
+    let operation = Operation::Publish {
+        component: 0,
+        packages: vec![file],
+        replace: false,
+        keep: None,
+        has_all_keys: true,
+    };
+    Step::Run {
+        actor: 0,
+        suite,
+        operation,
+        mishap: Mishap::Nothing,
+    }
+}
+
+/// Two publishers and the collector.
+pub(crate) const ACTORS: usize = 3;
+pub(crate) const COLLECTOR: usize = 2;
+
+fn operation() -> impl Strategy<Value = Operation> {
+    // Few packages for most of the time, so that what was garbage is needed again.
+    let file = (
+        0..NAMES.len(),
+        0..VERSIONS.len(),
+        prop_oneof![3 => 0..2usize, 1 => 0..ARCHITECTURES.len()],
+        prop_oneof![3 => Just(0), 1 => 0..BUILDS],
+    );
+    let file = file.prop_map(|(name, version, architecture, build)| File {
+        name,
+        version,
+        architecture,
+        build,
+    });
+    let selector = || 0..SELECTORS.len();
+    let publish = (
+        prop_oneof![2 => Just(0), 1 => 0..COMPONENTS.len()],
+        proptest::collection::vec(file, 1..4),
+        any::<bool>(),
+        proptest::option::weighted(0.2, 1..3u32),
+        proptest::bool::weighted(0.9),
+    );
+    let promote = (0..SUITES.len(), selector(), any::<bool>(), any::<bool>());
+    prop_oneof![
+        6 => publish.prop_map(|(component, packages, replace, keep, has_all_keys)| Operation::Publish {
+            component, packages, replace, keep, has_all_keys
+        }),
+        2 => selector().prop_map(|selector| Operation::Remove { selector }),
+        3 => promote.prop_map(|(from, selector, mirror, replace)| Operation::Promote { from, selector, mirror, replace }),
+        1 => (selector(), 1..3u32).prop_map(|(selector, newest)| Operation::Prune { selector, newest }),
+        2 => (0..4usize).prop_map(|back| Operation::Rollback { back }),
+        1 => Just(Operation::Refresh),
+        3 => setting().prop_map(Operation::Set),
+        1 => (0..2usize).prop_map(Operation::AddKey),
+        1 => (0..2usize).prop_map(Operation::RetireKey),
+        1 => Just(Operation::Repair),
+    ]
+}
+
+fn setting() -> impl Strategy<Value = Setting> {
+    prop_oneof![
+        any::<bool>().prop_map(Setting::NotAutomatic),
+        (proptest::option::of(0..LABELS.len()), any::<bool>())
+            .prop_map(|(label, allowed)| Setting::Label(label, allowed)),
+        proptest::option::of(1..3u32).prop_map(Setting::Keep),
+        any::<bool>().prop_map(Setting::Valid),
+        (0..ARCHITECTURE_LISTS.len()).prop_map(Setting::Architectures),
+        (0..FORMAT_LISTS.len()).prop_map(Setting::Formats),
+        (0..COMPONENTS.len()).prop_map(Setting::Component),
+    ]
+}
+
+/// Up to the given numbers of writes and requests.
+fn mishap(writes: u64, requests: u64) -> impl Strategy<Value = Mishap> {
+    let write = move || 1..writes;
+    let pause = (1..requests, proptest::option::of(1..requests / 2));
+    prop_oneof![
+        4 => Just(Mishap::Nothing),
+        2 => (write(), any::<bool>()).prop_map(|(write, after)| Mishap::Kill { write, after }),
+        1 => write().prop_map(|write| Mishap::LoseReply { write }),
+        1 => write().prop_map(|write| Mishap::Refuse { write }),
+        3 => pause.prop_map(|(request, again)| Mishap::Pause { request, again }),
+    ]
+}

@@ -1,0 +1,146 @@
+//! The packages and keys that a test works with: few enough that operations meet.
+
+use std::{collections::HashMap, fs, path::PathBuf};
+
+use deb_index::{
+    deb::Deb,
+    digest::{Algorithm, Digests, Sha256},
+    name::SuiteName,
+    stanza::Stanza,
+};
+use repo_signing::{KeyAlgorithm, KeyFile, Keyring, SignatureTime, Signer};
+use repository::{Keys, PackageFile};
+use tempfile::TempDir;
+
+/// The store's time when a test begins.
+pub(crate) const START: i64 = 1_764_000_000;
+
+/// The first suite is signed. The folder of the last one is in that of the second.
+pub(crate) const SUITES: [&str; 3] = ["stable", "testing", "testing/next"];
+pub(crate) const SIGNED: usize = 0;
+
+pub(crate) const COMPONENTS: [&str; 2] = ["main", "extra"];
+pub(crate) const NAMES: [&str; 2] = ["alpha", "libbeta"];
+/// In the order of dpkg.
+pub(crate) const VERSIONS: [&str; 3] = ["1.0", "1.0-1", "2:0.5"];
+pub(crate) const ARCHITECTURES: [&str; 4] = ["all", "amd64", "arm64", "riscv64"];
+/// Other content for the same package.
+pub(crate) const BUILDS: usize = 2;
+
+/// A package of a component, by the positions of its parts in the lists above.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Package {
+    pub(crate) component: usize,
+    pub(crate) name: usize,
+    pub(crate) architecture: usize,
+    pub(crate) version: usize,
+}
+
+pub(crate) struct Shelf {
+    folder: TempDir,
+    /// Which file a digest belongs to, whatever the component.
+    pub(crate) by_digest: HashMap<Sha256, (usize, usize, usize, usize)>,
+    /// Armored secret keys.
+    keys: Vec<String>,
+}
+
+pub(crate) fn suite(number: usize) -> SuiteName {
+    SUITES[number].parse().unwrap()
+}
+
+fn content(package: Package, build: usize) -> String {
+    let Package {
+        name,
+        version,
+        architecture,
+        ..
+    } = package;
+    format!("{name} {version} {architecture} {build}")
+}
+
+impl Shelf {
+    pub(crate) fn new() -> Self {
+        let mut shelf = Self {
+            folder: TempDir::new().unwrap(),
+            by_digest: HashMap::new(),
+            keys: Vec::new(),
+        };
+        for name in 0..NAMES.len() {
+            for version in 0..VERSIONS.len() {
+                for architecture in 0..ARCHITECTURES.len() {
+                    for build in 0..BUILDS {
+                        let package = Package {
+                            component: 0,
+                            name,
+                            version,
+                            architecture,
+                        };
+                        let bytes = content(package, build);
+                        fs::write(shelf.path(package, build), &bytes).unwrap();
+                        let which = (name, version, architecture, build);
+                        shelf.by_digest.insert(Sha256::of(bytes.as_bytes()), which);
+                    }
+                }
+            }
+        }
+        let created = SignatureTime::try_from(START - 3600).unwrap();
+        for _ in 0..2 {
+            let key = repo_signing::generate("Test", KeyAlgorithm::Ed25519, created, None);
+            shelf.keys.push(key.unwrap().secret.to_string());
+        }
+        shelf
+    }
+
+    fn path(&self, package: Package, build: usize) -> PathBuf {
+        self.folder.path().join(content(package, build))
+    }
+
+    pub(crate) fn file(&self, package: Package, build: usize) -> PackageFile {
+        let name = NAMES[package.name];
+        let version = VERSIONS[package.version];
+        let architecture = ARCHITECTURES[package.architecture];
+        let control = format!(
+            "Package: {name}\nVersion: {version}\nArchitecture: {architecture}\nDescription: x\n"
+        );
+        let algorithms = [Algorithm::Md5, Algorithm::Sha1, Algorithm::Sha256];
+        let deb = Deb {
+            control: control.into_bytes(),
+            package: name.parse().unwrap(),
+            version: version.parse().unwrap(),
+            architecture: architecture.parse().unwrap(),
+            source: None,
+            digests: Digests::of(&algorithms, content(package, build).as_bytes()),
+            warnings: Vec::new(),
+        };
+        let component = COMPONENTS[package.component].parse().unwrap();
+        let stanza = Stanza::of_deb(component, &deb);
+        PackageFile::new(self.path(package, build), stanza)
+    }
+
+    pub(crate) fn signer(&self, key: usize) -> Box<dyn Signer> {
+        Box::new(KeyFile::from_bytes(self.keys[key].as_bytes(), None).unwrap())
+    }
+
+    /// What a device has that knows one key.
+    pub(crate) fn keyring(&self, key: usize) -> Keyring {
+        [self.signer(key).certificate().clone()]
+            .into_iter()
+            .collect()
+    }
+
+    /// The keys of a publisher, who may have only the first one.
+    pub(crate) fn publisher(&self, suite: usize, has_all_keys: bool) -> Keys {
+        if suite != SIGNED {
+            return Keys::Unsigned;
+        }
+        let keys = if has_all_keys { self.keys.len() } else { 1 };
+        Keys::Sign {
+            signers: (0..keys).map(|key| self.signer(key)).collect(),
+            further: Keyring::default(),
+        }
+    }
+
+    pub(crate) fn reader(&self, suite: usize) -> Keys {
+        self.publisher(suite, true).for_reading()
+    }
+}
