@@ -164,7 +164,7 @@ proptest! {
         };
         let edits = [Edit::Remove {
             of: "*".parse().unwrap(),
-            except: after.iter().map(|package| one(package).sha256).collect(),
+            except: after.iter().map(one).map(|stanza| (stanza.id.component, stanza.sha256)).collect(),
         }];
         let edits = edits.into_iter().chain(after.iter().map(|package| Edit::Add { stanza: one(package), replace: false }));
         let changes = changes(&suite, edits.collect());
