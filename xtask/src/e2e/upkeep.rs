@@ -138,52 +138,53 @@ fn verify_and_gc(world: &World<'_>) -> Result<()> {
     expect_installed(&fast, "thing", "3")
 }
 
-/// The checks of `debucket doctor` with this status, by name.
-fn checks(world: &World<'_>, role: &str, status: &str) -> Result<Vec<String>> {
+/// The checks of `debucket doctor` with this status, by name, and all that it printed.
+fn checks(world: &World<'_>, role: &str, status: &str) -> Result<(Vec<String>, String)> {
     let secret = world.keys.secret.display().to_string();
-    let arguments = [
-        "doctor",
-        "--output",
-        "json",
-        "--sign-key",
-        &secret,
-        "--role",
-        role,
-    ];
-    let outcome = run(world, &arguments)?;
-    println!("{}", outcome.stdout);
-    let document: Value = serde_json::from_str(&outcome.stdout)?;
+    let arguments = ["--output", "json", "--sign-key", &secret, "--role", role];
+    let text = run(world, &[&["doctor"], &arguments[..]].concat())?.stdout;
+    let document: Value = serde_json::from_str(&text)?;
     let checks = document["checks"].as_array().into_iter().flatten();
     let found = checks.filter(|check| check["status"] == status);
-    Ok(found
-        .filter_map(|check| Some(check["check"].as_str()?.to_owned()))
-        .collect())
+    let names = found.filter_map(|check| Some(check["check"].as_str()?.to_owned()));
+    Ok((names.collect(), text))
+}
+
+/// Fails unless these checks fail, and no others.
+fn expect_failed(world: &World<'_>, role: &str, expected: &[&str]) -> Result<()> {
+    let (failed, text) = checks(world, role, "fail")?;
+    ensure!(failed == expected, "as {role}, {failed:?} failed:\n{text}");
+    Ok(())
+}
+
+/// Fails unless there is a warning of this check.
+fn expect_warning(world: &World<'_>, role: &str, check: &str) -> Result<()> {
+    let (warned, text) = checks(world, role, "warn")?;
+    ensure!(warned.iter().any(|name| name == check), "{text}");
+    Ok(())
 }
 
 fn doctor(world: &World<'_>) -> Result<()> {
-    let none: [&str; 0] = [];
-    let failed = |role: &str| checks(world, role, "fail");
+    expect_failed(world, "publisher", &[])?;
     ensure!(
-        failed("publisher")? == none,
-        "an empty bucket is no failure"
+        world.bucket.keys("")?.is_empty(),
+        "something was left behind"
     );
-    ensure!(world.bucket.keys("")? == none, "something was left behind");
     world.signed(&[&world.small("thing", "1")?])?;
     let before = world.bucket.content()?;
     for role in ["publisher", "collector", "reader"] {
-        ensure!(failed(role)? == none, "{role}");
+        expect_failed(world, role, &[])?;
         world.bucket.expect_unchanged(&before)?;
     }
     // Whoever may do everything may write as a reader, too.
-    ensure!(checks(world, "reader", "warn")?.contains(&"no-write".to_owned()));
+    expect_warning(world, "reader", "no-write")?;
 
     let indexes = world.bucket.keys("dists/")?.into_iter();
     for key in indexes.filter(|key| key.contains("/by-hash/") || key.ends_with("/Packages.gz")) {
         world.bucket.delete(&key)?;
     }
-    ensure!(failed("publisher")? == ["by-hash"]);
-    let late = checks(world, "publisher", "warn")?;
-    ensure!(late.contains(&"followers".to_owned()), "{late:?}");
+    expect_failed(world, "publisher", &["by-hash"])?;
+    expect_warning(world, "publisher", "followers")?;
     let secret = world.keys.secret.display().to_string();
     let mut wrong = world.debucket();
     wrong
