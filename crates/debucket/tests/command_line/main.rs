@@ -27,3 +27,4 @@ mod store;
 mod terminal;
 mod usage;
 mod verify;
+mod walk;
