@@ -34,3 +34,4 @@ mod store;
 mod terminal;
 mod usage;
 mod verify;
+mod walk;
