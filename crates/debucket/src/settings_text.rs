@@ -14,6 +14,10 @@ pub(crate) fn changed_lines(before: Option<&Settings>, after: &Settings) -> Vec<
     let (before, after) = (before.map(value).unwrap_or_default(), value(after));
     let settings = after.as_object().into_iter().flatten();
     let changed = settings.filter(|(name, value)| before.get(name.as_str()) != Some(*value));
+    let gone = before.as_object().into_iter().flatten();
+    let gone = gone.filter(|(name, _)| after.get(name.as_str()).is_none());
+    let gone =
+        gone.map(|(name, was)| format!("{}: {} -> none", name.replace('_', " "), words(was)));
     changed
         .map(|(name, after)| match before.get(name).map(words) {
             Some(before) if !before.is_empty() => {
@@ -21,6 +25,7 @@ pub(crate) fn changed_lines(before: Option<&Settings>, after: &Settings) -> Vec<
             }
             _ => format!("{}: {}", name.replace('_', " "), words(after)),
         })
+        .chain(gone)
         .collect()
 }
 
@@ -49,6 +54,13 @@ mod tests {
         assert_eq!(
             changed_lines(Some(&before), &after),
             ["architectures: amd64 -> amd64, arm64"]
+        );
+        let mut named = after.clone();
+        named.aliases.insert("stable".parse().unwrap());
+        assert_eq!(changed_lines(Some(&after), &named), ["aliases: stable"]);
+        assert_eq!(
+            changed_lines(Some(&named), &after),
+            ["aliases: stable -> none"]
         );
         assert!(changed_lines(None, &after).contains(&"signing keys: none".to_owned()));
     }
