@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use deb_index::{name::SuiteName, suite::layout};
+use deb_index::{
+    name::SuiteName,
+    suite::{founding::Founding, layout},
+};
 use futures::TryStreamExt as _;
 use jiff::Timestamp;
 use s3_storage::{ETag, Listed};
@@ -81,16 +84,22 @@ impl Inventory {
 }
 
 impl Repository {
-    /// Names of all suites, those included whose head is gone: first those of this program, then those of other tools. Aliases are
-    /// not among them.
+    /// Names of all suites, those included whose head is gone: first those of this program, then those of other tools. Aliases, and
+    /// suites that were deleted, are not among them.
     ///
     /// # Errors
     /// [`Error::Storage`].
     pub async fn all_suites(&self) -> Result<(Vec<SuiteName>, Vec<SuiteName>), Error> {
         let inventory = self.dists().await?;
         let mut suites = inventory.suites();
-        for alias in self.aliases_among(inventory.may_be_aliases()).await?.keys() {
-            suites.remove(alias);
+        for name in inventory.may_be_aliases() {
+            match self.folder(&name).founding().await {
+                Ok((Some(Founding::AliasOf(_) | Founding::Deleted), _)) => {
+                    suites.remove(&name);
+                }
+                Ok(_) | Err(Error::Damaged { .. }) => {}
+                Err(error) => return Err(error),
+            }
         }
         let (ours, others): (Vec<_>, Vec<_>) = suites.into_iter().partition(|(_, ours)| *ours);
         let names = |suites: Vec<(SuiteName, bool)>| suites.into_iter().map(|(name, _)| name);

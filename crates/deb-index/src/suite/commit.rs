@@ -384,6 +384,30 @@ mod tests {
     }
 
     #[test]
+    fn what_is_required_follows_from_the_settings_and_is_inherited() {
+        let with = |aliases: &[&str]| Settings {
+            aliases: aliases.iter().flat_map(|name| name.parse()).collect(),
+            ..Settings::default()
+        };
+        let base = Commit {
+            requires: vec!["segments".to_owned(), Commit::ALIASES.to_owned()],
+            ..first()
+        };
+        let after = |aliases: &[&str], closes| {
+            Commit::requirements(Some(&base), &with(aliases), closes).join(" ")
+        };
+        assert_eq!(after(&["trixie"], false), "segments aliases");
+        assert_eq!(after(&[], false), "segments");
+        assert_eq!(after(&[], true), "segments closed");
+        assert!(Commit::requirements(None, &with(&[]), false).is_empty());
+        let closed = Commit {
+            requires: Commit::requirements(None, &with(&["a"]), true),
+            ..first()
+        };
+        assert!(closed.is_closed() && closed.check_requirements().is_ok());
+    }
+
+    #[test]
     fn an_unknown_requirement_stops_building_but_not_reading() {
         let commit = Commit {
             requires: vec!["segments".to_owned()],

@@ -228,7 +228,7 @@ mod tests {
             "settings": {
                 "label": "Acme", "components": ["main"], "architectures": ["amd64"], "formats": ["gz"],
                 "signing_keys": [{"fingerprint": KEY, "keys": [KEY], "certificate": ""}],
-                "signed_by": true,
+                "signed_by": true, "aliases": ["next", "later"],
                 "fields": {"NotAutomatic": "yes", "Codename": "trixie", "date": "never", "SHA256": "none", "signed-by": "me"},
             },
             "indexes": {"main/source/Sources": {
@@ -240,7 +240,7 @@ mod tests {
         let text = String::from_utf8(render(&commit, &id)).unwrap();
         let expected = format!(
             "Label: Acme\nSuite: stable\nCodename: trixie\nDate: Mon, 24 Nov 2025 16:00:00 UTC\nAcquire-By-Hash: yes\nSigned-By: {KEY}\n\
-             Architectures: amd64\nComponents: main\nX-Debucket-Commit: {id}\nNotAutomatic: yes\nSHA256:\n \
+             Architectures: amd64\nComponents: main\nX-Debucket-Commit: {id}\nX-Debucket-Names: stable later next\nNotAutomatic: yes\nSHA256:\n \
              {}        5 main/source/Sources\n {}        2 main/source/Sources.br\n",
             Sha256::of(b"plain"),
             Sha256::of(b"br")
@@ -248,6 +248,8 @@ mod tests {
         assert_eq!(text, expected);
         let release = Release::parse(text.as_bytes()).unwrap();
         assert_eq!((release.commit, release.date), (id, commit.time));
+        let names = release.names.iter().map(ToString::to_string);
+        assert_eq!(names.collect::<Vec<_>>(), ["stable", "later", "next"]);
         assert_eq!(
             release.view,
             ClientView::of_settings(&commit.suite, &commit.settings)

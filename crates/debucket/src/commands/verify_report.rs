@@ -100,7 +100,10 @@ impl Found {
             part: problem.part.name(),
             key: problem.key.clone(),
             problem: problem.text.clone(),
-            means: means(problem.part),
+            means: match (problem.remedy, problem.part) {
+                (Remedy::Manual, Part::Founding) => "the name is not the suite's to use",
+                (_, part) => means(part),
+            },
             remedy: match problem.remedy {
                 Remedy::Repair => "repair",
                 Remedy::RepairUnproven => "repair-unproven",
@@ -147,6 +150,9 @@ fn next(problem: &Problem) -> &'static str {
         (Remedy::Manual, Part::Head) => {
             "check --keyring, and refresh the suite if its validity is over (`debucket refresh`); otherwise restore the object \
              from the bucket's version history"
+        }
+        (Remedy::Manual, Part::Founding) => {
+            "end the deletion (`debucket suite delete`), or drop the alias (`debucket suite set --no-alias`)"
         }
         (Remedy::Lost, Part::Package) => {
             "lost for good, unless the bucket has an earlier version of it: publish the package again, or remove it"

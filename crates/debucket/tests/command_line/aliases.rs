@@ -165,6 +165,8 @@ fn a_suite_is_deleted_with_the_rights_of_a_deleter() {
     let found = store.read(&["verify"]);
     let reported = "dists/testing/suite.json says that the suite is being deleted";
     assert!(found.stdout.contains(reported), "{found:#?}");
+    let next = "next: end the deletion (`debucket suite delete`)";
+    assert!(found.stdout.contains(next), "{found:#?}");
     found.expect(1);
     let collected = store.read(&["gc"]);
     assert!(
@@ -196,7 +198,8 @@ fn a_suite_is_deleted_with_the_rights_of_a_deleter() {
     );
     delete(&["--yes"]).expect(4);
     assert_eq!(store.suites(), "stable\n");
-    store.read(&["verify", "--deep"]).expect(0);
+    let verified = store.read(&["verify", "--deep"]).expect(0);
+    assert_eq!(verified.lines().count(), 1, "{verified}");
     store.read(&["gc", "--dry-run"]).expect(0);
     store.publish_into("testing", "anew").expect(0);
     store.read(&["verify", "--deep"]).expect(0);
