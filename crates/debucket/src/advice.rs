@@ -114,8 +114,9 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
         E::OtherTools { .. } => {
             "pass --leave-pool to collect only what is in debucket's own suites"
         }
-        E::CondemnedRecord { .. } => {
-            "use a newer debucket; if it is damaged, delete it when no collector runs: objects are then condemned anew"
+        E::CondemnedTooNew => "use a newer debucket",
+        E::CondemnedMalformed { .. } => {
+            "run the same command again after that time: objects are then condemned anew"
         }
         E::Collected { .. } => "choose a later commit (`debucket log`)",
         E::Missing(_) => "`debucket list` prints what the suite has",

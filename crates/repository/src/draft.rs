@@ -9,7 +9,6 @@ use deb_index::{
         plan,
     },
     fingerprint::Fingerprint,
-    stanza::Stanza,
     suite::{commit::Commit, settings::Settings},
 };
 use jiff::Timestamp;
@@ -17,7 +16,7 @@ use repo_signing::{Certificate, KeyState};
 
 use crate::{
     Error, Head, Suite, Warning, Writes, indexes::IndexCache, keys::signature_time,
-    succession::Beside, warning::key_expiry,
+    succession::Beside, upload::Lost, warning::key_expiry,
 };
 
 /// What a change may do only if its caller has said so.
@@ -52,8 +51,10 @@ pub struct Draft<'a> {
     pub(crate) planned: Planned,
     pub(crate) cache: IndexCache,
     pub(crate) beside: Beside,
-    /// Packages to add that the suite has, but whose files are missing; with the keys where they belong.
-    pub(crate) lost: Vec<Stanza>,
+    /// Packages to add that the suite has, but whose files are lost; with the keys where they belong.
+    pub(crate) lost: Vec<Lost>,
+    /// Keys of the suite at which another file is. The package goes elsewhere: another suite may have that file.
+    pub(crate) disputed: Vec<String>,
     /// Whether a commit is needed even if it changes no package: it takes the place of a head that was put back, or of its date.
     pub(crate) is_needed: bool,
     /// The store's clock, as far as it has been seen.
@@ -115,8 +116,18 @@ impl Draft<'_> {
             suite: self.suite.name.to_string(),
             key,
         }));
-        let lost = self.lost.iter().map(|stanza| stanza.key.clone());
-        warnings.extend(lost.map(|key| Warning::FileMissing { key }));
+        let key = |lost: &Lost| lost.stanza.key.clone();
+        let (missing, damaged) = self
+            .lost
+            .iter()
+            .partition::<Vec<_>, _>(|l| l.other.is_none());
+        warnings.extend(
+            missing
+                .into_iter()
+                .map(|lost| Warning::FileMissing { key: key(lost) }),
+        );
+        let damaged = damaged.into_iter().map(key).chain(self.disputed.clone());
+        warnings.extend(damaged.map(|key| Warning::FileDamaged { key }));
         if self.allow.reset_date {
             warnings.retain(|warning| !matches!(warning, Warning::FutureDate { .. }));
         }
@@ -137,7 +148,7 @@ impl Suite<'_> {
             }));
         }
         deb_index::change::check(&intent)?;
-        let intent = Arc::new(intent);
+        let mut intent = Arc::new(intent);
         let mut cache = IndexCache::default();
         let mut beside = Beside::default();
         let mut is_needed = false;
@@ -184,10 +195,23 @@ impl Suite<'_> {
         if let (Some(time), false) = (store_time, allow.store_clock) {
             self.repository.clock.check(time)?;
         }
-        let planned = self
+        let mut planned = self
             .plan_on(&intent, base.as_ref(), store_time, &mut cache, allow)
             .await?;
-        let lost = self.lost(&planned.plan.there).await?;
+        let read = intent.additions().any(|(_, replace)| replace);
+        let mut lost = self.lost(&planned.plan.there, read).await?;
+        let disputed = lost
+            .iter()
+            .filter_map(|lost| Some((lost.stanza.key.clone(), Edit::Moved(lost.elsewhere()?))));
+        let (disputed, moved): (Vec<_>, Vec<_>) = disputed.unzip();
+        if !moved.is_empty() {
+            let moved = moved.into_iter();
+            intent = Arc::new(Intent(moved.chain(intent.0.iter().cloned()).collect()));
+            planned = self
+                .plan_on(&intent, base.as_ref(), store_time, &mut cache, allow)
+                .await?;
+            lost = self.lost(&planned.plan.there, read).await?;
+        }
         Ok(Draft {
             suite: self,
             allow,
@@ -197,6 +221,7 @@ impl Suite<'_> {
             cache,
             beside,
             lost,
+            disputed,
             is_needed,
             store_time,
         })

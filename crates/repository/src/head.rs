@@ -9,10 +9,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 use deb_index::{
     digest::Sha256,
-    suite::{commit::Commit, layout, release::Release},
+    suite::{
+        commit::Commit,
+        layout,
+        release::{Release, ReleaseError},
+    },
 };
 use futures::join;
 use jiff::Timestamp;
+use repo_signing::{Issuer, Verified};
 use s3_storage::{ETag, ErrorKind, ObjectMeta};
 
 use crate::{
@@ -51,9 +56,37 @@ pub(crate) struct SignedHead {
     text: Bytes,
     pub(crate) release: Release,
     store_time: Option<Timestamp>,
+    /// Who else signed it, by keys that are not at hand.
+    pub(crate) others: Vec<Issuer>,
 }
 
 impl SignedHead {
+    /// A text with good signatures, as it was found in an object.
+    pub(crate) fn of(
+        object: ObjectMeta,
+        bytes: Bytes,
+        verified: Verified,
+        text: Bytes,
+    ) -> Result<Self, ReleaseError> {
+        Ok(Self {
+            release: Release::parse(&text)?,
+            etag: object.etag,
+            signatures: HeadSignatures::By(verified.signatures),
+            bytes,
+            text,
+            store_time: object.date,
+            others: verified.others,
+        })
+    }
+
+    pub(crate) fn text(&self) -> &[u8] {
+        &self.text
+    }
+
+    pub(crate) fn signatures(&self) -> &HeadSignatures {
+        &self.signatures
+    }
+
     pub(crate) fn etag(&self) -> &ETag {
         &self.etag
     }
@@ -126,12 +159,14 @@ impl Suite<'_> {
             suite: self.name.clone(),
             source,
         };
+        let mut others = Vec::new();
         let (object, bytes, text, signatures) =
             match self.find(&layout::head_key(&self.name, true)).await? {
                 Some((object, bytes)) => match self.keys.accepted() {
                     Some(keyring) => {
                         let verified = keyring.verify_inrelease(&bytes).map_err(untrusted)?;
                         let signatures = HeadSignatures::By(verified.signatures);
+                        others = verified.others;
                         (object, bytes, verified.release, signatures)
                     }
                     None => {
@@ -158,6 +193,7 @@ impl Suite<'_> {
             text: text.into(),
             release,
             store_time: object.date,
+            others,
         }))
     }
 

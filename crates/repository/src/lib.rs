@@ -8,6 +8,7 @@
 //! Nothing here reads a command line or prints.
 
 mod adopt;
+mod chain;
 mod check;
 mod clock;
 mod commit;
@@ -29,14 +30,19 @@ mod observer;
 mod package_files;
 mod packages;
 mod patience;
+mod pool_file;
 mod prepare;
 mod problem;
+mod rebuild;
+mod recommit;
+mod record;
 mod recover;
 mod repair;
 mod repository;
 mod revision;
 mod rollback;
 mod stale;
+mod stand_in;
 mod succession;
 mod suite;
 mod upload;
@@ -52,6 +58,7 @@ pub use draft::{Allow, Draft};
 pub use error::{Error, Missing};
 pub use gc::{CollectOptions, Collected, Tally};
 pub use head::Head;
+pub use kept::Unreadable;
 pub use keys::{HeadSignatures, Keys, accepted_key};
 pub use observer::{Observer, Silent, Stage};
 pub use packages::{Listed, PackageList, Selection};

@@ -110,7 +110,12 @@ impl Suite<'_> {
         Ok(())
     }
 
-    async fn judge(&self, id: Sha256, commit: &Commit, evidence: &Evidence) -> Result<(), Error> {
+    pub(crate) async fn judge(
+        &self,
+        id: Sha256,
+        commit: &Commit,
+        evidence: &Evidence,
+    ) -> Result<(), Error> {
         let suite = || self.name.clone();
         let put_back = |newer| Error::PutBack {
             suite: suite(),
@@ -181,7 +186,7 @@ impl Suite<'_> {
     }
 
     /// Reads a commit, unless it is missing or unreadable.
-    async fn readable(&self, id: Option<Sha256>) -> Result<Option<Commit>, Error> {
+    pub(crate) async fn readable(&self, id: Option<Sha256>) -> Result<Option<Commit>, Error> {
         let Some(id) = id else { return Ok(None) };
         match self.read_commit(&id).await {
             Ok(commit) => Ok(Some(commit)),

@@ -2,7 +2,8 @@
 //!
 //! A package goes to the key that is its own. Where other bytes are at that key (another suite's build of the same version, or
 //! what a killed publish left), it goes to a key with its digest in the name. An object that is there already is compared by the
-//! store's checksum or by reading it, never trusted by what its writer noted.
+//! store's checksum or by reading it, never trusted by what its writer noted. Only at a key with a digest is other content
+//! replaced: no index can name that.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -18,7 +19,8 @@ use deb_index::{
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 use s3_storage::{
-    ErrorKind, GetOptions, GetReply, ObjectMeta, Payload, Progress, PutMode, PutOptions, Storage,
+    ETag, ErrorKind, GetOptions, GetReply, ObjectMeta, Payload, Progress, PutMode, PutOptions,
+    Storage,
 };
 use tokio::sync::OnceCell;
 
@@ -92,36 +94,59 @@ pub(crate) async fn upload_all(
         .await
 }
 
-impl Suite<'_> {
-    /// Those of the packages that the suite has whose files are missing.
-    ///
-    /// # Errors
-    /// Those of the store; [`Error::Damaged`] if another file is in the place of one.
-    pub(crate) async fn lost(&self, there: &[Stanza]) -> Result<Vec<Stanza>, Error> {
-        let looks = stream::iter(there).map(|stanza| async move {
-            let Some(meta) = self.look(&stanza.key).await? else {
-                return Ok(Some(stanza));
-            };
-            // Without a checksum the size has to do: to read each large package again would cost more than it is worth.
-            let is_other = |sha256| sha256 != stanza.sha256.0;
-            if meta.size != stanza.size || meta.sha256.is_some_and(is_other) {
-                return Err(self.damaged(stanza.key.clone(), OTHER_CONTENT));
-            }
-            Ok(None)
-        });
-        let lost = looks
-            .buffered(CONCURRENT)
-            .try_filter_map(async |lost| Ok(lost));
-        lost.map_ok(Clone::clone).try_collect().await
+/// A package of a suite whose file is missing, or is not what the suite's indexes say.
+#[derive(Debug)]
+pub(crate) struct Lost {
+    pub(crate) stanza: Stanza,
+    /// The version tag of what is in its place.
+    pub(crate) other: Option<ETag>,
+}
+
+impl Lost {
+    /// The package at another key, if what is in its place may be what another suite has there.
+    pub(crate) fn elsewhere(&self) -> Option<Stanza> {
+        let Stanza { key, sha256, .. } = &self.stanza;
+        let is_disputed = self.other.is_some() && !layout::has_digest(key, sha256);
+        is_disputed.then(|| self.stanza.at_key(layout::key_with_digest(key, sha256)))
     }
 }
 
-const OTHER_CONTENT: &str = "has other content than the suite's index says";
+impl Suite<'_> {
+    /// Those of the packages that the suite has whose files are lost. Files whose checksum the store has not kept are only
+    /// compared by size, unless they are to be read.
+    pub(crate) async fn lost(&self, there: &[Stanza], read: bool) -> Result<Vec<Lost>, Error> {
+        let looks = stream::iter(there).map(|stanza| async move {
+            let stanza = stanza.clone();
+            let Some(meta) = self.look(&stanza.key).await? else {
+                return Ok(Some(Lost {
+                    stanza,
+                    other: None,
+                }));
+            };
+            let sha256 = match meta.sha256 {
+                None if read && meta.size == stanza.size => {
+                    Some(digest(self.repository.storage.as_ref(), &stanza.key).await?)
+                }
+                kept => kept.map(Sha256),
+            };
+            let is_other =
+                meta.size != stanza.size || sha256.is_some_and(|sha256| sha256 != stanza.sha256);
+            Ok(is_other.then_some(Lost {
+                stanza,
+                other: Some(meta.etag),
+            }))
+        });
+        let lost = looks.buffered(CONCURRENT);
+        lost.try_filter_map(async |lost| Ok(lost))
+            .try_collect()
+            .await
+    }
+}
 
-/// Sends files again that are missing, to the keys that the suite's indexes name. Returns the store's clock, if anything was sent.
+/// Sends files again that are lost, to the keys that the suite's indexes name. Returns the store's clock, if anything was sent.
 pub(crate) async fn restore_all(
     suite: &Suite<'_>,
-    lost: &[Stanza],
+    lost: &[Lost],
     files: &[PackageFile],
     observer: &dyn Observer,
 ) -> Result<Option<Timestamp>, Error> {
@@ -132,16 +157,22 @@ pub(crate) async fn restore_all(
         keys: BTreeSet::new(),
         spared: OnceCell::new_with(Some(())),
     };
-    for stanza in lost {
+    for Lost { stanza, other } in lost {
         let of_package = |file: &&PackageFile| file.stanza.id == stanza.id;
         let Some(file) = files.iter().find(of_package) else {
             return Err(suite.damaged(stanza.key.clone(), "is missing"));
         };
-        let object = NewObject::of(stanza, &stanza.key, &file.path);
+        let object = NewObject {
+            instead_of: other.clone(),
+            ..NewObject::of(stanza, &stanza.key, &file.path)
+        };
         let progress = observer.upload(stanza);
         match object.create(&reuse, progress).await? {
             Some(There(date)) => store_time = date.max(store_time),
-            None => return Err(suite.damaged(stanza.key.clone(), OTHER_CONTENT)),
+            None => {
+                let problem = "has other content than the suite's index says";
+                return Err(suite.damaged(stanza.key.clone(), problem));
+            }
         }
     }
     Ok(store_time)
@@ -188,6 +219,8 @@ struct NewObject<'a> {
     size: u64,
     sha256: Sha256,
     is_sent: bool,
+    /// What it takes the place of, if it is not to be created.
+    instead_of: Option<ETag>,
 }
 
 /// What lets packages that are in the pool already be used: they may be garbage that is about to be deleted.
@@ -225,10 +258,11 @@ impl<'a> NewObject<'a> {
             size: stanza.size,
             sha256: stanza.sha256,
             is_sent: false,
+            instead_of: None,
         }
     }
 
-    /// Creates the object; none if there is other content at its key.
+    /// Creates the object, or writes it instead of another; none if there is other content at its key.
     async fn create(
         &self,
         reuse: &Reuse<'_>,
@@ -236,14 +270,18 @@ impl<'a> NewObject<'a> {
     ) -> Result<Option<There>, Error> {
         let repository = reuse.repository;
         let storage = repository.storage.as_ref();
-        let mut options = PutOptions::new(repository.writes.mode(PutMode::Create));
+        let mode = self
+            .instead_of
+            .clone()
+            .map_or(PutMode::Create, PutMode::Update);
+        let mut options = PutOptions::new(repository.writes.mode(mode));
         options.sha256 = Some(self.sha256.0);
         options.content_type = Some("application/vnd.debian.binary-package");
         options.cache_control = Some("public, max-age=31536000, immutable");
         options.progress = progress;
         // The condition of an upload in parts is checked when it is complete, and a single writer's has none.
-        let mut look =
-            self.is_sent || self.size >= LARGE || repository.writes == Writes::SingleWriter;
+        let is_expected = self.size >= LARGE || repository.writes == Writes::SingleWriter;
+        let mut look = self.is_sent || (is_expected && self.instead_of.is_none());
         let mut failure = None;
         for _ in 0..TRIES {
             if look {

@@ -287,6 +287,12 @@ impl<'a> Planner<'a> {
                     };
                     keep(&mut index, *newest, may_go);
                 }
+                Edit::Moved(stanza) if stanza.id.is_in(component, architecture) => {
+                    let there = index.get(&stanza.id).and_then(StanzaRef::sha256);
+                    if there == Some(stanza.sha256) {
+                        index = index.with([stanza]);
+                    }
+                }
                 Edit::Restore(restored) => {
                     let plain = &restored.plain;
                     let of_component = |path: &&IndexPath| {
@@ -302,7 +308,11 @@ impl<'a> Planner<'a> {
                         Packages::default()
                     };
                 }
-                Edit::Add { .. } | Edit::Exist(_) | Edit::Set(_) | Edit::Refresh { .. } => {}
+                Edit::Add { .. }
+                | Edit::Moved(_)
+                | Edit::Exist(_)
+                | Edit::Set(_)
+                | Edit::Refresh { .. } => {}
             }
         }
         add(&mut index, &mut new);

@@ -16,9 +16,9 @@ use crate::repository::{
     Package, Repository, Signing, committed, in_suite, key, keys, open, package, publish, suite,
 };
 
-const GRACE: Duration = Duration::from_secs(24 * 3600);
+pub(crate) const GRACE: Duration = Duration::from_secs(24 * 3600);
 
-fn options() -> CollectOptions {
+pub(crate) fn options() -> CollectOptions {
     CollectOptions {
         grace: SignedDuration::try_from(GRACE).unwrap(),
         keep_history: SignedDuration::ZERO,
@@ -27,7 +27,7 @@ fn options() -> CollectOptions {
     }
 }
 
-async fn collect_with<S: Storage + 'static>(
+pub(crate) async fn collect_with<S: Storage + 'static>(
     storage: &Arc<S>,
     keys: Keys,
     options: CollectOptions,
@@ -44,14 +44,14 @@ async fn collect_with<S: Storage + 'static>(
         .await
 }
 
-async fn collect<S: Storage + 'static>(
+pub(crate) async fn collect<S: Storage + 'static>(
     storage: &Arc<S>,
     signing: &Signing,
 ) -> Result<Collected, Error> {
     collect_with(storage, keys(signing).for_reading(), options()).await
 }
 
-async fn remove<S: Storage + 'static>(
+pub(crate) async fn remove<S: Storage + 'static>(
     storage: &Arc<S>,
     signing: &Signing,
     name: &str,
@@ -67,14 +67,14 @@ async fn remove<S: Storage + 'static>(
 
 /// A repository with `base`, which has had `wanted` too: its file, its index files and its commits are garbage, condemned, and the
 /// grace period is over. To publish `wanted` again gives the same index files again.
-struct Scene {
-    repository: Repository,
-    signing: Signing,
-    wanted: Package,
+pub(crate) struct Scene {
+    pub(crate) repository: Repository,
+    pub(crate) signing: Signing,
+    pub(crate) wanted: Package,
 }
 
 impl Scene {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let scene = Self::uncollected().await;
         let condemned = collect(&scene.repository.bucket, &scene.signing)
             .await
@@ -89,7 +89,7 @@ impl Scene {
         scene
     }
 
-    async fn uncollected() -> Self {
+    pub(crate) async fn uncollected() -> Self {
         let (repository, signing) = (Repository::new(), Some(key()));
         let (base, wanted) = (package("base"), package("wanted"));
         committed(publish(&repository.bucket, &signing, &[&base]).await);
@@ -106,12 +106,15 @@ impl Scene {
         }
     }
 
-    async fn publish<S: Storage + 'static>(&self, storage: &Arc<S>) -> Result<Published, Error> {
+    pub(crate) async fn publish<S: Storage + 'static>(
+        &self,
+        storage: &Arc<S>,
+    ) -> Result<Published, Error> {
         publish(storage, &self.signing, &[&self.wanted]).await
     }
 
     /// All that the head names is there; what does devices see?
-    async fn check(&self, with_wanted: bool) {
+    pub(crate) async fn check(&self, with_wanted: bool) {
         let packages = self.repository.check_as_client().await;
         let mut expected = BTreeSet::from(["base_1.0_all".to_owned()]);
         expected.extend(with_wanted.then(|| "wanted_1.0_all".to_owned()));
@@ -126,7 +129,7 @@ impl Scene {
         assert!(found[0].problems.is_empty(), "{:#?}", found[0].problems);
     }
 
-    fn garbage(&self) -> bool {
+    pub(crate) fn garbage(&self) -> bool {
         self.repository
             .bucket
             .read(&self.wanted.file.stanza.key)

@@ -3,11 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod adopt;
+mod damage;
 mod doubt;
 mod faults;
 mod followers;
 mod foreign;
 mod gc;
+mod gc_damage;
 mod pool;
 mod put_back;
 mod races;
