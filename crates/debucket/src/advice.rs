@@ -134,7 +134,7 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
         E::LastKey { .. } => "add the next key first (`debucket key add`)",
         E::SignatureMissing { suite } => {
             return Some(format!(
-                "restore dists/{suite}/InRelease from the bucket's version history, then run the command again"
+                "`debucket verify {suite} --repair` brings it back; then run the command again"
             ));
         }
         E::NoSigner {
@@ -191,8 +191,8 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
         }
         E::HeadVanished { suite } => {
             return Some(format!(
-                "restore dists/{suite}/InRelease (or Release, if it was unsigned) from the bucket's version history; \
-                 to give the suite's packages up, delete dists/{suite}/ and publish again"
+                "`debucket verify {suite} --repair` brings it back; to give the suite's packages up, delete dists/{suite}/ and \
+                 publish again"
             ));
         }
         E::NotSigned { .. } => {
@@ -211,7 +211,12 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
                  to go on from the older commit"
             ));
         }
-        E::Release { .. } | E::Commit { .. } | E::Damaged { .. } | E::MalformedIndex { .. } => {
+        E::Commit { suite, .. } | E::Damaged { suite, .. } => {
+            return Some(format!(
+                "`debucket verify {suite}` says what is damaged, and `debucket verify --repair` repairs what can be"
+            ));
+        }
+        E::Release { .. } | E::MalformedIndex { .. } => {
             "restore the object from the bucket's version history"
         }
         E::Key {
