@@ -9,7 +9,7 @@ use deb_index::{
         plan,
     },
     fingerprint::Fingerprint,
-    suite::{commit::Commit, settings::Settings},
+    suite::{commit::Commit, layout, settings::Settings},
 };
 use jiff::Timestamp;
 use repo_signing::{Certificate, KeyState};
@@ -18,6 +18,9 @@ use crate::{
     Error, Head, Suite, Warning, Writes, indexes::IndexCache, keys::signature_time,
     succession::Beside, upload::Lost, warning::key_expiry,
 };
+
+/// Times that a damaged file moves to a longer key, where another damaged one may be.
+const MOVES: usize = 4;
 
 /// What a change may do only if its caller has said so.
 #[derive(Debug, Clone, Copy, Default)]
@@ -53,8 +56,8 @@ pub struct Draft<'a> {
     pub(crate) beside: Beside,
     /// Packages to add that the suite has, but whose files are lost; with the keys where they belong.
     pub(crate) lost: Vec<Lost>,
-    /// Keys of the suite at which another file is. The package goes elsewhere: another suite may have that file.
-    pub(crate) disputed: Vec<String>,
+    /// Keys of packages to add at which another file is. They go elsewhere.
+    pub(crate) damaged: Vec<String>,
     /// Whether a commit is needed even if it changes no package: it takes the place of a head that was put back, or of its date.
     pub(crate) is_needed: bool,
     /// The store's clock, as far as it has been seen.
@@ -116,17 +119,11 @@ impl Draft<'_> {
             suite: self.suite.name.to_string(),
             key,
         }));
-        let key = |lost: &Lost| lost.stanza.key.clone();
-        let (missing, damaged) = self
-            .lost
-            .iter()
-            .partition::<Vec<_>, _>(|l| l.other.is_none());
-        warnings.extend(
-            missing
-                .into_iter()
-                .map(|lost| Warning::FileMissing { key: key(lost) }),
-        );
-        let damaged = damaged.into_iter().map(key).chain(self.disputed.clone());
+        let is_moved = |key: &String| self.intent.moved().any(|moved| moved == key);
+        let lost = self.lost.iter().map(|lost| lost.stanza.key.clone());
+        let missing = lost.filter(|key| !is_moved(key));
+        warnings.extend(missing.map(|key| Warning::FileMissing { key }));
+        let damaged = self.damaged.iter().cloned();
         warnings.extend(damaged.map(|key| Warning::FileDamaged { key }));
         if self.allow.reset_date {
             warnings.retain(|warning| !matches!(warning, Warning::FutureDate { .. }));
@@ -200,13 +197,20 @@ impl Suite<'_> {
             .await?;
         let read = intent.additions().any(|(_, replace)| replace);
         let mut lost = self.lost(&planned.plan.there, read).await?;
-        let disputed = lost
-            .iter()
-            .filter_map(|lost| Some((lost.stanza.key.clone(), Edit::Moved(lost.elsewhere()?))));
-        let (disputed, moved): (Vec<_>, Vec<_>) = disputed.unzip();
-        if !moved.is_empty() {
-            let moved = moved.into_iter();
-            intent = Arc::new(Intent(moved.chain(intent.0.iter().cloned()).collect()));
+        let (mut damaged, mut moves) = (Vec::new(), Vec::new());
+        let wanted = intent.clone();
+        for _ in 0..MOVES {
+            let before = damaged.len();
+            for Lost { stanza, .. } in lost.iter().filter(|lost| lost.is_damaged) {
+                damaged.push(stanza.key.clone());
+                let key = layout::key_with_digest(&stanza.key, &stanza.sha256);
+                moves.push(Edit::Moved(stanza.at_key(key)));
+            }
+            if damaged.len() == before {
+                break;
+            }
+            let edits = moves.iter().chain(&wanted.0).cloned();
+            intent = Arc::new(Intent(edits.collect()));
             planned = self
                 .plan_on(&intent, base.as_ref(), store_time, &mut cache, allow)
                 .await?;
@@ -221,7 +225,7 @@ impl Suite<'_> {
             cache,
             beside,
             lost,
-            disputed,
+            damaged,
             is_needed,
             store_time,
         })

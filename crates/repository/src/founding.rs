@@ -155,8 +155,8 @@ impl Suite<'_> {
     pub(crate) async fn restore_founding(&self, signed: bool) -> Result<(), Error> {
         let (content, mut options) = founding(signed);
         let key = layout::founding_key(&self.name);
-        if self.look(&key).await?.is_some() {
-            options.mode = PutMode::Overwrite;
+        if let Some(there) = self.look(&key).await? {
+            options.mode = self.repository.writes.mode(PutMode::Update(there.etag));
         }
         let payload = Payload::Bytes(content);
         self.repository.storage.put(&key, payload, options).await?;

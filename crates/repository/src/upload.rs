@@ -2,8 +2,8 @@
 //!
 //! A package goes to the key that is its own. Where other bytes are at that key (another suite's build of the same version, or
 //! what a killed publish left), it goes to a key with its digest in the name. An object that is there already is compared by the
-//! store's checksum or by reading it, never trusted by what its writer noted. Only at a key with a digest is other content
-//! replaced: no index can name that.
+//! store's checksum or by reading it, never trusted by what its writer noted. A package whose file was damaged moves to such a
+//! key, too: another suite may have what is in its place.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -19,8 +19,7 @@ use deb_index::{
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 use s3_storage::{
-    ETag, ErrorKind, GetOptions, GetReply, ObjectMeta, Payload, Progress, PutMode, PutOptions,
-    Storage,
+    ErrorKind, GetOptions, GetReply, ObjectMeta, Payload, Progress, PutMode, PutOptions, Storage,
 };
 use tokio::sync::OnceCell;
 
@@ -98,17 +97,8 @@ pub(crate) async fn upload_all(
 #[derive(Debug)]
 pub(crate) struct Lost {
     pub(crate) stanza: Stanza,
-    /// The version tag of what is in its place.
-    pub(crate) other: Option<ETag>,
-}
-
-impl Lost {
-    /// The package at another key, if what is in its place may be what another suite has there.
-    pub(crate) fn elsewhere(&self) -> Option<Stanza> {
-        let Stanza { key, sha256, .. } = &self.stanza;
-        let is_disputed = self.other.is_some() && !layout::has_digest(key, sha256);
-        is_disputed.then(|| self.stanza.at_key(layout::key_with_digest(key, sha256)))
-    }
+    /// Whether another file is in its place.
+    pub(crate) is_damaged: bool,
 }
 
 impl Suite<'_> {
@@ -120,7 +110,7 @@ impl Suite<'_> {
             let Some(meta) = self.look(&stanza.key).await? else {
                 return Ok(Some(Lost {
                     stanza,
-                    other: None,
+                    is_damaged: false,
                 }));
             };
             let sha256 = match meta.sha256 {
@@ -129,12 +119,9 @@ impl Suite<'_> {
                 }
                 kept => kept.map(Sha256),
             };
-            let is_other =
+            let is_damaged =
                 meta.size != stanza.size || sha256.is_some_and(|sha256| sha256 != stanza.sha256);
-            Ok(is_other.then_some(Lost {
-                stanza,
-                other: Some(meta.etag),
-            }))
+            Ok(is_damaged.then_some(Lost { stanza, is_damaged }))
         });
         let lost = looks.buffered(CONCURRENT);
         lost.try_filter_map(async |lost| Ok(lost))
@@ -157,15 +144,12 @@ pub(crate) async fn restore_all(
         keys: BTreeSet::new(),
         spared: OnceCell::new_with(Some(())),
     };
-    for Lost { stanza, other } in lost {
+    for Lost { stanza, .. } in lost {
         let of_package = |file: &&PackageFile| file.stanza.id == stanza.id;
         let Some(file) = files.iter().find(of_package) else {
             return Err(suite.damaged(stanza.key.clone(), "is missing"));
         };
-        let object = NewObject {
-            instead_of: other.clone(),
-            ..NewObject::of(stanza, &stanza.key, &file.path)
-        };
+        let object = NewObject::of(stanza, &stanza.key, &file.path);
         let progress = observer.upload(stanza);
         match object.create(&reuse, progress).await? {
             Some(There(date)) => store_time = date.max(store_time),
@@ -219,8 +203,6 @@ struct NewObject<'a> {
     size: u64,
     sha256: Sha256,
     is_sent: bool,
-    /// What it takes the place of, if it is not to be created.
-    instead_of: Option<ETag>,
 }
 
 /// What lets packages that are in the pool already be used: they may be garbage that is about to be deleted.
@@ -258,11 +240,10 @@ impl<'a> NewObject<'a> {
             size: stanza.size,
             sha256: stanza.sha256,
             is_sent: false,
-            instead_of: None,
         }
     }
 
-    /// Creates the object, or writes it instead of another; none if there is other content at its key.
+    /// Creates the object; none if there is other content at its key.
     async fn create(
         &self,
         reuse: &Reuse<'_>,
@@ -270,18 +251,14 @@ impl<'a> NewObject<'a> {
     ) -> Result<Option<There>, Error> {
         let repository = reuse.repository;
         let storage = repository.storage.as_ref();
-        let mode = self
-            .instead_of
-            .clone()
-            .map_or(PutMode::Create, PutMode::Update);
-        let mut options = PutOptions::new(repository.writes.mode(mode));
+        let mut options = PutOptions::new(repository.writes.mode(PutMode::Create));
         options.sha256 = Some(self.sha256.0);
         options.content_type = Some("application/vnd.debian.binary-package");
         options.cache_control = Some("public, max-age=31536000, immutable");
         options.progress = progress;
         // The condition of an upload in parts is checked when it is complete, and a single writer's has none.
-        let is_expected = self.size >= LARGE || repository.writes == Writes::SingleWriter;
-        let mut look = self.is_sent || (is_expected && self.instead_of.is_none());
+        let mut look =
+            self.is_sent || self.size >= LARGE || repository.writes == Writes::SingleWriter;
         let mut failure = None;
         for _ in 0..TRIES {
             if look {

@@ -37,12 +37,6 @@ pub fn key_with_digest(key: &str, sha256: &Sha256) -> String {
     format!("{}.{digits}.deb", key.strip_suffix(".deb").unwrap_or(key))
 }
 
-/// Whether a key names the content that belongs there.
-#[must_use]
-pub fn has_digest(key: &str, sha256: &Sha256) -> bool {
-    key.ends_with(&key_with_digest("", sha256))
-}
-
 /// Key of anything in a suite: `dists/<suite>/<path>`, with the path as `Release` spells it.
 #[must_use]
 pub fn in_suite(suite: &SuiteName, path: &str) -> String {
@@ -134,8 +128,6 @@ mod tests {
     fn another_build_has_its_digest_in_the_name() {
         let other = key_with_digest("pool/main/h/hello/hello_1_all.deb", &Sha256([0xab; 32]));
         assert_eq!(other, "pool/main/h/hello/hello_1_all.abababababababab.deb");
-        assert!(has_digest(&other, &Sha256([0xab; 32])));
-        assert!(!has_digest(&other, &Sha256([0xac; 32])));
     }
 
     #[test]
