@@ -57,10 +57,16 @@ impl Check<'_> {
         let listed = self.inventory.below(&folder);
         let ids: Vec<_> = listed
             .filter_map(|(key, _)| layout::commit_at(&suite.name, key))
+            .filter(|id| *id != newest)
             .collect();
         // Read at once: the chain alone would be read one after the other.
         let mut reads = stream::iter(ids)
-            .map(|id| async move { (id, suite.read_commit(&id).await.map(Step::of)) })
+            .map(|id| async move {
+                (
+                    id,
+                    suite.read_commit(&id).await.map(|commit| Step::of(&commit)),
+                )
+            })
             .buffer_unordered(CONCURRENT);
         let mut steps = HashMap::new();
         while let Some((id, step)) = reads.next().await {
@@ -72,7 +78,7 @@ impl Check<'_> {
         self.found.commits = 1;
         // What is older is garbage, or will be.
         let begins = suite.history_begins().await?;
-        let mut child = Step::of(commit.clone());
+        let mut child = Step::of(commit);
         let mut named = child.named(suite);
         let mut links = Vec::new();
         let mut at = newest;
@@ -101,7 +107,7 @@ impl Check<'_> {
             self.add(suite.problem(Part::History, key, text));
             break;
         }
-        self.found.objects = named.len() as u64;
+        self.found.files = named.len() as u64;
         let known: HashSet<_> = self.found.problems.iter().map(|p| p.key.clone()).collect();
         for (key, size) in named {
             let there = self.inventory.get(&key);
@@ -171,21 +177,21 @@ struct Step {
 }
 
 impl Step {
-    fn of(commit: Commit) -> Self {
+    fn of(commit: &Commit) -> Self {
         let files = commit.indexes.iter().flat_map(|(path, index)| {
             let files = index.files.values();
             files.map(|stored| (path.by_hash(&stored.sha256), stored.size))
         });
         let files = files.collect();
         let (mut added, mut removed) = (Vec::new(), Vec::new());
-        for change in commit.changes {
+        for change in &commit.changes {
             let is_removed = change.action == Change::REMOVE;
             let list = if is_removed { &mut removed } else { &mut added };
-            list.extend(change.filename);
+            list.extend(change.filename.clone());
         }
         Self {
             files,
-            suite: commit.suite,
+            suite: commit.suite.clone(),
             parent: commit.parent,
             time: commit.time,
             added,

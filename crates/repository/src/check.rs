@@ -33,7 +33,7 @@ pub struct Verified {
     /// Commits in the history.
     pub commits: u64,
     /// Index files and package files that these name.
-    pub objects: u64,
+    pub files: u64,
     /// All problems, in the order of the parts.
     pub problems: Vec<Problem>,
 }

@@ -181,7 +181,7 @@ impl Suite<'_> {
                 packages: 0,
                 bytes: 0,
                 commits: 0,
-                objects: 0,
+                files: 0,
                 problems,
             },
         };

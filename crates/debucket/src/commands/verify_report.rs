@@ -34,7 +34,7 @@ struct SuiteReport {
     /// Commits of its history that were read.
     commits: u64,
     /// Index files and package files that these name, which were looked for.
-    objects: u64,
+    files: u64,
     problems: Vec<Found>,
 }
 
@@ -70,7 +70,7 @@ impl VerifyReport {
             packages: Some(found.packages),
             bytes: Some(found.bytes),
             commits: found.commits,
-            objects: found.objects,
+            files: found.files,
             problems: found.problems.iter().map(Found::of).collect(),
         });
         Ok(Self {
@@ -214,7 +214,7 @@ impl Report for VerifyReport {
                 signed,
                 packages,
                 commits,
-                objects,
+                files,
                 problems,
                 bytes: size,
                 ..
@@ -232,7 +232,7 @@ impl Report for VerifyReport {
                 Some((packages, size)) => {
                     format!("{packages} packages ({}), {commits} commits", bytes(size))
                 }
-                None => format!("{commits} commits and {objects} files that they name"),
+                None => format!("{commits} commits and {files} files that they name"),
             };
             text.push_str(&format!("suite {suite}{unsigned}: {checked}: {count}\n"));
         }

@@ -314,7 +314,7 @@ fn a_damaged_earlier_state_is_told_of_by_gc_and_by_log() {
     );
     let document = store.read(&["log", "--verify", "--output", "json"]).json();
     assert_eq!(document["suites"][0]["packages"], Value::Null);
-    assert_eq!(document["suites"][0]["objects"], 15);
+    assert_eq!(document["suites"][0]["files"], 15);
     // A package file that only an earlier state needs.
     run(store
         .debucket(&["remove", "tool", "--sign-key"])

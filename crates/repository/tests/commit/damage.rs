@@ -598,3 +598,27 @@ async fn a_false_record_of_succession_is_replaced_by_a_commit_on_the_head() {
             .unwrap();
     }
 }
+
+#[tokio::test]
+async fn what_a_probe_left_is_in_nobodys_way() {
+    let scene = Scene::new(None).await;
+    let key = "debucket-probe/0123456789abcdef";
+    scene.repository.bucket.write(key, "left");
+    assert_eq!(shown(&scene.verify(Depth::Content).await.problems), "");
+    scene
+        .publish("stable", &[built("more", "amd64")])
+        .await
+        .unwrap();
+    scene
+        .publish("new", &[built("more", "amd64")])
+        .await
+        .unwrap();
+    scene.repository.clock.advance(GRACE + GRACE);
+    let collected = collect_all(&scene, options()).await.unwrap();
+    assert!(
+        !collected
+            .condemned_keys
+            .iter()
+            .any(|condemned| condemned == key)
+    );
+}
