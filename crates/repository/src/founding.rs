@@ -10,7 +10,7 @@ use deb_index::{
 };
 use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
-use s3_storage::{ConditionalWrites, ErrorKind, Payload, PutMode, PutOptions};
+use s3_storage::{Cas, ConditionalWrites, Current, ErrorKind, Payload, PutMode, PutOptions, Swap};
 
 use crate::{Error, Head, Suite, Writes, succession::is_unreadable};
 
@@ -153,14 +153,19 @@ impl Suite<'_> {
 
     /// Writes `suite.json` anew, as the head shows that it has to be.
     pub(crate) async fn restore_founding(&self, signed: bool) -> Result<(), Error> {
-        let (content, mut options) = founding(signed);
-        let key = layout::founding_key(&self.name);
-        if let Some(there) = self.look(&key).await? {
-            options.mode = self.repository.writes.mode(PutMode::Update(there.etag));
-        }
-        let payload = Payload::Bytes(content);
-        self.repository.storage.put(&key, payload, options).await?;
-        Ok(())
+        let (content, _) = founding(signed);
+        let object = Cas {
+            key: &layout::founding_key(&self.name),
+            limit: LIMIT,
+            conditional: self.repository.writes == Writes::Conditional,
+        };
+        let write = |current: &Current| {
+            Ok::<_, Error>(match &current.bytes {
+                Some(bytes) if *bytes == content => Swap::Keep(()),
+                _ => Swap::Write(content.clone(), ()),
+            })
+        };
+        object.update(self.repository.storage.as_ref(), write).await
     }
 
     /// Whether the suite was founded as a signed one, none if it was not founded; and the store's clock.

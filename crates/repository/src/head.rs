@@ -99,6 +99,11 @@ impl Head {
         self.release.commit
     }
 
+    /// Its key.
+    pub(crate) fn key(&self) -> String {
+        layout::head_key(&self.commit.suite, !self.signatures.is_unsigned())
+    }
+
     pub(crate) fn signed(&self) -> Signed<'_> {
         Signed {
             signatures: &self.signatures,
@@ -151,6 +156,12 @@ impl Suite<'_> {
             suite: self.name.clone(),
             repository: self.repository.url.to_string(),
         }
+    }
+
+    /// The version tag of what is at the key of the head, whether it can be used or not.
+    pub(crate) async fn head_tag(&self) -> Result<Option<ETag>, Error> {
+        let key = layout::head_key(&self.name, self.keys.is_signed());
+        Ok(self.look(&key).await?.map(|there| there.etag))
     }
 
     /// Reads the head without its commit.

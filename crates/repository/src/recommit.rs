@@ -85,10 +85,9 @@ impl Suite<'_> {
             }
             Ok(_) | Err(_) => {}
         }
-        let key = layout::head_key(&self.name, true);
-        let there = self.look(&key).await?;
+        let there = self.head_tag().await?;
         let beside = self.head_beside().await?;
-        Ok(beside.map(|beside| (beside, there.map(|there| there.etag))))
+        Ok(beside.map(|beside| (beside, there)))
     }
 
     /// Begins the suite anew with the package files that no other suite has.
@@ -119,8 +118,7 @@ impl Suite<'_> {
         let edits = [Edit::Exist(settings)].into_iter().chain(additions);
         let intent = Intent(edits.collect());
         let plan = plan(None, &PlainIndexes::new(), &intent)?;
-        let key = layout::head_key(&self.name, self.keys.is_signed());
-        let there = self.look(&key).await?.map(|there| there.etag);
+        let there = self.head_tag().await?;
         if self
             .founded_as()
             .await

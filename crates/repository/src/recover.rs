@@ -43,7 +43,7 @@ impl Suite<'_> {
             (Newest::One(Fix::Head { commit, is_proven }), head) => {
                 if let (Some(head), true) = (head, top.is_stand_in) {
                     // Not the commit is what is wrong, but that this head is there.
-                    let key = layout::head_key(&self.name, !head.signatures.is_unsigned());
+                    let key = head.key();
                     let text = format!("names commit {}, which is missing or damaged", head.id());
                     top = Top {
                         problems: vec![self.problem(Part::Head, key, text)],

@@ -87,7 +87,7 @@ impl Suite<'_> {
             Err(error) => return Ok(self.without_head(&error)),
         };
         let mut problems = Vec::new();
-        let key = layout::head_key(&self.name, !head.signatures.is_unsigned());
+        let key = head.key();
         let mut add = |text: String, remedy| {
             let mut problem = self.problem(Part::Head, &key, text);
             problem.remedy = remedy;

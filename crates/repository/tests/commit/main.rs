@@ -10,6 +10,7 @@ mod followers;
 mod foreign;
 mod gc;
 mod gc_damage;
+mod lost;
 mod pool;
 mod put_back;
 mod races;
