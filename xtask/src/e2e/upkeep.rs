@@ -114,7 +114,6 @@ fn verify_and_gc(world: &World<'_>) -> Result<()> {
     for key in followers.iter().chain(&by_hash).chain([&commit]) {
         world.bucket.delete(key)?;
     }
-    plain.apt_get(&["update"])?.failure()?;
     // What only the history named is lost for good.
     repair(world)?.expect_code(1)?;
     for apt in [&fast, &plain] {
