@@ -165,8 +165,9 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
         E::OtherTools { .. } => {
             "pass --leave-pool to collect only what is in debucket's own suites"
         }
-        E::CondemnedRecord { .. } => {
-            "use a newer debucket; if it is damaged, delete it when no collector runs: objects are then condemned anew"
+        E::CondemnedTooNew => "use a newer debucket",
+        E::CondemnedMalformed { .. } => {
+            "run the same command again after that time: objects are then condemned anew"
         }
         E::Collected { .. } => {
             "choose a later commit (`debucket log`), or publish the package again"
@@ -267,7 +268,12 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
                 accept_rollback(role)
             ));
         }
-        E::Release { .. } | E::Commit { .. } | E::Damaged { .. } | E::MalformedIndex { .. } => {
+        E::Commit { suite, .. } | E::Damaged { suite, .. } => {
+            return Some(format!(
+                "`debucket verify {suite}` says what is damaged, and `debucket verify --repair` repairs what can be"
+            ));
+        }
+        E::Release { .. } | E::MalformedIndex { .. } => {
             "restore the object from the bucket's version history"
         }
         E::Key {

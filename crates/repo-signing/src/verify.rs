@@ -32,6 +32,8 @@ pub struct Verified {
     pub release: Vec<u8>,
     /// The good signatures by accepted keys, at least one, in the file's order.
     pub signatures: Vec<GoodSignature>,
+    /// Who made the other signatures, which were not judged.
+    pub others: Vec<Issuer>,
 }
 
 /// A signature that matches, by a key that was valid when it was made.
@@ -150,8 +152,10 @@ impl Keyring {
         let message = cleartext::parse(inrelease)?;
         let data = cleartext::canonical(&message.text);
         let signatures = read_signatures(message.armored_signature)?;
+        let (signatures, others) = self.judge(&signatures, &message.hashes, &data)?;
         Ok(Verified {
-            signatures: self.judge(&signatures, &message.hashes, &data)?,
+            signatures,
+            others,
             release: message.text,
         })
     }
@@ -165,16 +169,30 @@ impl Keyring {
         release: &[u8],
         armored: &[u8],
     ) -> Result<Vec<GoodSignature>, VerifyError> {
-        self.judge(&read_signatures(armored)?, &[], release)
+        let verified = self.verify_release(release, armored)?;
+        Ok(verified.signatures)
     }
 
-    /// The good signatures, once none is bad.
+    /// The same, with who made the signatures that do not count.
+    ///
+    /// # Errors
+    /// As [`Keyring::verify_inrelease`].
+    pub fn verify_release(&self, release: &[u8], armored: &[u8]) -> Result<Verified, VerifyError> {
+        let (signatures, others) = self.judge(&read_signatures(armored)?, &[], release)?;
+        Ok(Verified {
+            release: release.to_vec(),
+            signatures,
+            others,
+        })
+    }
+
+    /// The good signatures, once none is bad, and who made those by unknown keys.
     fn judge(
         &self,
         signatures: &[Signature],
         announced: &[&str],
         data: &[u8],
-    ) -> Result<Vec<GoodSignature>, VerifyError> {
+    ) -> Result<(Vec<GoodSignature>, Vec<Issuer>), VerifyError> {
         let kinds = [SignatureType::Text, SignatureType::Binary];
         let mut good = Vec::new();
         let mut unusable = None;
@@ -197,7 +215,7 @@ impl Keyring {
         if good.is_empty() {
             return Err(unusable.unwrap_or(VerifyError::UnknownKey(unknown)));
         }
-        Ok(good)
+        Ok((good, unknown))
     }
 
     /// The keys that a signature names as its author.

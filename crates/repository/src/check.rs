@@ -1,9 +1,11 @@
 //! What a verification of a suite gathers.
 
-use deb_index::digest::Sha256;
+use std::sync::Arc;
+
+use deb_index::{digest::Sha256, suite::commit::Commit};
 
 use crate::{
-    Suite,
+    Head, Suite,
     inventory::{InStore, Inventory},
     problem::{Part, Problem, Remedy, Severity},
 };
@@ -18,7 +20,7 @@ pub enum Depth {
 }
 
 /// Result of looking at a suite.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Verified {
     /// The commit that the head names; none if the head cannot be used.
     pub commit: Option<Sha256>,
@@ -30,8 +32,23 @@ pub struct Verified {
     pub bytes: u64,
     /// Commits in the history.
     pub commits: u64,
+    /// Index files and package files that these name.
+    pub files: u64,
     /// All problems, in the order of the parts.
     pub problems: Vec<Problem>,
+}
+
+/// The head of a suite as far as it can be used, and what is wrong with it.
+#[derive(Debug, Default)]
+pub(crate) struct Top {
+    pub(crate) head: Option<Head>,
+    /// The commit of the head, or the one that it has to name again.
+    pub(crate) commit: Option<Arc<Commit>>,
+    pub(crate) problems: Vec<Problem>,
+    /// Whether the first problem is one that another head would solve.
+    pub(crate) needs_head: bool,
+    /// Whether the commit of the head is lost, and something stands in for it.
+    pub(crate) is_stand_in: bool,
 }
 
 /// Collects what is wrong with one suite.
@@ -39,6 +56,8 @@ pub(crate) struct Check<'a> {
     pub(crate) suite: &'a Suite<'a>,
     pub(crate) inventory: &'a Inventory,
     pub(crate) depth: Depth,
+    /// Whether the commit of the head is lost, and something stands in for it.
+    pub(crate) is_stand_in: bool,
     pub(crate) found: Verified,
 }
 
@@ -57,10 +76,10 @@ impl Suite<'_> {
     ) -> Problem {
         let severity = match part {
             Part::Head | Part::Commit | Part::Index | Part::Package => Severity::Error,
-            Part::History | Part::Follower | Part::Founding => Severity::Warning,
+            Part::History | Part::Follower | Part::Founding | Part::Condemned => Severity::Warning,
         };
         Problem {
-            suite: self.name.clone(),
+            suite: Some(self.name.clone()),
             part,
             key: key.into(),
             text: text.into(),
@@ -80,4 +99,15 @@ pub(crate) fn compare(there: Option<&InStore>, size: u64) -> Option<String> {
         }
         Some(_) => None,
     }
+}
+
+/// An error and what caused it, on one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    text
 }

@@ -71,19 +71,56 @@ pub(crate) struct Doomed {
     pub(crate) objects: BTreeMap<String, Condemned>,
 }
 
+/// Why a record cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RecordProblem {
+    Malformed,
+    /// A later version of this program wrote it.
+    TooNew,
+}
+
 impl Record {
     const FORMAT: u32 = 1;
 
-    pub(crate) fn parse(bytes: Option<&[u8]>) -> Result<Self, Error> {
-        let Some(bytes) = bytes else {
+    /// The record as it was read. In place of one that is malformed there is an empty one, as soon as no collector can be alive
+    /// that had doomed objects on it: what is condemned anew is not deleted before another grace period is over.
+    pub(crate) fn of(current: &Current) -> Result<Self, Error> {
+        let Some(bytes) = &current.bytes else {
             return Ok(Self::default());
         };
-        let unusable = |problem| Error::CondemnedRecord { problem };
-        let record: Self = serde_json::from_slice(bytes).map_err(|_| unusable("is malformed"))?;
-        if record.format > Self::FORMAT {
-            return Err(unusable("was written by a later version of debucket"));
+        match Self::parse(bytes) {
+            Ok(record) => Ok(record),
+            Err(RecordProblem::TooNew) => Err(Error::CondemnedTooNew),
+            Err(RecordProblem::Malformed) => {
+                let (now, written) = (current.date, current.modified);
+                let (now, written) = now.zip(written).ok_or(Error::NoStoreTime)?;
+                let until = written.checked_add(DEAD).unwrap_or(Timestamp::MAX);
+                if now <= until {
+                    return Err(Error::CondemnedMalformed { until });
+                }
+                Ok(Self {
+                    // Higher than that of any earlier state, which were written less than once a second.
+                    generation: written.as_second().unsigned_abs(),
+                    ..Self::default()
+                })
+            }
         }
-        Ok(record)
+    }
+
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, RecordProblem> {
+        #[derive(Deserialize)]
+        struct Start {
+            format: u32,
+        }
+        let is_later = |format| format > Self::FORMAT;
+        match serde_json::from_slice::<Self>(bytes) {
+            Ok(record) if is_later(record.format) => Err(RecordProblem::TooNew),
+            Ok(record) => Ok(record),
+            Err(_) => match serde_json::from_slice(bytes) {
+                Ok(Start { format }) if is_later(format) => Err(RecordProblem::TooNew),
+                _ => Err(RecordProblem::Malformed),
+            },
+        }
     }
 
     /// The bytes of the next state.
@@ -136,17 +173,11 @@ impl Repository {
         }
     }
 
-    /// The record as it is now.
-    pub(crate) async fn condemned(&self) -> Result<Record, Error> {
-        let current = self.condemned_record().read(self.storage.as_ref()).await?;
-        Record::parse(current.bytes.as_deref())
-    }
-
     /// # Errors
     /// [`Error::CollectorRuns`] if a collector may be deleting now.
     pub(crate) async fn check_no_collector(&self) -> Result<(), Error> {
         let current = self.condemned_record().read(self.storage.as_ref()).await?;
-        Record::parse(current.bytes.as_deref())?.check_idle(current.date)
+        Record::of(&current)?.check_idle(current.date)
     }
 
     /// Makes every collector that has not doomed anything yet look at everything again.
@@ -155,7 +186,7 @@ impl Repository {
     /// [`Error::CollectorRuns`] if one may be deleting now.
     pub(crate) async fn stop_collectors(&self) -> Result<(), Error> {
         let touch = |current: &Current| {
-            let mut record = Record::parse(current.bytes.as_deref())?;
+            let mut record = Record::of(current)?;
             record.check_idle(current.date)?;
             let dead = record.doomed.take();
             record
@@ -174,7 +205,7 @@ impl Repository {
         let mut spared = Spared::default();
         loop {
             let strike = |current: &Current| {
-                let mut record = Record::parse(current.bytes.as_deref())?;
+                let mut record = Record::of(current)?;
                 let struck = keys.iter().filter(|key| record.has(key));
                 spared.struck.extend(struck.map(|key| (*key).to_owned()));
                 spared.has_record = record.generation > 0;
@@ -218,10 +249,13 @@ impl Suite<'_> {
             .is_some_and(|begin| time < begin))
     }
 
-    /// Commits that were no longer the head at this time may have been deleted.
+    /// Commits that were no longer the head at this time may have been deleted. A record that cannot be read does not say.
     pub(crate) async fn history_begins(&self) -> Result<Option<Timestamp>, Error> {
-        let record = self.repository.condemned().await?;
-        Ok(record.history.get(&self.name).copied())
+        let repository = self.repository;
+        let record = repository.condemned_record();
+        let current = record.read(repository.storage.as_ref()).await?;
+        let record = current.bytes.and_then(|bytes| Record::parse(&bytes).ok());
+        Ok(record.and_then(|record| record.history.get(&self.name).copied()))
     }
 }
 
@@ -253,22 +287,44 @@ mod tests {
     #[test]
     fn is_read_as_it_was_written_and_never_the_same_twice() {
         let first = record().next();
-        let read = Record::parse(Some(&first)).unwrap();
+        let read = Record::parse(&first).unwrap();
         assert_eq!(read.generation, 1);
         assert_eq!(read.condemned, record().condemned);
         assert_eq!(read.doomed, record().doomed);
         assert_ne!(read.next(), first);
-        assert!(Record::parse(None).unwrap().generation == 0);
-        for bytes in [
-            &b""[..],
-            b"{}",
-            b"{\"format\": 2, \"generation\": 1, \"condemned\": {}}",
+        for (bytes, problem) in [
+            (&b""[..], RecordProblem::Malformed),
+            (b"{}", RecordProblem::Malformed),
+            (&first[..first.len() / 2], RecordProblem::Malformed),
+            (
+                b"{\"format\": 2, \"generation\": 1, \"condemned\": {}}",
+                RecordProblem::TooNew,
+            ),
+            (b"{\"format\": 2, \"all\": \"new\"}", RecordProblem::TooNew),
         ] {
-            assert!(matches!(
-                Record::parse(Some(bytes)),
-                Err(Error::CondemnedRecord { .. })
-            ));
+            assert_eq!(Record::parse(bytes), Err(problem));
         }
+    }
+
+    #[test]
+    fn a_malformed_record_is_empty_once_no_collector_can_be_alive() {
+        let read = |bytes: Option<&'static [u8]>, now| {
+            Record::of(&Current {
+                bytes: bytes.map(Bytes::from_static),
+                date: Some(at(now)),
+                modified: bytes.map(|_| at(1000)),
+            })
+        };
+        assert_eq!(read(None, 1001).unwrap(), Record::default());
+        let until = at(4600);
+        for early in [1000, 4600] {
+            let refused = read(Some(b"{"), early);
+            assert!(
+                matches!(refused, Err(Error::CondemnedMalformed { until: told }) if told == until)
+            );
+        }
+        let fresh = read(Some(b"{"), 4601).unwrap();
+        assert_eq!((fresh.generation, fresh.condemned.len()), (1000, 0));
     }
 
     #[test]

@@ -10,16 +10,18 @@ use deb_index::{
         plan,
     },
     fingerprint::Fingerprint,
-    stanza::Stanza,
-    suite::{commit::Commit, settings::Settings},
+    suite::{commit::Commit, layout, settings::Settings},
 };
 use jiff::Timestamp;
 use repo_signing::{Certificate, KeyState};
 
 use crate::{
     Error, Head, Suite, Warning, Writes, indexes::IndexCache, keys::signature_time,
-    succession::Beside, warning::key_expiry,
+    succession::Beside, upload::Lost, warning::key_expiry,
 };
+
+/// Times that a damaged file moves to a longer key, where another damaged one may be.
+const MOVES: usize = 4;
 
 /// What a change may do only if its caller has said so.
 #[derive(Debug, Clone, Copy, Default)]
@@ -53,8 +55,10 @@ pub struct Draft<'a> {
     pub(crate) planned: Planned,
     pub(crate) cache: IndexCache,
     pub(crate) beside: Beside,
-    /// Packages to add that the suite has, but whose files are missing; with the keys where they belong.
-    pub(crate) lost: Vec<Stanza>,
+    /// Packages to add that the suite has, but whose files are lost; with the keys where they belong.
+    pub(crate) lost: Vec<Lost>,
+    /// Keys of packages to add at which another file is. They go elsewhere.
+    pub(crate) damaged: Vec<String>,
     /// Own keys of the packages whose files were stored for it, wherever they are.
     pub(crate) stored: HashSet<String>,
     /// Whether a commit is needed even if it changes no package: it takes the place of a head that was put back, or of its date.
@@ -129,8 +133,12 @@ impl Draft<'_> {
             suite: self.suite.name.to_string(),
             key,
         }));
-        let lost = self.lost.iter().map(|stanza| stanza.key.clone());
-        warnings.extend(lost.map(|key| Warning::FileMissing { key }));
+        let is_moved = |key: &String| self.intent.moved().any(|moved| moved == key);
+        let lost = self.lost.iter().map(|lost| lost.stanza.key.clone());
+        let missing = lost.filter(|key| !is_moved(key));
+        warnings.extend(missing.map(|key| Warning::FileMissing { key }));
+        let damaged = self.damaged.iter().cloned();
+        warnings.extend(damaged.map(|key| Warning::FileDamaged { key }));
         if self.allow.reset_date {
             warnings.retain(|warning| !matches!(warning, Warning::FutureDate { .. }));
         }
@@ -151,7 +159,7 @@ impl Suite<'_> {
             }));
         }
         deb_index::change::check(&intent)?;
-        let intent = Arc::new(intent);
+        let mut intent = Arc::new(intent);
         let mut cache = IndexCache::default();
         let mut beside = Beside::default();
         let mut is_needed = false;
@@ -198,10 +206,30 @@ impl Suite<'_> {
         if let (Some(time), false) = (store_time, allow.store_clock) {
             self.repository.clock.check(time)?;
         }
-        let planned = self
+        let mut planned = self
             .plan_on(&intent, base.as_ref(), store_time, &mut cache, allow)
             .await?;
-        let lost = self.lost(&planned.plan.there).await?;
+        let read = intent.additions().any(|(_, replace)| replace);
+        let mut lost = self.lost(&planned.plan.there, read).await?;
+        let (mut damaged, mut moves) = (Vec::new(), Vec::new());
+        let wanted = intent.clone();
+        for _ in 0..MOVES {
+            let before = damaged.len();
+            for Lost { stanza, .. } in lost.iter().filter(|lost| lost.is_damaged) {
+                damaged.push(stanza.key.clone());
+                let key = layout::key_with_digest(&stanza.key, &stanza.sha256);
+                moves.push(Edit::Moved(stanza.at_key(key)));
+            }
+            if damaged.len() == before {
+                break;
+            }
+            let edits = moves.iter().chain(&wanted.0).cloned();
+            intent = Arc::new(Intent(edits.collect()));
+            planned = self
+                .plan_on(&intent, base.as_ref(), store_time, &mut cache, allow)
+                .await?;
+            lost = self.lost(&planned.plan.there, read).await?;
+        }
         Ok(Draft {
             suite: self,
             allow,
@@ -212,6 +240,7 @@ impl Suite<'_> {
             beside,
             lost,
             stored: HashSet::new(),
+            damaged,
             is_needed,
             store_time,
         })

@@ -189,8 +189,13 @@ pub enum Error {
     /// Suites whose package files may be in the pool, and cannot be told from garbage.
     #[error("another tool wrote {}, whose package files cannot be told from garbage", list(.suites))]
     OtherTools { suites: Vec<SuiteName> },
-    #[error("the record of condemned objects, gc/condemned.json, {problem}")]
-    CondemnedRecord { problem: &'static str },
+    #[error("gc/condemned.json was written by a later version of debucket")]
+    CondemnedTooNew,
+    /// It was changed so recently that a collector may still be deleting what it had doomed.
+    #[error(
+        "gc/condemned.json is malformed; until {until} a garbage collection may still delete what was on it"
+    )]
+    CondemnedMalformed { until: Timestamp },
     #[error("{0} could be any of several commits")]
     AmbiguousRevision(String),
     #[error("signing failed")]

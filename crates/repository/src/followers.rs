@@ -85,6 +85,11 @@ enum Turn {
     Release,
 }
 
+/// The record of what took a commit's place.
+pub(crate) fn record(id: &Sha256) -> Bytes {
+    format!("{id}\n").into()
+}
+
 /// The tags of the followers that a plan changes, if all followers of `head` are up.
 pub(crate) async fn tags(
     suite: &Suite<'_>,
@@ -206,15 +211,25 @@ pub(crate) async fn repair(
     let followers = leader.followers(suite, None).into_iter();
     let (broken, others): (Vec<_>, Vec<_>) =
         followers.partition(|follower| broken.contains(&follower.key));
-    let mut stale = examine(suite, others).await?;
     let mut rewritten = Vec::new();
     for follower in broken {
         let seen = suite.seen(&follower.key).await?;
         let mode = seen.map_or(PutMode::Create, |seen| PutMode::Update(seen.etag));
         rewritten.push((follower, mode));
     }
-    stale.extend(held(suite, rewritten).await?);
-    ignore_lost(write_until_up(suite, leader, stale).await)
+    let mut stale = held(suite, rewritten).await?;
+    stale.extend(examine(suite, others).await?);
+    let mut possible = Vec::new();
+    for (mut follower, mode) in stale {
+        match content(suite, &follower).await {
+            Ok(bytes) => follower.content = Content::Here(bytes),
+            // The index is lost, which is a problem of its own.
+            Err(Error::Damaged { .. }) => continue,
+            Err(error) => return Err(error),
+        }
+        possible.push((follower, mode));
+    }
+    ignore_lost(write_until_up(suite, leader, possible).await)
 }
 
 /// An alias that is not the suite's is a problem that no repair solves.
@@ -223,6 +238,38 @@ fn ignore_lost(done: Result<(), Error>) -> Result<(), Error> {
         Err(Error::AliasTaken { .. } | Error::Deleting { .. }) => Ok(()),
         done => done,
     }
+}
+
+async fn content(suite: &Suite<'_>, follower: &Follower) -> Result<Bytes, Error> {
+    match &follower.content {
+        Content::Here(bytes) => Ok(bytes.clone()),
+        Content::Stored(key) => {
+            let bytes = suite.read_by_digest(key).await?;
+            if Sha256::of(&bytes) != follower.follows {
+                return Err(suite.damaged(key.clone(), "has other content than its name says"));
+            }
+            Ok(bytes)
+        }
+    }
+}
+
+/// Writes the record that `id` took the place of `parent` again.
+pub(crate) async fn restore_record(
+    suite: &Suite<'_>,
+    parent: Option<Sha256>,
+    id: Sha256,
+) -> Result<(), Error> {
+    let key = layout::successor_key(&suite.name, parent.as_ref());
+    let bytes = record(&id);
+    let seen = suite.seen(&key).await?;
+    let mode = seen.map_or(PutMode::Create, |seen| PutMode::Update(seen.etag));
+    let mut options = PutOptions::new(suite.repository.writes.mode(mode));
+    options.sha256 = Some(Sha256::of(&bytes).0);
+    options.cache_control = Some("no-cache");
+    options.metadata.insert(FOLLOWS.to_owned(), id.to_string());
+    let storage = &suite.repository.storage;
+    storage.put(&key, Payload::Bytes(bytes), options).await?;
+    Ok(())
 }
 
 /// Writes followers, and looks at the head again, until all are up.
@@ -335,16 +382,7 @@ async fn write(
     follower: Follower,
     mode: PutMode,
 ) -> Result<Option<Follower>, Error> {
-    let bytes = match &follower.content {
-        Content::Here(bytes) => bytes.clone(),
-        Content::Stored(key) => {
-            let bytes = suite.read_by_digest(key).await?;
-            if Sha256::of(&bytes) != follower.follows {
-                return Err(suite.damaged(key.clone(), "has other content than its name says"));
-            }
-            bytes
-        }
-    };
+    let bytes = content(suite, &follower).await?;
     let mut options = PutOptions::new(suite.repository.writes.mode(mode));
     options.sha256 = Some(Sha256::of(&bytes).0);
     options.cache_control = Some("no-cache");
@@ -449,10 +487,10 @@ impl Leader {
                 }
             }
         }
-        let record = layout::successor_key(&suite.name, self.commit.parent.as_ref());
+        let successor = layout::successor_key(&suite.name, self.commit.parent.as_ref());
         followers.push(Follower {
             follows: self.id,
-            ..here(record, &format!("{}\n", self.id).into(), Turn::First)
+            ..here(successor, &record(&self.id), Turn::First)
         });
         let beside = |folder: &SuiteName, turn| {
             let detached = self.detached.as_ref().map(|detached| Follower {

@@ -196,14 +196,19 @@ impl Suite<'_> {
 
     /// Writes `suite.json` anew, as the head shows that it has to be.
     pub(crate) async fn restore_founding(&self, signed: bool) -> Result<(), Error> {
-        let (content, mut options) = founding(signed);
-        let key = layout::founding_key(&self.name);
-        if self.look(&key).await?.is_some() {
-            options.mode = PutMode::Overwrite;
-        }
-        let payload = Payload::Bytes(content);
-        self.repository.storage.put(&key, payload, options).await?;
-        Ok(())
+        let (content, _) = founding(signed);
+        let object = Cas {
+            key: &layout::founding_key(&self.name),
+            limit: LIMIT,
+            conditional: self.repository.writes == Writes::Conditional,
+        };
+        let write = |current: &Current| {
+            Ok::<_, Error>(match &current.bytes {
+                Some(bytes) if *bytes == content => Swap::Keep(()),
+                _ => Swap::Write(content.clone(), ()),
+            })
+        };
+        object.update(self.repository.storage.as_ref(), write).await
     }
 
     /// What the folder is, none if nothing says; and the store's clock.

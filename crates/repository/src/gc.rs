@@ -1,8 +1,9 @@
 //! Garbage collection: deleting what no head and no kept commit of any suite names.
 //!
 //! In two steps, as `condemned` explains. One run does both: it dooms and deletes what an earlier run condemned long enough ago,
-//! if it is still unnamed and unchanged, and condemns what else nothing names. Nothing is collected as long as one suite cannot be
-//! read, verified and understood.
+//! if it is still unnamed and unchanged, and condemns what else nothing names. Nothing is collected as long as the head of one suite
+//! cannot be read, verified and understood. An earlier state that cannot be read may have named any package file, and anything in
+//! the folder of its suite. So these stay until it is older than what is kept of the history.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -15,7 +16,7 @@ use crate::{
     Error, Repository, Suite, Writes,
     condemned::{Condemned, DEAD, DELETING, Doomed, Record},
     inventory::{InStore, Inventory, POOL},
-    kept::Kept,
+    kept::{Kept, Unreadable},
 };
 
 /// Objects that are on the record at most: it is read by every publisher.
@@ -36,6 +37,14 @@ pub struct CollectOptions {
     pub dry_run: bool,
     /// Leave package files alone, as where suites of other tools share the pool.
     pub leave_pool: bool,
+}
+
+impl CollectOptions {
+    /// How long what a suite had is kept.
+    #[must_use]
+    pub fn kept(&self) -> SignedDuration {
+        self.keep_history.max(self.grace)
+    }
 }
 
 /// A number of objects and their size in bytes.
@@ -66,6 +75,8 @@ pub struct Collected {
     pub left: Tally,
     /// Why package files were left alone, if they were.
     pub pool_left: Option<String>,
+    /// Earlier states that cannot be read.
+    pub unreadable: Vec<Unreadable>,
     /// Keys that were deleted, and keys that were condemned.
     pub deleted_keys: Vec<String>,
     pub condemned_keys: Vec<String>,
@@ -127,7 +138,7 @@ impl Repository {
     ) -> Result<Plan, Error> {
         // Before the heads: what a publisher strikes off from now on is noticed by the swap.
         let current = self.condemned_record().read(self.storage.as_ref()).await?;
-        let record = Record::parse(current.bytes.as_deref())?;
+        let record = Record::of(&current)?;
         let now = current.date.ok_or(Error::NoStoreTime)?;
         self.clock.check(now)?;
         if let Some(doomed) = &record.doomed
@@ -147,8 +158,7 @@ impl Repository {
         if !others.is_empty() && !options.leave_pool {
             return Err(Error::OtherTools { suites: others });
         }
-        let cutoff = options.keep_history.max(options.grace);
-        let cutoff = now.checked_sub(cutoff).unwrap_or(Timestamp::MIN);
+        let cutoff = now.checked_sub(options.kept()).unwrap_or(Timestamp::MIN);
         let mut kept = Kept::default();
         let mut read = Vec::new();
         let aliases = self.aliases_among(inventory.may_be_aliases()).await?;
@@ -190,6 +200,7 @@ impl Repository {
                 spared: 0,
                 left: Tally::default(),
                 pool_left,
+                unreadable: std::mem::take(&mut kept.unreadable),
                 deleted_keys: Vec::new(),
                 condemned_keys: Vec::new(),
             },
@@ -221,7 +232,7 @@ impl Repository {
             if sent.is_some() && current.bytes == sent {
                 return Ok(Swap::Keep(true));
             }
-            let record = Record::parse(current.bytes.as_deref())?;
+            let record = Record::of(current)?;
             if record.generation != plan.record.generation {
                 return Ok(Swap::Keep(false));
             }
@@ -264,7 +275,11 @@ impl Repository {
             }
         }
         let finish = |current: &Current| {
-            let mut record = Record::parse(current.bytes.as_deref())?;
+            let mut record = match Record::of(current) {
+                // There is nothing of ours on it any more.
+                Err(Error::CondemnedMalformed { .. }) => return Ok(Swap::Keep(())),
+                record => record?,
+            };
             if record.doomed.as_ref().is_none_or(|doomed| doomed.by != me) {
                 return Ok(Swap::Keep(()));
             }
@@ -376,7 +391,7 @@ impl Plan {
     }
 }
 
-/// The objects of our suites, and of the pool, that nothing names.
+/// The objects of our suites, and of the pool, that nothing names. What only states that cannot be read may name is not among them.
 async fn unnamed(
     inventory: &Inventory,
     folders: &BTreeMap<SuiteName, bool>,
@@ -384,16 +399,20 @@ async fn unnamed(
     suites: &[&Suite<'_>],
     with_pool: bool,
 ) -> Result<HashSet<String>, Error> {
-    let mut unnamed: HashSet<String> = HashSet::new();
+    let mut unnamed = HashSet::new();
+    // First, because it may find states that cannot be read.
+    if with_pool {
+        let pool = inventory.below(POOL).map(|(key, _)| key.clone()).collect();
+        unnamed = kept.retain_unnamed(suites, pool).await?;
+    }
+    if !kept.unreadable.is_empty() {
+        unnamed.clear();
+    }
     for (key, _) in inventory.below(layout::SUITES) {
-        let is_ours = owner(key, folders).is_some_and(|name| folders[name]);
+        let is_ours = owner(key, folders).is_some_and(|name| folders[name] && !kept.is_held(name));
         if is_ours && !kept.keys.contains(key) && is_collectable(key, &kept.commits) {
             unnamed.insert(key.clone());
         }
-    }
-    if with_pool {
-        let pool = inventory.below(POOL).map(|(key, _)| key.clone()).collect();
-        unnamed.extend(kept.retain_unnamed(suites, pool).await?);
     }
     Ok(unnamed)
 }

@@ -9,10 +9,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 use deb_index::{
     digest::Sha256,
-    suite::{commit::Commit, layout, release::Release},
+    suite::{
+        commit::Commit,
+        layout,
+        release::{Release, ReleaseError},
+    },
 };
 use futures::join;
 use jiff::Timestamp;
+use repo_signing::{Issuer, Verified};
 use s3_storage::{ETag, ErrorKind, ObjectMeta};
 
 use crate::{
@@ -51,9 +56,37 @@ pub(crate) struct SignedHead {
     text: Bytes,
     pub(crate) release: Release,
     store_time: Option<Timestamp>,
+    /// Who else signed it, by keys that are not at hand.
+    pub(crate) others: Vec<Issuer>,
 }
 
 impl SignedHead {
+    /// A text with good signatures, as it was found in an object.
+    pub(crate) fn of(
+        object: ObjectMeta,
+        bytes: Bytes,
+        verified: Verified,
+        text: Bytes,
+    ) -> Result<Self, ReleaseError> {
+        Ok(Self {
+            release: Release::parse(&text)?,
+            etag: object.etag,
+            signatures: HeadSignatures::By(verified.signatures),
+            bytes,
+            text,
+            store_time: object.date,
+            others: verified.others,
+        })
+    }
+
+    pub(crate) fn text(&self) -> &[u8] {
+        &self.text
+    }
+
+    pub(crate) fn signatures(&self) -> &HeadSignatures {
+        &self.signatures
+    }
+
     pub(crate) fn etag(&self) -> &ETag {
         &self.etag
     }
@@ -64,6 +97,11 @@ impl Head {
     #[must_use]
     pub fn id(&self) -> Sha256 {
         self.release.commit
+    }
+
+    /// Its key.
+    pub(crate) fn key(&self) -> String {
+        layout::head_key(&self.commit.suite, !self.signatures.is_unsigned())
     }
 
     pub(crate) fn signed(&self) -> Signed<'_> {
@@ -141,6 +179,12 @@ impl Suite<'_> {
         Err(Missing::Alias { suite, alias }.into())
     }
 
+    /// The version tag of what is at the key of the head, whether it can be used or not.
+    pub(crate) async fn head_tag(&self) -> Result<Option<ETag>, Error> {
+        let key = layout::head_key(&self.name, self.keys.is_signed());
+        Ok(self.look(&key).await?.map(|there| there.etag))
+    }
+
     /// Reads the head without its commit.
     pub(crate) async fn signed_head(&self) -> Result<Option<SignedHead>, Error> {
         let Some(head) = self.shown_head().await? else {
@@ -168,6 +212,7 @@ impl Suite<'_> {
             suite: self.name.clone(),
             source,
         };
+        let mut others = Vec::new();
         let signed_key = layout::head_key(&self.name, true);
         let (mut signed, mut unsigned) = (self.find(&signed_key).await?, None);
         if signed.is_none() {
@@ -183,6 +228,7 @@ impl Suite<'_> {
                 Some(keyring) => {
                     let verified = keyring.verify_inrelease(&bytes).map_err(untrusted)?;
                     let signatures = HeadSignatures::By(verified.signatures);
+                    others = verified.others;
                     (object, bytes, verified.release, signatures)
                 }
                 None => {
@@ -207,6 +253,7 @@ impl Suite<'_> {
             text: text.into(),
             release,
             store_time: object.date,
+            others,
         }))
     }
 

@@ -11,7 +11,7 @@ use deb_index::{
         compression::{self, Format},
     },
     suite::{
-        commit::{Commit, Index},
+        commit::{Commit, Index, Stored},
         layout,
         release::Release,
     },
@@ -109,19 +109,37 @@ impl IndexCache {
     }
 }
 
-/// Reads an index in the format that is quickest to unpack.
+/// Reads an index in the format that is quickest to unpack, of those that are whole.
 async fn read(
     suite: &Suite<'_>,
     path: &IndexPath,
     index: &Index,
     files: &BTreeMap<String, Bytes>,
 ) -> Result<Bytes, Error> {
-    let stored = |format: &Format| Some((*format, index.files.get(format.extension())?));
-    let Some((format, stored)) = QUICKEST.iter().find_map(stored) else {
+    let mut damaged = None;
+    for format in QUICKEST {
+        let Some(stored) = index.files.get(format.extension()) else {
+            continue;
+        };
+        let key = layout::in_suite(&suite.name, &path.by_hash(&stored.sha256));
+        match read_form(suite, key, (format, stored), index, files).await {
+            Err(error @ Error::Damaged { .. }) => drop(damaged.get_or_insert(error)),
+            read => return read,
+        }
+    }
+    Err(damaged.unwrap_or_else(|| {
         let formats = index.files.keys().cloned().collect();
-        return Err(PlanError::NoKnownFormat(formats).into());
-    };
-    let key = layout::in_suite(&suite.name, &path.by_hash(&stored.sha256));
+        PlanError::NoKnownFormat(formats).into()
+    }))
+}
+
+async fn read_form(
+    suite: &Suite<'_>,
+    key: String,
+    (format, stored): (Format, &Stored),
+    index: &Index,
+    files: &BTreeMap<String, Bytes>,
+) -> Result<Bytes, Error> {
     if index.size > INDEX_LIMIT {
         return Err(suite.damaged(key, "is said to be larger than any index"));
     }

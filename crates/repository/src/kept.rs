@@ -37,6 +37,17 @@ pub(crate) struct Kept {
     pub(crate) unknown_index: Option<String>,
     /// Suites whose history was cut at the given time.
     pub(crate) cut: BTreeSet<SuiteName>,
+    pub(crate) unreadable: Vec<Unreadable>,
+}
+
+/// An earlier state of a suite that cannot be read, so that it is not known what it named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    pub suite: SuiteName,
+    /// Its commit, or one of its indexes.
+    pub key: String,
+    /// When the state was last the head, at the latest.
+    pub ended: Timestamp,
 }
 
 #[derive(Debug)]
@@ -45,6 +56,8 @@ struct Wanted {
     suite: usize,
     path: IndexPath,
     commit: Arc<Commit>,
+    /// When the state that has it was last the head; none if it is.
+    ended: Option<Timestamp>,
 }
 
 impl Suite<'_> {
@@ -106,8 +119,10 @@ impl Kept {
             return Err(Error::SignatureMissing { suite });
         }
         let mut next = Some((head.id(), head.commit.clone()));
+        let mut ended = None;
         while let Some((id, commit)) = next.take() {
-            self.commit((at, suite), id, &commit)?;
+            self.commit((at, suite), id, &commit, ended)?;
+            ended = Some(commit.time);
             let Some(parent) = commit.parent else { break };
             if commit.time < cutoff {
                 self.cut.insert(suite.name.clone());
@@ -126,6 +141,14 @@ impl Kept {
                         .get(&suite.name)
                         .is_some_and(|begin| commit.time < *begin) =>
                 {
+                    None
+                }
+                Err(error) if is_unreadable(&error) => {
+                    self.unreadable.push(Unreadable {
+                        suite: suite.name.clone(),
+                        key: layout::commit_key(&suite.name, &parent),
+                        ended: commit.time,
+                    });
                     None
                 }
                 Err(error) => return Err(error),
@@ -154,7 +177,7 @@ impl Kept {
             return Err(alias.damaged(key, "shows a suite that does not exist"));
         };
         let commit = Arc::new(suites[at].read_commit(&id).await?);
-        self.commit((at, suites[at]), id, &commit)
+        self.commit((at, suites[at]), id, &commit, None)
     }
 
     fn commit(
@@ -162,6 +185,7 @@ impl Kept {
         (at, suite): (usize, &Suite<'_>),
         id: Sha256,
         commit: &Arc<Commit>,
+        ended: Option<Timestamp>,
     ) -> Result<(), Error> {
         commit
             .check_requirements()
@@ -193,13 +217,20 @@ impl Kept {
                     suite: at,
                     path: path.clone(),
                     commit: commit.clone(),
+                    ended,
                 });
             }
         }
         Ok(())
     }
 
-    /// Takes those of `candidates` away that an index names. Indexes are read until none is left.
+    /// Whether nothing in the folder of a suite may be deleted.
+    pub(crate) fn is_held(&self, suite: &SuiteName) -> bool {
+        self.unreadable.iter().any(|state| state.suite == *suite)
+    }
+
+    /// Takes those of `candidates` away that an index names. Indexes are read until none is left, or until one of an earlier state
+    /// cannot be read.
     pub(crate) async fn retain_unnamed(
         &mut self,
         suites: &[&Suite<'_>],
@@ -218,30 +249,50 @@ impl Kept {
             });
             let reads: Vec<_> = reads.collect();
             let reads = stream::iter(reads).buffer_unordered(INDEXES);
-            let named: Vec<Vec<String>> = reads.try_collect().await?;
+            let named: Vec<_> = reads.try_collect().await?;
             candidates = Arc::unwrap_or_clone(shared);
-            for key in named.into_iter().flatten() {
-                candidates.remove(&key);
+            for named in named {
+                match named {
+                    Ok(keys) => {
+                        for key in keys {
+                            candidates.remove(&key);
+                        }
+                    }
+                    Err(unreadable) => self.unreadable.push(unreadable),
+                }
+            }
+            if !self.unreadable.is_empty() {
+                break;
             }
         }
         Ok(candidates)
     }
 }
 
-/// Those of `candidates` that an index names.
+/// Those of `candidates` that an index names. The inner error is an index of an earlier state.
 async fn named(
     suite: &Suite<'_>,
-    Wanted { path, commit, .. }: Wanted,
+    Wanted {
+        path,
+        commit,
+        ended,
+        ..
+    }: Wanted,
     candidates: Arc<HashSet<String>>,
-) -> Result<Vec<String>, Error> {
-    let mut plain = IndexCache::default()
-        .load(suite, &commit, [path.clone()])
-        .await?;
-    let plain = plain.remove(&path).unwrap_or_default();
-    let malformed = |source| Error::MalformedIndex {
-        suite: suite.name.clone(),
-        path: path.to_string(),
-        source,
+) -> Result<Result<Vec<String>, Unreadable>, Error> {
+    let unreadable = |error| match ended {
+        Some(ended) => Ok(Err(Unreadable {
+            suite: suite.name.clone(),
+            key: layout::in_suite(&suite.name, path.as_str()),
+            ended,
+        })),
+        None => Err(error),
+    };
+    let mut cache = IndexCache::default();
+    let plain = match cache.load(suite, &commit, [path.clone()]).await {
+        Ok(mut plain) => plain.remove(&path).unwrap_or_default(),
+        Err(error @ Error::Damaged { .. }) => return unreadable(error),
+        Err(error) => return Err(error),
     };
     let named = blocking(move || {
         let packages = Packages::parse(&plain)?;
@@ -253,7 +304,14 @@ async fn named(
         let named = keys.filter(|key| candidates.contains(*key));
         Ok(named.map(ToOwned::to_owned).collect())
     });
-    named.await.map_err(malformed)
+    match named.await {
+        Ok(keys) => Ok(Ok(keys)),
+        Err(source) => unreadable(Error::MalformedIndex {
+            suite: suite.name.clone(),
+            path: path.to_string(),
+            source,
+        }),
+    }
 }
 
 /// Whether an index that this program does not know names no files of the pool by which they are fetched.

@@ -24,7 +24,9 @@ impl Draft<'_> {
         let plan = &self.planned.plan;
         let sent = keys_of(files);
         let brought_back = index_files(self.suite, plan);
-        let packages = packages(plan).filter(|key| !sent.contains(*key));
+        // A file that moved is not sent if it is where it moved to.
+        let moved: BTreeSet<&str> = self.intent.moved().collect();
+        let packages = packages(plan).filter(|key| !sent.contains(*key) || moved.contains(key));
         let named: BTreeSet<&str> = packages
             .chain(brought_back.iter().map(String::as_str))
             .collect();

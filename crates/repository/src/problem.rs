@@ -3,12 +3,13 @@
 use std::fmt;
 
 use bytes::Bytes;
-use deb_index::{digest::Sha256, name::SuiteName};
+use deb_index::{digest::Sha256, index::IndexPath, name::SuiteName};
 
 /// Something that is not as it has to be.
 #[derive(Debug, Clone)]
 pub struct Problem {
-    pub suite: SuiteName,
+    /// The suite; none if it is about the repository.
+    pub suite: Option<SuiteName>,
     pub part: Part,
     /// The object that it is about.
     pub key: String,
@@ -36,6 +37,8 @@ pub enum Part {
     Follower,
     /// `suite.json`.
     Founding,
+    /// The record of what a garbage collection is going to delete.
+    Condemned,
 }
 
 /// How bad a problem is.
@@ -73,8 +76,25 @@ pub(crate) enum Fix {
         commit: Sha256,
         is_proven: bool,
     },
+    /// A commit is to be built on the head, whose own is lost, or which is not known to be the newest.
+    Commit {
+        is_proven: bool,
+    },
+    /// A commit is to be built on the head that has this index, whose files cannot be had as the head names them.
+    Rewrite {
+        path: IndexPath,
+        plain: Bytes,
+        is_proven: bool,
+    },
+    /// The suite is to begin anew with what is in the pool.
+    Pool,
     /// A follower that is to be written, whatever it says that it follows.
     Follower,
+    /// The record that one commit took the place of another.
+    Record {
+        parent: Option<Sha256>,
+        id: Sha256,
+    },
     Founding {
         signed: bool,
     },
@@ -86,7 +106,12 @@ impl Problem {
             self.remedy = match fix {
                 Fix::Head {
                     is_proven: false, ..
-                } => Remedy::RepairUnproven,
+                }
+                | Fix::Commit { is_proven: false }
+                | Fix::Rewrite {
+                    is_proven: false, ..
+                }
+                | Fix::Pool => Remedy::RepairUnproven,
                 _ => Remedy::Repair,
             };
         }
@@ -115,6 +140,7 @@ impl Part {
             Self::History => "history",
             Self::Follower => "follower",
             Self::Founding => "founding",
+            Self::Condemned => "condemned",
         }
     }
 }

@@ -6,30 +6,117 @@
 
 use deb_index::{
     digest::Sha256,
-    suite::{founding::Founding, layout, release::Release},
+    suite::{founding::Founding, layout},
 };
 
 use crate::{
-    Error, Head, Suite, check::compare, inventory::Inventory, problem::Fix,
+    Error, Head, Suite,
+    check::{Top, compare},
+    head::SignedHead,
+    inventory::{Inventory, POOL},
+    problem::{Fix, Part},
     succession::is_unreadable,
 };
 
 /// Commits that are looked at: the newest, and those that lost a race to become it.
 const SEARCHED: usize = 200;
 
+/// What the evidence shows.
+#[derive(Debug)]
+enum Newest {
+    One(Fix),
+    /// It contradicts itself, or names the head that is there.
+    Unclear,
+    /// No commit of the suite is left.
+    None,
+}
+
 impl Suite<'_> {
-    /// The head that takes the place of `instead`, or of one that cannot be used.
-    pub(crate) async fn newest(
+    /// Finds what takes the place of a head that cannot be used, or is not the newest.
+    pub(crate) async fn recovered(
         &self,
+        mut top: Top,
         inventory: &Inventory,
-        instead: Option<&Head>,
-    ) -> Result<Option<Fix>, Error> {
+    ) -> Result<Top, Error> {
+        if !top.needs_head {
+            return Ok(top);
+        }
+        let newest = self.newest(inventory, top.head.as_ref()).await?;
+        let fix = match (newest, &top.head) {
+            (Newest::One(Fix::Head { commit, is_proven }), head) => {
+                if let (Some(head), true) = (head, top.is_stand_in) {
+                    // Not the commit is what is wrong, but that this head is there.
+                    let key = head.key();
+                    let text = format!("names commit {}, which is missing or damaged", head.id());
+                    top = Top {
+                        problems: vec![self.problem(Part::Head, key, text)],
+                        ..Top::default()
+                    };
+                }
+                if top.head.is_none() && !is_proven {
+                    top = self.with_release(top).await?;
+                }
+                if top.is_stand_in {
+                    return Ok(top);
+                }
+                if top.commit.is_none() {
+                    top.commit = Some(self.read_commit(&commit).await?.into());
+                }
+                Some(Fix::Head { commit, is_proven })
+            }
+            _ if top.is_stand_in => return Ok(top),
+            // What was newer is lost.
+            (Newest::None, Some(head)) => Some(Fix::Commit {
+                is_proven: self.shown_by_release().await? == Some(head.id()),
+            }),
+            (newest, None) => {
+                top = self.with_release(top).await?;
+                if top.is_stand_in {
+                    return Ok(top);
+                }
+                let is_pool_left = inventory.below(POOL).next().is_some();
+                (matches!(newest, Newest::None) && is_pool_left).then_some(Fix::Pool)
+            }
+            (_, Some(_)) => None,
+        };
+        top.problems[0] = top.problems[0].clone().fixed_by(fix);
+        Ok(top)
+    }
+
+    /// Takes `Release` for the head that is missing, if its signature is good and its commit is lost.
+    async fn with_release(&self, top: Top) -> Result<Top, Error> {
+        let Some(shown) = self.head_beside().await? else {
+            return Ok(top);
+        };
+        let lost = match self.read_commit(&shown.release.commit).await {
+            Ok(_) => return Ok(top),
+            Err(error) if is_unreadable(&error) => error,
+            Err(error) => return Err(error),
+        };
+        let Ok(stand_in) = self.stand_in(shown, &lost).await? else {
+            return Ok(top);
+        };
+        let mut problems = top.problems;
+        problems[0] = problems[0]
+            .clone()
+            .fixed_by(stand_in.problems[0].fix.clone());
+        problems.extend(stand_in.problems);
+        Ok(Top {
+            problems,
+            ..stand_in
+        })
+    }
+
+    /// The head that takes the place of `instead`, or of one that cannot be used. One that has lost index files is only taken if
+    /// no other can be.
+    async fn newest(&self, inventory: &Inventory, instead: Option<&Head>) -> Result<Newest, Error> {
         let is_signed = match self.founding().await {
             Ok((Some(Founding::Suite { signed }), _)) => Some(signed),
             _ => None,
         };
         let proven = self.shown_by_release().await?;
-        let mut newest: Vec<Sha256> = Vec::new();
+        let (mut whole, mut broken): (Vec<Sha256>, Vec<Sha256>) = Default::default();
+        let mut is_any_left = false;
         let folder = layout::commits(&self.name);
         let commits = inventory.below(&folder);
         let commits = commits.filter_map(|(key, _)| layout::commit_at(&self.name, key));
@@ -40,10 +127,12 @@ impl Suite<'_> {
         };
         for id in commits.filter(|id| !is_superseded(id)).take(SEARCHED) {
             let commit = match self.read_commit(&id).await {
-                Ok(commit) => commit,
+                Ok(commit) if commit.suite == self.name => commit,
+                Ok(_) => continue,
                 Err(error) if is_unreadable(&error) => continue,
                 Err(error) => return Err(error),
             };
+            is_any_left |= instead.is_none_or(|head| head.id() != id);
             let was_head = self.took_the_place_of(commit.parent, id).await?;
             let files = commit.indexes.iter().flat_map(|(path, index)| {
                 let files = index.files.values();
@@ -53,41 +142,63 @@ impl Suite<'_> {
                 let key = layout::in_suite(&self.name, &path);
                 compare(inventory.get(&key), size).is_none()
             });
-            let is_usable = commit.suite == self.name && is_whole;
-            if is_usable && (was_head || proven == Some(id)) {
-                newest.push(id);
+            if was_head || proven == Some(id) {
+                let list = if is_whole { &mut whole } else { &mut broken };
+                list.push(id);
             }
         }
-        // More than one were the newest: evidence that contradicts itself.
-        let [commit] = newest[..] else {
-            return Ok(None);
+        if let Some(proven) = proven.filter(|id| whole.contains(id) || broken.contains(id)) {
+            (whole, broken) = (vec![proven], Vec::new());
+        }
+        if whole.len() + broken.len() > 1 {
+            // One that another was built on is not the newest.
+            for id in [&whole[..], &broken[..]].concat() {
+                let mut next = Some(id);
+                for _ in 0..SEARCHED {
+                    let commit = self.readable(next).await?;
+                    next = commit.and_then(|commit| commit.parent);
+                    let Some(older) = next else { break };
+                    whole.retain(|id| *id != older);
+                    broken.retain(|id| *id != older);
+                }
+            }
+        }
+        let commit = match (&whole[..], &broken[..]) {
+            ([commit], _) | ([], [commit]) => *commit,
+            _ if is_any_left => return Ok(Newest::Unclear),
+            _ => return Ok(Newest::None),
         };
         if instead.is_some_and(|head| head.id() == commit) {
-            return Ok(None);
+            return Ok(Newest::Unclear);
         }
-        Ok(Some(Fix::Head {
+        Ok(Newest::One(Fix::Head {
             commit,
             is_proven: is_signed == Some(false) || proven == Some(commit),
         }))
     }
 
     /// The commit that `Release` shows, if `Release.gpg` is a good signature of it.
-    async fn shown_by_release(&self) -> Result<Option<Sha256>, Error> {
+    pub(crate) async fn shown_by_release(&self) -> Result<Option<Sha256>, Error> {
+        let shown = self.head_beside().await?;
+        Ok(shown.map(|shown| shown.release.commit))
+    }
+
+    /// The head as `Release` shows it, if `Release.gpg` is a good signature of it.
+    pub(crate) async fn head_beside(&self) -> Result<Option<SignedHead>, Error> {
         let Some(keyring) = self.keys.accepted() else {
             return Ok(None);
         };
         let key = |name| layout::in_suite(&self.name, name);
-        let (release, signature) = futures::try_join!(
-            self.find_follower(key("Release")),
-            self.find_follower(key("Release.gpg"))
-        )?;
-        let (Some(release), Some(signature)) = (release, signature) else {
+        let (release, signature) = (key("Release"), key("Release.gpg"));
+        let (release, signature) =
+            futures::try_join!(self.find(&release), self.find_follower(signature))?;
+        let (Some((object, text)), Some(signature)) = (release, signature) else {
             return Ok(None);
         };
-        if keyring.verify_detached(&release, &signature).is_err() {
+        let Ok(verified) = keyring.verify_release(&text, &signature) else {
             return Ok(None);
-        }
-        Ok(Release::parse(&release).ok().map(|release| release.commit))
+        };
+        Ok(SignedHead::of(object, text.clone(), verified, text).ok())
     }
 
     pub(crate) async fn find_follower(&self, key: String) -> Result<Option<bytes::Bytes>, Error> {

@@ -1,19 +1,25 @@
 //! Making good what [`Repository::verify`] found, as far as its content is somewhere in the repository.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
+
+use bytes::Bytes;
+use deb_index::{digest::Sha256, index::IndexPath, suite::commit::Authorship};
 
 use crate::{
     Error, Repository, Suite, Verified,
     commit::restore_head,
     followers,
-    problem::{Fix, Part},
+    problem::{Fix, Part, Remedy},
 };
 
-/// What a repair may do only if its caller has said so.
-#[derive(Debug, Clone, Copy, Default)]
+/// How a repair is done, and what it may do only if its caller has said so.
+#[derive(Debug, Clone, Default)]
 pub struct RepairOptions {
-    /// Sign a commit again although no signature vouches for it. Whoever may write to the bucket could have made it.
-    pub unproven_heads: bool,
+    /// Sign what no signature vouches for: a commit again, an index that is not what it was, packages that no index names. Whoever
+    /// may write to the bucket could have made them.
+    pub unproven: bool,
+    /// Of the commits that a repair makes.
+    pub authorship: Authorship,
 }
 
 impl Repository {
@@ -25,7 +31,7 @@ impl Repository {
         &self,
         suites: &[Suite<'_>],
         found: &[Verified],
-        options: RepairOptions,
+        options: &RepairOptions,
     ) -> Result<(), Error> {
         for (suite, found) in suites.iter().zip(found) {
             suite.repair(found, options).await?;
@@ -34,39 +40,67 @@ impl Repository {
     }
 }
 
+/// What the problems of a suite ask for, beside objects that are written one by one.
+#[derive(Default)]
+struct Repairs {
+    followers: HashSet<String>,
+    head: Option<Sha256>,
+    /// Whether a commit is to be built on the head, and with which indexes.
+    commit: bool,
+    written: BTreeMap<IndexPath, Bytes>,
+    pool: bool,
+}
+
 impl Suite<'_> {
-    async fn repair(&self, found: &Verified, options: RepairOptions) -> Result<(), Error> {
-        let mut followers = HashSet::new();
-        let mut new_head = None;
+    async fn repair(&self, found: &Verified, options: &RepairOptions) -> Result<(), Error> {
+        let mut repairs = Repairs::default();
         for problem in &found.problems {
-            match &problem.fix {
-                None => {}
-                Some(Fix::Index { sha256, bytes }) => {
-                    self.put_by_digest(problem.key.clone(), bytes.clone(), *sha256)
+            let may_repair = match problem.remedy {
+                Remedy::Repair => true,
+                Remedy::RepairUnproven => options.unproven,
+                Remedy::Manual | Remedy::Lost => false,
+            };
+            let Some(fix) = problem.fix.clone().filter(|_| may_repair) else {
+                continue;
+            };
+            match fix {
+                Fix::Index { sha256, bytes } => {
+                    self.put_by_digest(problem.key.clone(), bytes, sha256)
                         .await?;
                 }
-                Some(Fix::Founding { signed }) => self.restore_founding(*signed).await?,
-                Some(Fix::Follower) => drop(followers.insert(problem.key.clone())),
-                Some(Fix::Head { commit, is_proven }) if *is_proven || options.unproven_heads => {
-                    new_head = Some(*commit);
-                }
-                Some(Fix::Head { .. }) => {}
+                Fix::Founding { signed } => self.restore_founding(signed).await?,
+                Fix::Record { parent, id } => followers::restore_record(self, parent, id).await?,
+                Fix::Follower => drop(repairs.followers.insert(problem.key.clone())),
+                Fix::Head { commit, .. } => repairs.head = Some(commit),
+                Fix::Commit { .. } => repairs.commit = true,
+                Fix::Rewrite { path, plain, .. } => drop(repairs.written.insert(path, plain)),
+                Fix::Pool => repairs.pool = true,
             }
         }
-        if let Some(commit) = new_head {
+        if let Some(commit) = repairs.head {
             return restore_head(self, commit).await;
         }
-        let is_head_sound = !found
+        if repairs.pool {
+            return self.begin_again(&options.authorship).await;
+        }
+        let is_head_doubtful = found
             .problems
             .iter()
-            .any(|p| p.part == Part::Head && p.fix.is_some());
-        if followers.is_empty() || !is_head_sound {
+            .any(|p| matches!(p.part, Part::Head | Part::Commit) && p.fix.is_some());
+        if let Some(head) = found.commit
+            && (repairs.commit || (!repairs.written.is_empty() && !is_head_doubtful))
+        {
+            return self
+                .recommit(head, repairs.written, &options.authorship)
+                .await;
+        }
+        if repairs.followers.is_empty() || is_head_doubtful {
             return Ok(());
         }
         let Some(head) = self.current_head().await? else {
             return Ok(());
         };
         self.keys.check(&self.name, Some(head.signed()))?;
-        followers::repair(self, &head, &followers).await
+        followers::repair(self, &head, &repairs.followers).await
     }
 }

@@ -19,6 +19,7 @@ impl Suite<'_> {
         head: &Head,
         inventory: &Inventory,
         depth: Depth,
+        is_stand_in: bool,
     ) -> Result<Vec<(String, String)>, Error> {
         let mut stale = self
             .stale_indexes(&self.name, head, inventory, depth)
@@ -50,8 +51,9 @@ impl Suite<'_> {
                 _ => {}
             }
         }
+        // Which commit was before one that is lost is not known.
         let parent = head.commit.parent;
-        if !self.took_the_place_of(parent, head.id()).await? {
+        if !is_stand_in && !self.took_the_place_of(parent, head.id()).await? {
             let key = layout::successor_key(&self.name, parent.as_ref());
             stale.push((key, "does not name the head's commit".to_owned()));
         }

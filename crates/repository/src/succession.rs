@@ -124,7 +124,12 @@ impl Suite<'_> {
         Ok(())
     }
 
-    async fn judge(&self, id: Sha256, commit: &Commit, evidence: &Evidence) -> Result<(), Error> {
+    pub(crate) async fn judge(
+        &self,
+        id: Sha256,
+        commit: &Commit,
+        evidence: &Evidence,
+    ) -> Result<(), Error> {
         let suite = || self.name.clone();
         let put_back = |newer| Error::PutBack {
             suite: suite(),
@@ -195,7 +200,7 @@ impl Suite<'_> {
     }
 
     /// Reads a commit, unless it is missing or unreadable.
-    async fn readable(&self, id: Option<Sha256>) -> Result<Option<Commit>, Error> {
+    pub(crate) async fn readable(&self, id: Option<Sha256>) -> Result<Option<Commit>, Error> {
         let Some(id) = id else { return Ok(None) };
         match self.read_commit(&id).await {
             Ok(commit) => Ok(Some(commit)),

@@ -3,7 +3,7 @@
 //! A package goes to the key that is its own. Where other bytes are at that key (another suite's build of the same version, or
 //! what a killed publish left), it goes to a key with its digest in the name. An object that is there already is compared by the
 //! store's checksum or by reading it, never trusted by what its writer noted. The same holds for a file that is copied from another
-//! repository.
+//! repository. A package whose file was damaged moves to such a key, too: another suite may have what is in its place.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -163,36 +163,49 @@ pub(crate) async fn upload_all(
         .await
 }
 
+const OTHER_CONTENT: &str = "has other content than the suite's index says";
+
+/// A package of a suite whose file is missing, or is not what the suite's indexes say.
+#[derive(Debug)]
+pub(crate) struct Lost {
+    pub(crate) stanza: Stanza,
+    /// Whether another file is in its place.
+    pub(crate) is_damaged: bool,
+}
+
 impl Suite<'_> {
-    /// Those of the packages that the suite has whose files are missing.
-    ///
-    /// # Errors
-    /// Those of the store; [`Error::Damaged`] if another file is in the place of one.
-    pub(crate) async fn lost(&self, there: &[Stanza]) -> Result<Vec<Stanza>, Error> {
+    /// Those of the packages that the suite has whose files are lost. Files whose checksum the store has not kept are only
+    /// compared by size, unless they are to be read.
+    pub(crate) async fn lost(&self, there: &[Stanza], read: bool) -> Result<Vec<Lost>, Error> {
         let looks = stream::iter(there).map(|stanza| async move {
+            let stanza = stanza.clone();
             let Some(meta) = self.look(&stanza.key).await? else {
-                return Ok(Some(stanza));
+                return Ok(Some(Lost {
+                    stanza,
+                    is_damaged: false,
+                }));
             };
-            // Without a checksum the size has to do: to read each large package again would cost more than it is worth.
-            let is_other = |sha256| sha256 != stanza.sha256.0;
-            if meta.size != stanza.size || meta.sha256.is_some_and(is_other) {
-                return Err(self.damaged(stanza.key.clone(), OTHER_CONTENT));
-            }
-            Ok(None)
+            let sha256 = match meta.sha256 {
+                None if read && meta.size == stanza.size => {
+                    Some(digest(self.repository.storage.as_ref(), &stanza.key).await?)
+                }
+                kept => kept.map(Sha256),
+            };
+            let is_damaged =
+                meta.size != stanza.size || sha256.is_some_and(|sha256| sha256 != stanza.sha256);
+            Ok(is_damaged.then_some(Lost { stanza, is_damaged }))
         });
-        let lost = looks
-            .buffered(CONCURRENT)
-            .try_filter_map(async |lost| Ok(lost));
-        lost.map_ok(Clone::clone).try_collect().await
+        let lost = looks.buffered(CONCURRENT);
+        lost.try_filter_map(async |lost| Ok(lost))
+            .try_collect()
+            .await
     }
 }
 
-const OTHER_CONTENT: &str = "has other content than the suite's index says";
-
-/// Sends files again that are missing, to the keys that the suite's indexes name. Returns the store's clock, if anything was sent.
+/// Sends files again that are lost, to the keys that the suite's indexes name. Returns the store's clock, if anything was sent.
 pub(crate) async fn restore_all(
     suite: &Suite<'_>,
-    lost: &[Stanza],
+    lost: &[Lost],
     files: &[PackageFile],
     observer: &dyn Observer,
 ) -> Result<Option<Timestamp>, Error> {
@@ -203,7 +216,7 @@ pub(crate) async fn restore_all(
         keys: BTreeSet::new(),
         spared: OnceCell::new_with(Some(())),
     };
-    for stanza in lost {
+    for Lost { stanza, .. } in lost {
         let of_package = |file: &&PackageFile| file.stanza.id == stanza.id;
         let Some(file) = files.iter().find(of_package) else {
             return Err(suite.damaged(stanza.key.clone(), "is missing"));
@@ -212,7 +225,9 @@ pub(crate) async fn restore_all(
         let progress = observer.upload(stanza);
         match object.create(&reuse, progress).await? {
             Some(There(date)) => store_time = date.max(store_time),
-            None => return Err(suite.damaged(stanza.key.clone(), OTHER_CONTENT)),
+            None => {
+                return Err(suite.damaged(stanza.key.clone(), OTHER_CONTENT));
+            }
         }
     }
     Ok(store_time)

@@ -5,10 +5,7 @@
 //! the store's ETags are MD5 digests, as for small objects on most stores, they are compared with those of the indexes. With
 //! [`Depth::Content`], everything that the head names is read and hashed.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    num::NonZeroUsize,
-};
+use std::{collections::BTreeMap, num::NonZeroUsize};
 
 use bytes::Bytes;
 use deb_index::{
@@ -17,20 +14,17 @@ use deb_index::{
         IndexPath,
         compression::{self, Format},
     },
-    name::SuiteName,
     suite::{
         commit::{Commit, Index, Stored},
         founding::Founding,
         layout, release,
     },
 };
-use futures::{StreamExt as _, stream};
-use jiff::Timestamp;
 use repo_signing::VerifyError;
 
 use crate::{
-    Depth, Error, Head, Repository, Suite, Verified,
-    check::{Check, compare},
+    Depth, Error, Head, Keys, Repository, Suite, Verified,
+    check::{Check, Top, chain, compare},
     draft::blocking,
     inventory::Inventory,
     package_files::PackageFiles,
@@ -40,20 +34,10 @@ use crate::{
 
 /// Times that a suite whose head moves is looked at.
 const TRIES: usize = 3;
-/// Commits and index files that are read at once.
-const CONCURRENT: usize = 16;
 /// What is wrong with `suite.json` while a deletion has not come to its end.
 const BEING_DELETED: &str = "says that the suite is being deleted";
 /// Formats, the quickest to unpack first.
 const QUICKEST: [Format; 3] = [Format::Zst, Format::Gz, Format::Xz];
-
-/// The head, or what is wrong with it.
-struct Top {
-    head: Option<Head>,
-    problems: Vec<Problem>,
-    /// Whether the first problem is one that another head would solve.
-    needs_head: bool,
-}
 
 impl Repository {
     /// Looks for all problems of these suites, in their order. One that never was has neither a commit nor problems.
@@ -101,25 +85,21 @@ impl Suite<'_> {
                 let mut problem = self.problem(Part::Founding, key, BEING_DELETED);
                 problem.remedy = Remedy::Manual;
                 return Ok(Top {
-                    head: None,
                     problems: vec![problem],
-                    needs_head: false,
+                    ..Top::default()
                 });
             }
             Ok(None) => {
-                return Ok(Top {
-                    head: None,
-                    problems: Vec::new(),
-                    needs_head: false,
-                });
+                return Ok(Top::default());
             }
             Err(error @ (Error::Storage(_) | Error::Missing(_) | Error::IsAlias { .. })) => {
                 return Err(error);
             }
+            Err(error) if is_unreadable(&error) => return self.top_without_commit(error).await,
             Err(error) => return Ok(self.without_head(&error)),
         };
         let mut problems = Vec::new();
-        let key = layout::head_key(&self.name, !head.signatures.is_unsigned());
+        let key = head.key();
         let mut add = |text: String, remedy| {
             let mut problem = self.problem(Part::Head, &key, text);
             problem.remedy = remedy;
@@ -143,29 +123,35 @@ impl Suite<'_> {
         }
         Ok(Top {
             needs_head: head.put_back.is_some(),
+            commit: Some(head.commit.clone()),
             head: Some(head),
             problems,
+            is_stand_in: false,
         })
     }
 
-    fn without_head(&self, error: &Error) -> Top {
-        let key = match error {
-            Error::Damaged { key, .. } => key.clone(),
-            Error::Commit { id, .. } => layout::commit_key(&self.name, id),
-            _ => layout::head_key(&self.name, true),
+    /// The head where its commit cannot be read.
+    async fn top_without_commit(&self, lost: Error) -> Result<Top, Error> {
+        let Some(signed) = self.signed_head().await? else {
+            return Ok(self.without_head(&lost));
         };
-        let part = match error {
-            Error::Damaged { .. } | Error::Commit { .. } => Part::Commit,
-            _ => Part::Head,
-        };
-        let text = match error {
-            Error::Damaged { problem, .. } => (*problem).to_owned(),
-            error => format!("cannot be used: {}", chain(error)),
-        };
-        let mut problem = self.problem(part, key, text);
-        if part == Part::Head {
-            problem.remedy = Remedy::Manual;
+        match self.stand_in(signed, &lost).await? {
+            Ok(top) => Ok(top),
+            Err(error) => Ok(self.without_head(&error)),
         }
+    }
+
+    fn without_head(&self, error: &Error) -> Top {
+        let (part, key) = match error {
+            Error::Commit { id, .. } => (Part::Commit, layout::commit_key(&self.name, id)),
+            _ => {
+                let is_signed = !matches!(self.keys, Keys::Unsigned);
+                (Part::Head, layout::head_key(&self.name, is_signed))
+            }
+        };
+        let text = format!("cannot be used: {}", chain(error));
+        let mut problem = self.problem(part, key, text);
+        problem.remedy = Remedy::Manual;
         // The reader may have given the wrong keys: that is no reason to sign anything again.
         let is_stranger = matches!(
             error,
@@ -175,9 +161,9 @@ impl Suite<'_> {
             }
         );
         Top {
-            head: None,
             problems: vec![problem],
             needs_head: part == Part::Head && (self.keys.is_signed() || !is_stranger),
+            ..Top::default()
         }
     }
 
@@ -189,17 +175,16 @@ impl Suite<'_> {
     ) -> Result<Verified, Error> {
         let Top {
             head,
-            mut problems,
-            needs_head,
-        } = top;
-        if needs_head {
-            let fix = self.newest(inventory, head.as_ref()).await?;
-            problems[0] = problems[0].clone().fixed_by(fix);
-        }
+            commit,
+            problems,
+            is_stand_in,
+            ..
+        } = self.recovered(top, inventory).await?;
         let mut check = Check {
             suite: self,
             inventory,
             depth,
+            is_stand_in,
             found: Verified {
                 commit: head.as_ref().map(Head::id),
                 is_unsigned: head
@@ -208,45 +193,31 @@ impl Suite<'_> {
                 packages: 0,
                 bytes: 0,
                 commits: 0,
+                files: 0,
                 problems,
             },
         };
-        if let Some(head) = &head {
-            check.founding(head).await?;
-            check.indexes(&head.commit).await?;
-            check.aliases(&head.commit).await?;
-            check.history(head.id(), &head.commit).await?;
-            check.followers(head).await?;
+        if let Some(commit) = &commit {
+            check.indexes(commit).await?;
+        }
+        match (&head, &commit) {
+            (Some(head), Some(commit)) => {
+                check.founding(head).await?;
+                if !is_stand_in {
+                    check.history(head.id(), commit).await?;
+                }
+                check.aliases(commit).await?;
+                check.followers(head).await?;
+            }
+            // What a head would name again.
+            (None, Some(commit)) => check.history(commit.to_bytes().1, commit).await?,
+            _ => {}
         }
         let mut found = check.found;
         found.problems.sort_by(|one, two| {
             (one.part, &one.key, &one.text).cmp(&(two.part, &two.key, &two.text))
         });
         Ok(found)
-    }
-
-    /// The history alone, from the head to its beginning.
-    ///
-    /// # Errors
-    /// Those of [`Suite::head`] and of the store.
-    pub async fn verify_history(&self) -> Result<Verified, Error> {
-        let head = self.existing_head().await?;
-        let inventory = self.repository.inventory().await?;
-        let mut check = Check {
-            suite: self,
-            inventory: &inventory,
-            depth: Depth::Listing,
-            found: Verified {
-                commit: Some(head.id()),
-                is_unsigned: head.signatures.is_unsigned(),
-                packages: 0,
-                bytes: 0,
-                commits: 0,
-                problems: Vec::new(),
-            },
-        };
-        check.history(head.id(), &head.commit).await?;
-        Ok(check.found)
     }
 }
 
@@ -260,17 +231,6 @@ fn release_files(commit: &Commit) -> BTreeMap<String, Sha256> {
         }
     }
     files
-}
-
-/// An error and what caused it, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    text
 }
 
 impl Check<'_> {
@@ -301,7 +261,7 @@ impl Check<'_> {
     async fn indexes(&mut self, commit: &Commit) -> Result<(), Error> {
         let mut packages = PackageFiles::default();
         for (path, index) in &commit.indexes {
-            let plain = self.index(path, index).await?;
+            let plain = self.index(path, index, commit).await?;
             let Some(plain) = plain.filter(|_| path.as_packages().is_some()) else {
                 continue;
             };
@@ -323,7 +283,12 @@ impl Check<'_> {
     }
 
     /// The files of an index. Returns its plain form, if one of them gives it.
-    async fn index(&mut self, path: &IndexPath, index: &Index) -> Result<Option<Bytes>, Error> {
+    async fn index(
+        &mut self,
+        path: &IndexPath,
+        index: &Index,
+        commit: &Commit,
+    ) -> Result<Option<Bytes>, Error> {
         let mut broken = Vec::new();
         let mut plain = None;
         let rank = |extension: &str| {
@@ -346,12 +311,37 @@ impl Check<'_> {
                 broken.push((key, text, extension, stored));
             }
         }
+        let mut rewrite = None;
+        let mut note = String::new();
+        if plain.is_none()
+            && !broken.is_empty()
+            && let Some(rebuilt) = self.rebuilt(path, index, commit).await?
+        {
+            if rebuilt.is_proven {
+                plain = Some(rebuilt.plain.clone());
+            } else {
+                note = format!("; of its packages, {} are left", rebuilt.packages);
+            }
+            rewrite = Some(Fix::Rewrite {
+                path: path.clone(),
+                plain: rebuilt.plain,
+                is_proven: rebuilt.is_proven,
+            });
+        } else if let (Some(plain), Some(_)) = (&plain, path.as_packages()) {
+            rewrite = Some(Fix::Rewrite {
+                path: path.clone(),
+                plain: plain.clone(),
+                is_proven: true,
+            });
+        }
         for (key, text, extension, stored) in broken {
             let fix = self
                 .elsewhere(path, extension, stored, plain.as_ref())
                 .await?;
-            let problem = self.suite.problem(Part::Index, key, text);
-            self.add(problem.fixed_by(fix));
+            let problem = self
+                .suite
+                .problem(Part::Index, key, format!("{text}{note}"));
+            self.add(problem.fixed_by(fix.or(rewrite.clone())));
         }
         Ok(plain)
     }
@@ -424,103 +414,15 @@ impl Check<'_> {
         }))
     }
 
-    /// The commits before the head, and the index files that they name.
-    async fn history(&mut self, newest: Sha256, commit: &Commit) -> Result<(), Error> {
-        let suite = self.suite;
-        let folder = layout::commits(&suite.name);
-        let listed = self.inventory.below(&folder);
-        let ids: Vec<_> = listed
-            .filter_map(|(key, _)| layout::commit_at(&suite.name, key))
-            .collect();
-        // Read at once: the chain alone would be read one after the other.
-        let mut reads = stream::iter(ids)
-            .map(|id| async move { (id, suite.read_commit(&id).await.map(Step::of)) })
-            .buffer_unordered(CONCURRENT);
-        let mut steps = HashMap::new();
-        while let Some((id, step)) = reads.next().await {
-            match step {
-                Err(error @ Error::Storage(_)) => return Err(error),
-                step => drop(steps.insert(id, step)),
-            }
-        }
-        self.found.commits = 1;
-        // What is older is garbage, or will be.
-        let begins = suite.history_begins().await?;
-        let mut child = Step::of(commit.clone());
-        let mut missing: HashMap<String, String> = HashMap::new();
-        let mut at = newest;
-        while let Some(id) = child.parent {
-            let key = layout::commit_key(&suite.name, &id);
-            let text = match steps.remove(&id) {
-                Some(Ok(step)) if !step.is_of(suite) => "is a commit of another suite".to_owned(),
-                Some(Ok(_)) if begins.is_some_and(|begins| child.time < begins) => break,
-                Some(Ok(step)) => {
-                    self.found.commits += 1;
-                    for (path, size) in &step.files {
-                        let key = layout::in_suite(&suite.name, path);
-                        if let Some(text) = compare(self.inventory.get(&key), *size) {
-                            missing.entry(key).or_insert(text);
-                        }
-                    }
-                    (at, child) = (id, step);
-                    continue;
-                }
-                Some(Err(error)) if is_unreadable(&error) => chain(&error),
-                Some(Err(error)) => format!("cannot be read: {}", chain(&error)),
-                None if begins.is_some_and(|begins| child.time < begins) => break,
-                None => "is missing".to_owned(),
-            };
-            let text = format!("{text}; it is the parent of {at}, and the history ends there");
-            self.add(suite.problem(Part::History, key, text));
-            break;
-        }
-        let known: Vec<_> = self.found.problems.iter().map(|p| p.key.clone()).collect();
-        for (key, text) in missing {
-            if !known.contains(&key) {
-                let text = format!("{text}; an earlier commit needs it");
-                self.add(suite.problem(Part::History, key, text));
-            }
-        }
-        Ok(())
-    }
-
     async fn followers(&mut self, head: &Head) -> Result<(), Error> {
         for (key, text) in self
             .suite
-            .stale_followers(head, self.inventory, self.depth)
+            .stale_followers(head, self.inventory, self.depth, self.is_stand_in)
             .await?
         {
             let problem = self.suite.problem(Part::Follower, key, text);
             self.add(problem.fixed_by(Some(Fix::Follower)));
         }
         Ok(())
-    }
-}
-
-/// What the history needs of a commit.
-struct Step {
-    suite: SuiteName,
-    parent: Option<Sha256>,
-    time: Timestamp,
-    /// Its index files: their paths within the suite and sizes.
-    files: Vec<(String, u64)>,
-}
-
-impl Step {
-    fn of(commit: Commit) -> Self {
-        let files = commit.indexes.iter().flat_map(|(path, index)| {
-            let files = index.files.values();
-            files.map(|stored| (path.by_hash(&stored.sha256), stored.size))
-        });
-        Self {
-            files: files.collect(),
-            suite: commit.suite,
-            parent: commit.parent,
-            time: commit.time,
-        }
-    }
-
-    fn is_of(&self, suite: &Suite<'_>) -> bool {
-        self.suite == suite.name
     }
 }

@@ -32,6 +32,9 @@ pub enum Warning {
     /// A package that the suite has is not in the pool.
     #[error("{key} was missing from the pool, although the suite has it: it is sent again")]
     FileMissing { key: String },
+    /// A package that the suite has is in the pool with other content.
+    #[error("{key} has other content than the suite's index says: the package is sent again")]
+    FileDamaged { key: String },
 }
 
 /// Whether the key of a certificate expires soon, or has expired.

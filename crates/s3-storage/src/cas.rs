@@ -33,6 +33,8 @@ pub struct Current {
     pub bytes: Option<Bytes>,
     /// The store's clock when it was read.
     pub date: Option<Timestamp>,
+    /// When it was written, by the store's clock.
+    pub modified: Option<Timestamp>,
 }
 
 /// What is to become of an object.
@@ -83,13 +85,20 @@ impl Cas<'_> {
     async fn look(&self, storage: &dyn Storage) -> Result<(Current, PutMode), Error> {
         let (current, mode) = match storage.get_bytes(self.key, self.limit).await {
             Ok((meta, bytes)) => {
-                let bytes = Some(bytes);
-                let date = meta.date;
-                (Current { bytes, date }, PutMode::Update(meta.etag))
+                let current = Current {
+                    bytes: Some(bytes),
+                    date: meta.date,
+                    modified: meta.last_modified,
+                };
+                (current, PutMode::Update(meta.etag))
             }
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                let date = error.date();
-                (Current { bytes: None, date }, PutMode::Create)
+                let current = Current {
+                    bytes: None,
+                    date: error.date(),
+                    modified: None,
+                };
+                (current, PutMode::Create)
             }
             Err(error) => return Err(error),
         };

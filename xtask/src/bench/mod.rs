@@ -12,6 +12,7 @@ mod publish;
 mod requests;
 mod server;
 mod stanzas;
+mod upkeep;
 
 use std::path::PathBuf;
 
@@ -101,7 +102,12 @@ impl Bench {
         let binaries = Binaries::provide(Some(folder), Profile::Release)?;
         let wanted = |name: &str| name.contains(&self.only);
         let mut figures = Vec::new();
-        for group in [publish::figures, changes::figures, method::figures] {
+        for group in [
+            publish::figures,
+            changes::figures,
+            upkeep::figures,
+            method::figures,
+        ] {
             figures.extend(group(&binaries, &wanted)?);
         }
         let rows = network::rows(&binaries, &self.s3, self.bulk, &wanted)?;

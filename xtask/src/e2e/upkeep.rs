@@ -113,13 +113,44 @@ fn verify_and_gc(world: &World<'_>) -> Result<()> {
         expect_offered(apt, "thing", &["1", "2", "3"])?;
     }
 
+    // The commit, and every file of the index, are gone, and come back without a change that devices notice.
+    let by_hash = index("/by-hash/", "")?;
+    let commit = text
+        .lines()
+        .find_map(|line| line.strip_prefix("X-Debucket-Commit: "));
+    let commit = format!("dists/stable/commits/{}.json", commit.unwrap_or_default());
+    for key in followers.iter().chain(&by_hash).chain([&commit]) {
+        world.bucket.delete(key)?;
+    }
+    // What only the history named is lost for good.
+    repair(world)?.expect_code(1)?;
+    for apt in [&fast, &plain] {
+        apt.update()?;
+        expect_offered(apt, "thing", &["1", "2", "3"])?;
+    }
+    fast.install(&["thing=1"])?;
+    expect_installed(&fast, "thing", "1")?;
+    // A package file that was damaged is put right by publishing it again.
+    let file = world.small("thing", "3")?;
+    let pool = world.bucket.keys("pool/")?.into_iter();
+    for key in pool.filter(|key| key.contains("thing_3")) {
+        world.bucket.put(&key, b"damaged")?;
+    }
+    fast.apt_get(&["install", "-y", "thing=3"])?.failure()?;
+    verify(world, &[])?
+        .expect_code(1)?
+        .expect_text("publish the same file again")?;
+    world.signed(&[&file])?;
+    fast.update()?;
+    fast.install(&["thing=3"])?;
+
     // Two versions go, and with them what only the history names.
     let secret = world.keys.secret.display().to_string();
     run(world, &["prune", "--keep", "1", "--sign-key", &secret])?.success()?;
     pass_time();
     let condemned = collect(world)?;
     ensure!(objects(&condemned, "condemned") > 0 && objects(&condemned, "deleted") == 0);
-    ensure!(world.bucket.keys("pool/")?.len() == 3);
+    ensure!(world.bucket.keys("pool/")?.len() == 4);
     // One of them is published again, and must stay.
     world.signed(&[&world.small("thing", "2")?])?;
     pass_time();

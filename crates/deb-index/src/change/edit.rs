@@ -38,6 +38,8 @@ pub enum Edit {
     Set(SettingsPatch),
     /// A package is in the suite. Unless `replace` is set, other bytes for the same package are a conflict.
     Add { stanza: Stanza, replace: bool },
+    /// The file of a package that is in the suite is at the key of this stanza, because other content is at the key where it was.
+    Moved(Stanza),
     /// The packages that are meant are not in the suite, except those in these components whose files have these digests.
     Remove {
         of: Selector,
@@ -141,7 +143,9 @@ impl Edit {
     /// Whether it may change the index of a component and an architecture.
     fn touches(&self, component: &Component, architecture: &Architecture) -> bool {
         match self {
-            Self::Add { stanza, .. } => stanza.id.is_in(component, architecture),
+            Self::Add { stanza, .. } | Self::Moved(stanza) => {
+                stanza.id.is_in(component, architecture)
+            }
             Self::Remove { of, .. } => of.is_in(component, architecture),
             Self::Keep(retention) => {
                 let mut of = retention.of.iter();
@@ -164,6 +168,14 @@ impl Intent {
     pub fn additions(&self) -> impl Iterator<Item = (&Stanza, bool)> {
         self.0.iter().filter_map(|edit| match edit {
             Edit::Add { stanza, replace } => Some((stanza, *replace)),
+            _ => None,
+        })
+    }
+
+    /// Keys of files that are no longer where the suite has them.
+    pub fn moved(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|edit| match edit {
+            Edit::Moved(stanza) => Some(stanza.key.as_str()),
             _ => None,
         })
     }

@@ -351,6 +351,12 @@ impl<'a> Planner<'a> {
                     let missing: Vec<_> = missing.collect();
                     index = index.with(missing);
                 }
+                Edit::Moved(stanza) if stanza.id.is_in(component, architecture) => {
+                    let there = index.get(&stanza.id).and_then(StanzaRef::sha256);
+                    if there == Some(stanza.sha256) {
+                        index = index.with([stanza]);
+                    }
+                }
                 Edit::Restore(restored) => {
                     let plain = &restored.plain;
                     let of_component = |path: &&IndexPath| {
@@ -367,6 +373,7 @@ impl<'a> Planner<'a> {
                     };
                 }
                 Edit::Add { .. }
+                | Edit::Moved(_)
                 | Edit::Exist(_)
                 | Edit::Set(_)
                 | Edit::Refresh { .. }

@@ -2,6 +2,7 @@
 
 use clap::Args;
 use deb_index::name::SuiteName;
+use jiff::{SignedDuration, Timestamp};
 use repository::{CollectOptions, Collected, Keys, Tally};
 use serde::Serialize;
 
@@ -64,8 +65,19 @@ struct Document {
     left: Count,
     /// Why package files were left alone; null if they were not.
     pool_left: Option<String>,
+    /// Earlier states that cannot be read. What they may have named is kept: package files, and all of their suites.
+    unreadable: Vec<Held>,
     deleted_keys: Vec<String>,
     condemned_keys: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Held {
+    suite: SuiteName,
+    /// The commit or the index that is missing or damaged.
+    key: String,
+    /// When it is older than `--keep-history`.
+    until: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -111,7 +123,7 @@ impl Gc {
             leave_pool: self.leave_pool,
         };
         let collected = repository.collect(&suites, options).await?;
-        let document = Document::new(context, self.dry_run, collected)?;
+        let document = Document::new(context, self.dry_run, collected, options.kept())?;
         context.printer.outcome(&document, || {
             format!("{} were deleted", document.deleted.text())
         })
@@ -119,7 +131,17 @@ impl Gc {
 }
 
 impl Document {
-    fn new(context: &Context, dry_run: bool, collected: Collected) -> Result<Self, Error> {
+    fn new(
+        context: &Context,
+        dry_run: bool,
+        collected: Collected,
+        kept: SignedDuration,
+    ) -> Result<Self, Error> {
+        let held = collected.unreadable.into_iter().map(|state| Held {
+            suite: state.suite,
+            key: state.key,
+            until: state.ended.checked_add(kept).ok(),
+        });
         Ok(Self {
             repo: context.url()?.to_string(),
             dry_run,
@@ -132,6 +154,7 @@ impl Document {
             spared: collected.spared,
             left: collected.left.into(),
             pool_left: collected.pool_left,
+            unreadable: held.collect(),
             deleted_keys: collected.deleted_keys,
             condemned_keys: collected.condemned_keys,
         })
@@ -167,6 +190,12 @@ impl Report for Document {
         }
         if let Some(reason) = &self.pool_left {
             text.push_str(&format!("package files were left alone: {reason}\n"));
+        }
+        for Held { suite, key, until } in &self.unreadable {
+            let until = until.map_or_else(String::new, |until| format!(" until {until}"));
+            text.push_str(&format!(
+                "kept{until}: all package files, and all of suite {suite}: {key}, which an earlier state needs, is missing or damaged\n"
+            ));
         }
         let (suites, commits) = (self.suites.len(), self.commits);
         let stored = self.stored.text();

@@ -48,7 +48,7 @@ pub struct Log {
     /// Show each commit on one line
     #[arg(long)]
     oneline: bool,
-    /// Verify the whole history instead: each commit, and that what it names is there
+    /// Verify the whole history instead: each commit, and that the index files and package files of each state are there
     #[arg(long, conflicts_with_all = ["packages", "max_count", "oneline"])]
     verify: bool,
     #[command(flatten)]
@@ -85,7 +85,7 @@ impl Log {
         if self.verify {
             let name = suite.name().clone();
             let found = suite.verify_history().await?;
-            return VerifyReport::new(context, false, vec![(name, found)])?.conclude(context);
+            return VerifyReport::of_history(context, name, found)?.conclude(context);
         }
         let history = suite.history(head.id());
         let history = history.try_filter_map(async |(id, mut commit)| {

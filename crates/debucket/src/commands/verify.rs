@@ -8,6 +8,7 @@ use repository::{Depth, Keys, Problem, Remedy, RepairOptions, Repository, Suite,
 
 use super::verify_report::VerifyReport;
 use crate::{
+    authorship::authorship,
     context::Context,
     error::Error,
     key_options::{KeyOptions, TrustOptions},
@@ -40,8 +41,8 @@ pub struct Verify {
     /// Repair what can be repaired, as long as its content is somewhere in the repository
     #[arg(long)]
     repair: bool,
-    /// Sign the newest commit again although no signature vouches for it any more. Whoever may write to the bucket could have made
-    /// it: look at it first (`debucket show --commit`)
+    /// Sign what no signature vouches for any more: the newest commit, an index with what is left of it, or the packages in the
+    /// pool. Whoever may write to the bucket could have made them: look at them first (`debucket show --commit`)
     #[arg(long, requires = "repair")]
     accept_unproven: bool,
     #[command(flatten)]
@@ -84,6 +85,7 @@ impl Verify {
         } else {
             Depth::Listing
         };
+        let mut record = repository.verify_record().await?;
         let mut found = repository.verify(&suites, depth).await?;
         for (suite, found) in suites.iter().zip(&found) {
             if is_named && found.commit.is_none() && found.problems.is_empty() {
@@ -92,14 +94,19 @@ impl Verify {
         }
         let mut repaired = Vec::new();
         if self.repair {
+            if let Some(problem) = record.take_if(|problem| problem.remedy == Remedy::Repair) {
+                repository.repair_record().await?;
+                repaired.push(problem);
+            }
             let options = RepairOptions {
-                unproven_heads: self.accept_unproven,
+                unproven: self.accept_unproven,
+                authorship: authorship("Repaired by debucket verify".to_owned()),
             };
             for _ in 0..ROUNDS {
                 if !found.iter().any(|found| self.has_repairs(found)) {
                     break;
                 }
-                repository.repair(&suites, &found, options).await?;
+                repository.repair(&suites, &found, &options).await?;
                 // What was read and hashed before need not be again.
                 let mut now = repository.verify(&suites, Depth::Listing).await?;
                 for (before, now) in found.iter_mut().zip(&mut now) {
@@ -110,6 +117,7 @@ impl Verify {
         }
         let names = suites.iter().map(|suite| suite.name().clone());
         let mut report = VerifyReport::new(context, self.deep, names.zip(found).collect())?;
+        report.of_repository(record.as_slice());
         report.repaired(&repaired);
         report.conclude(context)
     }

@@ -14,6 +14,8 @@ pub(super) struct VerifyReport {
     /// Whether everything was read and hashed.
     deep: bool,
     suites: Vec<SuiteReport>,
+    /// What is wrong beside the suites.
+    problems: Vec<Found>,
     /// What was repaired.
     repaired: Vec<Found>,
 }
@@ -25,21 +27,24 @@ struct SuiteReport {
     commit: Option<Sha256>,
     /// Whether its head is signed; null if the head cannot be used.
     signed: Option<bool>,
-    /// Package files that its indexes name.
-    packages: u64,
+    /// Package files that its indexes name; null if only its history was looked at.
+    packages: Option<u64>,
     /// Their size.
-    bytes: u64,
+    bytes: Option<u64>,
     /// Commits of its history that were read.
     commits: u64,
+    /// Index files and package files that these name, which were looked for.
+    files: u64,
     problems: Vec<Found>,
 }
 
 #[derive(Debug, Serialize)]
 struct Found {
-    suite: SuiteName,
+    /// Null if it is about the repository.
+    suite: Option<SuiteName>,
     /// `error`: devices or publishers fail. `warning`: the suite as it is now is whole.
     severity: &'static str,
-    /// `head`, `commit`, `index`, `package`, `history`, `follower` or `founding`.
+    /// `head`, `commit`, `index`, `package`, `history`, `follower`, `founding` or `condemned`.
     part: &'static str,
     /// The object.
     key: String,
@@ -62,17 +67,36 @@ impl VerifyReport {
             suite,
             commit: found.commit,
             signed: found.commit.map(|_| !found.is_unsigned),
-            packages: found.packages,
-            bytes: found.bytes,
+            packages: Some(found.packages),
+            bytes: Some(found.bytes),
             commits: found.commits,
+            files: found.files,
             problems: found.problems.iter().map(Found::of).collect(),
         });
         Ok(Self {
             repo: context.url()?.to_string(),
             deep,
             suites: suites.collect(),
+            problems: Vec::new(),
             repaired: Vec::new(),
         })
+    }
+
+    /// The same of the history of one suite alone.
+    pub(super) fn of_history(
+        context: &Context,
+        suite: SuiteName,
+        found: Verified,
+    ) -> Result<Self, Error> {
+        let mut report = Self::new(context, false, vec![(suite, found)])?;
+        for suite in &mut report.suites {
+            (suite.packages, suite.bytes) = (None, None);
+        }
+        Ok(report)
+    }
+
+    pub(super) fn of_repository(&mut self, problems: &[Problem]) {
+        self.problems = problems.iter().map(Found::of).collect();
     }
 
     pub(super) fn repaired(&mut self, problems: &[Problem]) {
@@ -82,7 +106,8 @@ impl VerifyReport {
     /// Prints it; an error if problems are left.
     pub(super) fn conclude(self, context: &Context) -> Result<(), Error> {
         context.printer.result(&self)?;
-        match self.suites.iter().map(|suite| suite.problems.len()).sum() {
+        let of_suites = self.suites.iter().map(|suite| suite.problems.len());
+        match self.problems.len() + of_suites.sum::<usize>() {
             0 => Ok(()),
             left => Err(Error::Problems(left)),
         }
@@ -138,14 +163,22 @@ fn means(part: Part) -> &'static str {
             "clients without InRelease or by-hash fail, or see another state; evidence about the head is incomplete"
         }
         Part::Founding => "nothing can be published if the store drops conditional writes",
+        Part::Condemned => {
+            "nothing is collected, and files that are in the pool already cannot be used, until an hour after the damage"
+        }
     }
 }
 
 fn next(problem: &Problem) -> &'static str {
     match (problem.remedy, problem.part) {
         (Remedy::Repair, _) => "`debucket verify --repair` repairs it",
+        (Remedy::RepairUnproven, Part::Index) => {
+            "publish the packages that are gone afterwards: `debucket verify --repair --accept-unproven` makes the index again \
+             without them"
+        }
         (Remedy::RepairUnproven, _) => {
-            "look at the suite's commits; then `debucket verify --repair --accept-unproven` signs the newest again"
+            "look at the suite's commits; then `debucket verify --repair --accept-unproven` signs the newest again, or if none \
+             is left, what is in the pool"
         }
         (Remedy::Manual, Part::Head) => {
             "check --keyring, and refresh the suite if its validity is over (`debucket refresh`); otherwise restore the object \
@@ -154,8 +187,16 @@ fn next(problem: &Problem) -> &'static str {
         (Remedy::Manual, Part::Founding) => {
             "end the deletion (`debucket suite delete`), or drop the alias (`debucket suite set --no-alias`)"
         }
+        (Remedy::Manual, Part::Commit) => {
+            "use a newer debucket if it says so; if another key signs the suite, too, give it with --sign-key or --keyring; \
+             otherwise restore the object from the bucket's version history"
+        }
+        (Remedy::Manual, Part::Condemned) => {
+            "use a newer debucket if it says so; otherwise run `debucket verify --repair` after that time"
+        }
         (Remedy::Lost, Part::Package) => {
-            "lost for good, unless the bucket has an earlier version of it: publish the package again, or remove it"
+            "publish the same file again (`debucket publish --replace FILE`); if nobody has it, it is lost for good, unless the \
+             bucket has an earlier version of it: then remove the package"
         }
         (Remedy::Manual | Remedy::Lost, _) => {
             "lost for good, unless the bucket has an earlier version of it"
@@ -169,10 +210,9 @@ impl Report for VerifyReport {
         for problem in &self.repaired {
             text.push_str(&format!("repaired: {} {}\n", problem.key, problem.problem));
         }
-        for suite in &self.suites {
-            for problem in &suite.problems {
-                text.push_str(&problem.text());
-            }
+        let of_suites = self.suites.iter().flat_map(|suite| &suite.problems);
+        for problem in self.problems.iter().chain(of_suites) {
+            text.push_str(&problem.text());
         }
         for suite in &self.suites {
             let SuiteReport {
@@ -180,11 +220,11 @@ impl Report for VerifyReport {
                 signed,
                 packages,
                 commits,
+                files,
                 problems,
                 bytes: size,
                 ..
             } = suite;
-            let size = bytes(*size);
             let unsigned = match signed {
                 Some(false) => " (unsigned)",
                 _ => "",
@@ -194,9 +234,13 @@ impl Report for VerifyReport {
                 1 => "1 problem".to_owned(),
                 count => format!("{count} problems"),
             };
-            text.push_str(&format!(
-                "suite {suite}{unsigned}: {packages} packages ({size}), {commits} commits: {count}\n"
-            ));
+            let checked = match packages.zip(*size) {
+                Some((packages, size)) => {
+                    format!("{packages} packages ({}), {commits} commits", bytes(size))
+                }
+                None => format!("{commits} commits and {files} files that they name"),
+            };
+            text.push_str(&format!("suite {suite}{unsigned}: {checked}: {count}\n"));
         }
         if self.suites.is_empty() {
             text.push_str(&format!("there is no suite in {}\n", self.repo));

@@ -205,6 +205,143 @@ fn all_problems_are_found_at_once() {
     let file = package::write(store.folder.path(), "hello", "1.0", "all", "hello 1.0");
     store.publish(&file, &[]).expect(0);
     store.expect_problems(&["--deep"], &[expected[3], expected[4], expected[5]]);
+    // What was damaged, too, as it is advised.
+    assert!(told.stdout.contains("`debucket publish --replace FILE`"));
+    for (name, version) in [("hello", "2.0"), ("tool", "1.0")] {
+        let text = format!("{name} {version}");
+        let file = package::write(store.folder.path(), name, version, "all", &text);
+        let published = store.publish(&file, &["--replace"]);
+        assert!(
+            published.stderr.contains("has other content"),
+            "{published:#?}"
+        );
+        published.expect(0);
+    }
+    store.expect_problems(&["--deep"], &[expected[5]]);
+}
+
+#[test]
+fn a_lost_commit_and_its_index_come_back_from_the_head_and_the_pool() {
+    let store = Store::sample();
+    let log = store.read(&["log", "--output", "json"]).json();
+    let commit = format!(
+        "dists/stable/commits/{}.json",
+        log[0]["id"].as_str().unwrap()
+    );
+    let list = store.read(&["list"]).expect(0);
+    let (gz, zst) = (store.by_hash("gz"), store.by_hash("zst"));
+    for key in [&gz, &zst, &commit] {
+        store.delete(key);
+    }
+    for format in ["gz", "zst"] {
+        store.delete(&format!("dists/stable/main/binary-amd64/Packages.{format}"));
+    }
+    let publish = || {
+        let file = package::write(store.folder.path(), "new", "1", "all", "new");
+        store.publish(&file, &[])
+    };
+    let refused = publish();
+    assert!(
+        refused.stderr.contains("`debucket verify --repair`"),
+        "{refused:#?}"
+    );
+    refused.expect(1);
+    let mut indexes = [gz.as_str(), &zst];
+    indexes.sort_unstable();
+    let follower = "dists/stable/main/binary-amd64/Packages";
+    let followers = ["gz", "zst"].map(|format| format!("{follower}.{format}"));
+    store.expect_problems(
+        &[],
+        &[
+            ["commit", &commit, "error", "repair"],
+            ["index", indexes[0], "error", "repair"],
+            ["index", indexes[1], "error", "repair"],
+            ["follower", &followers[0], "warning", "repair"],
+            ["follower", &followers[1], "warning", "repair"],
+        ],
+    );
+    let repaired = store.repair(&[]);
+    assert_eq!(
+        repaired.stdout.matches("repaired: ").count(),
+        5,
+        "{repaired:#?}"
+    );
+    repaired.expect(1);
+    store.expect_problems(&["--deep"], &[["history", &commit, "warning", "lost"]]);
+    assert_eq!(store.read(&["list"]).expect(0), list);
+    publish().expect(0);
+}
+
+#[test]
+fn a_damaged_record_of_garbage_is_listed_and_written_anew_after_an_hour() {
+    let store = Store::sample();
+    store.overwrite("gc/condemned.json", b"{");
+    let listed = store.verify(&[]);
+    assert!(
+        listed
+            .stdout
+            .starts_with("warning: gc/condemned.json is malformed"),
+        "{listed:#?}"
+    );
+    listed.expect(1);
+    store.repair(&[]).expect(1);
+    let early = store.read(&["gc"]);
+    assert!(
+        early
+            .stderr
+            .contains("run the same command again after that time"),
+        "{early:#?}"
+    );
+    early.expect(1);
+    let hour = std::time::Duration::from_secs(3601);
+    store.server.clock().advance(hour);
+    let repaired = store.repair(&[]).expect(0);
+    assert!(
+        repaired.starts_with("repaired: gc/condemned.json is malformed\n"),
+        "{repaired}"
+    );
+    store.verify(&[]).expect(0);
+    store.read(&["gc"]).expect(0);
+}
+
+#[test]
+fn a_damaged_earlier_state_is_told_of_by_gc_and_by_log() {
+    let store = Store::sample();
+    let log = store.read(&["log", "--verify"]).expect(0);
+    assert_eq!(
+        log,
+        "suite stable: 3 commits and 15 files that they name: no problem\n"
+    );
+    let document = store.read(&["log", "--verify", "--output", "json"]).json();
+    assert_eq!(document["suites"][0]["packages"], Value::Null);
+    assert_eq!(document["suites"][0]["files"], 15);
+    // A package file that only an earlier state needs.
+    run(store
+        .debucket(&["remove", "tool", "--sign-key"])
+        .arg(store.path("key.asc")))
+    .expect(0);
+    store.delete("pool/main/t/tool/tool_1.0_all.deb");
+    let log = store.read(&["log", "--verify"]);
+    assert!(
+        log.stdout
+            .contains("tool_1.0_all.deb is missing; an earlier state needs it"),
+        "{log:#?}"
+    );
+    log.expect(1);
+    let commits = store.read(&["log", "--output", "json"]).json();
+    let damaged = format!(
+        "dists/stable/commits/{}.json",
+        commits[1]["id"].as_str().unwrap()
+    );
+    store.damage(&damaged);
+    let day = std::time::Duration::from_secs(90_000);
+    store.server.clock().advance(day);
+    let collected = store.read(&["gc"]).expect(0);
+    let told = format!("all package files, and all of suite stable: {damaged}");
+    assert!(collected.contains(&told), "{collected}");
+    let spans = ["gc", "--grace", "1h", "--keep-history", "1h"];
+    let collected = store.read(&spans).expect(0);
+    assert!(!collected.contains("kept until"), "{collected}");
 }
 
 #[test]

@@ -18,7 +18,7 @@ use crate::repository::{
 
 pub(crate) const GRACE: Duration = Duration::from_secs(24 * 3600);
 
-fn options() -> CollectOptions {
+pub(crate) fn options() -> CollectOptions {
     CollectOptions {
         grace: SignedDuration::try_from(GRACE).unwrap(),
         keep_history: SignedDuration::ZERO,
@@ -27,7 +27,7 @@ fn options() -> CollectOptions {
     }
 }
 
-async fn collect_with<S: Storage + 'static>(
+pub(crate) async fn collect_with<S: Storage + 'static>(
     storage: &Arc<S>,
     keys: Keys,
     options: CollectOptions,
@@ -70,7 +70,7 @@ pub(crate) async fn remove<S: Storage + 'static>(
 pub(crate) struct Scene {
     pub(crate) repository: Repository,
     pub(crate) signing: Signing,
-    wanted: Package,
+    pub(crate) wanted: Package,
 }
 
 impl Scene {
@@ -129,7 +129,7 @@ impl Scene {
         assert!(found[0].problems.is_empty(), "{:#?}", found[0].problems);
     }
 
-    fn garbage(&self) -> bool {
+    pub(crate) fn garbage(&self) -> bool {
         self.repository
             .bucket
             .read(&self.wanted.file.stanza.key)

@@ -247,29 +247,87 @@ async fn a_file_that_vanished_is_sent_again() {
     }
 }
 
+/// An object that the store keeps a checksum of, or keeps none, as of one that was sent in parts.
+async fn put_other(repository: &Repository, key: &str, content: &'static str, is_kept: bool) {
+    let mut options = PutOptions::new(PutMode::Overwrite);
+    options.sha256 = is_kept.then(|| deb_index::digest::Sha256::of(content.as_bytes()).0);
+    let payload = Payload::Bytes(content.into());
+    repository.bucket.put(key, payload, options).await.unwrap();
+}
+
+const REPLACE: Options = Options {
+    replace: true,
+    writes: Writes::Conditional,
+    allow: repository::Allow {
+        release_info_change: false,
+        new_signing_key: false,
+        put_back: false,
+        store_clock: false,
+        reset_date: false,
+    },
+    own_clock: None,
+};
+
 #[tokio::test]
-async fn another_file_in_the_place_of_a_published_one_is_named() {
+async fn a_package_whose_file_was_damaged_is_sent_again_to_another_key() {
+    for (content, is_kept, options) in [
+        ("evil", true, Options::default()),
+        ("evil", false, REPLACE),
+        ("longer", false, Options::default()),
+        ("", true, Options::default()),
+    ] {
+        let (repository, signing) = (Repository::new(), Some(key()));
+        let wanted = package_of("hello", "1.0", "mine");
+        committed(publish(&repository.bucket, &signing, &[&wanted]).await);
+        put_other(&repository, KEY, content, is_kept).await;
+        let again =
+            async || publish_as(&repository.bucket, keys(&signing), &[&wanted], options).await;
+        let done = committed(again().await);
+        let moved = done.commit.changes[0].filename.clone().unwrap();
+        // Another suite may have the other file.
+        assert_eq!(repository.bucket.read(KEY).unwrap(), content);
+        assert_eq!(repository.bucket.read(&moved).unwrap(), "mine");
+        assert!(repository.check_as_client().await.contains("hello_1.0_all"));
+        assert!(is_unchanged(again().await));
+        // That may happen again.
+        put_other(&repository, &moved, content, is_kept).await;
+        committed(again().await);
+        assert_eq!(repository.bucket.read(&moved).unwrap(), content);
+        assert!(repository.check_as_client().await.contains("hello_1.0_all"));
+        assert!(is_unchanged(again().await));
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_never_changed_by_a_dry_run_nor_by_the_loser_of_a_race() {
     let (repository, signing) = (Repository::new(), Some(key()));
     let wanted = package_of("hello", "1.0", "mine");
     committed(publish(&repository.bucket, &signing, &[&wanted]).await);
-    let mut evil = PutOptions::new(PutMode::Overwrite);
-    evil.sha256 = Some(deb_index::digest::Sha256::of(b"evil").0);
-    let evil = repository
-        .bucket
-        .put(KEY, Payload::Bytes("evil".into()), evil);
-    evil.await.unwrap();
-    for content in ["evil", "longer"] {
-        if content == "longer" {
-            repository.bucket.write(KEY, content);
-        }
-        let error = publish(&repository.bucket, &signing, &[&wanted]).await;
-        let error = error.unwrap_err();
-        assert!(
-            matches!(&error, Error::Damaged { key, .. } if key == KEY),
-            "{error}"
-        );
-        assert_eq!(repository.bucket.read(KEY).unwrap(), content);
-    }
+    put_other(&repository, KEY, "evil", true).await;
+    let before = repository.bucket.keys();
+    let store = crate::repository::open(repository.bucket.clone(), Writes::Conditional);
+    let suite = store.suite(crate::repository::suite(), keys(&signing));
+    let intent = crate::repository::intent(&keys(&signing), &[&wanted], false);
+    let draft = suite.draft(intent, Default::default()).await.unwrap();
+    let damaged = repository::Warning::FileDamaged {
+        key: KEY.to_owned(),
+    };
+    assert!(draft.warnings().contains(&damaged));
+    assert!(!draft.is_empty());
+    assert_eq!(repository.bucket.keys(), before);
+    // Meanwhile another build took its place.
+    let other = package_of("hello", "1.0", "other");
+    let done = publish_as(&repository.bucket, keys(&signing), &[&other], REPLACE).await;
+    committed(done);
+    let files = [wanted.file.clone()];
+    let lost = draft
+        .commit(&files, &Default::default(), &repository::Silent)
+        .await;
+    assert!(
+        matches!(lost, Err(Error::Plan(PlanError::Conflict { .. }))),
+        "{lost:?}"
+    );
+    assert!(repository.check_as_client().await.contains("hello_1.0_all"));
 }
 
 #[tokio::test]

@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use deb_index::{
     change::{Edit, Intent, Retired, SettingsPatch, client_view::ViewChange},
-    suite::commit::Authorship,
+    suite::{commit::Authorship, layout},
 };
 use repo_signing::Keyring;
-use repository::{Allow, Error, Keys, Published, Silent, Warning, Writes, accepted_key};
+use repository::{
+    Allow, Depth, Error, Keys, Part, Published, Remedy, RepairOptions, Silent, Warning, Writes,
+    accepted_key,
+};
 use s3_storage::Memory;
 
 use crate::repository::{
@@ -206,4 +209,50 @@ async fn a_lost_key_is_replaced_and_the_old_head_checked_as_far_as_possible() {
         assert_eq!(packages.len(), 2, "{packages:?}");
         repository.check_followers().await;
     }
+}
+
+#[tokio::test]
+async fn a_lost_commit_is_not_made_good_without_the_certificates_of_all_who_sign() {
+    let repository = Repository::new();
+    let (bucket, one, two, idle) = (&repository.bucket, key(), key(), key());
+    committed(publish(bucket, &Some(one.clone()), &[&package("base")]).await);
+    committed(set(bucket, sign(&[&one, &two]), add(&two)).await);
+    let head = repository.head().await;
+    bucket.remove(&layout::commit_key(&suite(), &head.id()));
+    let store = open(bucket.clone(), Writes::Conditional);
+    let repair = async |keys| {
+        let suites = [store.suite(suite(), keys)];
+        for _ in 0..2 {
+            let found = store.verify(&suites, Depth::Listing).await.unwrap();
+            let options = RepairOptions::default();
+            store.repair(&suites, &found, &options).await.unwrap();
+        }
+        store
+            .verify(&suites, Depth::Listing)
+            .await
+            .unwrap()
+            .remove(0)
+    };
+    let left = repair(sign(&[&one])).await;
+    let problem = &left.problems[0];
+    assert_eq!(
+        (problem.part, problem.remedy),
+        (Part::Commit, Remedy::Manual)
+    );
+    assert!(problem.text.contains("the head is signed by"), "{problem}");
+    // A key that has not signed it does not become one of the suite's.
+    let left = repair(sign(&[&idle, &two, &one])).await;
+    assert!(
+        left.problems
+            .iter()
+            .all(|problem| problem.part == Part::History)
+    );
+    assert_eq!(
+        accepted_by(&repository, &[&one, &two, &idle]),
+        [true, true, false]
+    );
+    let settings = repository.head().await.commit.settings.clone();
+    assert_eq!(settings.signing_keys.len(), 2);
+    let both = sign(&[&one, &two]);
+    committed(publish_as(bucket, both, &[&package("more")], Options::default()).await);
 }

@@ -193,7 +193,7 @@ impl Job {
         let suites: Vec<_> = suites.collect();
         let found = self.repository.verify(&suites, Depth::Content).await?;
         let options = RepairOptions::default();
-        self.repository.repair(&suites, &found, options).await?;
+        self.repository.repair(&suites, &found, &options).await?;
         Ok(Done::Repaired)
     }
 
