@@ -29,7 +29,8 @@ use crate::{
 #[derive(Debug, Clone)]
 pub enum Edit {
     /// The suite exists. The settings are those of a new one; an existing suite keeps its own.
-    Exist(Settings),
+    /// (Boxed, since there may be tens of thousands of other edits.)
+    Exist(Box<Settings>),
     /// Some of the settings have these values.
     Set(SettingsPatch),
     /// A package is in the suite. Unless `replace` is set, other bytes for the same package are a conflict.
@@ -178,7 +179,7 @@ impl Intent {
         for edit in &self.0 {
             match edit {
                 Edit::Exist(new) => {
-                    settings.get_or_insert_with(|| new.clone());
+                    settings.get_or_insert_with(|| new.as_ref().clone());
                 }
                 Edit::Set(patch) => patch.apply(settings.get_or_insert_default()),
                 _ => {}

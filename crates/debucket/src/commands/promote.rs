@@ -138,8 +138,11 @@ impl Promote {
             Some(_) => source.files_to_copy(&stanzas),
             None => Vec::new(),
         };
-        let mut edits = vec![Edit::Exist(new_suite)];
-        let except = stanzas.iter().map(|stanza| stanza.sha256).collect();
+        let mut edits = vec![Edit::Exist(new_suite.into())];
+        let except = self.mirror.then(|| {
+            let digests = stanzas.iter().map(|stanza| stanza.sha256);
+            digests.collect()
+        });
         for (stanza, file) in stanzas.iter_mut().zip(&files) {
             *stanza = file.stanza.clone();
         }
@@ -147,7 +150,7 @@ impl Promote {
             stanza,
             replace: self.replace,
         }));
-        if self.mirror {
+        if let Some(except) = except {
             let component = self.to_component.or(self.component);
             edits.push(Edit::Remove {
                 of: Selector::all(component),

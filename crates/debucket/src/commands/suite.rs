@@ -184,7 +184,7 @@ impl Change {
             if settings.components.is_empty() {
                 settings.components.push(Component::main());
             }
-            edits.insert(0, Edit::Exist(settings));
+            edits.insert(0, Edit::Exist(settings.into()));
         }
         let wanted = Wanted {
             intent: Intent(edits),
