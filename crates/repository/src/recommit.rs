@@ -119,7 +119,7 @@ impl Suite<'_> {
             stanza,
             replace: true,
         });
-        let edits = [Edit::Exist(settings)].into_iter().chain(additions);
+        let edits = [Edit::Exist(settings.into())].into_iter().chain(additions);
         let intent = Intent(edits.collect());
         let plan = plan(None, &PlainIndexes::new(), &intent)?;
         let there = self.head_tag().await?;

@@ -104,7 +104,7 @@ pub(super) fn seed(server: &Server, prefix: &str, size: usize) -> Result<()> {
         stanza,
         replace: false,
     });
-    let edits = [Edit::Exist(settings)].into_iter().chain(additions);
+    let edits = [Edit::Exist(settings.into())].into_iter().chain(additions);
     let intent = Intent(edits.collect());
     runtime.block_on(async {
         let storage: Arc<dyn Storage> =

@@ -31,7 +31,8 @@ use crate::{
 #[derive(Debug, Clone)]
 pub enum Edit {
     /// The suite exists. The settings are those of a new one; an existing suite keeps its own.
-    Exist(Settings),
+    /// (Boxed, since there may be tens of thousands of other edits.)
+    Exist(Box<Settings>),
     /// The suite is new. One that exists is a conflict, unless it is as it is wanted.
     New,
     /// Some of the settings have these values.
@@ -220,7 +221,7 @@ impl Intent {
         for edit in &self.0 {
             match edit {
                 Edit::Exist(new) => {
-                    settings.get_or_insert_with(|| new.clone());
+                    settings.get_or_insert_with(|| new.as_ref().clone());
                 }
                 Edit::Set(patch) => patch.apply(settings.get_or_insert_default()),
                 _ => {}

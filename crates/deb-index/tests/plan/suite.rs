@@ -52,7 +52,7 @@ pub(crate) fn intent(stanzas: impl IntoIterator<Item = Stanza>) -> Intent {
         replace: false,
     });
     Intent(
-        [Edit::Exist(settings)]
+        [Edit::Exist(settings.into())]
             .into_iter()
             .chain(additions)
             .collect(),

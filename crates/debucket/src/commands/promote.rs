@@ -147,10 +147,12 @@ impl Promote {
             Some(_) => source.files_to_copy(&stanzas),
             None => Vec::new(),
         };
-        let mut edits = vec![Edit::Exist(new_suite)];
-        let except = stanzas.iter();
-        let except = except.map(|stanza| (stanza.id.component.clone(), stanza.sha256));
-        let except = except.collect();
+        let mut edits = vec![Edit::Exist(new_suite.into())];
+        let except = self.mirror.then(|| {
+            let files = stanzas.iter();
+            let files = files.map(|stanza| (stanza.id.component.clone(), stanza.sha256));
+            files.collect()
+        });
         for (stanza, file) in stanzas.iter_mut().zip(&files) {
             *stanza = file.stanza.clone();
         }
@@ -159,7 +161,7 @@ impl Promote {
             stanza: stanza.phased(phase),
             replace: self.replace,
         }));
-        if self.mirror {
+        if let Some(except) = except {
             let component = self.to_component.or(self.component);
             edits.push(Edit::Remove {
                 of: Selector::all(component),

@@ -163,7 +163,7 @@ impl Publish {
             stanza: file.stanza.clone(),
             replace: self.replace,
         });
-        let edits = [Edit::Exist(new_suite(keys)), Edit::Set(patch)];
+        let edits = [Edit::Exist(new_suite(keys).into()), Edit::Set(patch)];
         let mut edits: Vec<_> = edits.into_iter().chain(additions).collect();
         if let Some(percentage) = self.phase {
             let of = files.iter().map(|file| file.stanza.id.clone()).collect();

@@ -206,7 +206,7 @@ impl Change {
             if settings.components.is_empty() {
                 settings.components.push(Component::main());
             }
-            edits.splice(0..0, [Edit::New, Edit::Exist(settings)]);
+            edits.splice(0..0, [Edit::New, Edit::Exist(settings.into())]);
         }
         let wanted = Wanted {
             intent: Intent(edits),

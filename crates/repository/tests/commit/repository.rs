@@ -298,7 +298,7 @@ pub(crate) fn intent(keys: &Keys, packages: &[&Package], replace: bool) -> Inten
         replace,
     });
     Intent(
-        [Edit::Exist(settings)]
+        [Edit::Exist(settings.into())]
             .into_iter()
             .chain(additions)
             .collect(),

@@ -148,5 +148,5 @@ pub(crate) async fn repair_once(repository: &Repository, signing: &Signing, suit
     let suites = [opened.suite(name(suite), keys(signing))];
     let found = opened.verify(&suites, Depth::Content).await.unwrap();
     let options = RepairOptions::default();
-    opened.repair(&suites, &found, options).await.unwrap();
+    opened.repair(&suites, &found, &options).await.unwrap();
 }

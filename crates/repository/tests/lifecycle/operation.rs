@@ -86,7 +86,7 @@ impl Job {
                         .iter()
                         .map(|file| self.shelf.file(package(file), file.build)),
                 );
-                let mut edits = vec![Edit::Exist(new_suite(suite.name(), &self))];
+                let mut edits = vec![Edit::Exist(new_suite(suite.name(), &self).into())];
                 edits.extend(additions(&files, *replace));
                 if let Some(newest) = *keep {
                     let ids = files.iter().map(|file| &file.stanza.id);
@@ -167,12 +167,15 @@ impl Job {
             .await?;
         self.read.set(Some(Read::Commit(copies.head.id())));
         let theirs = &copies.head.commit.settings;
-        let mut edits = vec![Edit::Exist(Settings {
-            components: theirs.components.clone(),
-            architectures: theirs.architectures.clone(),
-            formats: theirs.formats.clone(),
-            ..new_suite(&suite(self.suite), self)
-        })];
+        let mut edits = vec![Edit::Exist(
+            Settings {
+                components: theirs.components.clone(),
+                architectures: theirs.architectures.clone(),
+                formats: theirs.formats.clone(),
+                ..new_suite(&suite(self.suite), self)
+            }
+            .into(),
+        )];
         let stanzas = copies.stanzas.iter();
         let except = stanzas.map(|stanza| (stanza.id.component.clone(), stanza.sha256));
         let except = except.collect();
