@@ -148,8 +148,10 @@ impl Policy {
     /// What somebody needs who deletes a suite.
     pub fn deleter(url: &RepositoryUrl) -> Self {
         let mut policy = Self::publisher(url);
-        let delete = Statement::allow("DeleteSuites", "s3:DeleteObject", objects(url, &[DISTS]));
-        policy.statement.push(delete);
+        policy.statement.extend([
+            put(url, "CreateRecord", &[GC]).when("Null", "s3:if-none-match", "false"),
+            Statement::allow("DeleteSuites", "s3:DeleteObject", objects(url, &[DISTS])),
+        ]);
         policy
     }
 }
