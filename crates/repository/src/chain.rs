@@ -137,24 +137,22 @@ impl Check<'_> {
                 there.size == content.len() as u64
                     && Some(there.etag.0.trim_matches('"')) == md5.as_deref()
             });
-            if !is_same {
-                odd.push((parent, id, key, there.is_some()));
+            // Where there is none, the commit's publisher was killed when the head was moved.
+            if there.is_some() && !is_same {
+                odd.push((parent, id, key));
             }
         }
         let mut looks = stream::iter(odd)
-            .map(|(parent, id, key, is_there)| async move {
-                let is_same = is_there && suite.took_the_place_of(parent, id).await?;
-                Ok::<_, Error>((!is_same).then_some((parent, id, key, is_there)))
+            .map(|(parent, id, key)| async move {
+                let is_same = suite.took_the_place_of(parent, id).await?;
+                Ok::<_, Error>((!is_same).then_some((parent, id, key)))
             })
             .buffer_unordered(CONCURRENT);
         while let Some(look) = looks.next().await {
-            let Some((parent, id, key, is_there)) = look? else {
+            let Some((parent, id, key)) = look? else {
                 continue;
             };
-            let text = match is_there {
-                true => format!("does not name commit {id}"),
-                false => "is missing".to_owned(),
-            };
+            let text = format!("does not name commit {id}");
             let problem = suite.problem(Part::Follower, key, text);
             self.found
                 .problems
