@@ -174,7 +174,6 @@ impl Promote {
             warnings: zero_warning(context, phase).into_iter().collect(),
             files,
             allow_missing: true,
-            ..Wanted::default()
         };
         self.change.carry_out(context, &suite, wanted).await
     }
