@@ -83,17 +83,8 @@ impl Stanza {
     /// The same package with its file at another key.
     #[must_use]
     pub fn at_key(&self, key: String) -> Self {
-        let mut bytes = Vec::with_capacity(self.bytes.len() + key.len());
-        for line in self.bytes.split_inclusive(|&byte| byte == b'\n') {
-            match line.split_at_checked(FILENAME.len()) {
-                Some((name, _)) if name.eq_ignore_ascii_case(FILENAME) => {
-                    let _ = writeln!(bytes, "Filename: {key}");
-                }
-                _ => bytes.extend_from_slice(line),
-            }
-        }
         Self {
-            bytes: bytes.into(),
+            bytes: self.borrowed().at_key(&key).into(),
             key,
             ..self.clone()
         }
@@ -147,6 +138,21 @@ pub struct StanzaError {
 }
 
 impl<'a> StanzaRef<'a> {
+    /// The stanza, with its file at another key.
+    #[must_use]
+    pub fn at_key(&self, key: &str) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.bytes.len() + key.len());
+        for line in self.bytes.split_inclusive(|&byte| byte == b'\n') {
+            match line.split_at_checked(FILENAME.len()) {
+                Some((name, _)) if name.eq_ignore_ascii_case(FILENAME) => {
+                    let _ = writeln!(bytes, "Filename: {key}");
+                }
+                _ => bytes.extend_from_slice(line),
+            }
+        }
+        bytes
+    }
+
     /// Reads stanza `number` of an index (counted from 1).
     pub(crate) fn parse(bytes: &'a [u8], number: usize) -> Result<Self, StanzaError> {
         let text = |field| {

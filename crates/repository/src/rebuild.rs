@@ -11,6 +11,7 @@ use deb_index::{
     digest::Sha256,
     index::{IndexPath, packages::Packages},
     name::{Architecture, Component},
+    phase::Percentage,
     stanza::{Stanza, StanzaRef},
     suite::{
         commit::{Change, Commit, Index},
@@ -54,6 +55,7 @@ enum Source {
     File {
         key: String,
         sha256: Option<Sha256>,
+        phase: Percentage,
     },
 }
 
@@ -229,6 +231,7 @@ impl Check<'_> {
         let file = |key: &String| Source::File {
             key: key.clone(),
             sha256: None,
+            phase: Percentage::ALL,
         };
         let more = more.iter().map(file).collect();
         for stanza in self.suite.stanzas(component, more).await? {
@@ -309,8 +312,15 @@ impl Told {
             self.removed.insert(name);
         } else if let Some(key) = change.filename {
             let sha256 = change.sha256.and_then(|sha256| sha256.parse().ok());
+            let phase = change.phase.map_or(Percentage::ALL, |phase| phase.to);
+            let source = match self.packages.remove(&name) {
+                Some(Source::Here(bytes)) if change.action == Change::PHASE => {
+                    Source::Here(phase.written_to(&bytes).into())
+                }
+                _ => Source::File { key, sha256, phase },
+            };
             self.removed.remove(&name);
-            self.packages.insert(name, Source::File { key, sha256 });
+            self.packages.insert(name, source);
         }
     }
 }
@@ -323,13 +333,15 @@ impl Suite<'_> {
         files: Vec<Source>,
     ) -> Result<Vec<Stanza>, Error> {
         let reads = files.into_iter().map(|file| async move {
-            let Source::File { key, sha256 } = file else {
+            let Source::File { key, sha256, phase } = file else {
                 return Ok(None);
             };
             let Some(deb) = self.repository.describe(&key).await? else {
                 return Ok(None);
             };
-            let stanza = Stanza::of_deb(component.clone(), &deb).at_key(key);
+            let stanza = Stanza::of_deb(component.clone(), &deb)
+                .at_key(key)
+                .phased(phase);
             let is_it = sha256.is_none_or(|sha256| sha256 == stanza.sha256);
             Ok::<_, Error>(is_it.then_some(stanza))
         });

@@ -354,7 +354,8 @@ impl<'a> Planner<'a> {
                 Edit::Moved(stanza) if stanza.id.is_in(component, architecture) => {
                     let there = index.get(&stanza.id).and_then(StanzaRef::sha256);
                     if there == Some(stanza.sha256) {
-                        index = index.with([stanza]);
+                        // All else stays as the suite has it, such as the part of the devices.
+                        index.rewrite([&stanza.id], |there| there.at_key(&stanza.key), space);
                     }
                 }
                 Edit::Restore(restored) => {

@@ -286,3 +286,27 @@ fn each_architecture_goes_back_to_what_its_devices_had() {
     });
     assert_eq!(packages.collect::<Vec<_>>(), ["1 all", "1.5 arm64"]);
 }
+
+#[test]
+fn a_repair_leaves_the_part_of_the_devices_as_it_is() {
+    let store = Store::start();
+    store.tool("1", &["--phase", "30"]).expect(0);
+    store.tool("2", &["--phase", "10"]).expect(0);
+    store.phase(&["tool=1", "60"]).expect(0);
+    // A file that was damaged goes to another key when it is published again.
+    let file = "robots/pool/main/t/tool/tool_2_all.deb";
+    store.server.put(BUCKET, file, b"damaged").unwrap();
+    store.tool("2", &[]).expect(0);
+    store.read(&["verify", "--deep"]).expect(0);
+    assert_eq!(store.phases("stable"), ["1 60", "2 10"]);
+    // Indexes of which nothing is left are made of the history and the packages.
+    for key in store.server.keys(BUCKET) {
+        if key.contains("/binary-") {
+            store.server.delete(BUCKET, &key).unwrap();
+        }
+    }
+    let repair = &mut store.debucket(&["verify", "--repair", "--sign-key"]);
+    // Those of earlier states are lost for good.
+    run(repair.arg(store.path("key.asc"))).expect(1);
+    assert_eq!(store.phases("stable"), ["1 60", "2 10"]);
+}
