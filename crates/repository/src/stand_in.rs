@@ -130,10 +130,7 @@ impl Suite<'_> {
     /// Whether a head without its commit may be signed anew without further ado: it is this suite's, and nothing says that it is
     /// not the newest.
     async fn is_beyond_doubt(&self, head: &Head) -> Result<bool, Error> {
-        let view = &head.release.view;
-        let is_ours = [&view.suite, &view.codename]
-            .into_iter()
-            .any(|name| name.as_deref() == Some(self.name.as_str()));
+        let is_ours = head.release.names.first() == Some(&self.name);
         let evidence = self.evidence(head.id()).await?;
         match self.judge(head.id(), &head.commit, &evidence).await {
             Ok(()) => Ok(is_ours),

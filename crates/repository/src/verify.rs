@@ -36,6 +36,8 @@ use crate::{
 const TRIES: usize = 3;
 /// What is wrong with `suite.json` while a deletion has not come to its end.
 const BEING_DELETED: &str = "says that the suite is being deleted";
+/// What is wrong with it where a publisher that was held up meanwhile has left something.
+const DELETED: &str = "says that the suite was deleted, but something of it is left";
 /// Formats, the quickest to unpack first.
 const QUICKEST: [Format; 3] = [Format::Zst, Format::Gz, Format::Xz];
 
@@ -74,6 +76,17 @@ impl Repository {
 }
 
 impl Suite<'_> {
+    /// A suite whose deletion has not come to its end.
+    fn unfinished(&self, text: &str) -> Top {
+        let key = layout::founding_key(&self.name);
+        let mut problem = self.problem(Part::Founding, key, text);
+        problem.remedy = Remedy::Manual;
+        Top {
+            problems: vec![problem],
+            ..Top::default()
+        }
+    }
+
     /// Reads the head. Whatever is wrong with it is a problem, no error.
     async fn top(&self) -> Result<Top, Error> {
         let head = match self.head_if_ever().await {
@@ -81,13 +94,10 @@ impl Suite<'_> {
             Ok(None) | Err(Error::IsAlias { .. } | Error::HeadVanished { .. })
                 if self.is_being_deleted().await =>
             {
-                let key = layout::founding_key(&self.name);
-                let mut problem = self.problem(Part::Founding, key, BEING_DELETED);
-                problem.remedy = Remedy::Manual;
-                return Ok(Top {
-                    problems: vec![problem],
-                    ..Top::default()
-                });
+                return Ok(self.unfinished(BEING_DELETED));
+            }
+            Err(Error::HeadVanished { .. }) if self.is_deleted().await => {
+                return Ok(self.unfinished(DELETED));
             }
             Ok(None) => {
                 return Ok(Top::default());

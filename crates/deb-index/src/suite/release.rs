@@ -19,7 +19,7 @@ use crate::{
 
 /// Field that names the commit.
 const COMMIT_FIELD: &str = "X-Debucket-Commit";
-/// Field that names the suite, then its aliases, if it has any.
+/// Field that names the suite, then its aliases.
 const NAMES_FIELD: &str = "X-Debucket-Names";
 
 /// Fields that follow from the content of a suite, or from other settings than [`Settings::fields`].
@@ -56,7 +56,7 @@ pub struct Release {
     pub date: Timestamp,
     /// The commit that made it.
     pub commit: Sha256,
-    /// The suite, then its aliases; empty if it has none.
+    /// The suite, then its aliases.
     pub names: Vec<SuiteName>,
     /// What devices compare when the file changes.
     pub view: ClientView,
@@ -125,7 +125,7 @@ pub fn render(commit: &Commit, id: &Sha256) -> Vec<u8> {
         .then(|| keys.collect::<Vec<_>>().join(", "));
     let aliases = settings.aliases.iter().map(ToString::to_string);
     let names = [commit.suite.to_string()].into_iter().chain(aliases);
-    let names = (!settings.aliases.is_empty()).then(|| names.collect::<Vec<_>>().join(" "));
+    let names = names.collect::<Vec<_>>().join(" ");
     let own = [
         ("Origin", view.origin.as_deref()),
         ("Label", view.label.as_deref()),
@@ -143,7 +143,7 @@ pub fn render(commit: &Commit, id: &Sha256) -> Vec<u8> {
         ("Components", Some(&components)),
         ("Description", description.as_deref()),
         (COMMIT_FIELD, Some(&id.to_string())),
-        (NAMES_FIELD, names.as_deref()),
+        (NAMES_FIELD, Some(&names)),
         ("SHA256", None),
     ];
     let mut text = String::new();
