@@ -192,6 +192,9 @@ impl Suite<'_> {
         let mut files: Vec<_> = inventory.below(POOL).collect();
         files.retain(|(key, _)| wanted(key) && architecture_in(key).is_some());
         files.sort_by_key(|(_, object)| object.modified);
+        // Nothing names them, so they may be about to be collected. What is there to be read after this stays.
+        let keys = files.iter().map(|(key, _)| key.as_str());
+        self.repository.spare(&keys.collect()).await?;
         let reads = files.into_iter().map(|(key, _)| async move {
             let folder = key.strip_prefix(POOL).and_then(|key| key.split('/').next());
             let Some(component) = folder.and_then(|name| name.parse::<Component>().ok()) else {
