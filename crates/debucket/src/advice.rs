@@ -133,12 +133,13 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
             ));
         }
         E::AliasTaken {
+            suite,
             alias,
             by: Some(by),
-            ..
         } => {
             return Some(format!(
-                "drop it there first: `debucket suite set {by} --no-alias {alias}`"
+                "drop it there first: `debucket suite set {by} --no-alias {alias}`; or, if both list it, here: `debucket suite set \
+                 {suite} --no-alias {alias}`"
             ));
         }
         E::AliasTaken { .. } => "choose another name",
