@@ -30,6 +30,8 @@ use crate::{
 const BATCH: usize = 1000;
 /// Listings, until nothing is left.
 const ROUNDS: usize = 5;
+/// How the folders of a component's indexes begin.
+const INDEX_FOLDERS: [&str; 3] = ["binary-", "source/", "i18n/"];
 /// What clients begin with, in the order in which it is deleted: as long as the last is there, they see the whole suite.
 const HEADS: [&str; 3] = ["Release", "Release.gpg", "InRelease"];
 
@@ -357,7 +359,12 @@ impl Suite<'_> {
             let prefix = layout::in_suite(folder, "");
             for (key, object) in inventory.below(&prefix) {
                 let is_of = |name: &&SuiteName| key.starts_with(&layout::in_suite(name, ""));
-                if *key != layout::founding_key(folder) && !inner.iter().any(is_of) {
+                // The folder may also be that of a component of the suite that it is in.
+                let is_of_component = INDEX_FOLDERS
+                    .iter()
+                    .any(|start| key[prefix.len()..].starts_with(start));
+                let is_other = is_of_component || inner.iter().any(is_of);
+                if *key != layout::founding_key(folder) && !is_other {
                     found.insert(key.clone(), object.size);
                 }
             }

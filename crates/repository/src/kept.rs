@@ -73,8 +73,16 @@ impl Suite<'_> {
                 let suite = self.name.clone();
                 return Err(Error::Deleting { suite });
             }
-            // An alias is not among the suites unless it is being deleted with its own.
-            Err(Error::IsAlias { suite, .. }) => return Err(Error::Deleting { suite }),
+            // An alias is not among the suites unless it is being deleted with its own, or has lost what says that it is one.
+            Err(Error::IsAlias { suite, .. })
+                if self.repository.folder(&suite).is_being_deleted().await =>
+            {
+                return Err(Error::Deleting { suite });
+            }
+            Err(Error::IsAlias { .. }) => {
+                let key = layout::founding_key(&self.name);
+                return Err(self.damaged(key, "does not say whose alias this is"));
+            }
             head => head?,
         };
         let Some(head) = head else {

@@ -204,3 +204,34 @@ fn a_suite_is_deleted_with_the_rights_of_a_deleter() {
     store.publish_into("testing", "anew").expect(0);
     store.read(&["verify", "--deep"]).expect(0);
 }
+
+#[test]
+fn a_suite_in_the_folder_of_a_component_is_deleted_without_that() {
+    let store = Store::start();
+    let file = package::write(store.folder.path(), "tool", "1.0", "all", "tool");
+    store.publish(&file, &["--component", "updates"]).expect(0);
+    store.publish_into("stable/updates", "other").expect(0);
+    store
+        .signed(&["suite", "delete", "stable/updates", "--yes"])
+        .expect(0);
+    store.read(&["verify", "stable", "--deep"]).expect(0);
+    assert_eq!(store.read(&["list"]).expect(0), "tool  1.0  all  updates\n");
+}
+
+#[test]
+fn a_damaged_alias_does_not_make_gc_advise_to_delete_its_suite() {
+    let store = Store::start();
+    store.publish_into("trixie", "tool").expect(0);
+    store
+        .signed(&["suite", "set", "trixie", "--alias", "stable"])
+        .expect(0);
+    let founding = "robots/dists/stable/suite.json";
+    store.server.put(BUCKET, founding, b"").unwrap();
+    let collected = store.read(&["gc"]);
+    assert!(
+        collected.stderr.contains("dists/stable/suite.json")
+            && !collected.stderr.contains("suite delete"),
+        "{collected:#?}"
+    );
+    collected.expect(1);
+}
