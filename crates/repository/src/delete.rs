@@ -360,9 +360,8 @@ impl Suite<'_> {
             for (key, object) in inventory.below(&prefix) {
                 let is_of = |name: &&SuiteName| key.starts_with(&layout::in_suite(name, ""));
                 // The folder may also be that of a component of the suite that it is in.
-                let is_of_component = INDEX_FOLDERS
-                    .iter()
-                    .any(|start| key[prefix.len()..].starts_with(start));
+                let inside = key.strip_prefix(&prefix).unwrap_or_default();
+                let is_of_component = INDEX_FOLDERS.iter().any(|start| inside.starts_with(start));
                 let is_other = is_of_component || inner.iter().any(is_of);
                 if *key != layout::founding_key(folder) && !is_other {
                     found.insert(key.clone(), object.size);

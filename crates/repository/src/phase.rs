@@ -1,6 +1,6 @@
 //! Packages whose phase changes: which are meant, and what takes the place of those that are taken back.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use deb_index::{
     change::Selector,
@@ -24,8 +24,8 @@ pub struct Halting {
 }
 
 impl Suite<'_> {
-    /// The packages that selectors mean: of each, the newest version of every name and architecture. Then the selectors that match
-    /// nothing, as they are written.
+    /// The packages that selectors mean: of each, the newest version of every name, in the architectures and components that
+    /// have it. Then the selectors that match nothing, as they are written.
     ///
     /// # Errors
     /// Those of reading.
@@ -45,19 +45,17 @@ impl Suite<'_> {
                 .iter()
                 .filter(|package| selector.matches(&package.component, &package.stanza));
             // The newest come last.
-            let newest: BTreeMap<_, _> = matching
-                .map(|package| {
-                    let Listed {
-                        component, stanza, ..
-                    } = package;
-                    ((component, stanza.name, stanza.architecture), package)
-                })
+            let newest: HashMap<_, _> = matching
+                .clone()
+                .map(|package| (package.stanza.name, package.stanza.version))
                 .collect();
             if newest.is_empty() {
                 unmatched.push(selector.to_string());
             }
-            for package in newest.into_values() {
-                meant.push(self.owned(&package.component, &package.stanza)?.id);
+            for package in matching {
+                if newest[package.stanza.name] == package.stanza.version {
+                    meant.push(self.owned(&package.component, &package.stanza)?.id);
+                }
             }
         }
         let mut seen = HashSet::new();

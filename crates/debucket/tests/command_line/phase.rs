@@ -310,3 +310,17 @@ fn a_repair_leaves_the_part_of_the_devices_as_it_is() {
     run(repair.arg(store.path("key.asc"))).expect(1);
     assert_eq!(store.phases("stable"), ["1 60", "2 10"]);
 }
+
+#[test]
+fn other_architectures_with_an_older_version_are_left_alone() {
+    let store = Store::start();
+    for (version, architecture) in [("1", "amd64"), ("1", "arm64"), ("2", "arm64")] {
+        let build = format!("tool {version} {architecture}");
+        let file = package::write(store.folder.path(), "tool", version, architecture, &build);
+        store.publish(&file, &[]).expect(0);
+    }
+    store.phase(&["tool", "50"]).expect(0);
+    assert_eq!(store.phases("stable"), ["1 100", "1 100", "2 50"]);
+    store.phase(&["tool", "--halt"]).expect(0);
+    assert_eq!(store.phases("stable"), ["1 100", "1 100"]);
+}
