@@ -13,13 +13,18 @@ use s3_storage::Memory;
 use crate::{
     model::Content,
     script::LABELS,
-    shelf::{ARCHITECTURES, COMPONENTS, NAMES, Package, SIGNED, SUITES, Shelf, VERSIONS},
+    shelf::{
+        ALIAS, ARCHITECTURES, Build, COMPONENTS, NAMES, Package, REPOSITORIES, SIGNED, SUITES, Shelf,
+        VERSIONS, repository_of,
+    },
 };
 
 /// A head as a device has fetched it.
 #[derive(Debug, Clone)]
 pub(crate) struct Head {
     pub(crate) suite: usize,
+    /// Where it was found: the folder of the suite, or of the alias.
+    folder: String,
     pub(crate) commit: Sha256,
     pub(crate) date: Timestamp,
     text: String,
@@ -31,36 +36,54 @@ pub(crate) struct Head {
 #[derive(Debug, Default)]
 pub(crate) struct View {
     /// By component and architecture.
-    indexes: BTreeMap<(String, String), BTreeMap<Package, usize>>,
+    indexes: BTreeMap<(String, String), BTreeMap<Package, Build>>,
     formats: BTreeSet<String>,
     /// Keys of package files.
     pub(crate) pool: BTreeSet<String>,
 }
 
 impl Head {
+    /// The head of a suite, unless it is that of another program.
     pub(crate) fn fetch(bucket: &Memory, suite: usize) -> Option<Self> {
-        let name = if suite == SIGNED {
-            "InRelease"
-        } else {
-            "Release"
+        let prefix = REPOSITORIES[repository_of(suite)];
+        let folder = format!("{prefix}dists/{}", SUITES[suite]);
+        let name = head_of(suite);
+        let bytes = bucket.read(&format!("{folder}/{name}"))?.to_vec();
+        Self::parse(suite, folder, bytes)
+    }
+
+    /// What the alias shows.
+    pub(crate) fn fetch_alias(bucket: &Memory) -> Option<Self> {
+        let folder = format!("dists/{ALIAS}");
+        let read = |name: &str| bucket.read(&format!("{folder}/{name}"));
+        let (name, bytes) = match read("InRelease") {
+            Some(bytes) => ("InRelease", bytes),
+            None => ("Release", read("Release")?),
         };
-        let bytes = bucket
-            .read(&format!("dists/{}/{name}", SUITES[suite]))?
-            .to_vec();
-        let text = if suite == SIGNED {
-            repo_signing::unverified_text(&bytes).unwrap()
-        } else {
-            bytes.clone()
-        };
-        let Release { commit, date, .. } = Release::parse(&text).unwrap();
+        let text = text_of(name, &bytes);
+        let shown = Release::parse(&text).unwrap().names[0].to_string();
+        let suite = SUITES.iter().position(|suite| *suite == shown).unwrap();
+        assert_eq!(name, head_of(suite), "the alias shows the head of {shown}");
+        Self::parse(suite, folder, bytes.to_vec())
+    }
+
+    fn parse(suite: usize, folder: String, bytes: Vec<u8>) -> Option<Self> {
+        let text = text_of(head_of(suite), &bytes);
+        let Release { commit, date, .. } = Release::parse(&text).ok()?;
         let text = String::from_utf8(text).unwrap();
         Some(Self {
             suite,
+            folder,
             commit,
             date,
             text,
             bytes,
         })
+    }
+
+    /// Whether both are the very same object, in whatever folder.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
     }
 
     fn field(&self, name: &str) -> Option<&str> {
@@ -80,7 +103,7 @@ impl Head {
 
     /// Reads everything that the head names; all is there, with the right size and digest.
     pub(crate) fn read(&self, bucket: &Memory, shelf: &Shelf) -> View {
-        let folder = format!("dists/{}", SUITES[self.suite]);
+        let folder = &self.folder;
         let lines = self.text.lines().filter_map(|line| line.strip_prefix(' '));
         let files = lines.map(|line| line.split_whitespace().collect::<Vec<_>>());
         let files: BTreeMap<&str, (&str, usize)> = files
@@ -116,7 +139,7 @@ impl Head {
         plain: &[u8],
         component: &str,
         pool: &mut BTreeSet<String>,
-    ) -> BTreeMap<Package, usize> {
+    ) -> BTreeMap<Package, Build> {
         let text = std::str::from_utf8(plain).unwrap();
         let stanzas = text
             .split("\n\n")
@@ -125,16 +148,16 @@ impl Head {
         let stanzas: Vec<_> = stanzas.collect();
         let mut packages = BTreeMap::new();
         for stanza in &stanzas {
-            let field = |name: &str| {
+            let find = |name: &str| {
                 let mut lines = stanza.lines();
-                lines
-                    .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
-                    .unwrap()
+                lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
             };
+            let field = |name: &str| find(name).unwrap();
             let (sha256, size) = (field("SHA256"), field("Size").parse().unwrap());
-            fetch(bucket, field("Filename"), sha256, size);
-            pool.insert(field("Filename").to_owned());
-            let (name, version, architecture, build) = shelf.by_digest[&sha256.parse().unwrap()];
+            let key = format!("{}{}", REPOSITORIES[repository_of(self.suite)], field("Filename"));
+            fetch(bucket, &key, sha256, size);
+            pool.insert(key);
+            let (name, version, architecture, content) = shelf.by_digest[&sha256.parse().unwrap()];
             let found = ["Package", "Version", "Architecture"].map(field);
             assert_eq!(
                 found,
@@ -146,7 +169,9 @@ impl Head {
                 architecture,
                 version,
             };
-            packages.insert(package, build);
+            let phase = find("Phased-Update-Percentage").map(|number| number.parse().unwrap());
+            let phase = phase.unwrap_or(100);
+            packages.insert(package, Build { content, phase });
         }
         assert_eq!(
             packages.len(),
@@ -178,9 +203,8 @@ impl Head {
         for &component in &content.components {
             for &architecture in &content.architectures {
                 let packages = content.packages.iter().filter(|(package, _)| {
-                    let own = ARCHITECTURES[package.architecture];
                     COMPONENTS[package.component] == component
-                        && (own == architecture || own == "all")
+                        && content.shows(architecture, package)
                 });
                 let packages = packages
                     .map(|(package, build)| (*package, *build))
@@ -193,7 +217,7 @@ impl Head {
 
     /// What a device sees that fetches nothing by hash and does not know `InRelease`.
     pub(crate) fn check_followers(&self, bucket: &Memory, shelf: &Shelf) {
-        let folder = format!("dists/{}", SUITES[self.suite]);
+        let folder = &self.folder;
         let read = |path: &str| bucket.read(&format!("{folder}/{path}"));
         for line in self.text.lines().filter_map(|line| line.strip_prefix(' ')) {
             let words: Vec<_> = line.split_whitespace().collect();
@@ -208,6 +232,22 @@ impl Head {
             let mut keys = (0..2).map(|key| shelf.keyring(key));
             assert!(keys.any(|key| key.verify_detached(&release, &signature).is_ok()));
         }
+    }
+}
+
+/// What the head of a suite is called.
+fn head_of(suite: usize) -> &'static str {
+    if suite == SIGNED {
+        "InRelease"
+    } else {
+        "Release"
+    }
+}
+
+fn text_of(name: &str, bytes: &[u8]) -> Vec<u8> {
+    match name {
+        "InRelease" => repo_signing::unverified_text(bytes).unwrap(),
+        _ => bytes.to_vec(),
     }
 }
 

@@ -1,33 +1,70 @@
 //! A process that runs, or that waits at a request for others to go on.
 
-use std::{cell::Cell, pin::Pin, rc::Rc, sync::Arc};
+use std::{cell::RefCell, pin::Pin, rc::Rc, sync::Arc};
 
 use jiff::Timestamp;
 use repository::{Error, Repository, RepositoryUrl, Writes};
-use s3_storage::{ErrorKind, Fault, Faulty, Gate, ManualClock, Memory, On, Operation as Request};
+use s3_storage::{
+    ErrorKind, Fault, Faulty, Gate, ManualClock, Memory, On, Operation as Request, Prefixed, Storage,
+};
 
 use crate::{
     model::Refusal,
     operation::{Done, Job, Read},
     script::{Mishap, Operation},
-    shelf::Shelf,
+    shelf::{REPOSITORIES, Shelf, repository_of},
 };
 
 pub(crate) struct Flight {
     process: Pin<Box<dyn Future<Output = Result<Done, Error>>>>,
     store: Arc<Faulty<Arc<Memory>>>,
     gate: Gate,
+    /// It stops here just before a suite is gone.
+    brink: Gate,
     mishap: Mishap,
-    read: Rc<Cell<Option<Read>>>,
+    read: Rc<RefCell<Option<Read>>>,
     pub(crate) suite: usize,
     pub(crate) operation: Operation,
     pub(crate) since: Timestamp,
     pub(crate) waits_since: Timestamp,
-    /// For each suite, how many commits it had when the process began.
-    pub(crate) before: Vec<usize>,
+    /// For each suite, what it was when the process began.
+    pub(crate) before: Vec<Before>,
     pub(crate) has_landed: bool,
     /// Whether another process was in flight meanwhile.
     pub(crate) is_in_crowd: bool,
+}
+
+/// A suite when a process begins.
+pub(crate) struct Before {
+    /// How many states it had had.
+    pub(crate) states: usize,
+    /// How often it had been deleted, and whether it was being deleted.
+    pub(crate) deletions: usize,
+    pub(crate) is_being_deleted: bool,
+}
+
+/// Where a process has stopped.
+pub(crate) enum Stop {
+    Done(Result<Done, Error>),
+    /// Others go on.
+    Waiting,
+    /// It is about to delete the head of a suite.
+    OnTheBrink,
+}
+
+/// The repositories of a bucket.
+pub(crate) fn repositories<S>(bucket: &Arc<S>, clock: &ManualClock) -> Vec<Repository>
+where
+    Arc<S>: Storage + 'static,
+{
+    let repository = |prefix: &&str| {
+        let url = RepositoryUrl::new("bucket", prefix).unwrap();
+        let storage = Arc::new(Prefixed::new(bucket.clone(), prefix));
+        let now = clock.clone();
+        let repository = Repository::new(storage, url, Writes::Conditional);
+        repository.with_clock(move || now.now())
+    };
+    REPOSITORIES.iter().map(repository).collect()
 }
 
 impl Flight {
@@ -36,10 +73,14 @@ impl Flight {
         clock: &ManualClock,
         shelf: &Rc<Shelf>,
         (suite, operation, mishap): (usize, Operation, Mishap),
-        before: Vec<usize>,
+        before: Vec<Before>,
     ) -> Self {
         let store = Arc::new(Faulty::new(bucket.clone()));
-        let gate = Gate::new();
+        let (gate, brink) = (Gate::new(), Gate::new());
+        let delete = On::Key(Request::Delete, "dists/".to_owned());
+        if matches!(operation, Operation::Delete) {
+            store.at(delete, 1, Fault::PauseBefore(brink.clone()));
+        }
         let refusal = Fault::Fail(ErrorKind::Unavailable);
         match mishap {
             Mishap::Nothing => {}
@@ -54,12 +95,9 @@ impl Flight {
                 }
             }
         }
-        let url = RepositoryUrl::new("bucket", "").unwrap();
-        let now = clock.clone();
-        let repository = Repository::new(store.clone(), url, Writes::Conditional);
-        let read = Rc::new(Cell::new(None));
+        let read = Rc::new(RefCell::new(None));
         let job = Job {
-            repository: repository.with_clock(move || now.now()),
+            repositories: repositories(&store, clock),
             author: fastrand::u64(..).to_string(),
             suite,
             operation: operation.clone(),
@@ -70,6 +108,7 @@ impl Flight {
             process: Box::pin(job.run()),
             store,
             gate,
+            brink,
             mishap,
             read,
             suite,
@@ -82,12 +121,16 @@ impl Flight {
         }
     }
 
-    /// Lets the process go on to its end, or to the request at which it waits: then none.
-    pub(crate) async fn go_on(&mut self) -> Option<Result<Done, Error>> {
+    /// Lets the process go on to its end, or to a request at which it stops.
+    pub(crate) async fn go_on(&mut self) -> Stop {
         tokio::select! {
             biased;
-            done = &mut self.process => Some(done),
-            () = self.gate.reached() => None,
+            done = &mut self.process => Stop::Done(done),
+            () = self.gate.reached() => Stop::Waiting,
+            () = self.brink.reached() => {
+                self.brink.open();
+                Stop::OnTheBrink
+            }
         }
     }
 
@@ -95,9 +138,15 @@ impl Flight {
         self.gate.open();
     }
 
+    /// Whether it may write into the folder of a suite.
+    pub(crate) fn is_about(&self, suite: usize) -> bool {
+        let is_of_all = matches!(self.operation, Operation::Repair | Operation::Collect { .. });
+        self.suite == suite || is_of_all && repository_of(self.suite) == repository_of(suite)
+    }
+
     /// What it has read before it planned.
     pub(crate) fn read(&self) -> Option<Read> {
-        self.read.get()
+        self.read.borrow().clone()
     }
 
     pub(crate) fn is_killed(&self) -> bool {
@@ -126,6 +175,7 @@ pub(crate) fn refusal(error: &Error) -> Option<Refusal> {
     Some(match error {
         Error::Plan(PlanError::Clash(_) | PlanError::Conflict { .. }) => Refusal::Conflict,
         Error::Plan(PlanError::DropsArchitecture(_)) => Refusal::Architectures,
+        Error::Plan(PlanError::NoComponent) => Refusal::Component,
         Error::Missing(_) => Refusal::Missing,
         Error::ReleaseInfo { .. } => Refusal::ReleaseInfo,
         Error::Untrusted { .. }
@@ -133,6 +183,9 @@ pub(crate) fn refusal(error: &Error) -> Option<Refusal> {
         | Error::SignerMissing { .. }
         | Error::LastKey { .. } => Refusal::Keys,
         Error::Collected { .. } | Error::Damaged { .. } => Refusal::Collected,
+        Error::Deleting { .. } => Refusal::Deleting,
+        Error::AliasTaken { .. } | Error::AliasIsSigned { .. } => Refusal::AliasTaken,
+        Error::Source { source, .. } => return refusal(source),
         _ => return None,
     })
 }

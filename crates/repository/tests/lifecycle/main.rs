@@ -6,8 +6,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod check;
 mod device;
 mod flight;
+mod foreign;
+mod judge;
+mod life;
 mod model;
 mod operation;
 mod script;
@@ -21,7 +25,11 @@ use proptest::{
     test_runner::{Config, RngSeed, TestError, TestRunner},
 };
 
-use crate::{script::Step, shelf::Shelf, world::World};
+use crate::{
+    script::{Start, Step},
+    shelf::Shelf,
+    world::World,
+};
 
 /// Together about half a minute on a slow machine.
 const CASES: u32 = 40;
@@ -37,7 +45,7 @@ fn what_is_needed_is_never_collected() {
     act_out(script::scripts_about_garbage(), CASES_ABOUT_GARBAGE);
 }
 
-fn act_out(scripts: impl Strategy<Value = (bool, Vec<Step>)>, cases: u32) {
+fn act_out(scripts: impl Strategy<Value = (Start, Vec<Step>)>, cases: u32) {
     let mut config = Config {
         failure_persistence: None,
         max_shrink_iters: 2000,
@@ -62,10 +70,10 @@ fn act_out(scripts: impl Strategy<Value = (bool, Vec<Step>)>, cases: u32) {
     match TestRunner::new(config).run(&scripts, life) {
         Ok(()) => {}
         Err(TestError::Abort(reason)) => panic!("{reason}"),
-        Err(TestError::Fail(reason, (founded, steps))) => {
+        Err(TestError::Fail(reason, (start, steps))) => {
             let lines = steps.iter().map(|step| format!("{step:?}\n"));
             let lines: String = lines.collect();
-            panic!("{reason}\nin suites that exist: {founded}\n{lines}");
+            panic!("{reason}\n{start:?}\n{lines}");
         }
     }
 }

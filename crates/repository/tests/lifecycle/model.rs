@@ -4,14 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     script::{ARCHITECTURE_LISTS, FORMAT_LISTS, File, Setting},
-    shelf::{ARCHITECTURES, COMPONENTS, NAMES, Package},
+    shelf::{ARCHITECTURES, Build, COMPONENTS, NAMES, Package},
 };
 
 /// A suite as devices see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Content {
-    /// Packages, and which build of each.
-    pub(crate) packages: BTreeMap<Package, usize>,
+    pub(crate) packages: BTreeMap<Package, Build>,
     pub(crate) components: Vec<&'static str>,
     pub(crate) architectures: Vec<&'static str>,
     pub(crate) formats: &'static [&'static str],
@@ -21,6 +20,9 @@ pub(crate) struct Content {
     pub(crate) is_valid_for_a_week: bool,
     /// Keys that sign; none in an unsigned suite.
     pub(crate) keys: BTreeSet<usize>,
+    pub(crate) has_alias: bool,
+    /// It is being deleted, and nobody may change it.
+    pub(crate) is_closed: bool,
 }
 
 /// What an operation comes to, with what it has read before it was planned.
@@ -41,11 +43,17 @@ pub(crate) enum Wish {
     },
     Prune(usize, u32),
     Rollback(Content),
+    Phase(Vec<Package>, u8),
+    /// Packages, and what takes their place.
+    Halt(Vec<Package>, Vec<(Package, Build)>),
     /// The date is not part of the content.
     Refresh,
-    Set(Setting),
+    Set(Setting, bool),
     AddKey(usize),
     RetireKey(usize),
+    /// What another program has made.
+    Adopt(Content),
+    Close,
 }
 
 /// Why an operation is refused.
@@ -55,10 +63,15 @@ pub(crate) enum Refusal {
     /// There is no such suite, or no such commit.
     Missing,
     Architectures,
+    Component,
     ReleaseInfo,
     Keys,
     /// Something that an earlier commit needs was deleted.
     Collected,
+    /// The suite is being deleted.
+    Deleting,
+    /// The alias is another suite's.
+    AliasTaken,
 }
 
 /// What the selectors mean.
@@ -76,7 +89,7 @@ pub(crate) fn is_meant(selector: usize, package: &Package) -> bool {
 
 impl Content {
     /// A suite that does not exist yet. The first key signs it, if any does.
-    fn new(is_signed: bool) -> Self {
+    pub(crate) fn new(is_signed: bool) -> Self {
         Self {
             packages: BTreeMap::new(),
             components: Vec::new(),
@@ -87,17 +100,46 @@ impl Content {
             keep: None,
             is_valid_for_a_week: false,
             keys: is_signed.then_some(0).into_iter().collect(),
+            has_alias: false,
+            is_closed: false,
         }
     }
 
+    /// The newest packages of each name that a selector means.
+    pub(crate) fn newest(&self, selector: usize) -> Vec<Package> {
+        let meant = self.packages.keys().filter(|one| is_meant(selector, one));
+        let is_newest = |one: &&Package| {
+            let mut others = meant.clone();
+            !others.any(|other| other.name == one.name && other.version > one.version)
+        };
+        meant.clone().filter(is_newest).copied().collect()
+    }
+
+    /// Whether devices of an architecture see a package.
+    pub(crate) fn shows(&self, architecture: &str, package: &Package) -> bool {
+        let own = ARCHITECTURES[package.architecture];
+        own == architecture || own == "all"
+    }
+
+    /// Only what its components and architectures have.
+    fn trim(&mut self) {
+        let (components, architectures) = (&self.components, &self.architectures);
+        self.packages.retain(|package, _| {
+            let own = ARCHITECTURES[package.architecture];
+            components.contains(&COMPONENTS[package.component])
+                && (own == "all" || architectures.contains(&own))
+        });
+    }
+
     fn add(&mut self, new: &BTreeMap<Package, usize>, replace: bool) -> Result<(), Refusal> {
-        for (package, build) in new {
-            let there = self.packages.get(package);
-            if !replace && there.is_some_and(|there| there != build) {
-                return Err(Refusal::Conflict);
+        for (package, content) in new {
+            match self.packages.get(package) {
+                // Its phase stays.
+                Some(there) if there.content == *content => continue,
+                Some(_) if !replace => return Err(Refusal::Conflict),
+                _ => drop(self.packages.insert(*package, Build::new(*content))),
             }
         }
-        self.packages.extend(new);
         for package in new.keys() {
             let component = COMPONENTS[package.component];
             if !self.components.contains(&component) {
@@ -146,13 +188,18 @@ impl Wish {
         if base.is_some_and(|base| is_signed && !has_all_keys && !base.keys.contains(&0)) {
             return Err(Refusal::Keys);
         }
-        let creates = matches!(self, Self::Publish { .. } | Self::Promote { .. });
+        if base.is_some_and(|base| base.is_closed) && !matches!(self, Self::Close) {
+            return Err(Refusal::Deleting);
+        }
+        let creates = matches!(
+            self,
+            Self::Publish { .. } | Self::Promote { .. } | Self::Adopt(_)
+        );
         let mut next = match base {
             Some(base) => base.clone(),
             None if creates => Content::new(is_signed),
             None => return Err(Refusal::Missing),
         };
-        let mut is_release_info_allowed = true;
         match self {
             Self::Publish {
                 component,
@@ -204,8 +251,9 @@ impl Wish {
                     next.architectures.clone_from(&source.architectures);
                     next.formats = source.formats;
                 }
-                let mut new = source.packages.clone();
-                new.retain(|package, _| *mirror || is_meant(*selector, package));
+                let new = source.packages.iter();
+                let new = new.filter(|(package, _)| *mirror || is_meant(*selector, package));
+                let new = new.map(|(package, build)| (*package, build.content)).collect();
                 next.add(&new, *replace)?;
                 if *mirror {
                     next.packages.retain(|package, _| new.contains_key(package));
@@ -214,14 +262,30 @@ impl Wish {
             }
             Self::Remove(selector) => next.packages.retain(|one, _| !is_meant(*selector, one)),
             Self::Prune(selector, newest) => next.keep(*newest, |one| is_meant(*selector, one)),
-            Self::Rollback(then) => next.packages.clone_from(&then.packages),
-            Self::Refresh => {}
-            Self::Set(setting) => match setting {
-                Setting::NotAutomatic(is) => next.not_automatic = *is,
-                Setting::Label(label, allowed) => {
-                    next.label = *label;
-                    is_release_info_allowed = *allowed;
+            Self::Rollback(then) => {
+                next.packages.clone_from(&then.packages);
+                next.trim();
+            }
+            Self::Phase(of, percent) => {
+                for package in of {
+                    if let Some(build) = next.packages.get_mut(package) {
+                        build.phase = *percent;
+                    }
                 }
+            }
+            Self::Halt(of, earlier) => {
+                next.packages.retain(|package, _| !of.contains(package));
+                for (package, build) in earlier {
+                    next.packages.entry(*package).or_insert(*build);
+                }
+                next.trim();
+            }
+            Self::Refresh => {}
+            Self::Adopt(found) => next.clone_from(found),
+            Self::Close => next.is_closed = true,
+            Self::Set(setting, _) => match setting {
+                Setting::NotAutomatic(is) => next.not_automatic = *is,
+                Setting::Label(label) => next.label = *label,
                 Setting::Keep(keep) => next.keep = *keep,
                 Setting::Valid(is) => next.is_valid_for_a_week = *is,
                 Setting::Formats(list) => next.formats = FORMAT_LISTS[*list],
@@ -231,13 +295,26 @@ impl Wish {
                         next.components.push(component);
                     }
                 }
-                Setting::Architectures(list) => {
-                    let list = ARCHITECTURE_LISTS[*list];
-                    if next.architectures.iter().any(|old| !list.contains(old)) {
+                Setting::DropComponent(component) => {
+                    let component = COMPONENTS[*component];
+                    next.components.retain(|own| *own != component);
+                    if next.components.is_empty() {
+                        return Err(Refusal::Component);
+                    }
+                    next.trim();
+                }
+                Setting::Architectures(list, drops) => {
+                    // An index of packages for all architectures, which only another program makes, stays.
+                    let all = next.architectures.iter().filter(|own| **own == "all");
+                    let list = all.chain(ARCHITECTURE_LISTS[*list]).copied();
+                    let list: Vec<_> = list.collect();
+                    if !drops && next.architectures.iter().any(|old| !list.contains(old)) {
                         return Err(Refusal::Architectures);
                     }
-                    next.architectures = list.to_vec();
+                    next.architectures = list;
+                    next.trim();
                 }
+                Setting::Alias(has) => next.has_alias = *has,
             },
             Self::AddKey(key) => drop(next.keys.insert(*key)),
             Self::RetireKey(key) => drop(next.keys.remove(key)),
@@ -246,7 +323,15 @@ impl Wish {
         if is_signed && (next.keys.is_empty() || !has_keys) {
             return Err(Refusal::Keys);
         }
-        if base.is_some_and(|base| base.label != next.label) && !is_release_info_allowed {
+        let is_news = |base: &Content| {
+            let has = |list: &[&str], old: &&str| list.contains(old);
+            let mut components = base.components.iter();
+            let mut architectures = base.architectures.iter();
+            base.label != next.label
+                || components.any(|old| !has(&next.components, old))
+                || architectures.any(|old| !has(&next.architectures, old))
+        };
+        if matches!(self, Self::Set(_, false)) && base.is_some_and(is_news) {
             return Err(Refusal::ReleaseInfo);
         }
         Ok(next)

@@ -1,43 +1,51 @@
 //! Operations as the library carries them out, put together as the commands of the program do.
 
-use std::{cell::Cell, collections::BTreeMap, rc::Rc};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
 
 use deb_index::{
     change::{Edit, Intent, Retention, Retired, Selector, SettingsPatch},
     digest::Sha256,
+    phase::Percentage,
+    stanza::Stanza,
     suite::{commit::Authorship, settings::Settings},
 };
 use jiff::{SignedDuration, Timestamp};
 use repository::{
-    Allow, CollectOptions, Depth, Error, Outcome, PackageFile, RepairOptions, Repository, Revision,
-    Silent, accepted_key,
+    Accept, Adoption, Allow, CollectOptions, Depth, Error, Keys, Outcome, PackageFile, Published,
+    RepairOptions, Repository, Revision, Silent, Suite, accepted_key,
 };
 
 use crate::{
     script::{ARCHITECTURE_LISTS, FORMAT_LISTS, LABELS, Operation, SELECTORS, Setting},
-    shelf::{COMPONENTS, Package, SUITES, Shelf, suite},
+    shelf::{ALIAS, Build, COMPONENTS, Package, SUITES, Shelf, repository_of, suite, suites_of},
 };
 
 pub(crate) const GRACE: SignedDuration = SignedDuration::from_hours(24);
 
 /// A process.
 pub(crate) struct Job {
-    pub(crate) repository: Repository,
+    pub(crate) repositories: Vec<Repository>,
     /// Its own, or two that do the same at the same time make one commit.
     pub(crate) author: String,
     pub(crate) suite: usize,
     pub(crate) operation: Operation,
     pub(crate) shelf: Rc<Shelf>,
-    pub(crate) read: Rc<Cell<Option<Read>>>,
+    pub(crate) read: Rc<RefCell<Option<Read>>>,
 }
 
 /// What an operation has read before it was planned.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) enum Read {
     /// The commit that it takes packages from.
     Commit(Sha256),
     /// The date that it asks for.
     Since(Timestamp),
+    /// The commit whose newest packages it takes back, and what it has found to take their place.
+    Halting(Sha256, Vec<(Package, Build)>),
 }
 
 #[derive(Debug)]
@@ -46,6 +54,10 @@ pub(crate) enum Done {
     Changed {
         is_new: bool,
         is_stale: bool,
+    },
+    /// A suite was deleted; whether its name is anyone's.
+    Deleted {
+        is_free: bool,
     },
     Repaired,
     Collected,
@@ -61,10 +73,26 @@ pub(crate) fn source(from: usize, to: usize) -> usize {
 }
 
 impl Job {
+    fn repository(&self) -> &Repository {
+        &self.repositories[repository_of(self.suite)]
+    }
+
+    fn suite(&self, number: usize, keys: Keys) -> Suite<'_> {
+        self.repositories[repository_of(number)].suite(suite(number), keys)
+    }
+
+    fn note(&self, read: Read) {
+        *self.read.borrow_mut() = Some(read);
+    }
+
     pub(crate) async fn run(self) -> Result<Done, Error> {
         let has_all_keys = self.operation.has_all_keys();
         let keys = self.shelf.publisher(self.suite, has_all_keys);
-        let suite = self.repository.suite(suite(self.suite), keys);
+        let suite = self.suite(self.suite, keys);
+        let by = Authorship {
+            author: self.author.clone(),
+            ..Authorship::default()
+        };
         let mut allow = Allow::default();
         let mut files = Vec::new();
         let edits = match &self.operation {
@@ -99,7 +127,11 @@ impl Job {
                 of: SELECTORS[*selector].parse().unwrap(),
                 except: Default::default(),
             }],
-            Operation::Promote { .. } => self.promotion().await?,
+            Operation::Promote { .. } => {
+                let (edits, copied) = self.promotion().await?;
+                files = copied;
+                edits
+            }
             Operation::Prune { selector, newest } => {
                 vec![retention(
                     vec![SELECTORS[*selector].parse().unwrap()],
@@ -110,17 +142,28 @@ impl Job {
                 let head = suite.existing_head().await?;
                 let to: Revision = format!("@~{back}").parse().unwrap();
                 let (id, commit) = suite.revision(&head, &to).await?;
-                self.read.set(Some(Read::Commit(id)));
+                self.note(Read::Commit(id));
                 vec![suite.restored(&head, id, &commit).await?]
             }
+            Operation::Phase { selector, percent } => {
+                let head = suite.existing_head().await?;
+                self.note(Read::Commit(head.id()));
+                let of = [SELECTORS[*selector].parse().unwrap()];
+                let (of, _) = suite.newest_packages(&head, &of).await?;
+                let percentage = (*percent).try_into().unwrap();
+                vec![Edit::Phase { of, percentage }]
+            }
+            Operation::Halt { selector } => vec![self.halt(&suite, *selector).await?],
             Operation::Refresh => {
                 let head = suite.existing_head().await?;
                 let since = head.store_time.unwrap();
-                self.read.set(Some(Read::Since(since)));
+                self.note(Read::Since(since));
                 vec![Edit::Refresh { since }]
             }
-            Operation::Set(setting) => {
-                allow.release_info_change = matches!(setting, Setting::Label(_, true));
+            Operation::Set(setting, is_allowed) => {
+                // What devices of an alias have to accept is not in the model.
+                let is_alias = matches!(setting, Setting::Alias(_));
+                allow.release_info_change = *is_allowed || is_alias;
                 vec![Edit::Set(patch(setting))]
             }
             Operation::AddKey(key) => vec![Edit::Set(SettingsPatch {
@@ -134,22 +177,40 @@ impl Job {
                     ..SettingsPatch::default()
                 })]
             }
+            Operation::Adopt => {
+                return match suite.adoption(Accept::default(), allow).await? {
+                    Adoption::Ours(_) => Ok(Done::Changed {
+                        is_new: false,
+                        is_stale: true,
+                    }),
+                    Adoption::Foreign(takeover) => {
+                        Ok(changed(&takeover.commit(&by, &Silent).await?))
+                    }
+                };
+            }
+            Operation::Delete => {
+                let deleted = suite.delete_all(allow, &by, &Silent).await?;
+                let is_free = deleted.progress == repository::Progress::Done;
+                return Ok(Done::Deleted { is_free });
+            }
             Operation::Repair => return self.repair().await,
             Operation::Collect { keep_days } => return self.collect(*keep_days).await,
         };
         let draft = suite.draft(Intent(edits), allow).await?;
-        let by = Authorship {
-            author: self.author,
-            ..Authorship::default()
-        };
-        let published = draft.commit(&files, &by, &Silent).await?;
-        Ok(Done::Changed {
-            is_new: matches!(published.outcome, Outcome::Committed(_)),
-            is_stale: published.stale_followers.is_some(),
-        })
+        Ok(changed(&draft.commit(&files, &by, &Silent).await?))
     }
 
-    async fn promotion(&self) -> Result<Vec<Edit>, Error> {
+    async fn halt(&self, suite: &Suite<'_>, selector: usize) -> Result<Edit, Error> {
+        let head = suite.existing_head().await?;
+        let of = [SELECTORS[selector].parse().unwrap()];
+        let (of, _) = suite.newest_packages(&head, &of).await?;
+        let earlier = suite.halting(&head, &of).await?.earlier;
+        let found = earlier.iter().map(|stanza| self.shelf.package(stanza));
+        self.note(Read::Halting(head.id(), found.collect()));
+        Ok(Edit::Halt { of, earlier })
+    }
+
+    async fn promotion(&self) -> Result<(Vec<Edit>, Vec<PackageFile>), Error> {
         let Operation::Promote {
             from,
             selector,
@@ -160,12 +221,12 @@ impl Job {
             unreachable!()
         };
         let from = source(from, self.suite);
-        let source = self.repository.suite(suite(from), self.shelf.reader(from));
+        let source = self.suite(from, self.shelf.reader(from));
         let of = if mirror { "*" } else { SELECTORS[selector] };
         let copies = source
             .copies(source.existing_head().await?, &[of.parse().unwrap()], None)
             .await?;
-        self.read.set(Some(Read::Commit(copies.head.id())));
+        self.note(Read::Commit(copies.head.id()));
         let theirs = &copies.head.commit.settings;
         let mut edits = vec![Edit::Exist(
             Settings {
@@ -179,34 +240,42 @@ impl Job {
         let stanzas = copies.stanzas.iter();
         let except = stanzas.map(|stanza| (stanza.id.component.clone(), stanza.sha256));
         let except = except.collect();
-        let stanzas = copies.stanzas.into_iter();
-        edits.extend(stanzas.map(|stanza| Edit::Add { stanza, replace }));
+        let mut stanzas = copies.stanzas;
+        let mut files = Vec::new();
+        if repository_of(from) != repository_of(self.suite) {
+            files = source.files_to_copy(&stanzas);
+            stanzas = files.iter().map(|file| file.stanza.clone()).collect();
+        }
+        let add = |stanza: &Stanza| Edit::Add {
+            stanza: stanza.phased(Percentage::ALL),
+            replace,
+        };
+        edits.extend(stanzas.iter().map(add));
         if mirror {
             let of = Selector::all(None);
             edits.push(Edit::Remove { of, except });
         }
-        Ok(edits)
+        Ok((edits, files))
     }
 
     async fn repair(&self) -> Result<Done, Error> {
-        let suites = (0..SUITES.len()).map(|number| {
-            let keys = self.shelf.publisher(number, true);
-            self.repository.suite(suite(number), keys)
-        });
+        let suites = suites_of(repository_of(self.suite));
+        let suites = suites.map(|number| self.suite(number, self.shelf.publisher(number, true)));
         let suites: Vec<_> = suites.collect();
-        let found = self.repository.verify(&suites, Depth::Content).await?;
+        let found = self.repository().verify(&suites, Depth::Content).await?;
         let options = RepairOptions::default();
-        self.repository.repair(&suites, &found, &options).await?;
+        self.repository().repair(&suites, &found, &options).await?;
         Ok(Done::Repaired)
     }
 
     async fn collect(&self, keep_days: i64) -> Result<Done, Error> {
-        let (ours, others) = self.repository.all_suites().await?;
+        let (ours, others) = self.repository().all_suites().await?;
         assert!(others.is_empty());
         let suites = ours.into_iter().map(|name| {
             let number = SUITES.iter().position(|suite| *suite == name.to_string());
-            let keys = self.shelf.reader(number.unwrap());
-            self.repository.suite(name, keys)
+            // An alias that is being deleted.
+            let keys = number.map_or(Keys::Unchecked, |number| self.shelf.reader(number));
+            self.repository().suite(name, keys)
         });
         let options = CollectOptions {
             grace: GRACE,
@@ -215,8 +284,15 @@ impl Job {
             leave_pool: false,
         };
         let suites: Vec<_> = suites.collect();
-        self.repository.collect(&suites, options).await?;
+        self.repository().collect(&suites, options).await?;
         Ok(Done::Collected)
+    }
+}
+
+fn changed(published: &Published) -> Done {
+    Done::Changed {
+        is_new: matches!(published.outcome, Outcome::Committed(_)),
+        is_stale: published.stale_followers.is_some(),
     }
 }
 
@@ -260,13 +336,14 @@ fn patch(setting: &Setting) -> SettingsPatch {
     let mut patch = SettingsPatch::default();
     match setting {
         Setting::NotAutomatic(is) => patch.fields = field("NotAutomatic", is.then_some("yes")),
-        Setting::Label(label, _) => patch.fields = field("Label", label.map(|at| LABELS[at])),
+        Setting::Label(label) => patch.fields = field("Label", label.map(|at| LABELS[at])),
         Setting::Keep(keep) => patch.keep_versions = Some(keep.map(|n| n.try_into().unwrap())),
         Setting::Valid(is) => {
             let week = 7 * 24 * 3600;
             patch.valid_seconds = Some(is.then(|| week.try_into().unwrap()));
         }
-        Setting::Architectures(list) => {
+        Setting::Architectures(list, drops) => {
+            patch.drops_architectures = *drops;
             let list = ARCHITECTURE_LISTS[*list].iter();
             patch.architectures = Some(list.map(|name| name.parse().unwrap()).collect());
         }
@@ -276,6 +353,13 @@ fn patch(setting: &Setting) -> SettingsPatch {
         }
         Setting::Component(component) => {
             patch.components = vec![COMPONENTS[*component].parse().unwrap()];
+        }
+        Setting::DropComponent(component) => {
+            patch.remove_components = vec![COMPONENTS[*component].parse().unwrap()];
+        }
+        Setting::Alias(has) => {
+            let alias = BTreeSet::from([ALIAS.parse().unwrap()]);
+            *(if *has { &mut patch.add_aliases } else { &mut patch.drop_aliases }) = alias;
         }
     }
     patch

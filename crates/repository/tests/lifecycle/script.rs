@@ -2,7 +2,19 @@
 
 use proptest::prelude::*;
 
-use crate::shelf::{ARCHITECTURES, BUILDS, COMPONENTS, NAMES, SIGNED, SUITES, VERSIONS};
+use crate::shelf::{
+    ARCHITECTURES, BUILDS, COMPONENTS, COPIED, NAMES, REPOSITORIES, SIGNED, SUITES, VERSIONS,
+};
+
+/// How a life begins.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Start {
+    Empty,
+    /// All suites have a package.
+    Founded,
+    /// So they have, and the first one was another program's. What goes wrong when it is taken over?
+    Adopted(Mishap),
+}
 
 #[derive(Debug, Clone)]
 pub(crate) enum Step {
@@ -52,10 +64,21 @@ pub(crate) enum Operation {
     Rollback {
         back: usize,
     },
+    Phase {
+        selector: usize,
+        percent: u8,
+    },
+    Halt {
+        selector: usize,
+    },
     Refresh,
-    Set(Setting),
+    /// With or without leave to change what devices have to accept.
+    Set(Setting, bool),
     AddKey(usize),
     RetireKey(usize),
+    /// Takes the suite over from another program.
+    Adopt,
+    Delete,
     Repair,
     Collect {
         keep_days: i64,
@@ -67,13 +90,18 @@ impl Operation {
     pub(crate) fn has_all_keys(&self) -> bool {
         match self {
             Self::Publish { has_all_keys, .. } => *has_all_keys,
+            Self::Adopt => false,
             _ => true,
         }
     }
 
-    /// The suite that it is about, where only one makes sense.
-    pub(crate) fn own_suite(&self) -> Option<usize> {
-        matches!(self, Self::AddKey(_) | Self::RetireKey(_)).then_some(SIGNED)
+    /// The suite that it is about in place of another, where that makes no sense.
+    pub(crate) fn own_suite(&self, suite: usize) -> usize {
+        match self {
+            Self::AddKey(_) | Self::RetireKey(_) => SIGNED,
+            Self::Set(Setting::Alias(_), _) => suite % COPIED,
+            _ => suite,
+        }
     }
 }
 
@@ -88,16 +116,18 @@ pub(crate) struct File {
 #[derive(Debug, Clone)]
 pub(crate) enum Setting {
     NotAutomatic(bool),
-    /// With or without leave to change what devices have to accept.
-    Label(Option<usize>, bool),
+    Label(Option<usize>),
     Keep(Option<u32>),
     /// Valid for a week, or for ever.
     Valid(bool),
-    /// One of [`ARCHITECTURE_LISTS`].
-    Architectures(usize),
+    /// One of [`ARCHITECTURE_LISTS`]; and whether others may be dropped.
+    Architectures(usize, bool),
     /// One of [`FORMAT_LISTS`].
     Formats(usize),
     Component(usize),
+    DropComponent(usize),
+    /// Whether the suite has the alias.
+    Alias(bool),
 }
 
 /// What goes wrong, counted from the first request of the process.
@@ -123,10 +153,11 @@ pub(crate) enum Mishap {
 
 pub(crate) const LABELS: [&str; 2] = ["One", "Two"];
 pub(crate) const FORMAT_LISTS: [&[&str]; 4] = [&["gz", "zst"], &["gz"], &["zst"], &["gz", "xz"]];
-pub(crate) const ARCHITECTURE_LISTS: [&[&str]; 3] = [
+pub(crate) const ARCHITECTURE_LISTS: [&[&str]; 4] = [
     &["amd64", "arm64"],
     &["amd64", "arm64", "riscv64"],
     &["riscv64", "amd64", "arm64"],
+    &["amd64"],
 ];
 /// In seconds.
 pub(crate) const SPANS: [u64; 6] = [1, 1200, 4000, 11 * 3600, 25 * 3600, 4 * 24 * 3600];
@@ -140,14 +171,17 @@ pub(crate) const SELECTORS: [&str; 6] = [
     "alpha:all",
 ];
 
-/// What happens; and whether all suites have a package before.
-pub(crate) fn scripts() -> impl Strategy<Value = (bool, Vec<Step>)> {
-    let publisher = (0..2usize, 0..SUITES.len(), operation(), mishap(16, 40));
-    let collector = (prop_oneof![3 => Just(0i64), 1 => Just(3)], mishap(6, 30));
+/// How a life begins, and what happens then.
+pub(crate) fn scripts() -> impl Strategy<Value = (Start, Vec<Step>)> {
+    // More in the first suites, so that operations meet.
+    let suite = prop_oneof![3 => 0..2usize, 2 => 0..SUITES.len()];
+    let publisher = (0..2usize, suite, operation(), mishap(16, 40));
+    let keep_days = prop_oneof![3 => Just(0i64), 1 => Just(3)];
+    let collector = (collected(), keep_days, mishap(6, 30));
     let step = prop_oneof![
         12 => publisher.prop_map(|(actor, suite, operation, mishap)| Step::Run { actor, suite, operation, mishap }),
-        4 => collector.prop_map(|(keep_days, mishap)| Step::Run {
-            actor: COLLECTOR, suite: 0, operation: Operation::Collect { keep_days }, mishap
+        4 => collector.prop_map(|(suite, keep_days, mishap)| Step::Run {
+            actor: COLLECTOR, suite, operation: Operation::Collect { keep_days }, mishap
         }),
         4 => (0..SPANS.len()).prop_map(Step::Wait),
         2 => (0..ACTORS).prop_map(Step::Resume),
@@ -156,12 +190,21 @@ pub(crate) fn scripts() -> impl Strategy<Value = (bool, Vec<Step>)> {
         1 => Just(Step::Lag),
         2 => (0..SUITES.len()).prop_map(Step::Update),
     ];
-    let founded = proptest::bool::weighted(0.8);
-    (founded, proptest::collection::vec(step, 1..40))
+    let start = prop_oneof![
+        1 => Just(Start::Empty),
+        3 => Just(Start::Founded),
+        2 => mishap(20, 40).prop_map(Start::Adopted),
+    ];
+    (start, proptest::collection::vec(step, 1..40))
+}
+
+/// A suite of the repository that is collected.
+fn collected() -> impl Strategy<Value = usize> {
+    prop_oneof![REPOSITORIES.len() as u32 + 1 => Just(SIGNED), 1 => Just(COPIED)]
 }
 
 /// A few times: packages are garbage that may be deleted, and are needed again while a collector works.
-pub(crate) fn scripts_about_garbage() -> impl Strategy<Value = (bool, Vec<Step>)> {
+pub(crate) fn scripts_about_garbage() -> impl Strategy<Value = (Start, Vec<Step>)> {
     let episode = (
         publish_one(),
         proptest::collection::vec(around_garbage(), 3..9),
@@ -183,7 +226,7 @@ pub(crate) fn scripts_about_garbage() -> impl Strategy<Value = (bool, Vec<Step>)
         begin.into_iter().chain(steps).collect::<Vec<_>>()
     });
     let episodes = proptest::collection::vec(episode, 1..4);
-    (Just(false), episodes.prop_map(|episodes| episodes.concat()))
+    (Just(Start::Empty), episodes.prop_map(|episodes| episodes.concat()))
 }
 
 /// One of few.
@@ -291,24 +334,29 @@ fn operation() -> impl Strategy<Value = Operation> {
         3 => promote.prop_map(|(from, selector, mirror, replace)| Operation::Promote { from, selector, mirror, replace }),
         1 => (selector(), 1..3u32).prop_map(|(selector, newest)| Operation::Prune { selector, newest }),
         2 => (0..4usize).prop_map(|back| Operation::Rollback { back }),
+        1 => (selector(), prop_oneof![Just(0u8), Just(50), Just(100)]).prop_map(|(selector, percent)| Operation::Phase { selector, percent }),
+        2 => selector().prop_map(|selector| Operation::Halt { selector }),
         1 => Just(Operation::Refresh),
-        3 => setting().prop_map(Operation::Set),
+        4 => (setting(), proptest::bool::weighted(0.8)).prop_map(|(setting, is_allowed)| Operation::Set(setting, is_allowed)),
         1 => (0..2usize).prop_map(Operation::AddKey),
         1 => (0..2usize).prop_map(Operation::RetireKey),
+        2 => Just(Operation::Delete),
         1 => Just(Operation::Repair),
     ]
 }
 
 fn setting() -> impl Strategy<Value = Setting> {
     prop_oneof![
-        any::<bool>().prop_map(Setting::NotAutomatic),
-        (proptest::option::of(0..LABELS.len()), any::<bool>())
-            .prop_map(|(label, allowed)| Setting::Label(label, allowed)),
-        proptest::option::of(1..3u32).prop_map(Setting::Keep),
-        any::<bool>().prop_map(Setting::Valid),
-        (0..ARCHITECTURE_LISTS.len()).prop_map(Setting::Architectures),
-        (0..FORMAT_LISTS.len()).prop_map(Setting::Formats),
-        (0..COMPONENTS.len()).prop_map(Setting::Component),
+        1 => any::<bool>().prop_map(Setting::NotAutomatic),
+        1 => proptest::option::of(0..LABELS.len()).prop_map(Setting::Label),
+        1 => proptest::option::of(1..3u32).prop_map(Setting::Keep),
+        1 => any::<bool>().prop_map(Setting::Valid),
+        2 => (0..ARCHITECTURE_LISTS.len(), any::<bool>())
+            .prop_map(|(list, drops)| Setting::Architectures(list, drops)),
+        1 => (0..FORMAT_LISTS.len()).prop_map(Setting::Formats),
+        1 => (0..COMPONENTS.len()).prop_map(Setting::Component),
+        1 => (0..COMPONENTS.len()).prop_map(Setting::DropComponent),
+        4 => proptest::bool::weighted(0.6).prop_map(Setting::Alias),
     ]
 }
 

@@ -6,6 +6,7 @@ use deb_index::{
     deb::Deb,
     digest::{Algorithm, Digests, Sha256},
     name::SuiteName,
+    phase::Percentage,
     stanza::Stanza,
 };
 use repo_signing::{KeyAlgorithm, KeyFile, Keyring, SignatureTime, Signer};
@@ -15,9 +16,14 @@ use tempfile::TempDir;
 /// The store's time when a test begins.
 pub(crate) const START: i64 = 1_764_000_000;
 
-/// The first suite is signed. The folder of the last one is in that of the second.
-pub(crate) const SUITES: [&str; 3] = ["stable", "testing", "testing/next"];
+/// The first suite is signed. The folder of the third one is in that of the second. The last one is in a repository of its own.
+pub(crate) const SUITES: [&str; 4] = ["stable", "testing", "testing/next", "copied"];
 pub(crate) const SIGNED: usize = 0;
+pub(crate) const COPIED: usize = 3;
+/// Where in the bucket the repositories are.
+pub(crate) const REPOSITORIES: [&str; 2] = ["", "other/"];
+/// What the suites of the first repository have as an alias.
+pub(crate) const ALIAS: &str = "current";
 
 pub(crate) const COMPONENTS: [&str; 2] = ["main", "extra"];
 pub(crate) const NAMES: [&str; 2] = ["alpha", "libbeta"];
@@ -36,6 +42,23 @@ pub(crate) struct Package {
     pub(crate) version: usize,
 }
 
+/// Which content a package has, and the part of the devices that get it, in percent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Build {
+    pub(crate) content: usize,
+    pub(crate) phase: u8,
+}
+
+impl Build {
+    /// For all devices.
+    pub(crate) fn new(content: usize) -> Self {
+        Self {
+            content,
+            phase: 100,
+        }
+    }
+}
+
 pub(crate) struct Shelf {
     folder: TempDir,
     /// Which file a digest belongs to, whatever the component.
@@ -46,6 +69,16 @@ pub(crate) struct Shelf {
 
 pub(crate) fn suite(number: usize) -> SuiteName {
     SUITES[number].parse().unwrap()
+}
+
+/// Which of the repositories a suite is in.
+pub(crate) fn repository_of(suite: usize) -> usize {
+    usize::from(suite == COPIED)
+}
+
+/// The suites of a repository.
+pub(crate) fn suites_of(repository: usize) -> impl Iterator<Item = usize> + Clone {
+    (0..SUITES.len()).filter(move |suite| repository_of(*suite) == repository)
 }
 
 fn content(package: Package, build: usize) -> String {
@@ -91,7 +124,7 @@ impl Shelf {
         shelf
     }
 
-    fn path(&self, package: Package, build: usize) -> PathBuf {
+    pub(crate) fn path(&self, package: Package, build: usize) -> PathBuf {
         self.folder.path().join(content(package, build))
     }
 
@@ -115,6 +148,20 @@ impl Shelf {
         let component = COMPONENTS[package.component].parse().unwrap();
         let stanza = Stanza::of_deb(component, &deb);
         PackageFile::new(self.path(package, build), stanza)
+    }
+
+    /// What a stanza of an index is.
+    pub(crate) fn package(&self, stanza: &Stanza) -> (Package, Build) {
+        let (name, version, architecture, content) = self.by_digest[&stanza.sha256];
+        let component = stanza.id.component.to_string();
+        let package = Package {
+            component: COMPONENTS.iter().position(|it| *it == component).unwrap(),
+            name,
+            architecture,
+            version,
+        };
+        let phase = u8::from(Percentage::of(&stanza.bytes));
+        (package, Build { content, phase })
     }
 
     pub(crate) fn signer(&self, key: usize) -> Box<dyn Signer> {

@@ -1,57 +1,39 @@
-//! A repository whose life is acted out, beside what the model says about it.
+//! Repositories whose life is acted out, beside what the model says about it.
 
 use std::{collections::BTreeSet, rc::Rc, sync::Arc, time::Duration};
 
-use deb_index::{
-    digest::Sha256,
-    suite::{commit::Commit, layout},
-};
-use futures::TryStreamExt as _;
+use deb_index::suite::{commit::Commit, layout};
 use jiff::{SignedDuration, Timestamp};
-use repository::{Depth, Error, Part, Repository, RepositoryUrl, Writes};
 use s3_storage::{ManualClock, Memory};
 
 use crate::{
     device::Head,
-    flight::{Flight, refusal},
+    flight::{Flight, Stop},
+    foreign,
+    life::{Life, Moment},
     model::{Content, Refusal, Wish},
-    operation::{Done, GRACE, Read, source},
-    script::{ACTORS, COLLECTOR, Mishap, Operation, SPANS, Step, founding},
-    shelf::{SIGNED, START, SUITES, Shelf, suite},
+    operation::{GRACE, Read, source},
+    script::{ACTORS, COLLECTOR, Mishap, Operation, SPANS, Start, Step, founding},
+    shelf::{COPIED, REPOSITORIES, SIGNED, START, SUITES, Shelf, repository_of, suite, suites_of},
 };
 
 const LAG: SignedDuration = SignedDuration::from_secs(2);
 /// What such clocks come to in one test.
-const LAGS: SignedDuration = SignedDuration::from_secs(100);
+pub(crate) const LAGS: SignedDuration = SignedDuration::from_secs(100);
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
-const WEEK: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 pub(crate) struct World {
-    shelf: Rc<Shelf>,
-    bucket: Arc<Memory>,
-    clock: ManualClock,
-    lives: Vec<Life>,
-    flights: [Option<Flight>; ACTORS],
+    pub(crate) shelf: Rc<Shelf>,
+    pub(crate) bucket: Arc<Memory>,
+    pub(crate) clock: ManualClock,
+    pub(crate) lives: Vec<Life>,
+    pub(crate) flights: [Option<Flight>; ACTORS],
     /// Devices in the middle of an update, and since when.
-    updates: Vec<(Head, Timestamp)>,
-    /// Commits that were no longer the head at this time may be gone.
-    cut: Timestamp,
-}
-
-/// A suite: all its commits, and what the model says about each.
-#[derive(Default)]
-struct Life {
-    moments: Vec<Moment>,
-    /// Whether a process that was killed may have left followers behind.
-    is_stale: bool,
-}
-
-struct Moment {
-    commit: Sha256,
-    content: Content,
-    date: Timestamp,
-    /// When another commit took its place.
-    ended: Option<Timestamp>,
+    pub(crate) updates: Vec<(Head, Timestamp)>,
+    /// By repository: commits that were no longer the head at this time may be gone.
+    pub(crate) cuts: [Timestamp; REPOSITORIES.len()],
+    /// Whether several suites have listed the alias since none did: one of them does not have it.
+    pub(crate) is_alias_contested: bool,
 }
 
 impl World {
@@ -64,13 +46,22 @@ impl World {
             lives: SUITES.iter().map(|_| Life::default()).collect(),
             flights: Default::default(),
             updates: Vec::new(),
-            cut: Timestamp::MIN,
+            cuts: REPOSITORIES.map(|_| Timestamp::MIN),
+            is_alias_contested: false,
         }
     }
 
-    pub(crate) async fn live(mut self, (founded, steps): (bool, Vec<Step>)) {
-        let founding = (0..SUITES.len()).filter(|_| founded).map(founding);
-        for step in founding.chain(steps) {
+    pub(crate) async fn live(mut self, (start, steps): (Start, Vec<Step>)) {
+        let mut founded = 0..SUITES.len();
+        match start {
+            Start::Empty => founded = 0..0,
+            Start::Founded => {}
+            Start::Adopted(mishap) => {
+                self.adopt(mishap).await;
+                founded.next();
+            }
+        }
+        for step in founded.map(founding).chain(steps) {
             self.step(step).await;
             self.check().await;
         }
@@ -79,6 +70,16 @@ impl World {
         }
         self.check().await;
         self.end().await;
+    }
+
+    /// Takes the signed suite over, twice if the first time something goes wrong.
+    async fn adopt(&mut self, mishap: Mishap) {
+        foreign::write(&self.bucket, &self.shelf).await;
+        for mishap in [mishap, Mishap::Nothing] {
+            self.run(0, (SIGNED, Operation::Adopt, mishap)).await;
+            self.finish(0).await;
+        }
+        assert!(self.lives[SIGNED].last().is_some(), "it was taken over");
     }
 
     async fn step(&mut self, step: Step) {
@@ -90,7 +91,7 @@ impl World {
                 mishap,
             } => {
                 self.finish(actor).await;
-                let suite = operation.own_suite().unwrap_or(suite);
+                let suite = operation.own_suite(suite);
                 self.run(actor, (suite, operation, mishap)).await;
             }
             Step::Resume(actor) => self.resume(actor).await,
@@ -105,20 +106,17 @@ impl World {
             Step::Update(suite) => {
                 let head = Head::fetch(&self.bucket, suite);
                 let now = self.clock.now();
-                self.updates.extend(head.map(|head| (head, now)));
+                let shown = Head::fetch_alias(&self.bucket);
+                let shown = shown.filter(|shown| shown.suite == suite);
+                let heads = head.into_iter().chain(shown);
+                self.updates.extend(heads.map(|head| (head, now)));
             }
         }
     }
 
-    async fn run(&mut self, actor: usize, what: (usize, Operation, Mishap)) {
-        let before = self.lives.iter().map(|life| life.moments.len());
-        let mut flight = Flight::new(
-            &self.bucket,
-            &self.clock,
-            &self.shelf,
-            what,
-            before.collect(),
-        );
+    pub(crate) async fn run(&mut self, actor: usize, what: (usize, Operation, Mishap)) {
+        let before = self.lives.iter().map(Life::now).collect();
+        let mut flight = Flight::new(&self.bucket, &self.clock, &self.shelf, what, before);
         for other in self.flights.iter_mut().flatten() {
             other.is_in_crowd = true;
             flight.is_in_crowd = true;
@@ -144,20 +142,24 @@ impl World {
         let Some(mut flight) = self.flights[actor].take() else {
             return;
         };
-        let result = flight.go_on().await;
-        self.observe(&mut flight);
-        match result {
-            Some(Ok(done)) => self.succeeded(&flight, &done),
-            Some(Err(error)) => self.failed(&flight, &error),
-            None => {
-                flight.waits_since = self.clock.now();
-                self.flights[actor] = Some(flight);
+        loop {
+            let stop = flight.go_on().await;
+            self.observe(&mut flight);
+            match stop {
+                Stop::OnTheBrink => continue,
+                Stop::Done(Ok(done)) => self.succeeded(&flight, &done),
+                Stop::Done(Err(error)) => self.failed(&flight, &error),
+                Stop::Waiting => {
+                    flight.waits_since = self.clock.now();
+                    self.flights[actor] = Some(flight);
+                }
             }
+            return;
         }
     }
 
     /// Time goes on. No process takes as long as the grace period, as they have to promise, and no request takes an hour.
-    async fn wait(&mut self, seconds: u64) {
+    pub(crate) async fn wait(&mut self, seconds: u64) {
         let then = self.clock.now() + SignedDuration::from_secs(seconds.try_into().unwrap());
         for actor in 0..ACTORS {
             let takes_too_long = |flight: &Flight| {
@@ -173,53 +175,89 @@ impl World {
         tokio::time::advance(Duration::from_secs(seconds)).await;
     }
 
-    async fn age(&mut self) {
+    pub(crate) async fn age(&mut self) {
         self.finish(COLLECTOR).await;
         self.wait(25 * 3600).await;
-        let collect = Operation::Collect { keep_days: 0 };
-        self.run(COLLECTOR, (SIGNED, collect, Mishap::Nothing))
-            .await;
+        for suite in [SIGNED, COPIED] {
+            let collect = Operation::Collect { keep_days: 0 };
+            self.run(COLLECTOR, (suite, collect, Mishap::Nothing)).await;
+        }
         self.wait(25 * 3600).await;
     }
 
-    /// Looks whether a process has moved a head, and if it did, whether it did what it was to do.
+    /// Looks whether a process has moved or deleted a head, and if it did, whether it did what it was to do.
     fn observe(&mut self, flight: &mut Flight) {
         let now = self.clock.now();
         if let Operation::Collect { keep_days } = flight.operation {
             let kept = GRACE.max(SignedDuration::from_hours(24 * keep_days));
-            self.cut = self.cut.max(now - kept + LAGS);
+            let cut = &mut self.cuts[repository_of(flight.suite)];
+            *cut = (*cut).max(now - kept + LAGS);
         }
         for number in 0..SUITES.len() {
             let head = Head::fetch(&self.bucket, number);
-            let last = self.lives[number].moments.last();
+            let last = self.lives[number].last();
             if head.as_ref().map(|head| head.commit) == last.map(|last| last.commit) {
                 continue;
             }
-            let head = head.expect("a head never vanishes");
             assert_eq!(number, flight.suite, "{:?}", flight.operation);
-            assert!(!flight.has_landed, "an operation is one commit");
-            flight.has_landed = true;
-            let content = self.wanted(flight, last);
-            let content = content.unwrap_or_else(|refusal| panic!("not refused: {refusal:?}"));
-            let key = layout::commit_key(&suite(number), &head.commit);
-            let commit = Commit::parse(&head.commit, &self.bucket.read(&key).unwrap()).unwrap();
-            assert_eq!(commit.parent, last.map(|last| last.commit));
-            assert!(head.date <= now + LAGS && last.is_none_or(|last| last.date <= head.date));
-            let moments = &mut self.lives[number].moments;
-            if let Some(last) = moments.last_mut() {
-                last.ended = Some(now);
+            let next = head.map(|head| self.landed(flight, &head));
+            match &next {
+                None => self.check_deletion(flight),
+                Some(next) if next.content.is_closed => self.lives[number].begin_deletion(),
+                Some(_) => {}
             }
-            moments.push(Moment {
-                commit: head.commit,
-                content,
-                date: head.date,
-                ended: None,
-            });
+            self.lives[number].push(next, now);
+        }
+        let lists = |life: &&Life| life.last().is_some_and(|last| last.content.has_alias);
+        let lists = self.lives.iter().filter(lists).count();
+        self.is_alias_contested = lists > 1 || lists > 0 && self.is_alias_contested;
+    }
+
+    /// A commit that a process has made.
+    fn landed(&self, flight: &mut Flight, head: &Head) -> Moment {
+        assert!(!flight.has_landed, "an operation is one commit");
+        flight.has_landed = true;
+        let number = flight.suite;
+        let last = self.lives[number].last();
+        let content = self.wanted(flight, last);
+        let content = content.unwrap_or_else(|refusal| panic!("not refused: {refusal:?}"));
+        if content.has_alias && last.is_none_or(|last| !last.content.has_alias) {
+            let others = suites_of(0).filter_map(|other| self.lives[other].last());
+            let mut others = others.filter(|other| other.content.has_alias);
+            let may_be = flight.is_in_crowd || self.is_alias_contested;
+            assert!(may_be || others.next().is_none(), "the alias is taken");
+        }
+        let prefix = REPOSITORIES[repository_of(number)];
+        let key = layout::commit_key(&suite(number), &head.commit);
+        let bytes = self.bucket.read(&format!("{prefix}{key}")).unwrap();
+        let commit = Commit::parse(&head.commit, &bytes).unwrap();
+        assert_eq!(commit.parent, last.map(|last| last.commit));
+        let is_future = head.date > self.clock.now() + LAGS;
+        assert!(!is_future && last.is_none_or(|last| last.date <= head.date));
+        Moment {
+            commit: head.commit,
+            content,
+            date: head.date,
+            ended: None,
         }
     }
 
+    /// A process has deleted the head of its suite.
+    fn check_deletion(&mut self, flight: &Flight) {
+        assert!(matches!(flight.operation, Operation::Delete));
+        let life = &mut self.lives[flight.suite];
+        let is_closed = life.last().is_some_and(|last| last.content.is_closed);
+        assert!(is_closed, "a suite that nobody has closed is deleted");
+        life.is_stale = false;
+        self.updates.retain(|(head, _)| head.suite != flight.suite);
+    }
+
     /// What an operation makes of a state of its suite.
-    fn wanted(&self, flight: &Flight, base: Option<&Moment>) -> Result<Content, Refusal> {
+    pub(crate) fn wanted(
+        &self,
+        flight: &Flight,
+        base: Option<&Moment>,
+    ) -> Result<Content, Refusal> {
         let wish = self.wish(flight).ok_or(Refusal::Missing)?;
         let content = base.map(|base| &base.content);
         let has_all_keys = flight.operation.has_all_keys();
@@ -228,14 +266,10 @@ impl World {
 
     /// What an operation wants, with what it has read; none if it did not come so far.
     fn wish(&self, flight: &Flight) -> Option<Wish> {
-        let content = |number: usize| {
-            let Some(Read::Commit(id)) = flight.read() else {
-                return None;
-            };
-            let mut moments = self.lives[number].moments.iter();
-            moments
-                .find(|moment| moment.commit == id)
-                .map(|moment| moment.content.clone())
+        let life = &self.lives[flight.suite];
+        let content = |life: &Life| match flight.read()? {
+            Read::Commit(id) => Some(life.find(id)?.content.clone()),
+            _ => None,
         };
         Some(match &flight.operation {
             Operation::Publish {
@@ -257,222 +291,60 @@ impl World {
                 mirror,
                 replace,
             } => Wish::Promote {
-                source: content(source(*from, flight.suite))?,
+                source: content(&self.lives[source(*from, flight.suite)])?,
                 selector: *selector,
                 mirror: *mirror,
                 replace: *replace,
             },
             Operation::Prune { selector, newest } => Wish::Prune(*selector, *newest),
-            Operation::Rollback { .. } => Wish::Rollback(content(flight.suite)?),
+            Operation::Rollback { .. } => Wish::Rollback(content(life)?),
+            Operation::Phase { selector, percent } => {
+                Wish::Phase(content(life)?.newest(*selector), *percent)
+            }
+            Operation::Halt { selector } => {
+                let Some(Read::Halting(id, earlier)) = flight.read() else {
+                    return None;
+                };
+                let of = life.find(id)?.content.newest(*selector);
+                let expected = life.earlier(id, &of);
+                let mut history = life.history(id);
+                let is_cut = history.any(|moment| self.may_be_gone(flight.suite, moment));
+                let is_expected = BTreeSet::from_iter(earlier.clone()) == expected;
+                assert!(is_cut || is_expected, "{earlier:?} for {expected:?}");
+                Wish::Halt(of, earlier)
+            }
             Operation::Refresh => Wish::Refresh,
-            Operation::Set(setting) => Wish::Set(setting.clone()),
+            Operation::Set(setting, is_allowed) => Wish::Set(setting.clone(), *is_allowed),
             Operation::AddKey(key) => Wish::AddKey(*key),
             Operation::RetireKey(key) => Wish::RetireKey(*key),
+            Operation::Adopt => Wish::Adopt(foreign::content()),
+            Operation::Delete => Wish::Close,
             Operation::Repair | Operation::Collect { .. } => return None,
         })
     }
 
-    /// The states that a suite has had since a process began.
-    fn seen(&self, number: usize, flight: &Flight) -> impl Iterator<Item = Option<&Moment>> {
-        let before = flight.before[number];
-        let moments = &self.lives[number].moments;
-        let none = (before == 0).then_some(None);
-        let seen = moments[before.saturating_sub(1)..].iter().map(Some);
-        none.into_iter().chain(seen)
+    pub(crate) fn may_be_gone(&self, number: usize, moment: &Moment) -> bool {
+        let cut = self.cuts[repository_of(number)];
+        moment.ended.is_some_and(|ended| ended < cut)
     }
 
-    fn succeeded(&mut self, flight: &Flight, done: &Done) {
-        match done {
-            Done::Changed { is_new, is_stale } => {
-                assert_eq!(*is_new, flight.has_landed, "{:?}", flight.operation);
-                if !is_new {
-                    let mut seen = self.seen(flight.suite, flight);
-                    let is_as_wanted = |moment: Option<&Moment>| {
-                        let wanted = self.wanted(flight, moment).ok();
-                        let is_fresh = match flight.read() {
-                            Some(Read::Since(since)) => moment.is_some_and(|it| it.date >= since),
-                            _ => true,
-                        };
-                        is_fresh
-                            && wanted.is_some()
-                            && wanted.as_ref() == moment.map(|it| &it.content)
-                    };
-                    assert!(seen.any(is_as_wanted), "unchanged: {:?}", flight.operation);
-                }
-                if *is_stale {
-                    assert!(flight.had_mishap());
-                    self.leave_stale(flight);
-                } else if !flight.is_in_crowd {
-                    self.lives[flight.suite].is_stale = false;
-                }
+    pub(crate) fn leave_stale(&mut self, flight: &Flight) {
+        for number in 0..SUITES.len() {
+            if flight.is_about(number) {
+                self.lives[number].is_stale = true;
             }
-            Done::Repaired if !flight.is_in_crowd => {
-                self.lives.iter_mut().for_each(|life| life.is_stale = false);
-            }
-            Done::Repaired | Done::Collected => {}
+            self.leave_litter(flight, number);
         }
     }
 
-    fn failed(&mut self, flight: &Flight, error: &Error) {
-        let may = |text: &str| panic!("{text}: {:?}: {error:?}", flight.operation);
-        let is_collector = matches!(flight.operation, Operation::Collect { .. });
-        match error {
-            Error::Unknown { .. } => assert!(flight.had_mishap()),
-            _ if flight.has_landed && !flight.is_killed() => may("failed after it was done"),
-            _ if flight.had_mishap() => {}
-            Error::BeingCollected { .. } => assert!(self.is_collecting(), "{error:?}"),
-            Error::CollectorRuns { .. } => assert!(is_collector && self.is_collecting()),
-            Error::Contention { .. } => assert!(flight.is_in_crowd, "{error:?}"),
-            Error::CollectorContention | Error::Missing(_) if is_collector => {
-                assert!(flight.is_in_crowd, "{error:?}");
-            }
-            error => match refusal(error) {
-                Some(refusal) if self.may_refuse(flight, refusal) => {}
-                _ => may("failed"),
-            },
+    /// A process that was held up while its suite was deleted may have left something.
+    pub(crate) fn leave_litter(&mut self, flight: &Flight, number: usize) {
+        let life = &mut self.lives[number];
+        if flight.is_about(number)
+            && life.may_meet_deletion(&flight.before[number])
+            && !life.is_being_deleted
+        {
+            life.begin_deletion();
         }
-        if flight.had_mishap() {
-            self.leave_stale(flight);
-        }
-    }
-
-    /// Whether the record says that objects are being deleted.
-    fn is_collecting(&self) -> bool {
-        let record = self.bucket.read(layout::CONDEMNED).unwrap_or_default();
-        String::from_utf8_lossy(&record).contains("\"doomed\"")
-    }
-
-    /// Whether some state that the process may have seen gives reason to refuse the operation.
-    fn may_refuse(&self, flight: &Flight, refusal: Refusal) -> bool {
-        let mut seen = self.seen(flight.suite, flight);
-        match flight.operation {
-            Operation::Repair | Operation::Collect { .. } => false,
-            Operation::Rollback { back } if refusal == Refusal::Missing => seen.any(|moment| {
-                let Some(moment) = moment else { return true };
-                let then = self.before(flight.suite, moment, back);
-                then.is_none_or(|then| self.may_be_gone(then))
-            }),
-            Operation::Rollback { .. } if refusal == Refusal::Collected => {
-                let Some(Read::Commit(id)) = flight.read() else {
-                    return false;
-                };
-                let mut moments = self.lives[flight.suite].moments.iter();
-                moments.any(|moment| moment.commit == id && self.may_be_gone(moment))
-            }
-            Operation::Promote { from, .. } if flight.read().is_none() => {
-                let mut sources = self.seen(source(from, flight.suite), flight);
-                refusal == Refusal::Missing && sources.any(|moment| moment.is_none())
-            }
-            _ => seen.any(|moment| self.wanted(flight, moment) == Err(refusal)),
-        }
-    }
-
-    /// The state `back` commits before another.
-    fn before(&self, number: usize, moment: &Moment, back: usize) -> Option<&Moment> {
-        let moments = &self.lives[number].moments;
-        let at = moments
-            .iter()
-            .position(|other| other.commit == moment.commit);
-        moments.get(at?.checked_sub(back)?)
-    }
-
-    fn may_be_gone(&self, moment: &Moment) -> bool {
-        moment.ended.is_some_and(|ended| ended < self.cut)
-    }
-
-    fn leave_stale(&mut self, flight: &Flight) {
-        let all = matches!(flight.operation, Operation::Repair);
-        for (number, life) in self.lives.iter_mut().enumerate() {
-            life.is_stale |= all || number == flight.suite;
-        }
-    }
-
-    /// Whether the followers of a suite have to follow.
-    fn is_settled(&self, number: usize) -> bool {
-        let is_about = |flight: &Flight| {
-            matches!(flight.operation, Operation::Repair) || flight.suite == number
-        };
-        !self.lives[number].is_stale && !self.flights[..COLLECTOR].iter().flatten().any(is_about)
-    }
-
-    /// Devices and `verify` agree with the model.
-    async fn check(&mut self) {
-        let now = self.clock.now();
-        self.updates
-            .retain(|(_, since)| now.duration_since(*since) < GRACE - LAGS);
-        for (head, _) in &self.updates {
-            head.read(&self.bucket, &self.shelf);
-        }
-        for (number, life) in self.lives.iter().enumerate() {
-            let Some(last) = life.moments.last() else {
-                continue;
-            };
-            let head = Head::fetch(&self.bucket, number).unwrap();
-            assert_eq!((head.commit, head.date), (last.commit, last.date));
-            head.check_signatures(&self.shelf, &last.content.keys);
-            head.check(&head.read(&self.bucket, &self.shelf), &last.content);
-            if self.is_settled(number) {
-                head.check_followers(&self.bucket, &self.shelf);
-            }
-        }
-        self.verify().await;
-    }
-
-    async fn verify(&self) {
-        let url = RepositoryUrl::new("bucket", "").unwrap();
-        let clock = self.clock.clone();
-        let repository = Repository::new(self.bucket.clone(), url, Writes::Conditional);
-        let repository = repository.with_clock(move || clock.now());
-        let suites = (0..SUITES.len()).map(|it| repository.suite(suite(it), self.shelf.reader(it)));
-        let suites: Vec<_> = suites.collect();
-        let verified = repository.verify(&suites, Depth::Content).await.unwrap();
-        for (number, found) in verified.iter().enumerate() {
-            let last = self.lives[number].moments.last();
-            assert_eq!(found.commit, last.map(|last| last.commit));
-            let is_over = last.is_some_and(|last| {
-                last.content.is_valid_for_a_week && last.date + WEEK <= self.clock.now()
-            });
-            let mut problems = found.problems.clone();
-            if is_over {
-                assert_eq!(problems.remove(0).part, Part::Head);
-            }
-            if !self.is_settled(number) {
-                problems.retain(|problem| problem.part != Part::Follower);
-            }
-            assert!(problems.is_empty(), "{problems:#?}");
-            let Some(last) = last else { continue };
-            let history = suites[number].history(last.commit);
-            let history: Vec<_> = history.map_ok(|(id, _)| id).try_collect().await.unwrap();
-            let moments = self.lives[number].moments.iter().rev();
-            let expected: Vec<_> = moments.clone().map(|moment| moment.commit).collect();
-            assert!(expected.starts_with(&history));
-            let kept = moments
-                .take_while(|moment| !self.may_be_gone(moment))
-                .count();
-            assert!(history.len() >= kept, "{} of {kept}", history.len());
-        }
-    }
-
-    /// In the end nothing is left but what the suites name.
-    async fn end(mut self) {
-        let repair = (SIGNED, Operation::Repair, Mishap::Nothing);
-        self.run(0, repair).await;
-        self.check().await;
-        for _ in 0..2 {
-            self.age().await;
-            self.check().await;
-        }
-        let heads = (0..SUITES.len()).filter_map(|number| Head::fetch(&self.bucket, number));
-        let views = heads.map(|head| head.read(&self.bucket, &self.shelf));
-        let named: BTreeSet<_> = views.flat_map(|view| view.pool).collect();
-        let keys = self.bucket.keys().into_iter();
-        let (pool, others): (Vec<_>, Vec<_>) = keys.partition(|key| key.starts_with("pool/"));
-        assert_eq!(pool.into_iter().collect::<BTreeSet<_>>(), named);
-        let commits = others
-            .iter()
-            .filter(|key| key.contains("/commits/"))
-            .count();
-        let suites = self.lives.iter().filter(|life| !life.moments.is_empty());
-        assert_eq!(commits, suites.count());
     }
 }

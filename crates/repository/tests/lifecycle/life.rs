@@ -1,0 +1,129 @@
+//! What a suite has been, and what the model says about it.
+
+use std::collections::BTreeSet;
+
+use deb_index::digest::Sha256;
+use jiff::Timestamp;
+
+use crate::{
+    flight::Before,
+    model::Content,
+    shelf::{ARCHITECTURES, Build, Package},
+};
+
+/// All states of a suite, one after the other; none: there is no suite.
+pub(crate) struct Life {
+    states: Vec<Option<Moment>>,
+    /// Whether a process that was killed may have left followers behind.
+    pub(crate) is_stale: bool,
+    deletions: usize,
+    /// Whether a deletion has begun, and the name is not anyone's again.
+    pub(crate) is_being_deleted: bool,
+}
+
+/// A commit.
+pub(crate) struct Moment {
+    pub(crate) commit: Sha256,
+    pub(crate) content: Content,
+    pub(crate) date: Timestamp,
+    /// When another state took its place.
+    pub(crate) ended: Option<Timestamp>,
+}
+
+impl Default for Life {
+    fn default() -> Self {
+        Self {
+            states: vec![None],
+            is_stale: false,
+            deletions: 0,
+            is_being_deleted: false,
+        }
+    }
+}
+
+impl Life {
+    pub(crate) fn last(&self) -> Option<&Moment> {
+        self.states.last().and_then(Option::as_ref)
+    }
+
+    /// The states that it has had since a process began.
+    pub(crate) fn since(&self, before: &Before) -> impl Iterator<Item = Option<&Moment>> {
+        self.states[before.states - 1..].iter().map(Option::as_ref)
+    }
+
+    pub(crate) fn now(&self) -> Before {
+        Before {
+            states: self.states.len(),
+            deletions: self.deletions,
+            is_being_deleted: self.is_being_deleted,
+        }
+    }
+
+    /// Whether a process that began then may have met a deletion.
+    pub(crate) fn may_meet_deletion(&self, before: &Before) -> bool {
+        let has_begun = self.deletions != before.deletions;
+        before.is_being_deleted || self.is_being_deleted || has_begun
+    }
+
+    pub(crate) fn begin_deletion(&mut self) {
+        self.is_being_deleted = true;
+        self.deletions += 1;
+    }
+
+    pub(crate) fn push(&mut self, next: Option<Moment>, now: Timestamp) {
+        if let Some(Some(last)) = self.states.last_mut() {
+            last.ended = Some(now);
+        }
+        self.states.push(next);
+    }
+
+    pub(crate) fn find(&self, commit: Sha256) -> Option<&Moment> {
+        let mut moments = self.states.iter().flatten();
+        moments.find(|moment| moment.commit == commit)
+    }
+
+    /// A commit and those before it, the newest first.
+    pub(crate) fn history(&self, commit: Sha256) -> impl Iterator<Item = &Moment> + Clone {
+        let is_meant = move |state: &Option<Moment>| {
+            let commit = Some(commit);
+            state.as_ref().map(|moment| moment.commit) == commit
+        };
+        let at = self.states.iter().position(is_meant);
+        let states = &self.states[..at.map_or(0, |at| at + 1)];
+        states.iter().rev().map_while(Option::as_ref)
+    }
+
+    /// What a halt of some packages of a commit puts in their place.
+    pub(crate) fn earlier(&self, commit: Sha256, of: &[Package]) -> BTreeSet<(Package, Build)> {
+        let mut found = BTreeSet::new();
+        let Some(content) = self.find(commit).map(|moment| &moment.content) else {
+            return found;
+        };
+        for id in of {
+            let is_version_of = |other: &Package| {
+                (other.component, other.name) == (id.component, id.name) && other != id
+            };
+            let packages = content.packages.keys();
+            let left = packages.filter(|other| is_version_of(other) && !of.contains(other));
+            let without = content.architectures.iter().filter(|architecture| {
+                let own = ARCHITECTURES[id.architecture];
+                (own == "all" || own == **architecture)
+                    && !left.clone().any(|other| content.shows(architecture, other))
+            });
+            // The last state without it is the one that it came into.
+            let mut history = self.history(commit);
+            let then = history.find(|then| !then.content.packages.contains_key(id));
+            for architecture in without.filter(|_| then.is_some()) {
+                let packages = then.iter().flat_map(|then| &then.content.packages);
+                let earlier = packages.filter(|(other, _)| {
+                    is_version_of(other)
+                        && other.version < id.version
+                        && content.shows(architecture, other)
+                });
+                let newest = earlier.max_by_key(|(one, _)| (one.version, one.architecture));
+                found.extend(newest.map(|(package, build)| (*package, *build)));
+            }
+        }
+        found
+    }
+}
