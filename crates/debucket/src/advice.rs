@@ -45,7 +45,7 @@ impl Error {
             Self::NoFile(_) | Self::NoPackage(_) => {
                 "give .deb files, folders that hold some, or quoted globs"
             }
-            Self::NoEarlierVersion { .. } => {
+            Self::NoEarlierVersion { .. } | Self::EarlierLost { .. } => {
                 "publish a good version instead; or pass --allow-no-version to leave the package out of the suite"
             }
             Self::Problems(_) => "do what is said of each problem, then verify again",

@@ -12,7 +12,7 @@ use crate::{
     authorship::authorship,
     change_report::ChangeReport,
     context::Context,
-    error::Error,
+    error::{Error, not_found},
     key_options::{SigningOptions, SourceTrust},
     printer::Report,
     progress::Progress,
@@ -145,10 +145,7 @@ impl ChangeOptions {
         let draft = draft.map_err(|error| exists(suite.name(), error))?;
         let unmatched = &draft.plan().unmatched;
         if !unmatched.is_empty() && !wanted.allow_missing {
-            let (suite, unmatched) = (suite.name(), unmatched.join(", "));
-            return Err(Error::NotFound(format!(
-                "suite {suite} has no package {unmatched}"
-            )));
+            return Err(not_found(suite.name(), unmatched));
         }
         let mut report = ChangeReport::new(context, suite, &draft, &wanted.files);
         if self.dry_run {

@@ -71,10 +71,17 @@ pub enum Error {
     #[error("{0}")]
     NotFound(String),
     /// Versions that were to be taken back, and no other is left.
-    #[error("suite {suite} had no version before {}", .packages.join(", "))]
+    #[error("suite {suite} had no version before {}", list(.packages))]
     NoEarlierVersion {
         suite: SuiteName,
         packages: Vec<String>,
+    },
+    /// The same, because the versions before are damaged or were collected.
+    #[error("what suite {suite} had before {} is lost", list(.packages))]
+    EarlierLost {
+        suite: SuiteName,
+        packages: Vec<String>,
+        source: Box<repository::Error>,
     },
     /// A key that was to be taken out.
     #[error("suite {suite} is not signed by the key {key}")]
@@ -159,7 +166,7 @@ impl Error {
                 PlanError::DropsArchitecture(_)
                 | PlanError::NoComponent
                 | PlanError::ForeignArchitecture(_)
-                | PlanError::ArchitectureAll,
+                | PlanError::NoIndex { .. },
             ))
             | Self::Usage(_)
             | Self::Secret(_) => 2,
@@ -173,6 +180,18 @@ impl Error {
             _ => 1,
         }
     }
+}
+
+/// What was asked for and a suite does not have.
+pub(crate) fn not_found(suite: &SuiteName, packages: &[impl ToString]) -> Error {
+    let packages = list(packages);
+    Error::NotFound(format!("suite {suite} has no package {packages}"))
+}
+
+/// Names in a sentence.
+pub(crate) fn list(items: &[impl ToString]) -> String {
+    let items: Vec<_> = items.iter().map(ToString::to_string).collect();
+    items.join(", ")
 }
 
 /// An error and what caused it, on one line.

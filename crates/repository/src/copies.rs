@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use deb_index::{change::Selector, name::Component, stanza::Stanza};
+use deb_index::{change::Selector, name::Component, phase::Percentage, stanza::Stanza};
 
 use crate::{
     Error, Head, HeadSignatures, PackageFile, Repository, Selection, Suite, upload::Origin,
@@ -13,6 +13,7 @@ use crate::{
 pub struct Copies {
     /// The head that they were read from.
     pub head: Head,
+    /// For all devices, whatever part of them the suite has them for.
     pub stanzas: Vec<Stanza>,
     /// Selectors that match nothing, as they are written.
     pub unmatched: Vec<String>,
@@ -49,11 +50,12 @@ impl Suite<'_> {
             if is_meant {
                 let own = component.unwrap_or(&package.component);
                 let stanza = package.to_stanza(own.clone());
-                stanzas.push(stanza.map_err(|source| Error::MalformedIndex {
+                let stanza = stanza.map_err(|source| Error::MalformedIndex {
                     suite: self.name.clone(),
                     path: package.component.to_string(),
                     source,
-                })?);
+                })?;
+                stanzas.push(stanza.phased(Percentage::ALL));
             }
         }
         let unmatched = of.iter().zip(is_matched);

@@ -70,7 +70,7 @@ pub use kept::Unreadable;
 pub use keys::{HeadSignatures, Keys, accepted_key};
 pub use observer::{Observer, Silent, Stage};
 pub use packages::{Listed, PackageList, Selection};
-pub use phase::Halting;
+pub use phase::{Halting, Meant};
 pub use problem::{Part, Problem, Remedy, Severity};
 pub use repair::RepairOptions;
 pub use repository::{Repository, Writes};

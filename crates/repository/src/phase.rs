@@ -1,18 +1,36 @@
 //! Packages whose phase changes: which are meant, and what takes the place of those that are taken back.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
+};
 
 use deb_index::{
     change::Selector,
+    digest::Sha256,
     name::{Architecture, Component},
     package_id::PackageId,
+    phase::Percentage,
     stanza::{Stanza, StanzaRef},
     suite::commit::{Change, Commit},
     version::Version,
 };
 use futures::TryStreamExt as _;
 
-use crate::{Error, Head, Listed, PackageList, Selection, Suite};
+use crate::{Error, Head, Listed, Selection, Suite, succession::is_unreadable};
+
+/// The packages that selectors mean, as far as their phase may change.
+#[derive(Debug, Default)]
+pub struct Meant {
+    /// Those whose version a selector names.
+    pub named: Vec<PackageId>,
+    /// The others that are being phased.
+    pub phased: Vec<PackageId>,
+    /// By name, the newest version of each package of which none is meant, because all are for all devices.
+    pub released: BTreeMap<String, String>,
+    /// The selectors that match nothing.
+    pub unmatched: Vec<Selector>,
+}
 
 /// What a halt of some packages needs.
 #[derive(Debug, Default)]
@@ -21,60 +39,100 @@ pub struct Halting {
     pub earlier: Vec<Stanza>,
     /// Packages of which a device would see no version any more.
     pub without: Vec<PackageId>,
+    /// Why there is none, where the version before is damaged or was collected.
+    pub problem: Option<Error>,
 }
 
 impl Suite<'_> {
-    /// The packages that selectors mean: of each, the newest version of every name, in the architectures and components that
-    /// have it. Then the selectors that match nothing, as they are written.
+    /// The packages that selectors mean: the version that a selector names, otherwise those of each name that are being phased, in the
+    /// architectures and components that have them. `only_newest` leaves only the newest of them.
     ///
     /// # Errors
     /// Those of reading.
-    pub async fn newest_packages(
+    pub async fn meant(
         &self,
         head: &Head,
         of: &[Selector],
-    ) -> Result<(Vec<PackageId>, Vec<String>), Error> {
+        only_newest: bool,
+    ) -> Result<Meant, Error> {
         let list = self
             .packages_of(head.id(), head.commit.clone(), Selection::default())
             .await?;
         let packages = self.sorted(&list)?;
-        let mut meant = Vec::new();
-        let mut unmatched = Vec::new();
+        let mut meant = Meant::default();
+        let mut seen = HashSet::new();
         for selector in of {
-            let matching = packages
+            let mut matching: Vec<_> = packages
                 .iter()
-                .filter(|package| selector.matches(&package.component, &package.stanza));
-            // The newest come last.
-            let newest: HashMap<_, _> = matching
-                .clone()
-                .map(|package| (package.stanza.name, package.stanza.version))
+                .filter(|package| selector.matches(&package.component, &package.stanza))
                 .collect();
-            if newest.is_empty() {
-                unmatched.push(selector.to_string());
+            if matching.is_empty() {
+                meant.unmatched.push(selector.clone());
+            }
+            let version = |package: &&Listed<'_>| {
+                let [name, version] = [package.stanza.name, package.stanza.version];
+                (name.to_owned(), version.to_owned())
+            };
+            // The newest come last.
+            meant.released.extend(matching.iter().map(version));
+            matching
+                .retain(|package| selector.is_exact() || package.stanza.phase() != Percentage::ALL);
+            let newest: HashMap<_, _> = matching.iter().map(version).collect();
+            if only_newest {
+                matching.retain(|package| newest[package.stanza.name] == package.stanza.version);
             }
             for package in matching {
-                if newest[package.stanza.name] == package.stanza.version {
-                    meant.push(self.owned(&package.component, &package.stanza)?.id);
+                let id = self.owned(&package.component, &package.stanza)?.id;
+                if seen.insert(id.clone()) {
+                    let list = if selector.is_exact() {
+                        &mut meant.named
+                    } else {
+                        &mut meant.phased
+                    };
+                    list.push(id);
                 }
             }
         }
-        let mut seen = HashSet::new();
-        meant.retain(|id| seen.insert(id.clone()));
-        Ok((meant, unmatched))
+        let is_meant = |name: &String| seen.iter().any(|id| id.name.as_str() == name);
+        meant.released.retain(|name, _| !is_meant(name));
+        Ok(meant)
+    }
+
+    /// Those of the selectors that match nothing that the suite ever had, as far as its history goes back.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub async fn never_had(
+        &self,
+        head: &Head,
+        mut of: Vec<Selector>,
+    ) -> Result<Vec<Selector>, Error> {
+        let mut history = std::pin::pin!(self.history(head.id()));
+        while !of.is_empty()
+            && let Some((_, commit)) = history.try_next().await?
+        {
+            of.retain(|selector| {
+                !commit
+                    .changes
+                    .iter()
+                    .any(|change| selector.is_about(change))
+            });
+        }
+        Ok(of)
     }
 
     /// What takes the place of packages that are taken back: where a device would see no other version of one, the newest of those
     /// that the suite had just before the package came in.
     ///
     /// # Errors
-    /// [`Error::Collected`] if its file is gone; those of reading.
+    /// Those of reading, unless it is the earlier state that is damaged.
     pub async fn halting(&self, head: &Head, of: &[PackageId]) -> Result<Halting, Error> {
         let list = self
             .packages_of(head.id(), head.commit.clone(), Selection::default())
             .await?;
         let packages = self.sorted(&list)?;
         // Those that are needed, with the architectures whose devices would see none.
-        let mut needed: Vec<(&PackageId, Vec<&Architecture>)> = Vec::new();
+        let mut needed: Vec<Needed<'_>> = Vec::new();
         for id in of {
             let is_left = |architecture: &&Architecture| {
                 let mut packages = packages.iter();
@@ -100,10 +158,14 @@ impl Suite<'_> {
         }
         let mut found = Halting::default();
         let mut history = std::pin::pin!(self.history(head.id()));
-        let mut child: Option<Commit> = None;
-        while !needed.is_empty()
-            && let Some((id, commit)) = history.try_next().await?
-        {
+        let mut child: Option<Arc<Commit>> = None;
+        while !needed.is_empty() {
+            let next = history.try_next().await.or_else(|error| {
+                found.lost(error)?;
+                Ok::<_, Error>(None)
+            });
+            let Some((id, commit)) = next? else { break };
+            let commit = Arc::new(commit);
             let came = |wanted: &PackageId| {
                 let mut changes = child.iter().flat_map(|child| child.changes.iter());
                 changes.any(|change| change.action == Change::ADD && is_about(change, wanted))
@@ -111,11 +173,13 @@ impl Suite<'_> {
             let (here, later): (Vec<_>, Vec<_>) =
                 needed.into_iter().partition(|(wanted, _)| came(wanted));
             needed = later;
-            if !here.is_empty() {
-                let then = self
-                    .packages_of(id, commit.clone().into(), Selection::default())
-                    .await?;
-                self.find_earlier(&then, &here, &mut found).await?;
+            if !here.is_empty()
+                && let Err(error) = self.find_earlier(id, &commit, &here, &mut found).await
+            {
+                found.lost(error)?;
+                found
+                    .without
+                    .extend(here.into_iter().map(|(id, _)| id.clone()));
             }
             child = Some(commit);
         }
@@ -127,42 +191,48 @@ impl Suite<'_> {
     /// Looks for the versions before packages in the state of the suite that they came into.
     async fn find_earlier(
         &self,
-        then: &PackageList,
-        wanted: &[(&PackageId, Vec<&Architecture>)],
+        id: Sha256,
+        then: &Arc<Commit>,
+        wanted: &[Needed<'_>],
         found: &mut Halting,
     ) -> Result<(), Error> {
-        let packages = self.sorted(then)?;
-        let mut objects = HashSet::new();
-        for (id, architectures) in wanted {
+        let all = Selection::default();
+        let list = self.packages_of(id, then.clone(), all).await?;
+        let packages = self.sorted(&list)?;
+        let before = |id: &PackageId, architecture: &Architecture| {
             let is_earlier = |stanza: &StanzaRef<'_>| {
                 let version = stanza.version.parse::<Version>();
                 version.is_ok_and(|version| version.compare(&id.version).is_lt())
             };
-            let mut is_complete = true;
+            let newest = packages.iter().rev().find(|package| {
+                package.component == id.component
+                    && package.stanza.name == id.name.as_str()
+                    && is_seen(&package.stanza, architecture)
+                    && is_earlier(&package.stanza)
+            });
+            newest.map(|package| self.owned(&package.component, &package.stanza))
+        };
+        let mut earlier = Vec::new();
+        for (wanted, architectures) in wanted {
             for architecture in architectures {
-                let newest = packages.iter().rev().find(|package| {
-                    package.component == id.component
-                        && package.stanza.name == id.name.as_str()
-                        && is_seen(&package.stanza, architecture)
-                        && is_earlier(&package.stanza)
-                });
-                is_complete &= newest.is_some();
-                if let Some(Listed {
-                    component, stanza, ..
-                }) = newest
-                {
-                    let stanza = self.owned(component, stanza)?;
-                    objects.insert((stanza.key.clone(), Some(stanza.size)));
-                    if !found.earlier.contains(&stanza) {
-                        found.earlier.push(stanza);
-                    }
-                }
-            }
-            if !is_complete {
-                found.without.push((*id).clone());
+                earlier.push((*wanted, before(wanted, architecture).transpose()?));
             }
         }
-        self.require(then.id, objects).await
+        let stanzas = earlier.iter().filter_map(|(_, stanza)| stanza.as_ref());
+        let files = stanzas.map(|stanza| (stanza.key.clone(), Some(stanza.size)));
+        let mut gone = self.gone(files.collect()).await?;
+        for (wanted, stanza) in earlier {
+            match stanza.filter(|stanza| !gone.contains(&stanza.key)) {
+                Some(stanza) if found.earlier.contains(&stanza) => {}
+                Some(stanza) => found.earlier.push(stanza),
+                None if found.without.contains(wanted) => {}
+                None => found.without.push(wanted.clone()),
+            }
+        }
+        match gone.pop_first() {
+            Some(key) => found.lost(self.collected(id, key)),
+            None => Ok(()),
+        }
     }
 
     pub(crate) fn owned(
@@ -176,6 +246,24 @@ impl Suite<'_> {
             path: component.to_string(),
             source,
         })
+    }
+}
+
+/// A package, and the architectures whose devices would see none of its versions without it.
+type Needed<'a> = (&'a PackageId, Vec<&'a Architecture>);
+
+impl Halting {
+    /// Notes that an earlier state is lost. An error that is about something else is given back.
+    fn lost(&mut self, error: Error) -> Result<(), Error> {
+        let is_lost = matches!(
+            error,
+            Error::Collected { .. } | Error::MalformedIndex { .. }
+        );
+        if !is_lost && !is_unreadable(&error) {
+            return Err(error);
+        }
+        self.problem.get_or_insert(error);
+        Ok(())
     }
 }
 

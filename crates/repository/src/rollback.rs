@@ -2,7 +2,10 @@
 //!
 //! The new commit names the stored index files of the old one. So everything that those name has to be there still.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::Arc,
+};
 
 use deb_index::{
     change::{Edit, Restored, differences},
@@ -77,29 +80,37 @@ impl Suite<'_> {
     }
 
     /// Fails if one of these objects, which the commit needs, is gone or has another size.
-    pub(crate) async fn require(
+    async fn require(
         &self,
         commit: Sha256,
         objects: HashSet<(String, Option<u64>)>,
     ) -> Result<(), Error> {
+        match self.gone(objects).await?.pop_first() {
+            Some(key) => Err(self.collected(commit, key)),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn collected(&self, commit: Sha256, key: String) -> Error {
+        Error::Collected {
+            suite: self.name.clone(),
+            commit,
+            key,
+        }
+    }
+
+    /// The keys of those of these objects that are gone or have another size.
+    pub(crate) async fn gone(
+        &self,
+        objects: HashSet<(String, Option<u64>)>,
+    ) -> Result<BTreeSet<String>, Error> {
         let looks = stream::iter(objects).map(|(key, size)| async move {
             let there = self.look(&key).await?;
             let is_there = there.is_some_and(|there| size.is_none_or(|size| there.size == size));
             Ok::<_, Error>((!is_there).then_some(key))
         });
-        let looks = looks.buffer_unordered(CONCURRENT);
-        let missing: Vec<_> = looks
-            .try_filter_map(async |key| Ok(key))
-            .try_collect()
-            .await?;
-        match missing.into_iter().min() {
-            Some(key) => Err(Error::Collected {
-                suite: self.name.clone(),
-                commit,
-                key,
-            }),
-            None => Ok(()),
-        }
+        let gone = looks.buffer_unordered(CONCURRENT);
+        gone.try_filter_map(async |key| Ok(key)).try_collect().await
     }
 
     /// Digests of the packages that are in the suite since before `time`.

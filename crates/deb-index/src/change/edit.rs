@@ -11,7 +11,7 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::{plan::PlainIndexes, selector::Selector};
+use super::{phasing::Phasing, plan::PlainIndexes, selector::Selector};
 use crate::{
     digest::Sha256,
     fingerprint::Fingerprint,
@@ -52,13 +52,16 @@ pub enum Edit {
     Phase {
         of: Vec<PackageId>,
         percentage: Percentage,
+        only: Phasing,
     },
     /// These packages are not in the suite, and in their place the earlier ones that they had taken the place of.
     Halt {
         of: Vec<PackageId>,
         earlier: Vec<Stanza>,
+        only: Phasing,
     },
-    /// The indexes are those of an earlier commit. Settings stay, and so do components and architectures that are newer.
+    /// The indexes are those of an earlier commit, and its components and architectures are among the suite's. Other settings stay,
+    /// and so do components and architectures that are newer.
     Restore(Arc<Restored>),
     /// The suite is dated no earlier than this, so that its `Valid-Until` is further away.
     Refresh { since: Timestamp },
@@ -153,7 +156,7 @@ impl Edit {
                 of.any(|selector| selector.is_in(component, architecture))
             }
             Self::Phase { of, .. } => of.iter().any(|id| id.is_in(component, architecture)),
-            Self::Halt { of, earlier } => {
+            Self::Halt { of, earlier, .. } => {
                 let mut ids = of.iter().chain(earlier.iter().map(|stanza| &stanza.id));
                 ids.any(|id| id.is_in(component, architecture))
             }
@@ -224,6 +227,7 @@ impl Intent {
                     settings.get_or_insert_with(|| new.as_ref().clone());
                 }
                 Edit::Set(patch) => patch.apply(settings.get_or_insert_default()),
+                Edit::Restore(restored) => restored.apply(settings.get_or_insert_default()),
                 _ => {}
             }
         }
@@ -266,6 +270,20 @@ impl Intent {
             Edit::Restore(restored) => Some(restored.as_ref()),
             _ => None,
         })
+    }
+}
+
+impl Restored {
+    /// Adds the components and architectures that its packages need.
+    fn apply(&self, settings: &mut Settings) {
+        for (component, architecture) in self.indexes.keys().filter_map(IndexPath::as_packages) {
+            if !settings.components.contains(&component) {
+                settings.components.push(component);
+            }
+            if !settings.architectures.contains(&architecture) {
+                settings.architectures.push(architecture);
+            }
+        }
     }
 }
 

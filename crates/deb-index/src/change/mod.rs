@@ -4,6 +4,7 @@ pub mod client_view;
 pub mod device_view;
 mod differences;
 mod edit;
+mod phasing;
 mod plan;
 mod planner;
 mod selector;
@@ -11,6 +12,7 @@ mod write;
 
 pub use differences::{Difference, differences};
 pub use edit::{Edit, Intent, Restored, Retention, Retired, SettingsPatch};
+pub use phasing::Phasing;
 pub use plan::{IndexPlan, PlainIndexes, Plan, PlanError};
 pub use planner::{check, plan};
 pub use selector::{InvalidSelector, Selector};

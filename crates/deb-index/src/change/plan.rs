@@ -68,11 +68,9 @@ pub enum PlanError {
     /// The given architectures lack that of a package.
     #[error("{0} is not for one of the given architectures")]
     ForeignArchitecture(PackageId),
-    /// `all` has no index of its own.
-    #[error(
-        "“all” cannot be one of a suite's architectures: packages for it are in the index of each"
-    )]
-    ArchitectureAll,
+    /// It has no index of its own.
+    #[error("“{name}” cannot be one of a suite's architectures: {}", no_index(.name))]
+    NoIndex { name: Architecture },
     /// Indexes of the suite are stored in none of the formats that this program knows.
     #[error("this version of debucket knows none of the formats of the suite's indexes: {}", .0.join(", "))]
     NoKnownFormat(Vec<String>),
@@ -81,6 +79,14 @@ pub enum PlanError {
     NotRead(IndexPath),
     #[error("the repository's index {0} is broken")]
     Broken(IndexPath, #[source] StanzaError),
+}
+
+fn no_index(of: &Architecture) -> &'static str {
+    if of.is_all() {
+        "packages for it are in the index of each"
+    } else {
+        "no package is built for it"
+    }
 }
 
 impl PlanError {

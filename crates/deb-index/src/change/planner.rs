@@ -13,6 +13,7 @@ use std::{
 use super::{
     differences::differences,
     edit::{Edit, Intent, Retention},
+    phasing::Phased,
     plan::{IndexPlan, PlainIndexes, Plan, PlanError},
 };
 use crate::{
@@ -44,11 +45,7 @@ pub fn plan(
     let kept = kept.into_iter().flat_map(|base| base.indexes.keys());
     let mut planned: BTreeMap<_, _> = kept.map(|path| (path.clone(), IndexPlan::Keep)).collect();
     for (path, index) in restored.iter().flat_map(|restored| &restored.indexes) {
-        // What the suite has dropped since then stays away: its settings stay, too.
-        let is_known = base.is_none_or(|base| base.indexes.contains_key(path));
-        if is_known || is_of(path, &settings) {
-            planned.insert(path.clone(), IndexPlan::Restore(index.clone()));
-        }
+        planned.insert(path.clone(), IndexPlan::Restore(index.clone()));
     }
     let before = base.map_or(&settings, |base| &base.settings);
     let dropped = |path: &IndexPath| is_of(path, before) && !is_of(path, &settings);
@@ -136,8 +133,11 @@ fn settings(base: Option<&Commit>, intent: &Intent) -> Result<Settings, PlanErro
             extend(&mut settings.architectures, all);
             extend(&mut settings.architectures, wanted);
             let has = |architecture: &Architecture| settings.architectures.contains(architecture);
-            if has(&Architecture::all()) && !old.contains(&Architecture::all()) {
-                return Err(PlanError::ArchitectureAll);
+            let is_none = |own: &&Architecture| own.is_all() || own.is_wildcard();
+            let mut none = wanted.iter().filter(is_none);
+            if let Some(none) = none.find(|none| !old.contains(none)) {
+                let name = none.clone();
+                return Err(PlanError::NoIndex { name });
             }
             let published = base.map(|_| old).unwrap_or_default();
             let mut dropped = published
@@ -287,13 +287,18 @@ impl<'a> Planner<'a> {
         let mut index: Packages<'s> = before;
         let mut published = HashSet::new();
         let mut new = Vec::new();
+        let mut fresh = HashSet::new();
+        let is_here = |id: &PackageId| id.is_in(component, architecture);
         for ((edit, is_matched), space) in intent.0.iter().zip(&mut self.matched).zip(space) {
             if let Edit::Add { stanza, replace } = edit {
-                if stanza.id.is_in(component, architecture) {
+                if is_here(&stanza.id) {
                     let id = &stanza.id;
                     published.insert((id.name.as_str(), id.architecture.as_str()));
                     match key_of(&index, stanza, *replace)? {
-                        None => new.push(stanza),
+                        None => {
+                            fresh.insert(id);
+                            new.push(stanza);
+                        }
                         Some(key) => {
                             let there = || stanza.at_key(key.to_owned());
                             self.there.entry(key.to_owned()).or_insert_with(there);
@@ -333,25 +338,20 @@ impl<'a> Planner<'a> {
                     };
                     keep(&mut index, *newest, may_go);
                 }
-                Edit::Phase { of, percentage } => {
-                    let of = of.iter().filter(|id| id.is_in(component, architecture));
-                    index.rewrite(of, |stanza| percentage.written_to(stanza.bytes), space);
+                Edit::Phase {
+                    of,
+                    percentage,
+                    only,
+                } => {
+                    let of = of.iter().filter(|id| is_here(id));
+                    Phased::of(of, *only, &fresh).set(&mut index, *percentage, space);
                 }
-                Edit::Halt { of, earlier } => {
-                    let of = of.iter().filter(|id| id.is_in(component, architecture));
-                    let halted: Vec<_> = of.filter_map(|id| index.get(id).copied()).collect();
-                    let is_halted = |stanza: &StanzaRef<'_>| {
-                        let mut halted = halted.iter();
-                        halted.any(|halted| halted.order(stanza) == Ordering::Equal)
-                    };
-                    index.retain(|stanza| !is_halted(stanza));
-                    let missing = earlier.iter().filter(|stanza| {
-                        stanza.id.is_in(component, architecture) && index.get(&stanza.id).is_none()
-                    });
-                    let missing: Vec<_> = missing.collect();
-                    index = index.with(missing);
+                Edit::Halt { of, earlier, only } => {
+                    let earlier = earlier.iter().filter(|stanza| is_here(&stanza.id));
+                    let of = of.iter().filter(|id| is_here(id));
+                    Phased::of(of, *only, &fresh).halt(&mut index, earlier);
                 }
-                Edit::Moved(stanza) if stanza.id.is_in(component, architecture) => {
+                Edit::Moved(stanza) if is_here(&stanza.id) => {
                     let there = index.get(&stanza.id).and_then(StanzaRef::sha256);
                     if there == Some(stanza.sha256) {
                         // All else stays as the suite has it, such as the part of the devices.

@@ -6,8 +6,9 @@ use glob::Pattern;
 
 use crate::{
     name::{Architecture, Component, PackageName},
-    relation::{Relation, VersionRange},
+    relation::{Operator, Relation, VersionRange},
     stanza::StanzaRef,
+    suite::commit::Change,
     version::Version,
 };
 
@@ -83,6 +84,31 @@ impl Selector {
             }
     }
 
+    /// Whether it names one version.
+    #[must_use]
+    pub fn is_exact(&self) -> bool {
+        matches!(self.versions, Versions::Exactly(_))
+    }
+
+    /// Whether a change was about such a package.
+    #[must_use]
+    pub fn is_about(&self, change: &Change) -> bool {
+        let text = |text: &'_ Option<String>| text.clone().unwrap_or_default();
+        let [name, version, architecture] =
+            [&change.package, &change.version, &change.architecture].map(text);
+        let stanza = StanzaRef {
+            name: &name,
+            version: &version,
+            architecture: &architecture,
+            bytes: &[],
+        };
+        let component = change
+            .component
+            .as_deref()
+            .and_then(|name| name.parse().ok());
+        self.matches(&component.unwrap_or_else(Component::main), &stanza)
+    }
+
     /// Whether the index of a component and an architecture may have such packages.
     pub(super) fn is_in(&self, component: &Component, architecture: &Architecture) -> bool {
         let mine = self.architecture.as_ref();
@@ -101,7 +127,11 @@ impl FromStr for Selector {
             let relation = format!("x ({range}").parse::<Relation>();
             let relation = relation.map_err(|error| source(error.into()))?;
             let range = relation.versions.ok_or(InvalidSelector(None))?;
-            (package.trim_end(), Versions::Range(range))
+            let versions = match range.operator {
+                Operator::Equal => Versions::Exactly(range.version),
+                _ => Versions::Range(range),
+            };
+            (package.trim_end(), versions)
         } else if let Some((package, version)) = text.split_once('=') {
             let version = version.parse().map_err(|error| source(Box::new(error)))?;
             (package, Versions::Exactly(version))
@@ -136,7 +166,11 @@ impl FromStr for Selector {
 
 impl fmt::Display for Selector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        f.write_str(&self.text)?;
+        match &self.component {
+            Some(component) => write!(f, " in component {component}"),
+            None => Ok(()),
+        }
     }
 }
 

@@ -162,7 +162,7 @@ fn architectures_can_be_set_but_not_taken_away() {
     ));
     assert!(matches!(
         suite.apply(&for_architectures(&["all"], hello())),
-        Err(PlanError::ArchitectureAll)
+        Err(PlanError::NoIndex { .. })
     ));
     let foreign = intent([stanza("tool", "1", "amd64", "b")]);
     assert!(matches!(

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use deb_index::{
     change::{
-        Edit, Intent,
+        Edit, Intent, Phasing,
         device_view::{PackageChange, Transition, package_changes},
     },
     phase::Percentage,
@@ -32,6 +32,7 @@ fn phase(stanza: &Stanza, percentage: u8) -> Edit {
     Edit::Phase {
         of: vec![stanza.id.clone()],
         percentage: percentage.try_into().unwrap(),
+        only: Phasing::Named,
     }
 }
 

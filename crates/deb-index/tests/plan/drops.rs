@@ -1,9 +1,6 @@
 //! Architectures and components leave a suite.
 
-use deb_index::{
-    change::{Edit, IndexPlan, Intent, PlanError, Restored, SettingsPatch},
-    suite::commit::Change,
-};
+use deb_index::change::{Edit, IndexPlan, Intent, PlanError, Restored, SettingsPatch};
 
 use crate::suite::{Suite, intent, path, stanza};
 
@@ -123,13 +120,14 @@ fn a_component_leaves_with_all_its_indexes() {
 }
 
 #[test]
-fn what_a_suite_has_dropped_does_not_come_back_with_a_rollback() {
+fn a_rollback_brings_back_what_the_suite_has_dropped_and_leaves_what_is_newer() {
     let mut now = suite();
     let then = now.clone();
     now.apply(&intent([stanza("d", "1", "amd64", "d")]))
         .unwrap();
     now.apply(&architectures(&["amd64"])).unwrap();
     now.apply(&without("extra")).unwrap();
+    now.apply(&architectures(&["amd64", "riscv64"])).unwrap();
     let restore = Intent(vec![Edit::Restore(
         Restored {
             indexes: then.commit.as_ref().unwrap().indexes.clone(),
@@ -138,8 +136,31 @@ fn what_a_suite_has_dropped_does_not_come_back_with_a_rollback() {
         .into(),
     )]);
     now.apply(&restore).unwrap();
-    assert_eq!(changes(&now), ["remove d amd64"]);
-    assert_eq!(paths(&now), ["main/binary-amd64/Packages"]);
+    assert_eq!(
+        changes(&now),
+        ["remove d amd64", "add b arm64", "add blob all"]
+    );
+    let indexes = |suite: &Suite| suite.commit.as_ref().unwrap().indexes.clone();
+    for (path, index) in &indexes(&then) {
+        assert_eq!(indexes(&now).get(path), Some(index), "{path}");
+    }
+    assert_eq!(indexes(&now).len(), indexes(&then).len() + 2);
+    let riscv64 = now.packages("riscv64").into_keys();
+    assert_eq!(riscv64.collect::<Vec<_>>(), ["a_1_all"]);
+    let commit = now.commit.as_ref().unwrap();
+    assert_eq!(commit.settings.architectures.len(), 3);
     assert!(!now.apply(&restore).unwrap());
-    assert_eq!(now.commit.unwrap().changes[0].action, Change::REMOVE);
+}
+
+#[test]
+fn what_no_package_is_built_for_is_no_architecture_of_a_suite() {
+    let suite = suite();
+    for name in ["source", "any", "linux-any", "all"] {
+        for suite in [&suite, &Suite::default()] {
+            let refused = suite.plan(&architectures(&["amd64", "arm64", name]));
+            let is_named =
+                |error| matches!(error, PlanError::NoIndex { name: own } if own.as_str() == name);
+            assert!(refused.is_err_and(is_named), "{name}");
+        }
+    }
 }

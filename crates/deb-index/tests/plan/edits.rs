@@ -7,7 +7,7 @@ use std::{
 };
 
 use deb_index::{
-    change::{Edit, IndexPlan, Intent, Restored, Retention, Selector, SettingsPatch},
+    change::{Edit, IndexPlan, Intent, Phasing, Restored, Retention, Selector, SettingsPatch},
     digest::Sha256,
     index::compression::Format,
     stanza::Stanza,
@@ -494,6 +494,7 @@ proptest! {
                 Step::Phase(n, v, percentage) => Edit::Phase {
                     of: (0..3).map(|a| stanza_of(n, v, a).id).collect(),
                     percentage: percentage.try_into().unwrap(),
+                    only: Phasing::Named,
                 },
                 Step::Halt(n, v, earlier, a) => {
                     model.retain(|(name, version, _)| (*name, *version) != (n, v));
@@ -501,6 +502,7 @@ proptest! {
                     Edit::Halt {
                         of: (0..3).map(|a| stanza_of(n, v, a).id).collect(),
                         earlier: vec![stanza_of(n, earlier, a)],
+                        only: Phasing::Named,
                     }
                 }
                 Step::Restore(at) => {

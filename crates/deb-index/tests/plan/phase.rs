@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use deb_index::{
-    change::{Edit, Intent},
+    change::{Edit, Intent, Phasing},
     index::packages::Packages,
     package_id::PackageId,
     phase::Percentage,
@@ -19,16 +19,26 @@ fn percent(number: u8) -> Percentage {
 }
 
 fn phase(of: &[&Stanza], percentage: u8) -> Intent {
+    phase_only(Phasing::Named, of, percentage)
+}
+
+fn phase_only(only: Phasing, of: &[&Stanza], percentage: u8) -> Intent {
     Intent(vec![Edit::Phase {
         of: of.iter().map(|stanza| stanza.id.clone()).collect(),
         percentage: percent(percentage),
+        only,
     }])
 }
 
 fn halt(of: &[&Stanza], earlier: &[&Stanza]) -> Intent {
+    halt_only(Phasing::Named, of, earlier)
+}
+
+fn halt_only(only: Phasing, of: &[&Stanza], earlier: &[&Stanza]) -> Intent {
     Intent(vec![Edit::Halt {
         of: of.iter().map(|stanza| stanza.id.clone()).collect(),
         earlier: earlier.iter().copied().cloned().collect(),
+        only,
     }])
 }
 
@@ -150,6 +160,44 @@ fn a_halt_takes_a_version_out_and_brings_the_one_before_it_back() {
     suite.apply(&wanted).unwrap();
     assert_eq!(suite.packages("amd64")["a_1_all"], rebuilt.sha256);
     assert_eq!(names(&suite, "amd64"), ["a_1_all", "a_3_amd64"]);
+}
+
+/// Also if another publisher has made it so since it was looked up.
+#[test]
+fn a_version_for_all_devices_is_not_phased_or_taken_back_in_passing() {
+    let mut suite = Suite::default();
+    let (one, two) = (stanza("a", "1", "all", "1"), stanza("a", "2", "all", "2"));
+    let other = stanza("b", "2", "amd64", "b");
+    let (zero, earlier) = (stanza("b", "1", "all", "b1"), stanza("a", "0", "all", "0"));
+    suite
+        .apply(&intent([one.clone(), two.clone(), other.clone()]))
+        .unwrap();
+    suite.apply(&phase(&[&other], 10)).unwrap();
+    let all = [&one, &two, &other];
+    suite.apply(&phase_only(Phasing::Begun, &all, 50)).unwrap();
+    let expected = [("a_1", 100), ("a_2", 100), ("b_2", 50)];
+    let expected = expected.map(|(package, part)| (package.to_owned(), percent(part)));
+    assert_eq!(phases(&suite, "amd64"), BTreeMap::from(expected));
+    let wanted = halt_only(Phasing::Begun, &all, &[&zero, &earlier]);
+    suite.apply(&wanted).unwrap();
+    assert_eq!(names(&suite, "amd64"), ["a_1_all", "a_2_all", "b_1_all"]);
+    assert!(!suite.apply(&wanted).unwrap());
+}
+
+#[test]
+fn what_an_intent_adds_is_phased_and_what_was_there_stays() {
+    let mut suite = Suite::default();
+    let (one, two) = (stanza("a", "1", "all", "1"), stanza("a", "2", "amd64", "2"));
+    suite.apply(&intent([one.clone()])).unwrap();
+    let mut wanted = intent([one.clone(), two.clone()]);
+    wanted
+        .0
+        .extend(phase_only(Phasing::Added, &[&one, &two], 10).0);
+    suite.apply(&wanted).unwrap();
+    let expected = [("a_1", 100), ("a_2", 10)];
+    let expected = expected.map(|(package, part)| (package.to_owned(), percent(part)));
+    assert_eq!(phases(&suite, "amd64"), BTreeMap::from(expected));
+    assert!(!suite.apply(&wanted).unwrap());
 }
 
 #[test]

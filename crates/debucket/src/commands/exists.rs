@@ -4,7 +4,12 @@ use clap::Args;
 use deb_index::{change::Selector, digest::Sha256, name::SuiteName};
 use serde::Serialize;
 
-use crate::{context::Context, error::Error, printer::Report, source::SourceOptions};
+use crate::{
+    context::Context,
+    error::{Error, not_found},
+    printer::Report,
+    source::SourceOptions,
+};
 
 /// Find out whether a suite has a package
 #[derive(Debug, Args)]
@@ -65,10 +70,6 @@ impl Exists {
         if document.missing.is_empty() {
             return Ok(());
         }
-        let missing = document.missing.join(", ");
-        Err(Error::NotFound(format!(
-            "suite {} has no package {missing}",
-            suite.name()
-        )))
+        Err(not_found(suite.name(), &document.missing))
     }
 }

@@ -6,8 +6,6 @@ use clap::Args;
 use deb_index::{
     change::Selector,
     digest::Sha256,
-    name::Component,
-    stanza::StanzaRef,
     suite::{
         commit::{Change, Commit},
         settings::Settings,
@@ -90,7 +88,10 @@ impl Log {
         let history = suite.history(head.id());
         let history = history.try_filter_map(async |(id, mut commit)| {
             if !self.packages.is_empty() {
-                Arc::make_mut(&mut commit.changes).retain(|change| self.is_meant(change));
+                Arc::make_mut(&mut commit.changes).retain(|change| {
+                    let mut packages = self.packages.iter();
+                    packages.any(|selector| selector.is_about(change))
+                });
                 if commit.changes.is_empty() {
                     return Ok(None);
                 }
@@ -116,27 +117,6 @@ impl Log {
             }
         }
         Ok(())
-    }
-}
-
-impl Log {
-    fn is_meant(&self, change: &Change) -> bool {
-        let text = |text: &'_ Option<String>| text.clone().unwrap_or_default();
-        let [name, version, architecture] =
-            [&change.package, &change.version, &change.architecture].map(text);
-        let stanza = StanzaRef {
-            name: &name,
-            version: &version,
-            architecture: &architecture,
-            bytes: &[],
-        };
-        let component = change
-            .component
-            .as_deref()
-            .and_then(|name| name.parse().ok());
-        let component = component.unwrap_or_else(Component::main);
-        let mut packages = self.packages.iter();
-        packages.any(|selector| selector.matches(&component, &stanza))
     }
 }
 

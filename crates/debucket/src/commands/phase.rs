@@ -1,28 +1,39 @@
 //! `debucket phase`: how many devices get a version, and taking one back.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 use deb_index::{
-    change::{Edit, Intent, Selector},
+    change::{Edit, Intent, Phasing, Selector},
     name::Component,
+    package_id::PackageId,
     phase::Percentage,
+    stanza::Stanza,
 };
+use repository::{Head, Suite};
 
 use crate::{
     change::{ChangeOptions, Wanted},
     context::Context,
-    error::Error,
+    error::{Error, list, not_found},
     store_options::SuiteOption,
 };
+
+/// Packages that are named in a warning.
+const NAMED: usize = 10;
 
 /// Change how many devices get a version, or take it back
 ///
 /// apt keeps a phased version back on all devices but so many percent (Phased-Update-Percentage), where it would be an upgrade.
 /// Which devices get it follows from their machine's id and from the source package: the binary packages of one source come together
-/// if they have the same percentage. 100 is for all. Of each package, the newest of the versions that are meant is phased. Whoever
-/// installs it by name gets it at once.
+/// if they have the same percentage. 100 is for all. Whoever installs it by name gets it at once.
 ///
-/// --halt takes the versions out of the suite. If devices would see no other version of a package, the one that the suite had before
-/// comes back as it was. Devices that have the version keep it, because apt never goes back by itself.
+/// Only versions that are being phased change, of each package the newest. One that is for all devices changes only if it is named,
+/// as NAME=VERSION.
+///
+/// --halt takes all versions that are being phased out of the suite, and one that is for all devices only if it is named. If devices
+/// would see no other version of a package, the one that the suite had before comes back as it was. Devices that have the version
+/// keep it, because apt never goes back by itself.
 #[derive(Debug, Args)]
 #[command(
     override_usage = "debucket phase [OPTIONS] <PACKAGE>... <PERCENT>\n       debucket phase [OPTIONS] --halt <PACKAGE>...",
@@ -40,7 +51,7 @@ pub struct Phase {
     /// Take the versions out of the suite, and bring the ones before them back
     #[arg(long)]
     halt: bool,
-    /// Take a version out even if the suite had none before it
+    /// Take a version out even if the suite had none before it, or if that is lost
     #[arg(long, requires = "halt")]
     allow_no_version: bool,
     /// Only in this component
@@ -65,47 +76,76 @@ impl Phase {
         let repository = self.change.repository(context).await?;
         let suite = repository.suite(name, keys);
         let head = suite.existing_head().await?;
-        let (of, unmatched) = suite.newest_packages(&head, &selectors).await?;
-        if !unmatched.is_empty() {
-            let (suite, unmatched) = (suite.name(), unmatched.join(", "));
-            return Err(Error::NotFound(format!(
-                "suite {suite} has no package {unmatched}"
-            )));
+        let meant = suite.meant(&head, &selectors, percentage.is_some()).await?;
+        let mut missing = meant.unmatched;
+        if self.halt {
+            // What is out already need not be taken out.
+            missing = suite.never_had(&head, missing).await?;
         }
-        let mut warnings = Vec::new();
-        let edit = match percentage {
+        if !missing.is_empty() {
+            return Err(not_found(suite.name(), &missing));
+        }
+        let of = [
+            (Phasing::Named, meant.named),
+            (Phasing::Begun, meant.phased),
+        ];
+        let mut warnings: Vec<_> = left(&meant.released).into_iter().collect();
+        for warning in &warnings {
+            context.printer.warn(warning);
+        }
+        let edits = match percentage {
             Some(percentage) => {
                 warnings.extend(warning(context, percentage));
-                Edit::Phase { of, percentage }
+                let edit = |(only, of)| Edit::Phase {
+                    of,
+                    percentage,
+                    only,
+                };
+                of.map(edit)
             }
             None => {
-                let halting = suite.halting(&head, &of).await?;
-                if !halting.without.is_empty() && !self.allow_no_version {
-                    let packages = halting.without.iter().map(ToString::to_string);
-                    return Err(Error::NoEarlierVersion {
-                        suite: suite.name().clone(),
-                        packages: packages.collect(),
-                    });
-                }
-                let names = of.iter().map(|id| format!("{} {}", id.name, id.version));
-                let mut names: Vec<_> = names.collect();
-                names.dedup();
-                context.printer.note(&format!(
-                    "devices that have {} keep it until they get a later version",
-                    names.join(", ")
-                ));
-                Edit::Halt {
+                let all: Vec<_> = of.iter().flat_map(|(_, of)| of).cloned().collect();
+                let earlier = self.earlier(&suite, &head, &all).await?;
+                kept(context, &all);
+                self.change
+                    .set_default_message(format!("Take back {}", list(&selectors)));
+                let edit = |(only, of)| Edit::Halt {
                     of,
-                    earlier: halting.earlier,
-                }
+                    earlier: earlier.clone(),
+                    only,
+                };
+                of.map(edit)
             }
         };
         let wanted = Wanted {
-            intent: Intent(vec![edit]),
+            intent: Intent(edits.into()),
             warnings,
             ..Wanted::default()
         };
         self.change.carry_out(context, &suite, wanted).await
+    }
+
+    /// What comes back in place of packages.
+    async fn earlier(
+        &self,
+        suite: &Suite<'_>,
+        head: &Head,
+        of: &[PackageId],
+    ) -> Result<Vec<Stanza>, Error> {
+        let halting = suite.halting(head, of).await?;
+        if self.allow_no_version || halting.without.is_empty() {
+            return Ok(halting.earlier);
+        }
+        let suite = suite.name().clone();
+        let packages = halting.without.iter().map(ToString::to_string).collect();
+        Err(match halting.problem {
+            None => Error::NoEarlierVersion { suite, packages },
+            Some(source) => Error::EarlierLost {
+                suite,
+                packages,
+                source: source.into(),
+            },
+        })
     }
 
     /// The last argument.
@@ -132,6 +172,35 @@ impl Phase {
         });
         parsed.collect()
     }
+}
+
+/// Says what devices do that have packages which are taken back.
+fn kept(context: &Context, of: &[PackageId]) {
+    let names = of.iter().map(|id| format!("{} {}", id.name, id.version));
+    let mut names: Vec<_> = names.collect();
+    names.dedup();
+    if !names.is_empty() {
+        let names = names.join(", ");
+        let note = format!("devices that have {names} keep it until they get a later version");
+        context.printer.note(&note);
+    }
+}
+
+/// What to know about versions that stay as they are because they are for all devices.
+fn left(released: &BTreeMap<String, String>) -> Option<String> {
+    let names = released.iter().take(NAMED);
+    let mut names: Vec<_> = names
+        .map(|(name, version)| format!("{name}={version}"))
+        .collect();
+    match released.len() {
+        0 => return None,
+        count if count > NAMED => names.push(format!("{} more", count - NAMED)),
+        _ => {}
+    }
+    Some(format!(
+        "for all devices, so left as they are unless they are named like this: {}",
+        names.join(", ")
+    ))
 }
 
 /// Warns that apt takes 0 % for about 1 %.

@@ -3,7 +3,7 @@
 
 use clap::Args;
 use deb_index::{
-    change::{Edit, Intent, Selector},
+    change::{Edit, Intent, Phasing, Selector},
     name::{Component, SuiteName},
     phase::Percentage,
     suite::settings::Settings,
@@ -15,7 +15,7 @@ use super::phase::warning as zero_warning;
 use crate::{
     change::{ChangeOptions, Wanted, new_suite},
     context::Context,
-    error::Error,
+    error::{Error, not_found},
     key_options::SourceTrust,
 };
 
@@ -156,10 +156,15 @@ impl Promote {
         for (stanza, file) in stanzas.iter_mut().zip(&files) {
             *stanza = file.stanza.clone();
         }
-        let phase = self.phase.unwrap_or(Percentage::ALL);
+        let of = stanzas.iter().map(|stanza| stanza.id.clone()).collect();
         edits.extend(stanzas.into_iter().map(|stanza| Edit::Add {
-            stanza: stanza.phased(phase),
+            stanza,
             replace: self.replace,
+        }));
+        edits.extend(self.phase.map(|percentage| Edit::Phase {
+            of,
+            percentage,
+            only: Phasing::Added,
         }));
         if let Some(except) = except {
             let component = self.to_component.or(self.component);
@@ -168,10 +173,11 @@ impl Promote {
                 except,
             });
         }
+        let zero = self.phase.and_then(|phase| zero_warning(context, phase));
         let suite = repository.suite(self.to, keys);
         let wanted = Wanted {
             intent: Intent(edits),
-            warnings: zero_warning(context, phase).into_iter().collect(),
+            warnings: zero.into_iter().collect(),
             files,
             allow_missing: true,
         };
@@ -204,11 +210,7 @@ impl Promote {
             )));
         }
         if !copies.unmatched.is_empty() && !self.all {
-            let unmatched = copies.unmatched.join(", ");
-            return Err(Error::NotFound(format!(
-                "suite {} has no package {unmatched}",
-                self.from
-            )));
+            return Err(not_found(&self.from, &copies.unmatched));
         }
         Ok(copies)
     }

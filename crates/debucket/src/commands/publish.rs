@@ -4,7 +4,7 @@ use std::{collections::HashSet, num::NonZeroU32, path::PathBuf};
 
 use clap::Args;
 use deb_index::{
-    change::{Edit, Intent, Retention, Selector, SettingsPatch},
+    change::{Edit, Intent, Phasing, Retention, Selector, SettingsPatch},
     name::{Architecture, Component, SuiteName},
     phase::Percentage,
     suite::settings::{FieldName, Line},
@@ -167,7 +167,11 @@ impl Publish {
         let mut edits: Vec<_> = edits.into_iter().chain(additions).collect();
         if let Some(percentage) = self.phase {
             let of = files.iter().map(|file| file.stanza.id.clone()).collect();
-            edits.push(Edit::Phase { of, percentage });
+            edits.push(Edit::Phase {
+                of,
+                percentage,
+                only: Phasing::Named,
+            });
         }
         if let Some(newest) = self.keep {
             let names = files.iter().map(|file| &file.stanza.id);

@@ -14,7 +14,8 @@ use crate::{
 
 /// Bring the packages of an earlier commit back
 ///
-/// This is a new commit, so it is part of the history and can itself be rolled back. The settings of the suite stay as they are.
+/// This is a new commit, so it is part of the history and can itself be rolled back. Components and architectures that the suite
+/// has dropped since then come back with their packages; the other settings stay as they are.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Exit codes: 0 done, or nothing to do; 1 failed; 2 usage; 4 no such suite or commit.

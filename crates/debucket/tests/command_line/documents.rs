@@ -101,7 +101,7 @@ fn documents_keep_their_shape() {
         let arguments: Vec<_> = arguments.iter().chain(&json).copied().collect();
         insta::assert_snapshot!(name, document(&store, store.read(&arguments)));
     }
-    let phase = store.phase(&["hello", "10", "--dry-run", "--output", "json"]);
+    let phase = store.phase(&["hello=1.0", "10", "--dry-run", "--output", "json"]);
     insta::assert_snapshot!("phase-dry-run", document(&store, phase));
     let sign_key = store.path("key.asc").display().to_string();
     for (name, arguments) in [

@@ -82,14 +82,21 @@ fn an_architecture_is_dropped_only_if_that_is_allowed() {
     store.read(&["verify", "--deep"]).expect(0);
     let mut rollback = store.debucket(&["rollback", "--to", "@~1", "--sign-key"]);
     let rolled = run(rollback.arg(store.path("key.asc"))).expect(0);
-    assert!(rolled.starts_with("nothing to do"), "{rolled}");
-    store.publish(&build(&store, "two", "arm64"), &[]).expect(0);
+    assert!(
+        rolled.starts_with("added  two  1  arm64  main\n"),
+        "{rolled}"
+    );
     let list = store.read(&["list", "--arch", "arm64"]).expect(0);
     assert_eq!(
         list.lines().count(),
         3,
         "it is back, with all that is for all: {list}"
     );
+    store.read(&["verify", "--deep"]).expect(0);
+    store.set(&[&drop[..], &[ALLOW]].concat()).expect(0);
+    store.publish(&build(&store, "two", "arm64"), &[]).expect(0);
+    let list = store.read(&["list", "--arch", "arm64"]).expect(0);
+    assert_eq!(list.lines().count(), 3, "so it is with a package: {list}");
 }
 
 #[test]
@@ -113,5 +120,11 @@ fn a_component_is_removed_only_if_that_is_allowed() {
     );
     assert!(store.set(&remove).expect(0).starts_with("nothing to do"));
     store.set(&["--remove-component", "main", ALLOW]).expect(2);
+    let mut rollback = store.debucket(&["rollback", "--to", "@~1", "--sign-key"]);
+    let rolled = run(rollback.arg(store.path("key.asc"))).expect(0);
+    assert!(
+        rolled.starts_with("added  blob  1  all  extra\n"),
+        "{rolled}"
+    );
     store.read(&["verify", "--deep"]).expect(0);
 }

@@ -58,11 +58,11 @@ fn a_dry_run_says_what_devices_get() {
             ],
         ),
         (
-            &["phase", "tool", "10"],
+            &["phase", "tool=2", "10"],
             &["phased  tool  2  all  main  100 % -> 10 %"],
         ),
         (
-            &["phase", "tool", "--halt"],
+            &["phase", "tool=2", "--halt"],
             &["downgraded  tool  2 -> 1  all  main    devices stay at 2: apt does not downgrade"],
         ),
     ] {

@@ -124,7 +124,7 @@ fn what_is_no_percentage_or_no_package_is_refused() {
     }
     store.tool("2", &["--phase", "101"]).expect(2);
     assert_eq!(store.phases("stable"), ["1 100"]);
-    let zero = store.phase(&["tool", "0"]);
+    let zero = store.phase(&["tool=1", "0"]);
     assert!(zero.stderr.contains("about 1 %"), "{zero:#?}");
     assert_eq!(store.phases("stable"), ["1 0"]);
 }
@@ -219,14 +219,104 @@ fn a_halt_brings_the_version_before_back_if_none_is_left() {
     assert!(store.server.keys(BUCKET).len() > pool);
     assert_eq!(store.phases("stable"), ["1 100"]);
     store.read(&["verify", "--deep"]).expect(0);
-    store.phase(&["tool=3", "--halt"]).expect(4);
+    let again = store.phase(&["tool=3", "--halt"]).expect(0);
+    assert!(again.starts_with("nothing to do"), "{again}");
+    store.phase(&["tool=30", "--halt"]).expect(4);
+}
+
+#[test]
+fn a_version_for_all_devices_is_changed_only_if_it_is_named() {
+    let store = Store::start();
+    store.tool("1", &[]).expect(0);
+    for version in ["2", "3"] {
+        store.tool(version, &["--phase", "10"]).expect(0);
+    }
+    let raised = store.phase(&["tool", "50"]);
+    assert!(!raised.stderr.contains("for all devices"), "{raised:#?}");
+    assert_eq!(store.phases("stable"), ["1 100", "2 10", "3 50"]);
+    // Both that are being phased, and nothing more however often it is said.
+    store.phase(&["tool", "--halt"]).expect(0);
+    for arguments in [&["t*", "--halt"][..], &["tool", "50"], &["tool", "--halt"]] {
+        let left = store.phase(&[arguments, &["--output", "json"]].concat());
+        let told = "for all devices, so left as they are unless they are named like this: tool=1";
+        assert!(left.stderr.contains(told), "{left:#?}");
+        let document = left.json();
+        assert_eq!(document["changed"], false);
+        assert_eq!(document["warnings"], json!([told]));
+        assert_eq!(store.phases("stable"), ["1 100"]);
+    }
+    store.phase(&["tool (= 1)", "50"]).expect(0);
+    assert_eq!(store.phases("stable"), ["1 50"]);
+    store.phase(&["tool", "100"]).expect(0);
+    let gone = ["tool=1", "--halt", "--allow-no-version"];
+    for _ in 0..2 {
+        store.phase(&gone).expect(0);
+        assert!(store.phases("stable").is_empty());
+    }
+}
+
+#[test]
+fn what_came_before_may_be_lost_if_that_is_allowed() {
+    for loss in ["index", "commit", "package"] {
+        let store = Store::start();
+        store.tool("1", &[]).expect(0);
+        let first: Vec<_> = store.server.keys(BUCKET);
+        store.tool("2", &["--keep", "1", "--phase", "10"]).expect(0);
+        let folder = match loss {
+            "index" => "/by-hash/",
+            "commit" => "/commits/",
+            _ => "/pool/",
+        };
+        for key in first.iter().filter(|key| key.contains(folder)) {
+            store.server.delete(BUCKET, key).unwrap();
+        }
+        let refused = store.phase(&["tool", "--halt"]);
+        assert_eq!(refused.code, 1, "{loss}: {refused:#?}");
+        assert!(
+            refused
+                .stderr
+                .contains("what suite stable had before tool_2_all is lost")
+                && refused.stderr.contains("--allow-no-version"),
+            "{loss}: {}",
+            refused.stderr
+        );
+        assert_eq!(store.phases("stable"), ["2 10"]);
+        store
+            .phase(&["tool", "--halt", "--allow-no-version"])
+            .expect(0);
+        assert!(store.phases("stable").is_empty(), "{loss}");
+    }
+}
+
+#[test]
+fn the_component_that_was_given_is_named() {
+    let store = Store::start();
+    store
+        .tool("1", &["--component", "extra", "--phase", "10"])
+        .expect(0);
+    let missing = store.phase(&["tool", "50", "--component", "main"]);
+    assert!(
+        missing
+            .stderr
+            .contains("has no package tool in component main"),
+        "{missing:#?}"
+    );
+    let halt = ["tool", "--halt", "--allow-no-version"];
+    store
+        .phase(&[&halt[..], &["--component", "extra"]].concat())
+        .expect(0);
+    let log = store.read(&["log", "--oneline"]).expect(0);
+    assert!(
+        log.contains(" Take back tool in component extra\n"),
+        "{log}"
+    );
 }
 
 #[test]
 fn a_halt_without_a_version_before_is_refused_unless_that_is_allowed() {
     let store = Store::start();
     store.tool("1", &[]).expect(0);
-    let refused = store.phase(&["tool", "--halt"]);
+    let refused = store.phase(&["tool=1", "--halt"]);
     assert_eq!(refused.code, 4, "{refused:#?}");
     assert!(
         refused
@@ -238,7 +328,7 @@ fn a_halt_without_a_version_before_is_refused_unless_that_is_allowed() {
     );
     assert_eq!(store.phases("stable"), ["1 100"]);
     store
-        .phase(&["tool", "--halt", "--allow-no-version"])
+        .phase(&["tool=1", "--halt", "--allow-no-version"])
         .expect(0);
     assert!(store.phases("stable").is_empty());
 }
@@ -250,7 +340,7 @@ fn a_halt_names_the_file_that_it_needs_and_that_is_gone() {
     store.tool("2", &["--keep", "1"]).expect(0);
     let key = "robots/pool/main/t/tool/tool_1_all.deb";
     store.server.delete(BUCKET, key).unwrap();
-    let refused = store.phase(&["tool", "--halt"]);
+    let refused = store.phase(&["tool=2", "--halt"]);
     assert_eq!(refused.code, 1, "{refused:#?}");
     assert!(
         refused
@@ -276,7 +366,7 @@ fn each_architecture_goes_back_to_what_its_devices_had() {
     publish("tool", "2", "arm64", &[]);
     let remove = ["remove", "tool (<< 2)", "--sign-key"];
     run(store.debucket(&remove).arg(store.path("key.asc"))).expect(0);
-    store.phase(&["tool", "--halt"]).expect(0);
+    store.phase(&["tool=2", "--halt"]).expect(0);
     let list = store.read(&["list", "--output", "json"]).json();
     let packages = list["packages"].as_array().unwrap().iter();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
@@ -319,7 +409,7 @@ fn other_architectures_with_an_older_version_are_left_alone() {
         let file = package::write(store.folder.path(), "tool", version, architecture, &build);
         store.publish(&file, &[]).expect(0);
     }
-    store.phase(&["tool", "50"]).expect(0);
+    store.phase(&["tool=2", "50"]).expect(0);
     assert_eq!(store.phases("stable"), ["1 100", "1 100", "2 50"]);
     store.phase(&["tool", "--halt"]).expect(0);
     assert_eq!(store.phases("stable"), ["1 100", "1 100"]);

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use deb_index::{
-    change::{Edit, Intent, Retention},
+    change::{Edit, Intent, Phasing, Retention},
     package_id::PackageId,
     suite::commit::Authorship,
 };
@@ -13,8 +13,8 @@ use s3_storage::{Fault, Gate, On, Storage};
 use crate::{
     gc::{GRACE, collect, never_reached},
     repository::{
-        Package, Repository, Signing, committed, intent, key, keys, open, package_of, publish,
-        suite,
+        Package, Repository, Signing, committed, intent, is_unchanged, key, keys, open, package_of,
+        publish, suite,
     },
 };
 
@@ -41,6 +41,11 @@ impl Scene {
             below: None,
             only: None,
         }));
+        wanted.0.push(Edit::Phase {
+            of: vec![new.file.stanza.id.clone()],
+            percentage: 10.try_into().unwrap(),
+            only: Phasing::Added,
+        });
         let opened = open(repository.bucket.clone(), Writes::Conditional);
         let suite = opened.suite(suite(), keys(&signing));
         let draft = suite.draft(wanted, Allow::default()).await.unwrap();
@@ -71,24 +76,37 @@ impl Scene {
         scene
     }
 
-    /// Takes 2.0 back; none if there is nothing to go back to.
+    /// Takes back what is being phased.
     async fn halt<S: Storage + 'static>(
         &self,
         storage: &Arc<S>,
     ) -> Result<Option<Published>, Error> {
+        self.halt_of(storage, "t*").await
+    }
+
+    /// Takes packages back; none if there is nothing to go back to.
+    async fn halt_of<S: Storage + 'static>(
+        &self,
+        storage: &Arc<S>,
+        selector: &str,
+    ) -> Result<Option<Published>, Error> {
         let opened = open(storage.clone(), Writes::Conditional);
         let suite = opened.suite(suite(), keys(&self.signing));
         let head = suite.existing_head().await?;
-        let (of, unmatched) = suite
-            .newest_packages(&head, &["t*".parse().unwrap()])
-            .await?;
-        assert!(unmatched.is_empty());
+        let selectors = [selector.parse().unwrap()];
+        let meant = suite.meant(&head, &selectors, false).await?;
+        assert!(meant.unmatched.is_empty());
+        let (only, of) = if meant.named.is_empty() {
+            (Phasing::Begun, meant.phased)
+        } else {
+            (Phasing::Named, meant.named)
+        };
         let halting = suite.halting(&head, &of).await?;
         if !halting.without.is_empty() {
             return Ok(None);
         }
         let earlier = halting.earlier;
-        let intent = Intent(vec![Edit::Halt { of, earlier }]);
+        let intent = Intent(vec![Edit::Halt { of, earlier, only }]);
         let draft = suite.draft(intent, Allow::default()).await?;
         let authorship = Authorship::default();
         draft.commit(&[], &authorship, &Silent).await.map(Some)
@@ -111,14 +129,16 @@ async fn a_halt_goes_back_to_what_the_suite_had_before() {
     assert_eq!(changes, ["add 1.0", "remove 2.0"]);
     let seen = scene.repository.check_as_client().await;
     assert_eq!(seen.into_iter().collect::<Vec<_>>(), ["tool_1.0_all"]);
-    // There was none before this one.
-    assert!(
+    // What came back is for all devices.
+    assert!(is_unchanged(
         scene
             .halt(&scene.repository.bucket)
             .await
-            .unwrap()
-            .is_none()
-    );
+            .map(Option::unwrap)
+    ));
+    // There was none before this one.
+    let halted = scene.halt_of(&scene.repository.bucket, "tool=1.0").await;
+    assert!(halted.unwrap().is_none());
     let opened = open(scene.repository.bucket.clone(), Writes::Conditional);
     let suite = opened.suite(suite(), keys(&scene.signing));
     let head = suite.existing_head().await.unwrap();
