@@ -99,6 +99,9 @@ impl World {
         if flight.had_mishap() {
             self.leave_stale(flight);
         }
+        for number in 0..SUITES.len() {
+            self.leave_litter(flight, number);
+        }
     }
 
     /// Whether the record says that objects are being deleted.

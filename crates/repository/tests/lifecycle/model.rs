@@ -32,6 +32,7 @@ pub(crate) enum Wish {
         component: usize,
         files: Vec<File>,
         replace: bool,
+        phase: Option<u8>,
         keep: Option<u32>,
     },
     Remove(usize),
@@ -43,9 +44,9 @@ pub(crate) enum Wish {
     },
     Prune(usize, u32),
     Rollback(Content),
-    Phase(Vec<Package>, u8),
+    Phase(Meant, u8),
     /// Packages, and what takes their place.
-    Halt(Vec<Package>, Vec<(Package, Build)>),
+    Halt(Meant, Vec<(Package, Build)>),
     /// The date is not part of the content.
     Refresh,
     Set(Setting, bool),
@@ -54,6 +55,19 @@ pub(crate) enum Wish {
     /// What another program has made.
     Adopt(Content),
     Close,
+}
+
+/// Packages whose phase changes: whatever it is, or only if it is not all devices.
+#[derive(Debug, Clone)]
+pub(crate) struct Meant {
+    pub(crate) packages: Vec<Package>,
+    is_named: bool,
+}
+
+impl Meant {
+    fn changes(&self, package: &Package, build: Build) -> bool {
+        self.packages.contains(package) && (self.is_named || build.phase != 100)
+    }
 }
 
 /// Why an operation is refused.
@@ -73,6 +87,9 @@ pub(crate) enum Refusal {
     /// The alias is another suite's.
     AliasTaken,
 }
+
+/// The selector that names a version.
+const NAMES_VERSION: usize = 3;
 
 /// What the selectors mean.
 pub(crate) fn is_meant(selector: usize, package: &Package) -> bool {
@@ -105,14 +122,22 @@ impl Content {
         }
     }
 
-    /// The newest packages of each name that a selector means.
-    pub(crate) fn newest(&self, selector: usize) -> Vec<Package> {
-        let meant = self.packages.keys().filter(|one| is_meant(selector, one));
+    /// The packages that are being phased, or whose version the selector names; of each name all or the newest.
+    pub(crate) fn meant(&self, selector: usize, only_newest: bool) -> Meant {
+        let is_named = selector == NAMES_VERSION;
+        let packages = self.packages.iter().filter(|(one, build)| {
+            is_meant(selector, one) && (is_named || build.phase != 100)
+        });
+        let meant = packages.map(|(package, _)| package);
         let is_newest = |one: &&Package| {
             let mut others = meant.clone();
             !others.any(|other| other.name == one.name && other.version > one.version)
         };
-        meant.clone().filter(is_newest).copied().collect()
+        let packages = meant.clone().filter(|one| !only_newest || is_newest(one));
+        Meant {
+            packages: packages.copied().collect(),
+            is_named,
+        }
     }
 
     /// Whether devices of an architecture see a package.
@@ -177,6 +202,13 @@ impl Content {
     }
 }
 
+/// What a suite has dropped comes back at the end.
+fn bring_back(now: &mut Vec<&'static str>, then: &[&'static str]) {
+    let missing: BTreeSet<_> = then.iter().filter(|one| !now.contains(one)).collect();
+    let missing: Vec<_> = missing.into_iter().copied().collect();
+    now.extend(missing);
+}
+
 impl Wish {
     /// What becomes of a suite.
     pub(crate) fn apply(
@@ -205,6 +237,7 @@ impl Wish {
                 component,
                 files,
                 replace,
+                phase,
                 keep,
             } => {
                 let mut new = BTreeMap::new();
@@ -229,6 +262,9 @@ impl Wish {
                         version: file.version,
                     };
                     next.add(&BTreeMap::from([(package, file.build)]), *replace)?;
+                    if let (Some(phase), Some(build)) = (phase, next.packages.get_mut(&package)) {
+                        build.phase = *phase;
+                    }
                 }
                 if let Some(newest) = keep {
                     let names: BTreeSet<_> = files.iter().map(|file| file.name).collect();
@@ -264,19 +300,29 @@ impl Wish {
             Self::Prune(selector, newest) => next.keep(*newest, |one| is_meant(*selector, one)),
             Self::Rollback(then) => {
                 next.packages.clone_from(&then.packages);
-                next.trim();
+                bring_back(&mut next.components, &then.components);
+                bring_back(&mut next.architectures, &then.architectures);
             }
             Self::Phase(of, percent) => {
-                for package in of {
-                    if let Some(build) = next.packages.get_mut(package) {
+                for (package, build) in &mut next.packages {
+                    if of.changes(package, *build) {
                         build.phase = *percent;
                     }
                 }
             }
             Self::Halt(of, earlier) => {
-                next.packages.retain(|package, _| !of.contains(package));
+                let is_halted = |package: &Package, build: &mut Build| of.changes(package, *build);
+                next.packages.retain(|package, build| !is_halted(package, build));
+                let staying = of.packages.iter().copied();
+                let staying = staying.filter(|package| next.packages.contains_key(package));
+                let staying: Vec<_> = staying.collect();
                 for (package, build) in earlier {
-                    next.packages.entry(*package).or_insert(*build);
+                    let stays = |other: &Package| {
+                        (other.component, other.name) == (package.component, package.name)
+                    };
+                    if !staying.iter().any(stays) {
+                        next.packages.entry(*package).or_insert(*build);
+                    }
                 }
                 next.trim();
             }

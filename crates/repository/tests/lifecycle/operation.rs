@@ -7,9 +7,8 @@ use std::{
 };
 
 use deb_index::{
-    change::{Edit, Intent, Retention, Retired, Selector, SettingsPatch},
+    change::{Edit, Intent, Phasing, Retention, Retired, Selector, SettingsPatch},
     digest::Sha256,
-    phase::Percentage,
     stanza::Stanza,
     suite::{commit::Authorship, settings::Settings},
 };
@@ -100,6 +99,7 @@ impl Job {
                 component,
                 packages,
                 replace,
+                phase,
                 keep,
                 ..
             } => {
@@ -116,6 +116,11 @@ impl Job {
                 );
                 let mut edits = vec![Edit::Exist(new_suite(suite.name(), &self).into())];
                 edits.extend(additions(&files, *replace));
+                edits.extend(phase.map(|percent| Edit::Phase {
+                    of: files.iter().map(|file| file.stanza.id.clone()).collect(),
+                    percentage: percent.try_into().unwrap(),
+                    only: Phasing::Named,
+                }));
                 if let Some(newest) = *keep {
                     let ids = files.iter().map(|file| &file.stanza.id);
                     let of = ids.map(|id| Selector::package(&id.name, Some(id.component.clone())));
@@ -149,11 +154,16 @@ impl Job {
                 let head = suite.existing_head().await?;
                 self.note(Read::Commit(head.id()));
                 let of = [SELECTORS[*selector].parse().unwrap()];
-                let (of, _) = suite.newest_packages(&head, &of).await?;
-                let percentage = (*percent).try_into().unwrap();
-                vec![Edit::Phase { of, percentage }]
+                let meant = suite.meant(&head, &of, true).await?;
+                let of = [(Phasing::Named, meant.named), (Phasing::Begun, meant.phased)];
+                let edit = |(only, of)| Edit::Phase {
+                    of,
+                    percentage: (*percent).try_into().unwrap(),
+                    only,
+                };
+                of.map(edit).into()
             }
-            Operation::Halt { selector } => vec![self.halt(&suite, *selector).await?],
+            Operation::Halt { selector } => self.halt(&suite, *selector).await?,
             Operation::Refresh => {
                 let head = suite.existing_head().await?;
                 let since = head.store_time.unwrap();
@@ -200,14 +210,21 @@ impl Job {
         Ok(changed(&draft.commit(&files, &by, &Silent).await?))
     }
 
-    async fn halt(&self, suite: &Suite<'_>, selector: usize) -> Result<Edit, Error> {
+    async fn halt(&self, suite: &Suite<'_>, selector: usize) -> Result<Vec<Edit>, Error> {
         let head = suite.existing_head().await?;
         let of = [SELECTORS[selector].parse().unwrap()];
-        let (of, _) = suite.newest_packages(&head, &of).await?;
-        let earlier = suite.halting(&head, &of).await?.earlier;
+        let meant = suite.meant(&head, &of, false).await?;
+        let all: Vec<_> = meant.named.iter().chain(&meant.phased).cloned().collect();
+        let earlier = suite.halting(&head, &all).await?.earlier;
         let found = earlier.iter().map(|stanza| self.shelf.package(stanza));
         self.note(Read::Halting(head.id(), found.collect()));
-        Ok(Edit::Halt { of, earlier })
+        let of = [(Phasing::Named, meant.named), (Phasing::Begun, meant.phased)];
+        let edit = |(only, of)| Edit::Halt {
+            of,
+            earlier: earlier.clone(),
+            only,
+        };
+        Ok(of.map(edit).into())
     }
 
     async fn promotion(&self) -> Result<(Vec<Edit>, Vec<PackageFile>), Error> {
@@ -247,7 +264,7 @@ impl Job {
             stanzas = files.iter().map(|file| file.stanza.clone()).collect();
         }
         let add = |stanza: &Stanza| Edit::Add {
-            stanza: stanza.phased(Percentage::ALL),
+            stanza: stanza.clone(),
             replace,
         };
         edits.extend(stanzas.iter().map(add));

@@ -45,6 +45,7 @@ pub(crate) enum Operation {
         component: usize,
         packages: Vec<File>,
         replace: bool,
+        phase: Option<u8>,
         keep: Option<u32>,
         has_all_keys: bool,
     },
@@ -240,6 +241,7 @@ fn publish_one() -> impl Strategy<Value = Operation> {
             build: 0,
         }],
         replace: true,
+        phase: None,
         keep: None,
         has_all_keys: true,
     })
@@ -288,6 +290,7 @@ pub(crate) fn founding(suite: usize) -> Step {
         component: 0,
         packages: vec![file],
         replace: false,
+        phase: None,
         keep: None,
         has_all_keys: true,
     };
@@ -322,19 +325,20 @@ fn operation() -> impl Strategy<Value = Operation> {
         prop_oneof![2 => Just(0), 1 => 0..COMPONENTS.len()],
         proptest::collection::vec(file, 1..4),
         any::<bool>(),
+        proptest::option::weighted(0.4, percent()),
         proptest::option::weighted(0.2, 1..3u32),
         proptest::bool::weighted(0.9),
     );
     let promote = (0..SUITES.len(), selector(), any::<bool>(), any::<bool>());
     prop_oneof![
-        6 => publish.prop_map(|(component, packages, replace, keep, has_all_keys)| Operation::Publish {
-            component, packages, replace, keep, has_all_keys
+        6 => publish.prop_map(|(component, packages, replace, phase, keep, has_all_keys)| Operation::Publish {
+            component, packages, replace, phase, keep, has_all_keys
         }),
         2 => selector().prop_map(|selector| Operation::Remove { selector }),
         3 => promote.prop_map(|(from, selector, mirror, replace)| Operation::Promote { from, selector, mirror, replace }),
         1 => (selector(), 1..3u32).prop_map(|(selector, newest)| Operation::Prune { selector, newest }),
         2 => (0..4usize).prop_map(|back| Operation::Rollback { back }),
-        1 => (selector(), prop_oneof![Just(0u8), Just(50), Just(100)]).prop_map(|(selector, percent)| Operation::Phase { selector, percent }),
+        1 => (selector(), percent()).prop_map(|(selector, percent)| Operation::Phase { selector, percent }),
         2 => selector().prop_map(|selector| Operation::Halt { selector }),
         1 => Just(Operation::Refresh),
         4 => (setting(), proptest::bool::weighted(0.8)).prop_map(|(setting, is_allowed)| Operation::Set(setting, is_allowed)),
@@ -343,6 +347,10 @@ fn operation() -> impl Strategy<Value = Operation> {
         2 => Just(Operation::Delete),
         1 => Just(Operation::Repair),
     ]
+}
+
+fn percent() -> impl Strategy<Value = u8> {
+    prop_oneof![Just(0), Just(50), Just(100)]
 }
 
 fn setting() -> impl Strategy<Value = Setting> {

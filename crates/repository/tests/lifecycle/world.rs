@@ -276,12 +276,14 @@ impl World {
                 component,
                 packages,
                 replace,
+                phase,
                 keep,
                 ..
             } => Wish::Publish {
                 component: *component,
                 files: packages.clone(),
                 replace: *replace,
+                phase: *phase,
                 keep: *keep,
             },
             Operation::Remove { selector } => Wish::Remove(*selector),
@@ -299,14 +301,14 @@ impl World {
             Operation::Prune { selector, newest } => Wish::Prune(*selector, *newest),
             Operation::Rollback { .. } => Wish::Rollback(content(life)?),
             Operation::Phase { selector, percent } => {
-                Wish::Phase(content(life)?.newest(*selector), *percent)
+                Wish::Phase(content(life)?.meant(*selector, true), *percent)
             }
             Operation::Halt { selector } => {
                 let Some(Read::Halting(id, earlier)) = flight.read() else {
                     return None;
                 };
-                let of = life.find(id)?.content.newest(*selector);
-                let expected = life.earlier(id, &of);
+                let of = life.find(id)?.content.meant(*selector, false);
+                let expected = life.earlier(id, &of.packages);
                 let mut history = life.history(id);
                 let is_cut = history.any(|moment| self.may_be_gone(flight.suite, moment));
                 let is_expected = BTreeSet::from_iter(earlier.clone()) == expected;
@@ -330,9 +332,7 @@ impl World {
 
     pub(crate) fn leave_stale(&mut self, flight: &Flight) {
         for number in 0..SUITES.len() {
-            if flight.is_about(number) {
-                self.lives[number].is_stale = true;
-            }
+            self.lives[number].is_stale |= flight.is_about(number);
             self.leave_litter(flight, number);
         }
     }
