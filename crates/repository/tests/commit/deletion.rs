@@ -3,16 +3,17 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use deb_index::suite::commit::Authorship;
-use repository::{Allow, Deletion, Error, Missing, Progress, Silent, Writes};
-use s3_storage::{ErrorKind, Fault, Gate, On, Operation, Storage};
+use repository::{Allow, Deletion, Error, Missing, Progress, Published, Silent, Writes};
+use s3_storage::{ErrorKind, Fault, Faulty, Gate, Memory, On, Operation, Storage};
 
 use crate::{
     repository::{Package, Repository, Signing, committed, key, keys, open, package, publish},
-    suites::{add, change, collect, collect_all, create, drop_alias, name, problems},
+    suites::{add, change, collect, collect_all, collect_on, create, drop_alias, name, problems},
 };
 
 /// Longer than a run that was killed may still be at work.
 const DEAD: Duration = Duration::from_secs(2 * 3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 async fn delete<S: Storage + 'static>(
     storage: &Arc<S>,
@@ -50,6 +51,24 @@ impl Scene {
 
     async fn delete(&self) -> Result<Deletion, Error> {
         delete(&self.repository.bucket, &self.signing, "stable").await
+    }
+
+    /// A publisher waits at a request until the suite is deleted.
+    async fn publish_across_deletion(
+        &self,
+        slow: &Arc<Faulty<Arc<Memory>>>,
+        at: On,
+        nth: u64,
+    ) -> Result<Published, Error> {
+        let (gate, late) = (Gate::new(), package("late"));
+        slow.at(at, nth, Fault::PauseBefore(gate.clone()));
+        let publisher = async { publish(slow, &self.signing, &[&late]).await };
+        let deleter = async {
+            gate.reached().await;
+            self.delete().await.unwrap();
+            gate.open();
+        };
+        tokio::join!(publisher, deleter).0
     }
 
     /// What is left of the suite and its alias.
@@ -178,22 +197,14 @@ async fn a_racing_publisher_stops_and_loses_nothing_else() {
         (Operation::Get, "stable/InRelease", 2),
     ] {
         let scene = Scene::new(Some(key())).await;
-        let (repository, signing) = (&scene.repository, &scene.signing);
-        let (slow, gate) = (repository.faulty(), Gate::new());
+        let repository = &scene.repository;
+        let slow = repository.faulty();
         let at = On::Key(operation, object.to_owned());
-        slow.at(at, nth, Fault::PauseBefore(gate.clone()));
         if nth == 2 {
             let head = On::Key(Operation::Put, "stable/InRelease".to_owned());
             slow.at(head, 1, Fault::Fail(ErrorKind::PreconditionFailed));
         }
-        let late = package("late");
-        let publisher = async { publish(&slow, signing, &[&late]).await };
-        let deleter = async {
-            gate.reached().await;
-            scene.delete().await.unwrap();
-            gate.open();
-        };
-        let (published, ()) = tokio::join!(publisher, deleter);
+        let published = scene.publish_across_deletion(&slow, at, nth).await;
         // Where nothing of the suite was read before it was gone, it is a new one.
         match published {
             Err(Error::Deleting { .. } | Error::HeadVanished { .. }) => scene.check_gone().await,
@@ -210,17 +221,9 @@ async fn a_racing_publisher_stops_and_loses_nothing_else() {
 async fn followers_of_a_publisher_that_was_held_up_are_deleted_by_the_same_again() {
     let scene = Scene::new(Some(key())).await;
     let (repository, signing) = (&scene.repository, &scene.signing);
-    let (slow, gate) = (repository.faulty(), Gate::new());
     let at = On::Key(Operation::Put, "/stable/succession/".to_owned());
-    slow.at(at, 1, Fault::PauseBefore(gate.clone()));
-    let late = package("late");
-    let publisher = async { publish(&slow, signing, &[&late]).await };
-    let deleter = async {
-        gate.reached().await;
-        scene.delete().await.unwrap();
-        gate.open();
-    };
-    let (published, ()) = tokio::join!(publisher, deleter);
+    let slow = repository.faulty();
+    let published = scene.publish_across_deletion(&slow, at, 1).await;
     assert!(published.unwrap().stale_followers.is_some());
     assert!(scene.left().len() > 2);
     collect(repository, signing).await.unwrap();
@@ -275,6 +278,66 @@ async fn a_collector_and_a_deletion_keep_out_of_each_others_way() {
     repository.clock.advance(DEAD);
     scene.delete().await.unwrap();
     scene.check_gone().await;
+}
+
+/// A collector waits at any request, before or after it has read the suite, while that is deleted and begins again with an index that
+/// was garbage.
+#[tokio::test]
+async fn a_collector_in_the_middle_takes_nothing_from_a_suite_that_begins_again() {
+    let mut begun = 0;
+    for nth in 1.. {
+        let scene = Scene::new(Some(key())).await;
+        let (repository, signing) = (&scene.repository, &scene.signing);
+        let bucket = &repository.bucket;
+        committed(publish(bucket, signing, &[&package("other")]).await);
+        repository.clock.advance(2 * DAY);
+        collect(repository, signing).await.unwrap();
+        repository.clock.advance(2 * DAY);
+        let (slow, gate) = (repository.faulty(), Gate::new());
+        slow.at(On::Requests, nth, Fault::PauseBefore(gate.clone()));
+        let collector = collect_on(&slow, signing);
+        let others = async {
+            gate.reached().await;
+            let deleted = scene.delete().await;
+            if deleted.is_ok() {
+                committed(publish(bucket, signing, &[&scene.base]).await);
+            }
+            gate.open();
+            deleted
+        };
+        let mut others = std::pin::pin!(others);
+        let mut collector = std::pin::pin!(collector);
+        let deleted = tokio::select! {
+            biased;
+            collected = &mut collector => {
+                collected.unwrap();
+                assert!(nth > 10, "a collection takes more than {nth} requests");
+                break;
+            }
+            deleted = &mut others => {
+                // What it was reading may be gone.
+                let collected = collector.await;
+                let is_news = matches!(
+                    collected,
+                    Ok(_)
+                        | Err(Error::Deleting { .. } | Error::Missing(_) | Error::Damaged { .. })
+                );
+                assert!(is_news, "{collected:?}");
+                deleted
+            }
+        };
+        match deleted {
+            Ok(_) => {
+                begun += 1;
+                let shown = repository.check_as_client().await;
+                assert_eq!(shown, BTreeSet::from(["base_1.0_all".to_owned()]));
+                assert!(problems(repository, signing, "stable").await.is_empty());
+            }
+            Err(Error::CollectorRuns { .. }) => {}
+            Err(error) => panic!("request {nth}: {error:?}"),
+        }
+    }
+    assert!(begun > 5, "{begun}");
 }
 
 #[tokio::test]

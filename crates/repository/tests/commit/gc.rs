@@ -282,35 +282,13 @@ async fn a_collector_that_is_killed_at_any_write_loses_nothing_and_the_next_one_
 async fn a_collection_at_any_request_of_a_publish_takes_nothing_from_it() {
     for nth in 1.. {
         let scene = Scene::new().await;
-        let (slow, gate) = (scene.repository.faulty(), Gate::new());
-        slow.at(On::Requests, nth, Fault::PauseBefore(gate.clone()));
-        let publisher = async {
-            let published = scene.publish(&slow).await;
-            gate.open();
-            published
-        };
-        let collector = async {
-            if (slow.requests().len() as u64) < nth {
-                gate.reached().await;
-            }
-            let collected = collect(&scene.repository.bucket, &scene.signing).await;
-            gate.open();
-            collected
-        };
-        let reached = tokio::select! {
-            biased;
-            // Fewer requests than that: the gate is never reached.
-            (published, collected) = async { tokio::join!(publisher, collector) } => {
-                committed(published);
-                collected.unwrap();
-                true
-            }
-            () = never_reached(&slow, nth) => false,
-        };
-        if !reached {
+        let slow = scene.repository.faulty();
+        let published = collecting_at(nth, &slow, &scene.signing, scene.publish(&slow));
+        let Some(published) = published.await else {
             assert!(nth > 15, "a publish takes more than {nth} requests");
             break;
-        }
+        };
+        committed(published);
         scene.check(true).await;
         // Whatever was condemned before has been struck off.
         scene.repository.clock.advance(GRACE + GRACE);
@@ -321,8 +299,40 @@ async fn a_collection_at_any_request_of_a_publish_takes_nothing_from_it() {
     }
 }
 
-/// Ends when the publisher is through with fewer requests.
-pub(crate) async fn never_reached(store: &Faulty<Arc<Memory>>, nth: u64) {
+/// Runs a whole collection at the `nth` request of a process, which works on `slow`; none if it takes fewer.
+pub(crate) async fn collecting_at<T>(
+    nth: u64,
+    slow: &Faulty<Arc<Memory>>,
+    signing: &Signing,
+    process: impl Future<Output = T>,
+) -> Option<T> {
+    let gate = Gate::new();
+    slow.at(On::Requests, nth, Fault::PauseBefore(gate.clone()));
+    let process = async {
+        let done = process.await;
+        gate.open();
+        done
+    };
+    let collector = async {
+        if (slow.requests().len() as u64) < nth {
+            gate.reached().await;
+        }
+        let collected = collect(slow.inner(), signing).await;
+        gate.open();
+        collected
+    };
+    tokio::select! {
+        biased;
+        (done, collected) = async { tokio::join!(process, collector) } => {
+            collected.unwrap();
+            Some(done)
+        }
+        () = never_reached(slow, nth) => None,
+    }
+}
+
+/// Ends when a process is through with fewer requests.
+async fn never_reached(store: &Faulty<Arc<Memory>>, nth: u64) {
     let mut before = usize::MAX;
     loop {
         // Longer than a publisher is busy between two requests, on a loaded machine too.

@@ -8,10 +8,10 @@ use deb_index::{
     suite::commit::Authorship,
 };
 use repository::{Allow, Error, Published, Silent, Writes};
-use s3_storage::{Fault, Gate, On, Storage};
+use s3_storage::Storage;
 
 use crate::{
-    gc::{GRACE, collect, never_reached},
+    gc::{GRACE, collect, collecting_at},
     repository::{
         Package, Repository, Signing, committed, intent, is_unchanged, key, keys, open, package_of,
         publish, suite,
@@ -178,34 +178,13 @@ async fn a_collection_at_any_request_of_a_halt_leaves_no_index_without_its_file(
     let mut refused = 0;
     for nth in 1.. {
         let scene = Scene::condemned().await;
-        let (slow, gate) = (scene.repository.faulty(), Gate::new());
-        slow.at(On::Requests, nth, Fault::PauseBefore(gate.clone()));
-        let publisher = async {
-            let halted = scene.halt(&slow).await;
-            gate.open();
-            halted
-        };
-        let collector = async {
-            if (slow.requests().len() as u64) < nth {
-                gate.reached().await;
-            }
-            let collected = collect(&scene.repository.bucket, &scene.signing).await;
-            gate.open();
-            collected
-        };
-        let reached = tokio::select! {
-            biased;
-            (halted, collected) = async { tokio::join!(publisher, collector) } => {
-                collected.unwrap();
-                refused += usize::from(halted.is_err());
-                true
-            }
-            () = never_reached(&slow, nth) => false,
-        };
-        if !reached {
+        let slow = scene.repository.faulty();
+        let halted = collecting_at(nth, &slow, &scene.signing, scene.halt(&slow));
+        let Some(halted) = halted.await else {
             assert!(nth > 12, "a halt takes more than {nth} requests");
             break;
-        }
+        };
+        refused += usize::from(halted.is_err());
         // All that the head names is there.
         scene.repository.check_as_client().await;
     }

@@ -102,7 +102,14 @@ pub(crate) async fn collect(
     repository: &Repository,
     signing: &Signing,
 ) -> Result<Collected, Error> {
-    let opened = open(repository.bucket.clone(), Writes::Conditional);
+    collect_on(&repository.bucket, signing).await
+}
+
+pub(crate) async fn collect_on<S: Storage + 'static>(
+    storage: &Arc<S>,
+    signing: &Signing,
+) -> Result<Collected, Error> {
+    let opened = open(storage.clone(), Writes::Conditional);
     let (ours, others) = opened.all_suites().await?;
     assert_eq!(others, []);
     let suites = ours.into_iter();

@@ -14,8 +14,8 @@ use crate::{
     model::Content,
     script::LABELS,
     shelf::{
-        ALIAS, ARCHITECTURES, Build, COMPONENTS, NAMES, Package, REPOSITORIES, SIGNED, SUITES, Shelf,
-        VERSIONS, repository_of,
+        ALIAS, ARCHITECTURES, Build, COMPONENTS, NAMES, Package, REPOSITORIES, SIGNED, SUITES,
+        Shelf, VERSIONS, repository_of,
     },
 };
 
@@ -154,7 +154,11 @@ impl Head {
             };
             let field = |name: &str| find(name).unwrap();
             let (sha256, size) = (field("SHA256"), field("Size").parse().unwrap());
-            let key = format!("{}{}", REPOSITORIES[repository_of(self.suite)], field("Filename"));
+            let key = format!(
+                "{}{}",
+                REPOSITORIES[repository_of(self.suite)],
+                field("Filename")
+            );
             fetch(bucket, &key, sha256, size);
             pool.insert(key);
             let (name, version, architecture, content) = shelf.by_digest[&sha256.parse().unwrap()];

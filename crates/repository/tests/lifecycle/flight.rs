@@ -5,7 +5,8 @@ use std::{cell::RefCell, pin::Pin, rc::Rc, sync::Arc};
 use jiff::Timestamp;
 use repository::{Error, Repository, RepositoryUrl, Writes};
 use s3_storage::{
-    ErrorKind, Fault, Faulty, Gate, ManualClock, Memory, On, Operation as Request, Prefixed, Storage,
+    ErrorKind, Fault, Faulty, Gate, ManualClock, Memory, On, Operation as Request, Prefixed,
+    Storage,
 };
 
 use crate::{
@@ -140,7 +141,10 @@ impl Flight {
 
     /// Whether it may write into the folder of a suite.
     pub(crate) fn is_about(&self, suite: usize) -> bool {
-        let is_of_all = matches!(self.operation, Operation::Repair | Operation::Collect { .. });
+        let is_of_all = matches!(
+            self.operation,
+            Operation::Repair | Operation::Collect { .. }
+        );
         self.suite == suite || is_of_all && repository_of(self.suite) == repository_of(suite)
     }
 

@@ -54,9 +54,15 @@ impl World {
                 let is_closed = |moment: &Moment| moment.content.is_closed;
                 let was_closed = seen.any(|moment| moment.is_some_and(is_closed));
                 drop(seen);
-                assert!(was_closed || self.meets_deletion(flight), "nothing to delete");
+                assert!(
+                    was_closed || self.meets_deletion(flight),
+                    "nothing to delete"
+                );
                 let life = &mut self.lives[flight.suite];
-                assert!(flight.is_in_crowd || life.last().is_none(), "it is there still");
+                assert!(
+                    flight.is_in_crowd || life.last().is_none(),
+                    "it is there still"
+                );
                 if *is_free {
                     life.is_being_deleted = false;
                 }
@@ -164,7 +170,10 @@ impl World {
                 refusal == Refusal::Missing && sources.any(|moment| moment.is_none())
             }
             Operation::Set(Setting::Alias(true), _) if refusal == Refusal::AliasTaken => {
-                let is_signed = self.bucket.read(&format!("dists/{ALIAS}/InRelease")).is_some();
+                let is_signed = self
+                    .bucket
+                    .read(&format!("dists/{ALIAS}/InRelease"))
+                    .is_some();
                 let others = suites_of(0).filter(|other| *other != flight.suite);
                 let lists = |moment: Option<&Moment>| moment.is_some_and(|it| it.content.has_alias);
                 let mut others = others.flat_map(|other| self.seen(other, flight));

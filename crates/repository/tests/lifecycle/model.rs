@@ -125,9 +125,10 @@ impl Content {
     /// The packages that are being phased, or whose version the selector names; of each name all or the newest.
     pub(crate) fn meant(&self, selector: usize, only_newest: bool) -> Meant {
         let is_named = selector == NAMES_VERSION;
-        let packages = self.packages.iter().filter(|(one, build)| {
-            is_meant(selector, one) && (is_named || build.phase != 100)
-        });
+        let packages = self
+            .packages
+            .iter()
+            .filter(|(one, build)| is_meant(selector, one) && (is_named || build.phase != 100));
         let meant = packages.map(|(package, _)| package);
         let is_newest = |one: &&Package| {
             let mut others = meant.clone();
@@ -289,7 +290,9 @@ impl Wish {
                 }
                 let new = source.packages.iter();
                 let new = new.filter(|(package, _)| *mirror || is_meant(*selector, package));
-                let new = new.map(|(package, build)| (*package, build.content)).collect();
+                let new = new
+                    .map(|(package, build)| (*package, build.content))
+                    .collect();
                 next.add(&new, *replace)?;
                 if *mirror {
                     next.packages.retain(|package, _| new.contains_key(package));
@@ -312,7 +315,8 @@ impl Wish {
             }
             Self::Halt(of, earlier) => {
                 let is_halted = |package: &Package, build: &mut Build| of.changes(package, *build);
-                next.packages.retain(|package, build| !is_halted(package, build));
+                next.packages
+                    .retain(|package, build| !is_halted(package, build));
                 let staying = of.packages.iter().copied();
                 let staying = staying.filter(|package| next.packages.contains_key(package));
                 let staying: Vec<_> = staying.collect();

@@ -155,7 +155,10 @@ impl Job {
                 self.note(Read::Commit(head.id()));
                 let of = [SELECTORS[*selector].parse().unwrap()];
                 let meant = suite.meant(&head, &of, true).await?;
-                let of = [(Phasing::Named, meant.named), (Phasing::Begun, meant.phased)];
+                let of = [
+                    (Phasing::Named, meant.named),
+                    (Phasing::Begun, meant.phased),
+                ];
                 let edit = |(only, of)| Edit::Phase {
                     of,
                     percentage: (*percent).try_into().unwrap(),
@@ -218,7 +221,10 @@ impl Job {
         let earlier = suite.halting(&head, &all).await?.earlier;
         let found = earlier.iter().map(|stanza| self.shelf.package(stanza));
         self.note(Read::Halting(head.id(), found.collect()));
-        let of = [(Phasing::Named, meant.named), (Phasing::Begun, meant.phased)];
+        let of = [
+            (Phasing::Named, meant.named),
+            (Phasing::Begun, meant.phased),
+        ];
         let edit = |(only, of)| Edit::Halt {
             of,
             earlier: earlier.clone(),
@@ -376,7 +382,11 @@ fn patch(setting: &Setting) -> SettingsPatch {
         }
         Setting::Alias(has) => {
             let alias = BTreeSet::from([ALIAS.parse().unwrap()]);
-            *(if *has { &mut patch.add_aliases } else { &mut patch.drop_aliases }) = alias;
+            *(if *has {
+                &mut patch.add_aliases
+            } else {
+                &mut patch.drop_aliases
+            }) = alias;
         }
     }
     patch

@@ -227,7 +227,10 @@ pub(crate) fn scripts_about_garbage() -> impl Strategy<Value = (Start, Vec<Step>
         begin.into_iter().chain(steps).collect::<Vec<_>>()
     });
     let episodes = proptest::collection::vec(episode, 1..4);
-    (Just(Start::Empty), episodes.prop_map(|episodes| episodes.concat()))
+    (
+        Just(Start::Empty),
+        episodes.prop_map(|episodes| episodes.concat()),
+    )
 }
 
 /// One of few.
