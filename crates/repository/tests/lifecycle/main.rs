@@ -34,6 +34,7 @@ use crate::{
 /// Together about half a minute on a slow machine.
 const CASES: u32 = 40;
 const CASES_ABOUT_GARBAGE: u32 = 80;
+const CASES_ABOUT_DELETION: u32 = 80;
 
 #[test]
 fn any_life_of_a_repository_agrees_with_the_model() {
@@ -43,6 +44,11 @@ fn any_life_of_a_repository_agrees_with_the_model() {
 #[test]
 fn what_is_needed_is_never_collected() {
     act_out(script::scripts_about_garbage(), CASES_ABOUT_GARBAGE);
+}
+
+#[test]
+fn suites_that_come_and_go_take_nothing_with_them_but_their_own() {
+    act_out(script::scripts_about_deletion(), CASES_ABOUT_DELETION);
 }
 
 fn act_out(scripts: impl Strategy<Value = (Start, Vec<Step>)>, cases: u32) {

@@ -166,7 +166,10 @@ impl Content {
                 _ => drop(self.packages.insert(*package, Build::new(*content))),
             }
         }
-        for package in new.keys() {
+        // In the order in which a suite lists its packages.
+        let mut new: Vec<_> = new.keys().collect();
+        new.sort_by_key(|one| (one.name, one.version, one.architecture, one.component));
+        for package in new {
             let component = COMPONENTS[package.component];
             if !self.components.contains(&component) {
                 self.components.push(component);

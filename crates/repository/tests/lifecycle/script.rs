@@ -233,6 +233,43 @@ pub(crate) fn scripts_about_garbage() -> impl Strategy<Value = (Start, Vec<Step>
     )
 }
 
+/// Suites come and go, while others still work on those before.
+pub(crate) fn scripts_about_deletion() -> impl Strategy<Value = (Start, Vec<Step>)> {
+    let alias = any::<bool>().prop_map(|has| Operation::Set(Setting::Alias(has), true));
+    let operation = prop_oneof![
+        4 => Just(Operation::Delete),
+        4 => publish_one(),
+        2 => alias,
+        1 => Just(Operation::Refresh),
+        1 => Just(Operation::Repair),
+    ];
+    let trouble = prop_oneof![2 => Just(Mishap::Nothing), 4 => wait(1, 45), 1 => mishap(16, 40)];
+    let suite = prop_oneof![4 => Just(1), 1 => Just(2)];
+    let publisher = (0..2usize, suite, operation, trouble);
+    let collector = prop_oneof![1 => Just(Mishap::Nothing), 2 => wait(1, 30)];
+    let step = prop_oneof![
+        7 => publisher.prop_map(|(actor, suite, operation, mishap)| Step::Run { actor, suite, operation, mishap }),
+        1 => collector.prop_map(|mishap| Step::Run {
+            actor: COLLECTOR, suite: 0, operation: Operation::Collect { keep_days: 0 }, mishap
+        }),
+        1 => (0..ACTORS).prop_map(Step::Resume),
+        1 => (0..3usize).prop_map(Step::Wait),
+        1 => (1..3usize).prop_map(Step::Update),
+    ];
+    let steps = proptest::collection::vec(step, 4..16);
+    let steps = steps.prop_map(|steps| {
+        let begin = [1, 2].map(founding).into_iter();
+        begin.chain(steps).collect::<Vec<_>>()
+    });
+    (Just(Start::Empty), steps)
+}
+
+/// It waits at one request of the first so many, and maybe again.
+fn wait(least: u64, most: u64) -> impl Strategy<Value = Mishap> + Clone {
+    let pause = (least..most, proptest::option::of(1..20u64));
+    pause.prop_map(|(request, again)| Mishap::Pause { request, again })
+}
+
 /// One of few.
 fn publish_one() -> impl Strategy<Value = Operation> {
     (0..2usize).prop_map(|version| Operation::Publish {
@@ -262,14 +299,10 @@ fn around_garbage() -> impl Strategy<Value = Step> {
         2 => (1..4usize).prop_map(|back| Operation::Rollback { back }),
         1 => (1..3usize).prop_map(promote),
     ];
-    let wait = |least| {
-        let pause = (least..45u64, proptest::option::of(1..20u64));
-        pause.prop_map(|(request, again)| Mishap::Pause { request, again })
-    };
-    let trouble = prop_oneof![1 => Just(Mishap::Nothing), 5 => wait(10), 1 => mishap(12, 45)];
+    let trouble = prop_oneof![1 => Just(Mishap::Nothing), 5 => wait(10, 45), 1 => mishap(12, 45)];
     let suite = prop_oneof![4 => Just(1), 1 => Just(2)];
     let publisher = (0..2usize, suite, operation, trouble);
-    let collector = prop_oneof![4 => Just(Mishap::Nothing), 2 => wait(1), 1 => mishap(6, 25)];
+    let collector = prop_oneof![4 => Just(Mishap::Nothing), 2 => wait(1, 45), 1 => mishap(6, 25)];
     prop_oneof![
         4 => publisher.prop_map(|(actor, suite, operation, mishap)| Step::Run { actor, suite, operation, mishap }),
         5 => collector.prop_map(|mishap| Step::Run {
