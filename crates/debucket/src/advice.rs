@@ -158,6 +158,10 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
                 "`debucket suite delete {suite}` brings the deletion to its end; then the name can be used again"
             ));
         }
+        E::Reserved { .. } => "choose another name, or run the same command again after that",
+        E::Replaced { .. } => {
+            "see what is there now: `debucket suite list`; if that is to be deleted, run the same command again"
+        }
         E::BeingCollected { .. } | E::CollectorContention => {
             "run the same command again in a few minutes; if a collector was killed, in an hour"
         }

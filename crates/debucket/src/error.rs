@@ -160,7 +160,9 @@ impl Error {
                 | repository::Error::IsAlias { .. }
                 | repository::Error::AliasTaken { .. }
                 | repository::Error::AliasLags { .. }
-                | repository::Error::Deleting { .. },
+                | repository::Error::Deleting { .. }
+                | repository::Error::Reserved { .. }
+                | repository::Error::Replaced { .. },
             ) => 3,
             Self::Repository(repository::Error::Plan(
                 PlanError::DropsArchitecture(_)

@@ -5,7 +5,7 @@
 //! suite claims a name before its head lists it, and may take it from a suite whose head does not list it. Where two suites list an
 //! alias after a race, the one that holds it has it: the other writes no follower there, and reports it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use bytes::Bytes;
 use deb_index::{
@@ -22,38 +22,15 @@ use deb_index::{
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use s3_storage::Swap;
 
-use crate::{Error, Head, Keys, Repository, Suite};
+use crate::{Error, Folder, Head, Suite};
 
 /// Index files that are copied at once. Each takes its size in memory.
 const CONCURRENT: usize = 8;
 /// Times that a claim is tried, while other suites claim the same name.
 const TRIES: usize = 5;
 
-impl Repository {
-    /// The aliases among these folders, and the suites that hold them.
-    pub(crate) async fn aliases_among(
-        &self,
-        folders: Vec<SuiteName>,
-    ) -> Result<BTreeMap<SuiteName, SuiteName>, Error> {
-        let mut aliases = BTreeMap::new();
-        for name in folders {
-            match self.folder(&name).founding().await {
-                Ok((Some(Founding::AliasOf(suite)), _)) => drop(aliases.insert(name, suite)),
-                Ok(_) | Err(Error::Damaged { .. }) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(aliases)
-    }
-
-    /// What is below `dists/` under a name, of whatever suite it is.
-    pub(crate) fn folder(&self, name: &SuiteName) -> Suite<'_> {
-        self.suite(name.clone(), Keys::Unchecked)
-    }
-}
-
 impl Suite<'_> {
-    fn taken(&self, alias: &SuiteName, by: Option<SuiteName>) -> Error {
+    pub(crate) fn taken(&self, alias: &SuiteName, by: Option<SuiteName>) -> Error {
         Error::AliasTaken {
             suite: self.name.clone(),
             alias: alias.clone(),
@@ -69,7 +46,7 @@ impl Suite<'_> {
     ) -> Result<Vec<Head>, Error> {
         let mut heads = Vec::new();
         for alias in new_aliases(settings, base) {
-            self.former_holder(alias).await?;
+            self.free_for_alias(alias).await?;
             let Some(shown) = self.repository.folder(alias).shown_head().await? else {
                 continue;
             };
@@ -101,31 +78,17 @@ impl Suite<'_> {
         Ok(())
     }
 
-    /// Whether there are commits in the folder. Then it is that of a suite, whatever its `suite.json` says, which whoever may not
-    /// delete anything could have written.
-    pub(crate) async fn has_commits(&self) -> Result<bool, Error> {
-        let folder = layout::commits(&self.name);
-        let mut commits = self.repository.storage.list(&folder, None);
-        Ok(commits.try_next().await?.is_some())
-    }
-
     /// Makes a name an alias of this suite, unless it is taken.
     pub(crate) async fn claim(&self, alias: &SuiteName) -> Result<(), Error> {
         let folder = self.repository.folder(alias);
+        let own = Founding::AliasOf(self.name.clone());
         for _ in 0..TRIES {
-            let former = self.former_holder(alias).await?;
-            let claim = Bytes::from(Founding::AliasOf(self.name.clone()).to_bytes());
+            let free = self.free_for_alias(alias).await?;
             let is_claimed = folder.change_founding(|now| {
-                let is_former = match &now {
-                    None | Some(Founding::Deleted) => former.is_none(),
-                    Some(Founding::AliasOf(suite)) if *suite == self.name => {
-                        return Ok(Swap::Keep(true));
-                    }
-                    Some(Founding::AliasOf(suite)) => Some(suite) == former.as_ref(),
-                    Some(_) => false,
-                };
-                Ok(if is_former {
-                    Swap::Write(claim.clone(), true)
+                Ok(if now.as_ref() == Some(&own) {
+                    Swap::Keep(true)
+                } else if now == free {
+                    Swap::Write(own.to_bytes().into(), true)
                 } else {
                     Swap::Keep(false)
                 })
@@ -137,38 +100,30 @@ impl Suite<'_> {
         Err(self.taken(alias, None))
     }
 
-    /// The suite that holds a name and does not use it; none if this one holds it, or nobody does.
-    async fn former_holder(&self, alias: &SuiteName) -> Result<Option<SuiteName>, Error> {
+    /// Fails unless a name is, or can be, an alias of this suite. Returns what `suite.json` says there as long as that is so.
+    async fn free_for_alias(&self, alias: &SuiteName) -> Result<Option<Founding>, Error> {
         if *alias == self.name {
             return Err(self.taken(alias, None));
         }
         let folder = self.repository.folder(alias);
-        if folder.has_commits().await? {
-            return Err(self.taken(alias, None));
-        }
-        let holder = match folder.founding().await?.0 {
-            Some(Founding::AliasOf(suite)) if suite == self.name => return Ok(None),
-            Some(Founding::AliasOf(suite)) => suite,
-            Some(Founding::Deleted) => return Ok(None),
-            Some(Founding::Deleting(_)) => {
-                let suite = alias.clone();
-                return Err(Error::Deleting { suite });
+        let founding = folder.founding().await?.0;
+        let suite = || alias.clone();
+        match folder.what_it_is().await? {
+            None | Some(Folder::Deleted) => Ok(founding),
+            Some(Folder::Alias(holder)) if holder == self.name => Ok(founding),
+            Some(Folder::Alias(holder)) => {
+                if self.repository.has_alias(&holder, alias).await? {
+                    return Err(self.taken(alias, Some(holder)));
+                }
+                Ok(founding)
             }
-            Some(Founding::Suite { .. }) => return Err(self.taken(alias, None)),
-            // There may be a suite all the same: another tool's, or one whose `suite.json` is lost.
-            None => match folder.signed_head().await {
-                Ok(None) if !folder.has_history().await? => return Ok(None),
-                Err(Error::IsAlias { suite, .. }) if suite == self.name => return Ok(None),
-                Err(Error::IsAlias { suite, .. }) => suite,
-                Err(error @ Error::Storage(_)) => return Err(error),
-                _ => return Err(self.taken(alias, None)),
-            },
-        };
-        let head = self.repository.folder(&holder).current_head().await?;
-        if head.is_some_and(|head| head.commit.settings.aliases.contains(alias)) {
-            return Err(self.taken(alias, Some(holder)));
+            Some(Folder::Deleting | Folder::Remains) => Err(Error::Deleting { suite: suite() }),
+            Some(Folder::Reserved(until)) => Err(Error::Reserved {
+                suite: suite(),
+                until,
+            }),
+            Some(Folder::Suite { .. } | Folder::Foreign) => Err(self.taken(alias, None)),
         }
-        Ok(Some(holder))
     }
 
     /// Fails unless this suite holds an alias.
@@ -180,9 +135,18 @@ impl Suite<'_> {
             Some(Founding::Deleting(_)) => Err(Error::Deleting {
                 suite: alias.clone(),
             }),
-            None | Some(Founding::Deleted) => {
-                Err(self.damaged(layout::founding_key(alias), "is missing"))
-            }
+            None | Some(Founding::Deleted | Founding::Unknown) => Err(self.damaged(
+                layout::founding_key(alias),
+                "does not say whose alias this is",
+            )),
+        }
+    }
+
+    /// Fails unless this suite holds an alias. Says again that it does where `suite.json` was lost.
+    pub(crate) async fn hold(&self, alias: &SuiteName) -> Result<(), Error> {
+        match self.check_held(alias).await {
+            Err(Error::Damaged { .. }) => self.claim(alias).await,
+            held => held,
         }
     }
 

@@ -23,11 +23,20 @@ impl Check<'_> {
     pub(crate) async fn aliases(&mut self, commit: &Commit) -> Result<(), Error> {
         let suite = self.suite;
         for alias in &commit.settings.aliases {
-            if let Err(error @ Error::AliasTaken { .. }) = suite.check_held(alias).await {
+            let (text, fix) = match suite.check_held(alias).await {
+                Ok(()) => (None, None),
+                Err(error @ Error::Storage(_)) => return Err(error),
+                Err(Error::Damaged { problem, .. }) => {
+                    let fix = Fix::Alias(alias.clone());
+                    (Some(problem.to_owned()), Some(fix))
+                }
+                Err(error) => (Some(error.to_string()), None),
+            };
+            if let Some(text) = text {
                 let key = layout::founding_key(alias);
-                let mut problem = suite.problem(Part::Founding, key, error.to_string());
+                let mut problem = suite.problem(Part::Founding, key, text);
                 problem.remedy = Remedy::Manual;
-                self.add(problem);
+                self.add(problem.fixed_by(fix));
                 continue;
             }
             for (path, index) in &commit.indexes {

@@ -22,7 +22,7 @@ use s3_storage::Swap;
 use tokio::time::Instant;
 
 use crate::{
-    Allow, Error, Observer, Suite, Tally,
+    Allow, Error, Folder, Observer, Suite, Tally,
     condemned::{DEAD, DELETING},
 };
 
@@ -46,6 +46,8 @@ pub struct Deletion {
     pub objects: Tally,
     /// How far an earlier run has come, if there was one.
     pub progress: Progress,
+    /// What `suite.json` said: what is deleted must be what was planned to be, and not a suite that has its name by now.
+    seen: Option<Founding>,
 }
 
 /// How far a deletion has come.
@@ -73,8 +75,8 @@ struct Me {
 #[derive(Default)]
 struct Target {
     aliases: BTreeSet<SuiteName>,
-    /// The suite that holds the alias, if the folder is that of one.
-    alias_of: Option<SuiteName>,
+    /// What `suite.json` says.
+    seen: Option<Founding>,
     entries: Option<u64>,
     /// Whether there is a head to close.
     has_head: bool,
@@ -98,27 +100,30 @@ impl Suite<'_> {
             aliases: target.aliases,
             objects,
             progress: target.progress,
+            seen: target.seen,
         })
     }
 
-    /// Deletes the suite and its aliases, or what is left of them. Of a name that is an alias no longer, what it showed last.
+    /// Deletes the suite and its aliases as planned, or what is left of them. Of a name that is an alias no longer, what it showed last.
     ///
     /// # Errors
     /// [`Missing`](crate::Missing) if there is nothing of that name; an alias that is in use; a garbage collection that runs; those of
     /// a commit and of the store. It can be called again whatever happened.
     pub async fn delete_all(
         &self,
+        planned: Deletion,
         allow: Allow,
         authorship: &Authorship,
         observer: &dyn Observer,
     ) -> Result<Deletion, Error> {
-        let planned = self.deletion().await?;
         self.repository.check_no_collector().await?;
-        let mut target = self.target().await?;
+        let mut target = self.planned_target(&planned).await?;
         if target.has_head {
             let draft = self.draft(Intent(vec![Edit::Close]), allow).await?;
+            // The head that it is planned on is that of the suite that was to be deleted, and any later one follows from it.
+            self.planned_target(&planned).await?;
             draft.commit(&[], authorship, observer).await?;
-            target = self.target().await?;
+            target = self.planned_target(&planned).await?;
         }
         let now = self.founding().await?.1.ok_or(Error::NoStoreTime)?;
         let began = Instant::now();
@@ -126,80 +131,83 @@ impl Suite<'_> {
             by: fastrand::u64(..),
             busy_until: now.checked_add(DEAD).unwrap_or(Timestamp::MAX),
         };
-        let busy_until = self.reserve(&target, me).await?;
-        let mut aliases = BTreeSet::new();
+        let earlier = self.reserve(&target, me).await?;
+        let mut aliases = BTreeMap::new();
         for alias in target.aliases {
-            if self.reserve_alias(&alias, me).await? {
-                aliases.insert(alias);
+            if let Some(earlier) = self.reserve_alias(&alias, me).await? {
+                aliases.insert(alias, earlier);
             }
         }
         // A collector that has read the suites before does not begin to delete after this.
         self.repository.stop_collectors().await?;
-        self.delete_contents(&aliases, began).await?;
-        for alias in &aliases {
-            let folder = self.repository.folder(alias);
-            folder.release(me.by, busy_until).await?;
+        let names: BTreeSet<_> = aliases.keys().cloned().collect();
+        self.delete_contents(&names, began).await?;
+        for (alias, earlier) in aliases {
+            self.repository
+                .folder(&alias)
+                .release(me.by, earlier)
+                .await?;
         }
         Ok(Deletion {
-            aliases,
-            progress: self.release(me.by, busy_until).await?,
+            aliases: names,
+            progress: self.release(me.by, earlier).await?,
             ..planned
         })
     }
 
-    pub(crate) async fn is_being_deleted(&self) -> bool {
-        matches!(self.founding().await, Ok((Some(Founding::Deleting(_)), _)))
-    }
-
-    /// Whether the suite was deleted, so that whatever else is there was left by a publisher that was held up meanwhile.
-    pub(crate) async fn is_deleted(&self) -> bool {
-        let founding = self.founding().await;
-        matches!(founding, Ok((Some(Founding::Deleted), _)))
-            && matches!(self.has_commits().await, Ok(false))
+    /// What there is to delete, if it is still what was to be deleted, or is being deleted already.
+    async fn planned_target(&self, planned: &Deletion) -> Result<Target, Error> {
+        let target = self.target().await?;
+        match target.seen {
+            Some(Founding::Deleting(_)) => Ok(target),
+            _ if target.seen == planned.seen => Ok(target),
+            _ => Err(Error::Replaced {
+                suite: self.name.clone(),
+            }),
+        }
     }
 
     async fn target(&self) -> Result<Target, Error> {
-        let founding = self.founding().await?.0;
-        match &founding {
-            Some(Founding::Deleting(deleting)) => {
-                let mut aliases = BTreeSet::new();
-                for alias in &deleting.aliases {
-                    if self.may_delete(alias).await? {
-                        aliases.insert(alias.clone());
-                    }
+        let seen = self.founding().await?.0;
+        let is_left = match self.what_it_is().await? {
+            None | Some(Folder::Deleted | Folder::Remains) => {
+                !self.contents(&BTreeSet::new()).await?.is_empty()
+            }
+            Some(Folder::Deleting | Folder::Reserved(_)) => true,
+            Some(Folder::Alias(suite)) => {
+                if self.repository.has_alias(&suite, &self.name).await? {
+                    let alias = self.name.clone();
+                    return Err(Error::IsAlias { alias, suite });
                 }
                 return Ok(Target {
-                    aliases,
-                    progress: Progress::Closed,
+                    seen,
                     ..Target::default()
                 });
             }
-            Some(Founding::AliasOf(suite)) if !self.has_commits().await? => {
-                let holder = self.repository.folder(suite).current_head().await?;
-                if holder.is_some_and(|head| head.commit.settings.aliases.contains(&self.name)) {
-                    return Err(Error::IsAlias {
-                        alias: self.name.clone(),
-                        suite: suite.clone(),
-                    });
-                }
-                return Ok(Target {
-                    alias_of: Some(suite.clone()),
-                    ..Target::default()
-                });
-            }
-            _ => {}
-        }
-        let head = match self.current_head().await {
-            Err(Error::Damaged { .. }) if self.is_deleted().await => None,
-            head => head?,
+            Some(Folder::Suite { .. } | Folder::Foreign) => return self.target_suite(seen).await,
         };
-        let Some(head) = head else {
-            if self.is_deleted().await && !self.contents(&BTreeSet::new()).await?.is_empty() {
-                return Ok(Target {
-                    progress: Progress::Closed,
-                    ..Target::default()
-                });
+        if !is_left {
+            return Err(self.missing().into());
+        }
+        let mut aliases = BTreeSet::new();
+        if let Some(Founding::Deleting(deleting)) = &seen {
+            for alias in &deleting.aliases {
+                if self.may_delete(alias).await? {
+                    aliases.insert(alias.clone());
+                }
             }
+        }
+        Ok(Target {
+            aliases,
+            seen,
+            progress: Progress::Closed,
+            ..Target::default()
+        })
+    }
+
+    async fn target_suite(&self, seen: Option<Founding>) -> Result<Target, Error> {
+        let head = self.current_head().await?;
+        let Some(head) = head else {
             if self.has_history().await? {
                 let suite = self.name.clone();
                 return Err(Error::HeadVanished { suite });
@@ -210,7 +218,7 @@ impl Suite<'_> {
         let packages = packages.filter(|(path, _)| path.as_packages().is_some());
         Ok(Target {
             aliases: self.own_aliases().await?,
-            alias_of: None,
+            seen,
             entries: Some(packages.filter_map(|(_, index)| index.entries).sum()),
             has_head: true,
             progress: if head.commit.is_closed() {
@@ -223,9 +231,11 @@ impl Suite<'_> {
 
     /// The names that the suite holds as aliases.
     async fn own_aliases(&self) -> Result<BTreeSet<SuiteName>, Error> {
-        let folders = self.repository.dists().await?.may_be_aliases();
         let mut own = BTreeSet::new();
-        for (alias, holder) in self.repository.aliases_among(folders).await? {
+        for (alias, folder) in self.repository.folders().await? {
+            let Folder::Alias(holder) = folder else {
+                continue;
+            };
             if holder == self.name {
                 own.insert(alias);
                 continue;
@@ -242,29 +252,45 @@ impl Suite<'_> {
         Ok(own)
     }
 
-    /// Says in `suite.json` that the folder is being deleted. Returns until when an earlier run may be at work.
+    /// Says in `suite.json` that the folder is being deleted, unless it is not the one that was to be. Returns until when an earlier
+    /// run may be at work.
     async fn reserve(&self, target: &Target, me: Me) -> Result<Option<Timestamp>, Error> {
+        let suite = || self.name.clone();
+        let reserved = self.reserve_if(&target.aliases, me, |now| match now {
+            // Another suite has just taken it.
+            Some(Founding::AliasOf(holder)) if now != target.seen.as_ref() => Err(Error::IsAlias {
+                alias: suite(),
+                suite: holder.clone(),
+            }),
+            Some(Founding::Deleting(_)) => Ok(()),
+            now if now == target.seen.as_ref() => Ok(()),
+            _ => Err(Error::Replaced { suite: suite() }),
+        });
+        reserved.await
+    }
+
+    async fn reserve_if(
+        &self,
+        aliases: &BTreeSet<SuiteName>,
+        me: Me,
+        check: impl Fn(Option<&Founding>) -> Result<(), Error>,
+    ) -> Result<Option<Timestamp>, Error> {
         let mut earlier = None;
-        self.change_founding(|founding| {
-            let mut aliases = target.aliases.clone();
-            match founding {
+        self.change_founding(|now| {
+            check(now.as_ref())?;
+            let mut aliases = aliases.clone();
+            if let Some(Founding::Deleting(now)) = now {
                 // The reply was lost.
-                Some(Founding::Deleting(now)) if now.by == me.by => return Ok(Swap::Keep(earlier)),
-                Some(Founding::Deleting(now)) => {
-                    aliases.extend(now.aliases);
-                    earlier = Some(now.busy_until);
+                if now.by == me.by {
+                    return Ok(Swap::Keep(earlier));
                 }
-                // Another suite has just taken it.
-                Some(Founding::AliasOf(suite)) if Some(&suite) != target.alias_of.as_ref() => {
-                    let alias = self.name.clone();
-                    return Err(Error::IsAlias { alias, suite });
-                }
-                _ => {}
+                aliases.extend(now.aliases);
+                earlier = Some(now.busy_until);
             }
             let deleting = Founding::Deleting(Deleting {
                 aliases,
                 by: me.by,
-                busy_until: earlier.max(Some(me.busy_until)).unwrap_or(me.busy_until),
+                busy_until: earlier.map_or(me.busy_until, |until| until.max(me.busy_until)),
             });
             Ok(Swap::Write(deleting.to_bytes().into(), earlier))
         })
@@ -273,35 +299,33 @@ impl Suite<'_> {
 
     /// Whether the folder of an alias is this suite's to delete.
     async fn may_delete(&self, alias: &SuiteName) -> Result<bool, Error> {
+        let folder = self.repository.folder(alias).what_it_is().await?;
+        Ok(match folder {
+            Some(Folder::Alias(holder)) => holder == self.name,
+            Some(Folder::Deleting) => true,
+            _ => false,
+        })
+    }
+
+    /// Says in the folder of an alias, too, that it is being deleted. Returns until when an earlier run may be at work there; the outer
+    /// none if another suite has taken the name.
+    async fn reserve_alias(
+        &self,
+        alias: &SuiteName,
+        me: Me,
+    ) -> Result<Option<Option<Timestamp>>, Error> {
         let folder = self.repository.folder(alias);
-        let founding = folder.founding().await?.0;
-        let is_own = founding.is_some_and(|founding| self.is_own(&founding));
-        Ok(is_own && !folder.has_commits().await?)
-    }
-
-    fn is_own(&self, founding: &Founding) -> bool {
-        match founding {
-            Founding::AliasOf(holder) => *holder == self.name,
-            Founding::Deleting(_) => true,
-            Founding::Suite { .. } | Founding::Deleted => false,
-        }
-    }
-
-    /// Says in the folder of an alias, too, that it is being deleted. False if another suite has taken it.
-    async fn reserve_alias(&self, alias: &SuiteName, me: Me) -> Result<bool, Error> {
-        let deleting = Founding::Deleting(Deleting {
-            aliases: BTreeSet::new(),
-            by: me.by,
-            busy_until: me.busy_until,
+        let none = BTreeSet::new();
+        let reserved = folder.reserve_if(&none, me, |now| match now {
+            Some(Founding::AliasOf(holder)) if *holder == self.name => Ok(()),
+            Some(Founding::Deleting(_)) => Ok(()),
+            _ => Err(self.taken(alias, None)),
         });
-        let change = |founding: Option<Founding>| {
-            Ok(if founding.is_some_and(|founding| self.is_own(&founding)) {
-                Swap::Write(deleting.to_bytes().into(), true)
-            } else {
-                Swap::Keep(false)
-            })
-        };
-        self.repository.folder(alias).change_founding(change).await
+        match reserved.await {
+            Ok(earlier) => Ok(Some(earlier)),
+            Err(Error::AliasTaken { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     async fn delete_contents(
@@ -347,7 +371,7 @@ impl Suite<'_> {
         aliases: &BTreeSet<SuiteName>,
     ) -> Result<BTreeMap<String, u64>, Error> {
         let inventory = self.repository.dists().await?;
-        let suites = inventory.suites();
+        let suites = inventory.marks();
         let mut found = BTreeMap::new();
         for folder in aliases.iter().chain([&self.name]) {
             let is_inner = |name: &&SuiteName| {

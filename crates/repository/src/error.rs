@@ -123,6 +123,12 @@ pub enum Error {
     },
     #[error("suite {suite} is being deleted")]
     Deleting { suite: SuiteName },
+    /// An interrupted deletion may still delete what is written under the name.
+    #[error("suite {suite} was deleted, and its name is reserved until {until}")]
+    Reserved { suite: SuiteName, until: Timestamp },
+    /// Another run has deleted it, and its name may be that of a new suite by now.
+    #[error("suite {suite} is not the one any more that was to be deleted")]
+    Replaced { suite: SuiteName },
     /// There is no head, but there are commits that had one.
     #[error(
         "suite {suite} has a history, but its head is missing: InRelease or Release was deleted"

@@ -281,7 +281,7 @@ async fn write_until_up(
     for _ in 0..ROUNDS {
         if stale.is_empty() {
             for alias in &leader.commit.settings.aliases {
-                suite.check_held(alias).await?;
+                suite.hold(alias).await?;
             }
             return Ok(());
         }
@@ -329,7 +329,7 @@ async fn held(
     let aliases = followers.iter().filter_map(|(one, _)| one.alias.clone());
     let mut lost = BTreeSet::new();
     for alias in aliases.collect::<BTreeSet<_>>() {
-        match suite.check_held(&alias).await {
+        match suite.hold(&alias).await {
             Ok(()) => {}
             Err(error @ Error::Storage(_)) => return Err(error),
             Err(_) => drop(lost.insert(alias)),

@@ -12,12 +12,14 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use s3_storage::{Cas, ConditionalWrites, Current, ErrorKind, Payload, PutMode, PutOptions, Swap};
 
-use crate::{Error, Head, Suite, Writes, succession::is_unreadable};
+use crate::{Error, Folder, Head, Suite, Writes, succession::is_unreadable};
 
 /// Commits that are read to find out whether one of them had a parent.
 const SEARCHED: usize = 200;
 /// The most bytes of `suite.json` that are read.
 const LIMIT: u64 = 1 << 20;
+/// What is wrong with one that says nothing.
+pub(crate) const UNKNOWN: &str = "says neither that the suite is signed nor that it is not";
 
 impl Suite<'_> {
     /// Fails if a suite without a head has had one. Commits without a parent prove nothing: the first publish was killed before
@@ -26,9 +28,8 @@ impl Suite<'_> {
         let store_time = self.check_founding().await?;
         if self.has_history().await? && self.signed_head().await?.is_none() {
             let suite = self.name.clone();
-            return Err(match self.founding().await? {
-                // A publisher that was held up while the suite was deleted has left followers.
-                (Some(Founding::Deleted), _) => Error::Deleting { suite },
+            return Err(match self.what_it_is().await? {
+                Some(Folder::Remains) => Error::Deleting { suite },
                 _ => Error::HeadVanished { suite },
             });
         }
@@ -39,7 +40,7 @@ impl Suite<'_> {
     /// clock.
     pub(crate) async fn check_founding(&self) -> Result<Option<Timestamp>, Error> {
         let (founding, store_time) = self.founding().await?;
-        founding.map_or(Ok(()), |founding| self.check_kind(&founding))?;
+        self.check_kind(founding.as_ref()).await?;
         Ok(store_time)
     }
 
@@ -104,13 +105,22 @@ impl Suite<'_> {
                     ) => {}
             Err(error) => return Err(error.into()),
         }
-        // The name may have been that of a suite that was deleted.
-        self.change_founding(|now| match now {
-            None | Some(Founding::Deleted) => Ok(Swap::Write(content.clone(), ())),
-            Some(now) => self.check_kind(&now).map(Swap::Keep),
-        })
-        .await?;
-        self.check_founding().await
+        loop {
+            let (founding, store_time) = self.founding().await?;
+            self.check_kind(founding.as_ref()).await?;
+            if matches!(founding, Some(Founding::Suite { .. })) {
+                return Ok(store_time);
+            }
+            // The name was that of a suite that is deleted.
+            self.change_founding(|now| {
+                Ok(if now == founding {
+                    Swap::Write(content.clone(), ())
+                } else {
+                    Swap::Keep(())
+                })
+            })
+            .await?;
+        }
     }
 
     /// Changes `suite.json` by compare and swap.
@@ -124,29 +134,33 @@ impl Suite<'_> {
             limit: LIMIT,
             conditional: self.repository.writes == Writes::Conditional,
         };
-        let change = |current: &Current| {
-            let now = current.bytes.as_deref();
-            change(now.map(|bytes| self.parse_founding(bytes)).transpose()?)
-        };
+        let change = |current: &Current| change(current.bytes.as_deref().map(Founding::parse));
         cas.update(self.repository.storage.as_ref(), change).await
     }
 
-    /// Fails if the folder is not that of a suite that is signed as this one.
-    fn check_kind(&self, founding: &Founding) -> Result<(), Error> {
+    /// Fails if the folder is neither free nor that of a suite that is signed as this one.
+    async fn check_kind(&self, founding: Option<&Founding>) -> Result<(), Error> {
+        let name = || self.name.clone();
         match founding {
-            Founding::Suite { signed } if *signed == self.keys.is_signed() => Ok(()),
-            Founding::Suite { signed } => Err(Error::FoundedOtherwise {
-                suite: self.name.clone(),
+            None | Some(Founding::Deleted) => Ok(()),
+            Some(Founding::Suite { signed, .. }) if *signed == self.keys.is_signed() => Ok(()),
+            Some(Founding::Suite { signed, .. }) => Err(Error::FoundedOtherwise {
+                suite: name(),
                 is_signed: *signed,
             }),
-            Founding::AliasOf(suite) => Err(Error::IsAlias {
-                alias: self.name.clone(),
+            Some(Founding::AliasOf(suite)) => Err(Error::IsAlias {
+                alias: name(),
                 suite: suite.clone(),
             }),
-            Founding::Deleting(_) => Err(Error::Deleting {
-                suite: self.name.clone(),
-            }),
-            Founding::Deleted => Ok(()),
+            Some(Founding::Deleting(_)) => match self.what_it_is().await? {
+                Some(Folder::Deleting) => Err(Error::Deleting { suite: name() }),
+                Some(Folder::Reserved(until)) => Err(Error::Reserved {
+                    suite: name(),
+                    until,
+                }),
+                _ => Ok(()),
+            },
+            Some(Founding::Unknown) => Err(self.damaged(layout::founding_key(&self.name), UNKNOWN)),
         }
     }
 
@@ -162,7 +176,7 @@ impl Suite<'_> {
     }
 
     /// Before every later head: the store must still refuse what it must, whatever is between it and us by now. `suite.json`
-    /// serves as an object that exists; its content does not change even if the store takes the writes.
+    /// serves as an object that exists; it says the same even if the store takes the writes.
     pub(crate) async fn prove_conditional_writes(&self, head: Option<&Head>) -> Result<(), Error> {
         let Some(head) = head.filter(|_| self.repository.writes == Writes::Conditional) else {
             return Ok(());
@@ -187,54 +201,48 @@ impl Suite<'_> {
     /// # Errors
     /// Those of the store.
     pub async fn is_founded_unsigned(&self) -> Result<bool, Error> {
-        match self.founding().await {
-            Ok((founding, _)) => Ok(founding == Some(Founding::Suite { signed: false })),
-            Err(Error::Damaged { .. }) => Ok(false),
-            Err(error) => Err(error),
-        }
+        let founding = self.founding().await?.0;
+        Ok(matches!(
+            founding,
+            Some(Founding::Suite { signed: false, .. })
+        ))
     }
 
     /// Writes `suite.json` anew, as the head shows that it has to be.
     pub(crate) async fn restore_founding(&self, signed: bool) -> Result<(), Error> {
         let (content, _) = founding(signed);
-        let object = Cas {
-            key: &layout::founding_key(&self.name),
-            limit: LIMIT,
-            conditional: self.repository.writes == Writes::Conditional,
-        };
-        let write = |current: &Current| {
-            Ok::<_, Error>(match &current.bytes {
-                Some(bytes) if *bytes == content => Swap::Keep(()),
-                _ => Swap::Write(content.clone(), ()),
+        let seen = self.founding().await?.0;
+        // After that, because a deletion closes the suite before it begins to say so.
+        if self.what_it_is().await? == Some(Folder::Deleting) {
+            let suite = self.name.clone();
+            return Err(Error::Deleting { suite });
+        }
+        self.change_founding(|now| {
+            let is_wanted = now == seen && !now.is_some_and(|now| now.is_suite(signed));
+            Ok(if is_wanted {
+                Swap::Write(content.clone(), ())
+            } else {
+                Swap::Keep(())
             })
-        };
-        object.update(self.repository.storage.as_ref(), write).await
+        })
+        .await
     }
 
-    /// What the folder is, none if nothing says; and the store's clock.
+    /// What `suite.json` says, if it is there; and the store's clock.
     pub(crate) async fn founding(&self) -> Result<(Option<Founding>, Option<Timestamp>), Error> {
         let key = layout::founding_key(&self.name);
         match self.repository.storage.get_bytes(&key, LIMIT).await {
-            Ok((meta, bytes)) => Ok((Some(self.parse_founding(&bytes)?), meta.date)),
+            Ok((meta, bytes)) => Ok((Some(Founding::parse(&bytes)), meta.date)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok((None, error.date())),
             Err(error) => Err(error.into()),
         }
-    }
-
-    fn parse_founding(&self, bytes: &[u8]) -> Result<Founding, Error> {
-        Founding::parse(bytes).ok_or_else(|| {
-            let key = layout::founding_key(&self.name);
-            self.damaged(
-                key,
-                "says neither that the suite is signed nor that it is not",
-            )
-        })
     }
 }
 
 /// `suite.json`, and how it is written.
 fn founding(signed: bool) -> (Bytes, PutOptions) {
-    let content = Bytes::from(Founding::Suite { signed }.to_bytes());
+    let id = Some(fastrand::u64(..));
+    let content = Bytes::from(Founding::Suite { signed, id }.to_bytes());
     let mut options = PutOptions::new(PutMode::Create);
     options.sha256 = Some(Sha256::of(&content).0);
     options.content_type = Some("application/json");

@@ -13,7 +13,7 @@ use s3_storage::{Current, PutMode, PutOptions, Swap};
 use tokio::time::Instant;
 
 use crate::{
-    Error, Repository, Suite, Writes,
+    Error, Folder, Repository, Suite, Writes,
     condemned::{Condemned, DEAD, DELETING, Doomed, Record},
     inventory::{InStore, Inventory, POOL},
     kept::{Kept, Unreadable},
@@ -152,22 +152,34 @@ impl Repository {
         let inventory = self.inventory().await?;
         let by_name: BTreeMap<&SuiteName, &Suite<'_>> =
             suites.iter().map(|suite| (&suite.name, suite)).collect();
-        let folders = inventory.suites();
-        let others: Vec<_> = folders.iter().filter(|(_, ours)| !**ours).collect();
-        let others: Vec<_> = others.into_iter().map(|(name, _)| name.clone()).collect();
+        let folders = self.told_apart(inventory.marks()).await?;
+        let others = folders
+            .iter()
+            .filter(|(_, folder)| **folder == Folder::Foreign);
+        let others: Vec<_> = others.map(|(name, _)| name.clone()).collect();
         if !others.is_empty() && !options.leave_pool {
             return Err(Error::OtherTools { suites: others });
         }
         let cutoff = now.checked_sub(options.kept()).unwrap_or(Timestamp::MIN);
         let mut kept = Kept::default();
         let mut read = Vec::new();
-        let aliases = self.aliases_among(inventory.may_be_aliases()).await?;
-        let ours = folders.iter().filter(|(_, is_ours)| **is_ours);
-        for (name, _) in ours.filter(|(name, _)| !aliases.contains_key(*name)) {
-            let Some(suite) = by_name.get(name).copied() else {
-                if self.folder(name).is_deleted().await {
+        let mut aliases = Vec::new();
+        for (name, folder) in &folders {
+            match folder {
+                Folder::Suite { .. } => {}
+                Folder::Alias(_) => {
+                    aliases.push(name);
                     continue;
                 }
+                Folder::Deleting => {
+                    let suite = name.clone();
+                    return Err(Error::Deleting { suite });
+                }
+                Folder::Reserved(_) | Folder::Deleted | Folder::Remains | Folder::Foreign => {
+                    continue;
+                }
+            }
+            let Some(suite) = by_name.get(name).copied() else {
                 return Err(Error::Missing(self.suite_appeared(name)));
             };
             if let Some(head) = suite.reliable_head().await? {
@@ -176,7 +188,7 @@ impl Repository {
                 read.push(suite);
             }
         }
-        for alias in aliases.keys() {
+        for alias in aliases {
             kept.add_alias(&self.folder(alias), &read).await?;
         }
         let pool_left = if options.leave_pool {
@@ -394,7 +406,7 @@ impl Plan {
 /// The objects of our suites, and of the pool, that nothing names. What only states that cannot be read may name is not among them.
 async fn unnamed(
     inventory: &Inventory,
-    folders: &BTreeMap<SuiteName, bool>,
+    folders: &BTreeMap<SuiteName, Folder>,
     kept: &mut Kept,
     suites: &[&Suite<'_>],
     with_pool: bool,
@@ -409,7 +421,8 @@ async fn unnamed(
         unnamed.clear();
     }
     for (key, _) in inventory.below(layout::SUITES) {
-        let is_ours = owner(key, folders).is_some_and(|name| folders[name] && !kept.is_held(name));
+        let is_ours = owner(key, folders)
+            .is_some_and(|name| folders[name] != Folder::Foreign && !kept.is_held(name));
         if is_ours && !kept.keys.contains(key) && is_collectable(key, &kept.commits) {
             unnamed.insert(key.clone());
         }
@@ -418,7 +431,7 @@ async fn unnamed(
 }
 
 /// The suite in whose folder an object is: one suite's folder may be in another's.
-fn owner<'f>(key: &str, folders: &'f BTreeMap<SuiteName, bool>) -> Option<&'f SuiteName> {
+fn owner<'f>(key: &str, folders: &'f BTreeMap<SuiteName, Folder>) -> Option<&'f SuiteName> {
     let is_in = |name: &&SuiteName| key.starts_with(&layout::in_suite(name, ""));
     let within = folders.keys().filter(is_in);
     within.max_by_key(|name| name.to_string().len())

@@ -10,7 +10,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 use s3_storage::ErrorKind;
 
-use crate::{Error, Head, Repository, Suite, keys::signature_time, succession::Seen};
+use crate::{Error, Folder, Head, Repository, Suite, keys::signature_time, succession::Seen};
 
 /// Objects that are looked at at once.
 const CONCURRENT: usize = 16;
@@ -45,14 +45,22 @@ impl Suite<'_> {
     /// The head of a suite that has to exist. One that is gone is told from a suite that never was.
     ///
     /// # Errors
-    /// As [`Suite::existing_head`]; [`Error::HeadVanished`].
+    /// As [`Suite::existing_head`]; [`Error::HeadVanished`]; [`Error::Deleting`].
     pub async fn require_head(&self) -> Result<Head, Error> {
-        match self.head().await? {
-            Some(head) => Ok(head),
-            None if self.has_history().await? => Err(Error::HeadVanished {
-                suite: self.name.clone(),
+        let suite = || self.name.clone();
+        let head = match self.head_if_ever().await {
+            Ok(Some(head)) if head.commit.is_closed() => Err(Error::Deleting { suite: suite() }),
+            Ok(Some(head)) => return Ok(head),
+            Ok(None) => Err(self.missing().into()),
+            Err(error) => Err(error),
+        };
+        match self.what_it_is().await {
+            Ok(Some(Folder::Deleting | Folder::Remains)) => Err(Error::Deleting { suite: suite() }),
+            Ok(Some(Folder::Reserved(until))) => Err(Error::Reserved {
+                suite: suite(),
+                until,
             }),
-            None => Err(self.missing().into()),
+            _ => head,
         }
     }
 

@@ -15,8 +15,8 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 
 use crate::{
-    Error, Head, HeadSignatures, Suite, condemned::Record, draft::blocking, indexes::IndexCache,
-    inventory::Inventory, succession::is_unreadable,
+    Error, Folder, Head, HeadSignatures, Suite, condemned::Record, draft::blocking,
+    indexes::IndexCache, inventory::Inventory, succession::is_unreadable,
 };
 
 /// Commits that are read at once.
@@ -61,27 +61,25 @@ struct Wanted {
 }
 
 impl Suite<'_> {
+    /// Whether the folder was deleted since it was listed, or had become an alias. Fails while it is being deleted.
+    async fn is_deleted(&self) -> Result<bool, Error> {
+        match self.what_it_is().await? {
+            Some(Folder::Deleting) => Err(Error::Deleting {
+                suite: self.name.clone(),
+            }),
+            Some(Folder::Deleted | Folder::Remains | Folder::Reserved(_)) => Ok(true),
+            _ => Ok(false),
+        }
+    }
+
     /// The head, if it may be relied on for deleting what it does not name; none if the suite never had one.
     pub(crate) async fn reliable_head(&self) -> Result<Option<Head>, Error> {
         let head = match self.head_if_ever().await {
-            Ok(None) | Err(Error::Damaged { .. } | Error::HeadVanished { .. })
-                if self.is_deleted().await =>
+            Ok(None)
+            | Err(Error::Damaged { .. } | Error::HeadVanished { .. } | Error::IsAlias { .. })
+                if self.is_deleted().await? =>
             {
                 None
-            }
-            Ok(None) | Err(Error::HeadVanished { .. }) if self.is_being_deleted().await => {
-                let suite = self.name.clone();
-                return Err(Error::Deleting { suite });
-            }
-            // An alias is not among the suites unless it is being deleted with its own, or has lost what says that it is one.
-            Err(Error::IsAlias { suite, .. })
-                if self.repository.folder(&suite).is_being_deleted().await =>
-            {
-                return Err(Error::Deleting { suite });
-            }
-            Err(Error::IsAlias { .. }) => {
-                let key = layout::founding_key(&self.name);
-                return Err(self.damaged(key, "does not say whose alias this is"));
             }
             head => head?,
         };

@@ -98,6 +98,8 @@ pub(crate) enum Fix {
     Founding {
         signed: bool,
     },
+    /// The folder of an alias that is to be said to be the suite's.
+    Alias(SuiteName),
 }
 
 impl Problem {

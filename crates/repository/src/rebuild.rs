@@ -359,7 +359,7 @@ impl Suite<'_> {
     ) -> Result<HashSet<String>, Error> {
         let mut named = HashSet::new();
         for name in inventory
-            .suites()
+            .marks()
             .into_keys()
             .filter(|name| *name != self.name)
         {

@@ -12,7 +12,9 @@ use deb_index::{
     index::IndexPath,
     name::Component,
     stanza::Stanza,
-    suite::{commit::Authorship, foreign::ForeignRelease, layout, settings::Settings},
+    suite::{
+        commit::Authorship, foreign::ForeignRelease, founding::Founding, layout, settings::Settings,
+    },
 };
 use s3_storage::ETag;
 
@@ -123,7 +125,7 @@ impl Suite<'_> {
         let intent = Intent(edits.collect());
         let plan = plan(None, &PlainIndexes::new(), &intent)?;
         let there = self.head_tag().await?;
-        if !matches!(self.founding().await, Ok((Some(_), _))) {
+        if !matches!(self.founding().await?.0, Some(Founding::Suite { .. })) {
             self.restore_founding(self.keys.is_signed()).await?;
         }
         self.write(plan, None, there.as_ref(), authorship).await

@@ -110,8 +110,8 @@ impl Suite<'_> {
     /// The head that takes the place of `instead`, or of one that cannot be used. One that has lost index files is only taken if
     /// no other can be.
     async fn newest(&self, inventory: &Inventory, instead: Option<&Head>) -> Result<Newest, Error> {
-        let is_signed = match self.founding().await {
-            Ok((Some(Founding::Suite { signed }), _)) => Some(signed),
+        let is_signed = match self.founding().await?.0 {
+            Some(Founding::Suite { signed, .. }) => Some(signed),
             _ => None,
         };
         let proven = self.shown_by_release().await?;

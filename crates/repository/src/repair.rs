@@ -69,6 +69,7 @@ impl Suite<'_> {
                         .await?;
                 }
                 Fix::Founding { signed } => self.restore_founding(signed).await?,
+                Fix::Alias(alias) => self.claim(&alias).await?,
                 Fix::Record { parent, id } => followers::restore_record(self, parent, id).await?,
                 Fix::Follower => drop(repairs.followers.insert(problem.key.clone())),
                 Fix::Head { commit, .. } => repairs.head = Some(commit),

@@ -71,9 +71,8 @@ impl Suite<'_> {
         match self.check_held(alias).await {
             Ok(()) => {}
             Err(error @ Error::Storage(_)) => return Err(error),
-            // Nothing of this suite's is there.
-            Err(Error::AliasTaken { .. }) => return Ok(Vec::new()),
-            Err(error) => return Ok(vec![(layout::founding_key(alias), error.to_string())]),
+            // That is a problem of its own.
+            Err(_) => return Ok(Vec::new()),
         }
         let mut stale = self.stale_indexes(alias, head, inventory, depth).await?;
         let is_signed = !head.signatures.is_unsigned();

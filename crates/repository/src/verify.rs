@@ -23,12 +23,13 @@ use deb_index::{
 use repo_signing::VerifyError;
 
 use crate::{
-    Depth, Error, Head, Keys, Repository, Suite, Verified,
+    Depth, Error, Folder, Head, Keys, Repository, Suite, Verified,
     check::{Check, Top, chain, compare},
     draft::blocking,
+    founding::UNKNOWN,
     inventory::Inventory,
     package_files::PackageFiles,
-    problem::{Fix, Part, Problem, Remedy},
+    problem::{Fix, Part, Remedy},
     succession::is_unreadable,
 };
 
@@ -36,6 +37,8 @@ use crate::{
 const TRIES: usize = 3;
 /// What is wrong with `suite.json` while a deletion has not come to its end.
 const BEING_DELETED: &str = "says that the suite is being deleted";
+/// What is missing in it where a deletion has only begun.
+const CLOSED: &str = "does not say that the suite is being deleted, but its newest commit does";
 /// What is wrong with it where a publisher that was held up meanwhile has left something.
 const DELETED: &str = "says that the suite was deleted, but something of it is left";
 /// Formats, the quickest to unpack first.
@@ -91,23 +94,21 @@ impl Suite<'_> {
     async fn top(&self) -> Result<Top, Error> {
         let head = match self.head_if_ever().await {
             Ok(Some(head)) => head,
-            Ok(None) | Err(Error::IsAlias { .. } | Error::HeadVanished { .. })
-                if self.is_being_deleted().await =>
-            {
-                return Ok(self.unfinished(BEING_DELETED));
+            Err(error @ Error::Storage(_)) => return Err(error),
+            other => {
+                return match (self.what_it_is().await?, other) {
+                    (Some(Folder::Deleting), _) => Ok(self.unfinished(BEING_DELETED)),
+                    (Some(Folder::Remains), _) => Ok(self.unfinished(DELETED)),
+                    (Some(Folder::Deleted | Folder::Reserved(_)), _) | (_, Ok(_)) => {
+                        Ok(Top::default())
+                    }
+                    (_, Err(error)) => self.top_without_head(error).await,
+                };
             }
-            Err(Error::HeadVanished { .. }) if self.is_deleted().await => {
-                return Ok(self.unfinished(DELETED));
-            }
-            Ok(None) => {
-                return Ok(Top::default());
-            }
-            Err(error @ (Error::Storage(_) | Error::Missing(_) | Error::IsAlias { .. })) => {
-                return Err(error);
-            }
-            Err(error) if is_unreadable(&error) => return self.top_without_commit(error).await,
-            Err(error) => return Ok(self.without_head(&error)),
         };
+        if head.commit.is_closed() {
+            return Ok(self.unfinished(CLOSED));
+        }
         let mut problems = Vec::new();
         let key = head.key();
         let mut add = |text: String, remedy| {
@@ -138,6 +139,14 @@ impl Suite<'_> {
             problems,
             is_stand_in: false,
         })
+    }
+
+    async fn top_without_head(&self, error: Error) -> Result<Top, Error> {
+        match error {
+            Error::Missing(_) | Error::IsAlias { .. } => Err(error),
+            error if is_unreadable(&error) => self.top_without_commit(error).await,
+            error => Ok(self.without_head(&error)),
+        }
     }
 
     /// The head where its commit cannot be read.
@@ -247,20 +256,19 @@ impl Check<'_> {
     async fn founding(&mut self, head: &Head) -> Result<(), Error> {
         let signed = !head.signatures.is_unsigned();
         let key = layout::founding_key(&self.suite.name);
-        let text = match self.suite.founding().await {
-            Ok((Some(founding), _)) if founding == (Founding::Suite { signed }) => return Ok(()),
-            Ok((Some(Founding::Deleting(_)), _)) => {
-                let problem = self.suite.problem(Part::Founding, key, BEING_DELETED);
-                self.add(Problem {
-                    remedy: Remedy::Manual,
-                    ..problem
-                });
+        let text = match self.suite.founding().await?.0 {
+            Some(founding) if founding.is_suite(signed) => return Ok(()),
+            Some(Founding::Unknown) => UNKNOWN,
+            Some(Founding::Deleting(_))
+                if self.suite.what_it_is().await? == Some(Folder::Deleting) =>
+            {
+                let mut problem = self.suite.problem(Part::Founding, key, BEING_DELETED);
+                problem.remedy = Remedy::Manual;
+                self.add(problem);
                 return Ok(());
             }
-            Ok((Some(_), _)) => "contradicts the head about the suite being signed",
-            Ok((None, _)) => "is missing",
-            Err(Error::Damaged { problem, .. }) => problem,
-            Err(error) => return Err(error),
+            Some(_) => "contradicts the head",
+            None => "is missing",
         };
         let problem = self.suite.problem(Part::Founding, key, text);
         self.add(problem.fixed_by(Some(Fix::Founding { signed })));

@@ -12,13 +12,19 @@ use crate::name::SuiteName;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Founding {
     /// The folder is that of a suite.
-    Suite { signed: bool },
+    Suite {
+        signed: bool,
+        /// A number of its own, which tells it from another suite that had or gets the name.
+        id: Option<u64>,
+    },
     /// It is that of an alias, which this suite holds.
     AliasOf(SuiteName),
     /// What is in it is being deleted.
     Deleting(Deleting),
     /// It is empty, and anyone's.
     Deleted,
+    /// None of these.
+    Unknown,
 }
 
 /// A deletion that has begun.
@@ -33,35 +39,46 @@ pub struct Deleting {
 }
 
 impl Founding {
-    /// The bytes of the file. Earlier versions of this program know only `signed`, and stop where it is missing.
+    /// The bytes of the file.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let value = match self {
-            Self::Suite { signed } => return format!("{{\"signed\": {signed}}}\n").into(),
+            Self::Suite { signed, id: None } => serde_json::json!({ "signed": signed }),
+            Self::Suite { signed, id } => serde_json::json!({ "signed": signed, "id": id }),
             Self::AliasOf(suite) => serde_json::json!({ "alias_of": suite }),
             Self::Deleting(deleting) => serde_json::json!({ "deleting": deleting }),
             Self::Deleted => serde_json::json!({ "deleted": true }),
+            Self::Unknown => serde_json::json!({}),
         };
         format!("{value}\n").into()
     }
 
-    /// Reads the file; none if it says none of these.
+    /// Whether it is that of a suite that is signed, or not.
     #[must_use]
-    pub fn parse(bytes: &[u8]) -> Option<Self> {
-        #[derive(Deserialize)]
+    pub fn is_suite(&self, is_signed: bool) -> bool {
+        matches!(self, Self::Suite { signed, .. } if *signed == is_signed)
+    }
+
+    /// Reads the file.
+    #[must_use]
+    pub fn parse(bytes: &[u8]) -> Self {
+        #[derive(Default, Deserialize)]
         struct File {
             signed: Option<bool>,
+            id: Option<u64>,
             alias_of: Option<SuiteName>,
             deleting: Option<Deleting>,
             deleted: Option<bool>,
         }
-        let file: File = serde_json::from_slice(bytes).ok()?;
+        let file: File = serde_json::from_slice(bytes).unwrap_or_default();
         let deleting = file.deleting.map(Self::Deleting);
         let alias = file.alias_of.map(Self::AliasOf);
         let deleted = file.deleted.filter(|deleted| *deleted);
         let deleted = deleted.map(|_| Self::Deleted);
-        let suite = file.signed.map(|signed| Self::Suite { signed });
-        deleting.or(alias).or(deleted).or(suite)
+        let id = file.id;
+        let suite = file.signed.map(|signed| Self::Suite { signed, id });
+        let known = deleting.or(alias).or(deleted).or(suite);
+        known.unwrap_or(Self::Unknown)
     }
 }
 
@@ -73,8 +90,14 @@ mod tests {
     fn is_read_as_it_was_written_and_with_more() {
         let name = || "trixie".parse().unwrap();
         for founding in [
-            Founding::Suite { signed: true },
-            Founding::Suite { signed: false },
+            Founding::Suite {
+                signed: true,
+                id: Some(u64::MAX),
+            },
+            Founding::Suite {
+                signed: false,
+                id: None,
+            },
             Founding::AliasOf(name()),
             Founding::Deleting(Deleting {
                 aliases: BTreeSet::from([name()]),
@@ -83,10 +106,14 @@ mod tests {
             }),
             Founding::Deleted,
         ] {
-            assert_eq!(Founding::parse(&founding.to_bytes()), Some(founding));
+            assert_eq!(Founding::parse(&founding.to_bytes()), founding);
         }
         let later = Founding::parse(b"{\"requires\": [\"x\"], \"signed\":true}");
-        assert_eq!(later, Some(Founding::Suite { signed: true }));
+        let suite = Founding::Suite {
+            signed: true,
+            id: None,
+        };
+        assert_eq!(later, suite);
         for bytes in [
             &b""[..],
             b"{}",
@@ -94,7 +121,7 @@ mod tests {
             b"{\"signed\": 1}",
             b"{\"alias_of\": \"../x\"}",
         ] {
-            assert_eq!(Founding::parse(bytes), None);
+            assert_eq!(Founding::parse(bytes), Founding::Unknown);
         }
     }
 }

@@ -82,12 +82,8 @@ impl List {
         let repo = context.url()?.to_string();
         if self.suites {
             let repository = context.repository().await?;
-            let (suites, aliases) = repository.suites().await?;
-            return context.printer.result(&Suites {
-                repo,
-                suites,
-                aliases,
-            });
+            let suites = Suites::read(repo, &repository).await?;
+            return context.printer.result(&suites);
         }
         let repository = context.repository().await?;
         let (suite, list) = self.source.read(context, &repository).await?;

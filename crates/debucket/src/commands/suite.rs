@@ -18,6 +18,7 @@ use deb_index::{
     },
 };
 use jiff::Timestamp;
+use repository::{Folder, Repository};
 use serde::Serialize;
 
 use crate::{
@@ -182,12 +183,10 @@ impl Suite {
             Action::Show(show) => show.run(context).await,
             Action::List => {
                 let repo = context.url()?.to_string();
-                let (suites, aliases) = context.repository().await?.suites().await?;
-                context.printer.result(&Suites {
-                    repo,
-                    suites,
-                    aliases,
-                })
+                let repository = context.repository().await?;
+                context
+                    .printer
+                    .result(&Suites::read(repo, &repository).await?)
             }
             Action::Delete(delete) => delete.run(context).await,
         }
@@ -311,15 +310,63 @@ pub(super) struct Suites {
     pub(super) repo: String,
     /// In alphabetical order.
     pub(super) suites: Vec<SuiteName>,
-    /// By alias: the suite that holds it.
+    /// By alias: the suite that has it.
     pub(super) aliases: BTreeMap<SuiteName, SuiteName>,
+    /// By name: the suite that had it as an alias, and which devices of that name find as it was then.
+    dropped_aliases: BTreeMap<SuiteName, SuiteName>,
+    /// Suites of other programs.
+    foreign: Vec<SuiteName>,
+}
+
+impl Suites {
+    pub(super) async fn read(repo: String, repository: &Repository) -> Result<Self, Error> {
+        let mut found = Self {
+            repo,
+            suites: Vec::new(),
+            aliases: BTreeMap::new(),
+            dropped_aliases: BTreeMap::new(),
+            foreign: Vec::new(),
+        };
+        for (name, folder) in repository.folders().await? {
+            match folder {
+                Folder::Suite { has_head: true } => found.suites.push(name),
+                Folder::Foreign => found.foreign.push(name),
+                Folder::Alias(suite) => {
+                    let aliases = if repository.has_alias(&suite, &name).await? {
+                        &mut found.aliases
+                    } else {
+                        &mut found.dropped_aliases
+                    };
+                    aliases.insert(name, suite);
+                }
+                Folder::Suite { has_head: false }
+                | Folder::Deleting
+                | Folder::Reserved(_)
+                | Folder::Deleted
+                | Folder::Remains => {}
+            }
+        }
+        Ok(found)
+    }
 }
 
 impl Report for Suites {
     fn text(&self) -> String {
-        let suites = self.suites.iter().map(|suite| format!("{suite}\n"));
-        let aliases = self.aliases.iter();
-        let aliases = aliases.map(|(alias, suite)| format!("{alias} -> {suite}\n"));
-        suites.chain(aliases).collect()
+        let mut text = String::new();
+        for suite in &self.suites {
+            text.push_str(&format!("{suite}\n"));
+        }
+        for (alias, suite) in &self.aliases {
+            text.push_str(&format!("{alias} -> {suite}\n"));
+        }
+        for (alias, suite) in &self.dropped_aliases {
+            text.push_str(&format!("{alias} (was an alias of {suite})\n"));
+        }
+        for suite in &self.foreign {
+            text.push_str(&format!(
+                "{suite} (of another program: `debucket adopt` takes it over)\n"
+            ));
+        }
+        text
     }
 }

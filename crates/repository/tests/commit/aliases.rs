@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use deb_index::change::Edit;
-use repository::{Error, Published, Writes};
+use repository::{Error, Folder, Published, Writes};
 use s3_storage::{Fault, Gate, On, Operation, Storage};
 
 use crate::{
@@ -74,12 +74,12 @@ async fn an_alias_follows_its_suite_signed_or_not() {
         committed(scene.publish(bucket, &package("wanted")).await);
         scene.check(&["base", "wanted"]).await;
         let repository = open(bucket.clone(), Writes::Conditional);
-        let (suites, aliases) = repository.suites().await.unwrap();
-        assert_eq!(suites, [name("stable")]);
-        assert_eq!(
-            aliases.into_iter().collect::<Vec<_>>(),
-            [(name("trixie"), name("stable"))]
-        );
+        let folders = repository.folders().await.unwrap();
+        let expected = [
+            (name("stable"), Folder::Suite { has_head: true }),
+            (name("trixie"), Folder::Alias(name("stable"))),
+        ];
+        assert_eq!(folders, expected.into());
         // Reading resolves it, changing does not.
         let reader = || keys(&scene.signing).for_reading();
         let alias = repository.suite(name("trixie"), reader());

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use deb_index::suite::commit::Authorship;
-use repository::{Allow, Deletion, Error, Missing, Progress, Published, Silent, Writes};
+use repository::{Allow, Deletion, Error, Folder, Missing, Progress, Published, Silent, Writes};
 use s3_storage::{ErrorKind, Fault, Faulty, Gate, Memory, On, Operation, Storage};
 
 use crate::{
@@ -23,7 +23,10 @@ async fn delete<S: Storage + 'static>(
     let repository = open(storage.clone(), Writes::Conditional);
     let suite = repository.suite(name(suite), keys(signing));
     let by = Authorship::default();
-    suite.delete_all(Allow::default(), &by, &Silent).await
+    let planned = suite.deletion().await?;
+    suite
+        .delete_all(planned, Allow::default(), &by, &Silent)
+        .await
 }
 
 /// A suite `stable` with a package and the alias `trixie`, and a suite `forky` beside it, and one below it.
@@ -103,9 +106,15 @@ impl Scene {
             assert!(problems(repository, signing, other).await.is_empty());
         }
         let opened = open(bucket.clone(), Writes::Conditional);
-        let (suites, aliases) = opened.suites().await.unwrap();
-        assert_eq!(suites, [name("forky"), name("stable/updates")]);
-        assert!(aliases.is_empty());
+        let folders = opened.folders().await.unwrap();
+        let suite = Folder::Suite { has_head: true };
+        let expected = [
+            (name("forky"), suite.clone()),
+            (name("stable"), Folder::Deleted),
+            (name("stable/updates"), suite),
+            (name("trixie"), Folder::Deleted),
+        ];
+        assert_eq!(folders, expected.into());
         collect_all(repository, signing).await;
         assert_eq!(
             bucket.read(&self.base.file.stanza.key),

@@ -189,6 +189,7 @@ fn is_of_deletion(error: &Error) -> bool {
     match error {
         Error::Source { source, .. } => is_of_deletion(source),
         Error::Deleting { .. }
+        | Error::Replaced { .. }
         | Error::HeadVanished { .. }
         | Error::PutBack { .. }
         | Error::MayBePutBack { .. }

@@ -202,7 +202,8 @@ impl Job {
                 };
             }
             Operation::Delete => {
-                let deleted = suite.delete_all(allow, &by, &Silent).await?;
+                let planned = suite.deletion().await?;
+                let deleted = suite.delete_all(planned, allow, &by, &Silent).await?;
                 let is_free = deleted.progress == repository::Progress::Done;
                 return Ok(Done::Deleted { is_free });
             }

@@ -47,7 +47,7 @@ struct Document {
     dry_run: bool,
     /// Whether the suite is gone.
     deleted: bool,
-    /// From when on the name can be used again, once the command was run again; null if it can be now, or in a dry run.
+    /// From when on the name can be used again; null if it can be now, or in a dry run.
     reserved_until: Option<Timestamp>,
     /// Entries of its package indexes, a package for all architectures once for each; null if there is no suite any more.
     entries: Option<u64>,
@@ -74,7 +74,7 @@ impl Delete {
         self.confirm(context, &planned)?;
         let authorship = authorship(self.change.message.clone());
         let progress = crate::progress::Progress::new(context, 0);
-        let deleted = suite.delete_all(self.change.allow(), &authorship, &progress);
+        let deleted = suite.delete_all(planned, self.change.allow(), &authorship, &progress);
         let document = self.document(context, deleted.await?)?;
         context
             .printer
@@ -144,8 +144,7 @@ impl Report for Document {
         );
         if let Some(until) = self.reserved_until {
             text.push_str(&format!(
-                "the name stays reserved until {until}, because an interrupted run may not have ended; run the same command again \
-                 after that\n"
+                "the name stays reserved until {until}, because an interrupted run may not have ended\n"
             ));
         }
         if self.dry_run {
