@@ -268,6 +268,53 @@ async fn two_deletions_at_once_leave_the_name_to_the_one_that_ends_it() {
     scene.check_gone().await;
 }
 
+/// A run waits at any request while another one ends the deletion and the suite begins again. As soon as it has read the old head,
+/// it leaves the new suite alone.
+#[tokio::test]
+async fn a_run_that_was_held_up_leaves_a_suite_alone_that_begins_again() {
+    let (mut begun, mut nth) = (0, 1);
+    loop {
+        let scene = Scene::new(Some(key())).await;
+        let (repository, signing) = (&scene.repository, &scene.signing);
+        let (slow, gate) = (repository.faulty(), Gate::new());
+        slow.at(On::Requests, nth, Fault::PauseBefore(gate.clone()));
+        let mut first = std::pin::pin!(delete(&slow, signing, "stable"));
+        tokio::select! {
+            biased;
+            () = gate.reached() => {}
+            done = &mut first => {
+                assert_eq!(done.unwrap().progress, Progress::Done);
+                break;
+            }
+        }
+        let requests = slow.requests();
+        let head = (Operation::Get, "dists/stable/InRelease".to_owned());
+        let has_read = requests[..requests.len() - 1].contains(&head);
+        let second = scene.delete().await.unwrap();
+        if second.progress == Progress::Done {
+            committed(publish(&repository.bucket, signing, &[&package("new")]).await);
+        }
+        gate.open();
+        let done = first.await;
+        if second.progress == Progress::Done && has_read {
+            begun += 1;
+            assert!(done.is_err(), "request {nth}: {done:?}");
+            let shown = repository.check_as_client().await;
+            assert_eq!(
+                shown,
+                BTreeSet::from(["new_1.0_all".to_owned()]),
+                "request {nth}"
+            );
+            assert!(
+                problems(repository, signing, "stable").await.is_empty(),
+                "request {nth}"
+            );
+        }
+        nth += 1;
+    }
+    assert!(begun > 5, "{begun}");
+}
+
 #[tokio::test]
 async fn a_collector_and_a_deletion_keep_out_of_each_others_way() {
     let scene = Scene::new(Some(key())).await;

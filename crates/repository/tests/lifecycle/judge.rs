@@ -92,6 +92,10 @@ impl World {
             Error::CollectorRuns { .. } => {
                 assert!((is_collector || deletes) && self.is_collecting(flight));
             }
+            Error::Replaced { .. } => {
+                let mut seen = self.seen(flight.suite, flight);
+                assert!(deletes && seen.any(|moment| moment.is_none()));
+            }
             Error::AliasLags { .. } => assert!(deletes && !self.holds_alias(flight)),
             Error::Contention { .. } => assert!(flight.is_in_crowd, "{error:?}"),
             Error::CollectorContention | Error::Missing(_) if is_collector => {
@@ -189,6 +193,7 @@ fn is_of_deletion(error: &Error) -> bool {
     match error {
         Error::Source { source, .. } => is_of_deletion(source),
         Error::Deleting { .. }
+        | Error::Reserved { .. }
         | Error::Replaced { .. }
         | Error::HeadVanished { .. }
         | Error::PutBack { .. }
