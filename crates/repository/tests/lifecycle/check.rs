@@ -11,7 +11,7 @@ use crate::{
     flight::repositories,
     operation::GRACE,
     script::{COLLECTOR, Mishap, Operation},
-    shelf::{COPIED, SIGNED, SUITES, repository_of, suite, suites_of},
+    shelf::{ALIAS, COPIED, SIGNED, SUITES, repository_of, suite, suites_of},
     world::{LAGS, World},
 };
 
@@ -53,13 +53,19 @@ impl World {
     /// The alias shows some state of some suite, whole; of the suite that has it and is settled, its last.
     fn check_alias(&self) {
         let shown = Head::fetch_alias(&self.bucket);
-        if let Some(shown) = &shown {
+        let mut flights = self.flights.iter().flatten();
+        let has_visitor = flights.any(|flight| {
+            let is_met = |at: usize| self.lives[at].may_meet_deletion(&flight.before[at]);
+            suites_of(0).any(is_met)
+        });
+        let is_doubtful = self.is_alias_littered || has_visitor;
+        if let Some(shown) = shown.as_ref().filter(|_| !is_doubtful) {
             let moment = self.lives[shown.suite].find(shown.commit);
             let content = &moment.expect("a commit of the suite").content;
             shown.check_signatures(&self.shelf, &content.keys);
             shown.check(&shown.read(&self.bucket, &self.shelf), content);
         }
-        for number in suites_of(0).filter(|_| !self.is_alias_contested) {
+        for number in suites_of(0).filter(|_| !is_doubtful && !self.is_alias_contested) {
             let last = self.lives[number].last();
             let has_alias = last.is_some_and(|last| last.content.has_alias);
             if has_alias && self.is_settled(number) && !self.lives[number].is_being_deleted {
@@ -93,8 +99,9 @@ impl World {
             if !self.is_settled(number) {
                 problems.retain(|problem| problem.part != Part::Follower);
             }
-            if self.is_alias_contested {
-                problems.retain(|problem| problem.part != Part::Founding);
+            if self.is_alias_doubtful() {
+                let folder = format!("dists/{ALIAS}/");
+                problems.retain(|problem| !problem.key.starts_with(&folder));
             }
             let mut flights = self.flights.iter().flatten();
             let has_visitor = flights.any(|flight| flight.is_about(number));
@@ -122,6 +129,13 @@ impl World {
                     self.check().await;
                     self.wait(2 * 3600).await;
                 }
+            }
+        }
+        if self.is_alias_littered && !self.is_alias_listed() {
+            for _ in 0..2 {
+                let delete = (SIGNED, Operation::DeleteAlias, Mishap::Nothing);
+                self.run(0, delete).await;
+                self.wait(2 * 3600).await;
             }
         }
         for number in [SIGNED, COPIED] {

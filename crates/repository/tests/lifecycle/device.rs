@@ -86,6 +86,11 @@ impl Head {
         self.bytes == other.bytes
     }
 
+    /// Whether it was found in the folder of the alias.
+    pub(crate) fn is_alias(&self) -> bool {
+        self.folder.ends_with(ALIAS)
+    }
+
     fn field(&self, name: &str) -> Option<&str> {
         let mut lines = self.text.lines();
         lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))

@@ -145,7 +145,9 @@ impl Flight {
             self.operation,
             Operation::Repair | Operation::Collect { .. }
         );
-        self.suite == suite || is_of_all && repository_of(self.suite) == repository_of(suite)
+        let is_of_none = matches!(self.operation, Operation::DeleteAlias);
+        self.suite == suite && !is_of_none
+            || is_of_all && repository_of(self.suite) == repository_of(suite)
     }
 
     /// What it has read before it planned.

@@ -4,6 +4,7 @@ use deb_index::suite::layout;
 use repository::Error;
 
 use crate::{
+    device::Head,
     flight::{Flight, refusal},
     life::Moment,
     model::Refusal,
@@ -40,7 +41,7 @@ impl World {
                 if *is_stale {
                     let may_be = flight.had_mishap()
                         || self.meets_deletion(flight)
-                        || self.is_alias_contested
+                        || self.is_alias_doubtful()
                         || matches!(flight.operation, Operation::Adopt);
                     assert!(may_be, "stale after {:?}", flight.operation);
                     self.leave_stale(flight);
@@ -48,6 +49,18 @@ impl World {
                     self.lives[flight.suite].is_stale = false;
                 }
                 self.leave_litter(flight, flight.suite);
+            }
+            Done::Deleted { is_free } if matches!(flight.operation, Operation::DeleteAlias) => {
+                let may_be = flight.is_in_crowd || self.is_alias_doubtful();
+                assert!(may_be || !self.is_alias_listed(), "the alias is in use");
+                self.is_alias_littered |= flight.is_in_crowd;
+                if *is_free && !flight.is_in_crowd {
+                    assert!(
+                        Head::fetch_alias(&self.bucket).is_none(),
+                        "it is there still"
+                    );
+                    self.is_alias_littered = self.is_alias_listed();
+                }
             }
             Done::Deleted { is_free } => {
                 let mut seen = self.seen(flight.suite, flight);
@@ -80,7 +93,7 @@ impl World {
     pub(crate) fn failed(&mut self, flight: &Flight, error: &Error) {
         let may = |text: &str| panic!("{text}: {:?}: {error:?}", flight.operation);
         let is_collector = matches!(flight.operation, Operation::Collect { .. });
-        let deletes = matches!(flight.operation, Operation::Delete);
+        let deletes = matches!(flight.operation, Operation::Delete | Operation::DeleteAlias);
         match error {
             Error::Unknown { .. } => assert!(flight.had_mishap()),
             _ if flight.has_landed && !flight.is_killed() && !deletes => {
@@ -95,6 +108,13 @@ impl World {
             Error::Replaced { .. } => {
                 let mut seen = self.seen(flight.suite, flight);
                 assert!(deletes && seen.any(|moment| moment.is_none()));
+            }
+            Error::IsAlias { .. } | Error::Missing(_)
+                if matches!(flight.operation, Operation::DeleteAlias) =>
+            {
+                let is_refused = matches!(error, Error::IsAlias { .. });
+                let may_be = self.is_alias_doubtful() || flight.is_in_crowd;
+                assert!(may_be || is_refused == self.is_alias_listed(), "{error:?}");
             }
             Error::AliasLags { .. } => assert!(deletes && !self.holds_alias(flight)),
             Error::Contention { .. } => assert!(flight.is_in_crowd, "{error:?}"),
@@ -136,8 +156,12 @@ impl World {
     /// Whether something that a process works with may have been deleted meanwhile, or is being deleted.
     fn meets_deletion(&self, flight: &Flight) -> bool {
         let is_met = |number: usize| self.lives[number].may_meet_deletion(&flight.before[number]);
-        let is_of_alias = matches!(flight.operation, Operation::Set(Setting::Alias(true), _))
-            && (suites_of(0).any(is_met) || self.alias_record().contains("deleting"));
+        let is_of_alias = matches!(
+            flight.operation,
+            Operation::Set(Setting::Alias(true), _) | Operation::DeleteAlias
+        ) && (self.is_alias_littered
+            || suites_of(0).any(is_met)
+            || self.alias_record().contains("deleting"));
         let of_source = match flight.operation {
             Operation::Promote { from, .. } => is_met(source(from, flight.suite)),
             _ => false,
@@ -151,7 +175,7 @@ impl World {
     fn may_refuse(&self, flight: &Flight, refusal: Refusal) -> bool {
         let mut seen = self.seen(flight.suite, flight);
         match flight.operation {
-            Operation::Repair | Operation::Collect { .. } => false,
+            Operation::DeleteAlias | Operation::Repair | Operation::Collect { .. } => false,
             Operation::Rollback { back } if refusal == Refusal::Missing => seen.any(|moment| {
                 let Some(moment) = moment else { return true };
                 let mut then = self.lives[flight.suite].history(moment.commit).skip(back);

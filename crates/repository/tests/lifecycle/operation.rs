@@ -20,7 +20,9 @@ use repository::{
 
 use crate::{
     script::{ARCHITECTURE_LISTS, FORMAT_LISTS, LABELS, Operation, SELECTORS, Setting},
-    shelf::{ALIAS, Build, COMPONENTS, Package, SUITES, Shelf, repository_of, suite, suites_of},
+    shelf::{
+        ALIAS, Build, COMPONENTS, Package, SIGNED, SUITES, Shelf, repository_of, suite, suites_of,
+    },
 };
 
 pub(crate) const GRACE: SignedDuration = SignedDuration::from_hours(24);
@@ -87,7 +89,11 @@ impl Job {
     pub(crate) async fn run(self) -> Result<Done, Error> {
         let has_all_keys = self.operation.has_all_keys();
         let keys = self.shelf.publisher(self.suite, has_all_keys);
-        let suite = self.suite(self.suite, keys);
+        let mut suite = self.suite(self.suite, keys);
+        if matches!(self.operation, Operation::DeleteAlias) {
+            let keys = self.shelf.publisher(SIGNED, true);
+            suite = self.repository().suite(ALIAS.parse().unwrap(), keys);
+        }
         let by = Authorship {
             author: self.author.clone(),
             ..Authorship::default()
@@ -201,7 +207,7 @@ impl Job {
                     }
                 };
             }
-            Operation::Delete => {
+            Operation::Delete | Operation::DeleteAlias => {
                 let planned = suite.deletion().await?;
                 let deleted = suite.delete_all(planned, allow, &by, &Silent).await?;
                 let is_free = deleted.progress == repository::Progress::Done;

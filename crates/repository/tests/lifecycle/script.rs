@@ -80,6 +80,8 @@ pub(crate) enum Operation {
     /// Takes the suite over from another program.
     Adopt,
     Delete,
+    /// Deletes what the alias showed last.
+    DeleteAlias,
     Repair,
     Collect {
         keep_days: i64,
@@ -99,7 +101,7 @@ impl Operation {
     /// The suite that it is about in place of another, where that makes no sense.
     pub(crate) fn own_suite(&self, suite: usize) -> usize {
         match self {
-            Self::AddKey(_) | Self::RetireKey(_) => SIGNED,
+            Self::AddKey(_) | Self::RetireKey(_) | Self::DeleteAlias => SIGNED,
             Self::Set(Setting::Alias(_), _) => suite % COPIED,
             _ => suite,
         }
@@ -240,6 +242,7 @@ pub(crate) fn scripts_about_deletion() -> impl Strategy<Value = (Start, Vec<Step
         4 => Just(Operation::Delete),
         4 => publish_one(),
         2 => alias,
+        1 => Just(Operation::DeleteAlias),
         1 => Just(Operation::Refresh),
         1 => Just(Operation::Repair),
     ];
@@ -381,6 +384,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         1 => (0..2usize).prop_map(Operation::AddKey),
         1 => (0..2usize).prop_map(Operation::RetireKey),
         2 => Just(Operation::Delete),
+        1 => Just(Operation::DeleteAlias),
         1 => Just(Operation::Repair),
     ]
 }

@@ -34,6 +34,8 @@ pub(crate) struct World {
     pub(crate) cuts: [Timestamp; REPOSITORIES.len()],
     /// Whether several suites have listed the alias since none did: one of them does not have it.
     pub(crate) is_alias_contested: bool,
+    /// Whether something may be in its folder that nobody answers for.
+    pub(crate) is_alias_littered: bool,
 }
 
 impl World {
@@ -48,6 +50,7 @@ impl World {
             updates: Vec::new(),
             cuts: REPOSITORIES.map(|_| Timestamp::MIN),
             is_alias_contested: false,
+            is_alias_littered: false,
         }
     }
 
@@ -115,6 +118,9 @@ impl World {
     }
 
     pub(crate) async fn run(&mut self, actor: usize, what: (usize, Operation, Mishap)) {
+        if matches!(what.1, Operation::DeleteAlias) {
+            self.updates.retain(|(head, _)| !head.is_alias());
+        }
         let before = self.lives.iter().map(Life::now).collect();
         let mut flight = Flight::new(&self.bucket, &self.clock, &self.shelf, what, before);
         for other in self.flights.iter_mut().flatten() {
@@ -224,7 +230,7 @@ impl World {
         if content.has_alias && last.is_none_or(|last| !last.content.has_alias) {
             let others = suites_of(0).filter_map(|other| self.lives[other].last());
             let mut others = others.filter(|other| other.content.has_alias);
-            let may_be = flight.is_in_crowd || self.is_alias_contested;
+            let may_be = flight.is_in_crowd || self.is_alias_doubtful();
             assert!(may_be || others.next().is_none(), "the alias is taken");
         }
         let prefix = REPOSITORIES[repository_of(number)];
@@ -321,7 +327,7 @@ impl World {
             Operation::RetireKey(key) => Wish::RetireKey(*key),
             Operation::Adopt => Wish::Adopt(foreign::content()),
             Operation::Delete => Wish::Close,
-            Operation::Repair | Operation::Collect { .. } => return None,
+            Operation::DeleteAlias | Operation::Repair | Operation::Collect { .. } => return None,
         })
     }
 
@@ -337,14 +343,28 @@ impl World {
         }
     }
 
-    /// A process that was held up while its suite was deleted may have left something.
+    /// A process that was held up while its suite was deleted may have left something, also in the folder of the alias.
     pub(crate) fn leave_litter(&mut self, flight: &Flight, number: usize) {
         let life = &mut self.lives[number];
-        if flight.is_about(number)
-            && life.may_meet_deletion(&flight.before[number])
-            && !life.is_being_deleted
-        {
+        let before = &flight.before[number];
+        if !flight.is_about(number) || !life.may_meet_deletion(before) {
+            return;
+        }
+        if !life.is_being_deleted {
             life.begin_deletion();
         }
+        let has_alias = |moment: &Moment| moment.content.has_alias;
+        let mut seen = life.since(before).flatten();
+        self.is_alias_littered |= seen.any(has_alias);
+    }
+
+    /// Whether some suite lists the alias.
+    pub(crate) fn is_alias_listed(&self) -> bool {
+        let mut last = suites_of(0).filter_map(|number| self.lives[number].last());
+        last.any(|last| last.content.has_alias)
+    }
+
+    pub(crate) fn is_alias_doubtful(&self) -> bool {
+        self.is_alias_contested || self.is_alias_littered
     }
 }
