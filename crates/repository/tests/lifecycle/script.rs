@@ -34,7 +34,7 @@ pub(crate) enum Step {
     /// The store answers from a machine whose clock is a little behind.
     Lag,
     /// Time until what is not named any more is garbage, a collection, and time until what it has condemned may be deleted.
-    Age,
+    Age { keep_days: i64 },
     /// A device begins an update.
     Update(usize),
 }
@@ -189,7 +189,7 @@ pub(crate) fn scripts() -> impl Strategy<Value = (Start, Vec<Step>)> {
         4 => (0..SPANS.len()).prop_map(Step::Wait),
         2 => (0..ACTORS).prop_map(Step::Resume),
         1 => (0..ACTORS).prop_map(Step::Abandon),
-        2 => Just(Step::Age),
+        2 => Just(Step::Age { keep_days: 0 }),
         1 => Just(Step::Lag),
         2 => (0..SUITES.len()).prop_map(Step::Update),
     ];
@@ -208,31 +208,78 @@ fn collected() -> impl Strategy<Value = usize> {
 
 /// A few times: packages are garbage that may be deleted, and are needed again while a collector works.
 pub(crate) fn scripts_about_garbage() -> impl Strategy<Value = (Start, Vec<Step>)> {
+    let look = prop_oneof![
+        5 => Just(Mishap::Nothing).prop_map(collection),
+        1 => wait(1, 45).prop_map(collection),
+        1 => (0..4usize).prop_map(Step::Wait),
+        1 => (1..3usize).prop_map(Step::Update),
+    ];
     let episode = (
         publish_one(),
-        proptest::collection::vec(around_garbage(), 3..9),
+        proptest::collection::vec(around_garbage(), 0..4),
+        needing(wait(8, 45).boxed()),
+        proptest::collection::vec(look, 1..5),
+        proptest::collection::vec(around_garbage(), 0..4),
     );
-    let episode = episode.prop_map(|(publish, steps)| {
-        let clean = |suite, operation| Step::Run {
-            actor: 0,
-            suite,
-            operation,
-            mishap: Mishap::Nothing,
-        };
-        let remove = || Operation::Remove { selector: 0 };
+    let episode = episode.prop_map(|(publish, first, needing, looks, then)| {
+        let remove = || Operation::Remove { selector: 1 };
         let begin = [
             clean(1, publish),
             clean(1, remove()),
             clean(2, remove()),
-            Step::Age,
+            Step::Age { keep_days: 0 },
         ];
-        begin.into_iter().chain(steps).collect::<Vec<_>>()
+        let steps = begin.into_iter().chain(first).chain([needing]);
+        steps.chain(looks).chain(then).collect::<Vec<_>>()
     });
     let episodes = proptest::collection::vec(episode, 1..4);
-    (
-        Just(Start::Empty),
-        episodes.prop_map(|episodes| episodes.concat()),
-    )
+    let keeps = prop_oneof![3 => Just(0i64), 1 => Just(4)];
+    let script = (any::<bool>(), keeps, episodes);
+    let script = script.prop_map(|(has_alias, keeps, episodes)| {
+        // Each suite has something that no other one names.
+        let own = [(0, 1), (1, 2), (2, 3)].map(|(suite, architecture)| {
+            let publish = publication(1, 0, architecture);
+            clean(suite, publish)
+        });
+        let alias = clean(1, Operation::Set(Setting::Alias(true), true));
+        let steps = own.into_iter().chain(has_alias.then_some(alias));
+        let steps = steps.chain(episodes.concat());
+        steps.map(|step| step.keeping(keeps)).collect()
+    });
+    (Just(Start::Empty), script)
+}
+
+fn clean(suite: usize, operation: Operation) -> Step {
+    Step::Run {
+        actor: 0,
+        suite,
+        operation,
+        mishap: Mishap::Nothing,
+    }
+}
+
+fn collection(mishap: Mishap) -> Step {
+    Step::Run {
+        actor: COLLECTOR,
+        suite: SIGNED,
+        operation: Operation::Collect { keep_days: 0 },
+        mishap,
+    }
+}
+
+impl Step {
+    /// The same, with another history that a collection keeps.
+    fn keeping(mut self, days: i64) -> Self {
+        match &mut self {
+            Self::Age { keep_days }
+            | Self::Run {
+                operation: Operation::Collect { keep_days },
+                ..
+            } => *keep_days = days,
+            _ => {}
+        }
+        self
+    }
 }
 
 /// Suites come and go, while others still work on those before.
@@ -273,24 +320,29 @@ fn wait(least: u64, most: u64) -> impl Strategy<Value = Mishap> + Clone {
     pause.prop_map(|(request, again)| Mishap::Pause { request, again })
 }
 
-/// One of few.
-fn publish_one() -> impl Strategy<Value = Operation> {
-    (0..2usize).prop_map(|version| Operation::Publish {
+fn publication(name: usize, version: usize, architecture: usize) -> Operation {
+    Operation::Publish {
         component: 0,
         packages: vec![File {
-            name: 0,
+            name,
             version,
-            architecture: 0,
+            architecture,
             build: 0,
         }],
         replace: true,
         phase: None,
         keep: None,
         has_all_keys: true,
-    })
+    }
 }
 
-fn around_garbage() -> impl Strategy<Value = Step> {
+/// One of few.
+fn publish_one() -> impl Strategy<Value = Operation> {
+    (0..2usize).prop_map(|version| publication(0, version, 0))
+}
+
+/// A publisher needs what may be garbage.
+fn needing(mishap: BoxedStrategy<Mishap>) -> impl Strategy<Value = Step> {
     let promote = |from| Operation::Promote {
         from,
         selector: 0,
@@ -298,22 +350,31 @@ fn around_garbage() -> impl Strategy<Value = Step> {
         replace: true,
     };
     let operation = prop_oneof![
-        5 => publish_one(),
-        2 => (1..4usize).prop_map(|back| Operation::Rollback { back }),
+        4 => publish_one(),
+        3 => (1..4usize).prop_map(|back| Operation::Rollback { back }),
         1 => (1..3usize).prop_map(promote),
     ];
-    let trouble = prop_oneof![1 => Just(Mishap::Nothing), 5 => wait(10, 45), 1 => mishap(12, 45)];
     let suite = prop_oneof![4 => Just(1), 1 => Just(2)];
-    let publisher = (0..2usize, suite, operation, trouble);
+    let publisher = (0..2usize, suite, operation, mishap);
+    publisher.prop_map(|(actor, suite, operation, mishap)| Step::Run {
+        actor,
+        suite,
+        operation,
+        mishap,
+    })
+}
+
+fn around_garbage() -> impl Strategy<Value = Step> {
+    let trouble = prop_oneof![1 => Just(Mishap::Nothing), 5 => wait(10, 45), 1 => mishap(12, 45)];
     let collector = prop_oneof![4 => Just(Mishap::Nothing), 2 => wait(1, 45), 1 => mishap(6, 25)];
+    let alias = any::<bool>().prop_map(|has| clean(1, Operation::Set(Setting::Alias(has), true)));
     prop_oneof![
-        4 => publisher.prop_map(|(actor, suite, operation, mishap)| Step::Run { actor, suite, operation, mishap }),
-        5 => collector.prop_map(|mishap| Step::Run {
-            actor: COLLECTOR, suite: 0, operation: Operation::Collect { keep_days: 0 }, mishap
-        }),
-        1 => (0..ACTORS).prop_map(Step::Resume),
-        1 => (0..4usize).prop_map(Step::Wait),
-        1 => (1..SUITES.len()).prop_map(Step::Update),
+        8 => needing(trouble.boxed()),
+        10 => collector.prop_map(collection),
+        2 => (0..ACTORS).prop_map(Step::Resume),
+        2 => (0..4usize).prop_map(Step::Wait),
+        2 => (1..3usize).prop_map(Step::Update),
+        1 => alias,
     ]
 }
 

@@ -105,7 +105,7 @@ impl World {
             }
             Step::Wait(span) => self.wait(SPANS[span]).await,
             Step::Lag => self.clock.set(self.clock.now() - LAG),
-            Step::Age => self.age().await,
+            Step::Age { keep_days } => self.age(keep_days).await,
             Step::Update(suite) => {
                 let head = Head::fetch(&self.bucket, suite);
                 let now = self.clock.now();
@@ -181,11 +181,11 @@ impl World {
         tokio::time::advance(Duration::from_secs(seconds)).await;
     }
 
-    pub(crate) async fn age(&mut self) {
+    pub(crate) async fn age(&mut self, keep_days: i64) {
         self.finish(COLLECTOR).await;
         self.wait(25 * 3600).await;
         for suite in [SIGNED, COPIED] {
-            let collect = Operation::Collect { keep_days: 0 };
+            let collect = Operation::Collect { keep_days };
             self.run(COLLECTOR, (suite, collect, Mishap::Nothing)).await;
         }
         self.wait(25 * 3600).await;
