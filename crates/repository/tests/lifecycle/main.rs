@@ -32,9 +32,9 @@ use crate::{
 };
 
 /// Together about half a minute on a slow machine.
-const CASES: u32 = 40;
-const CASES_ABOUT_GARBAGE: u32 = 80;
-const CASES_ABOUT_DELETION: u32 = 80;
+const CASES: u32 = 80;
+const CASES_ABOUT_GARBAGE: u32 = 120;
+const CASES_ABOUT_DELETION: u32 = 120;
 
 #[test]
 fn any_life_of_a_repository_agrees_with_the_model() {

@@ -36,6 +36,8 @@ pub(crate) struct World {
     pub(crate) is_alias_contested: bool,
     /// Whether something may be in its folder that nobody answers for.
     pub(crate) is_alias_littered: bool,
+    /// What was there when it was last checked.
+    pub(crate) checked: Option<u64>,
 }
 
 impl World {
@@ -51,6 +53,7 @@ impl World {
             cuts: REPOSITORIES.map(|_| Timestamp::MIN),
             is_alias_contested: false,
             is_alias_littered: false,
+            checked: None,
         }
     }
 
