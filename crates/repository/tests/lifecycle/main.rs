@@ -31,7 +31,7 @@ use crate::{
     world::World,
 };
 
-/// Together about half a minute on a slow machine.
+/// Together less than a minute on one slow processor.
 const CASES: u32 = 80;
 const CASES_ABOUT_GARBAGE: u32 = 120;
 const CASES_ABOUT_DELETION: u32 = 120;
