@@ -80,14 +80,14 @@ impl World {
             let is_met = |at: usize| self.lives[at].may_meet_deletion(&flight.before[at]);
             suites_of(0).any(is_met)
         });
-        let is_doubtful = self.is_alias_littered || has_visitor;
-        if let Some(shown) = shown.as_ref().filter(|_| !is_doubtful) {
+        let is_broken = self.is_alias_broken() || has_visitor;
+        if let Some(shown) = shown.as_ref().filter(|_| !is_broken) {
             let moment = self.lives[shown.suite].find(shown.commit);
             let content = &moment.expect("a commit of the suite").content;
             shown.check_signatures(&self.shelf, &content.keys);
             shown.check(&shown.read(&self.bucket, &self.shelf), content);
         }
-        for number in suites_of(0).filter(|_| !is_doubtful && !self.is_alias_contested) {
+        for number in suites_of(0).filter(|_| !is_broken && !self.is_alias_contested) {
             let last = self.lives[number].last();
             let has_alias = last.is_some_and(|last| last.content.has_alias);
             if has_alias && self.is_settled(number) {

@@ -126,7 +126,8 @@ impl World {
                 _ => may("failed"),
             },
         }
-        if flight.had_mishap() {
+        let is_of_alias = matches!(flight.operation, Operation::DeleteAlias);
+        if flight.had_mishap() || is_of_alias && flight.is_in_crowd {
             self.leave_stale(flight);
         }
         for number in 0..SUITES.len() {

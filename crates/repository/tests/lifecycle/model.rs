@@ -213,6 +213,16 @@ fn bring_back(now: &mut Vec<&'static str>, then: &[&'static str]) {
     now.extend(missing);
 }
 
+/// Whether two of the files are different builds of one package.
+fn clash(files: &[File]) -> bool {
+    let is_other = |one: &File, other: &File| {
+        let id = |file: &File| (file.name, file.version, file.architecture);
+        id(one) == id(other) && one.build != other.build
+    };
+    let mut all = files.iter();
+    all.any(|one| files.iter().any(|other| is_other(one, other)))
+}
+
 impl Wish {
     /// What becomes of a suite.
     pub(crate) fn apply(
@@ -221,6 +231,9 @@ impl Wish {
         is_signed: bool,
         has_all_keys: bool,
     ) -> Result<Content, Refusal> {
+        if matches!(self, Self::Publish { files, .. } if clash(files)) {
+            return Err(Refusal::Conflict);
+        }
         if base.is_some_and(|base| is_signed && !has_all_keys && !base.keys.contains(&0)) {
             return Err(Refusal::Keys);
         }
@@ -252,10 +265,7 @@ impl Wish {
                         architecture: file.architecture,
                         version: file.version,
                     };
-                    let other = new.insert(package, file.build);
-                    if other.is_some_and(|other| other != file.build) {
-                        return Err(Refusal::Conflict);
-                    }
+                    new.insert(package, file.build);
                 }
                 // In the order of the files.
                 for file in files {

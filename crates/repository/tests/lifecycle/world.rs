@@ -113,7 +113,8 @@ impl World {
                 let head = Head::fetch(&self.bucket, suite);
                 let now = self.clock.now();
                 let shown = Head::fetch_alias(&self.bucket);
-                let shown = shown.filter(|shown| shown.suite == suite);
+                let is_sure = !self.is_alias_doubtful();
+                let shown = shown.filter(|shown| is_sure && shown.suite == suite);
                 let heads = head.into_iter().chain(shown);
                 self.updates.extend(heads.map(|head| (head, now)));
             }
@@ -258,7 +259,9 @@ impl World {
         let is_closed = life.last().is_some_and(|last| last.content.is_closed);
         assert!(is_closed, "a suite that nobody has closed is deleted");
         life.is_stale = false;
-        self.updates.retain(|(head, _)| head.suite != flight.suite);
+        // Its alias goes, too, with whatever it shows.
+        let is_other = |head: &Head| head.suite != flight.suite && !head.is_alias();
+        self.updates.retain(|(head, _)| is_other(head));
     }
 
     /// What an operation makes of a state of its suite.
@@ -340,6 +343,7 @@ impl World {
     }
 
     pub(crate) fn leave_stale(&mut self, flight: &Flight) {
+        self.is_alias_littered |= matches!(flight.operation, Operation::DeleteAlias);
         for number in 0..SUITES.len() {
             self.lives[number].is_stale |= flight.is_about(number);
             self.leave_litter(flight, number);
@@ -367,7 +371,13 @@ impl World {
         last.any(|last| last.content.has_alias)
     }
 
+    /// Whether somebody may be deleting what is in the folder of the alias, or has left it behind.
+    pub(crate) fn is_alias_broken(&self) -> bool {
+        let is_deletion = |flight: &Flight| matches!(flight.operation, Operation::DeleteAlias);
+        self.is_alias_littered || self.flights.iter().flatten().any(is_deletion)
+    }
+
     pub(crate) fn is_alias_doubtful(&self) -> bool {
-        self.is_alias_contested || self.is_alias_littered
+        self.is_alias_contested || self.is_alias_broken()
     }
 }
