@@ -11,7 +11,8 @@ use repository::{Allow, Error, Published, Silent, Writes};
 use s3_storage::Storage;
 
 use crate::{
-    gc::{GRACE, collect, collecting_at},
+    collecting::collecting_at,
+    gc::{GRACE, collect},
     repository::{
         Package, Repository, Signing, committed, intent, is_unchanged, key, keys, open, package_of,
         publish, suite,

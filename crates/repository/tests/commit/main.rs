@@ -5,6 +5,7 @@
 mod across;
 mod adopt;
 mod aliases;
+mod collecting;
 mod collector_time;
 mod damage;
 mod deletion;
