@@ -158,7 +158,7 @@ async fn a_kill_at_any_write_can_be_followed_by_the_same_again() {
             if is_closed {
                 let error = publish(&repository.bucket, signing, &[&package("late")]).await;
                 match error {
-                    Err(Error::Deleting { .. }) => {}
+                    Err(Error::Deleting { .. } | Error::Reserved { .. }) => {}
                     Ok(_) if is_done => continue,
                     other => panic!("write {nth}: {other:?}"),
                 }
@@ -169,9 +169,9 @@ async fn a_kill_at_any_write_can_be_followed_by_the_same_again() {
                 assert!(until > repository.clock.now());
                 assert_eq!(scene.left().len(), 2, "write {nth}");
                 let error = publish(&repository.bucket, signing, &[&package("late")]).await;
-                assert!(matches!(error, Err(Error::Deleting { .. })), "{error:?}");
+                assert!(matches!(error, Err(Error::Reserved { .. })), "{error:?}");
+                collect(repository, signing).await.unwrap();
                 repository.clock.advance(DEAD);
-                assert_eq!(scene.delete().await.unwrap().progress, Progress::Done);
             }
             scene.check_gone().await;
         }
@@ -256,13 +256,50 @@ async fn two_deletions_at_once_leave_the_name_to_the_one_that_ends_it() {
         // The first may still delete what somebody writes there.
         assert!(matches!(second.progress, Progress::Reserved(_)));
         let error = publish(&repository.bucket, signing, &[&package("late")]).await;
-        assert!(matches!(error, Err(Error::Deleting { .. })), "{error:?}");
+        assert!(matches!(error, Err(Error::Reserved { .. })), "{error:?}");
         gate.open();
     };
     tokio::join!(first, second);
     repository.clock.advance(DEAD);
-    assert_eq!(scene.delete().await.unwrap().progress, Progress::Done);
     scene.check_gone().await;
+}
+
+/// A run reads what there is, another one deletes it, and somebody begins a new suite of the name.
+#[tokio::test]
+async fn a_suite_that_was_begun_meanwhile_is_not_deleted() {
+    // Before and after it has closed the suite, and before it says so.
+    for (operation, object, nth) in [
+        (Operation::Get, "gc/condemned.json", 1),
+        (Operation::Put, "stable/InRelease", 1),
+        (Operation::Put, "stable/suite.json", 1),
+        (Operation::Put, "stable/suite.json", 2),
+        (Operation::Put, "stable/suite.json", 3),
+    ] {
+        let scene = Scene::new(Some(key())).await;
+        let (repository, signing) = (&scene.repository, &scene.signing);
+        let (slow, gate) = (repository.faulty(), Gate::new());
+        let at = On::Key(operation, object.to_owned());
+        slow.at(at, nth, Fault::PauseBefore(gate.clone()));
+        let first = async { delete(&slow, signing, "stable").await };
+        let anew = package("anew");
+        let others = async {
+            gate.reached().await;
+            assert_eq!(scene.delete().await.unwrap().progress, Progress::Done);
+            committed(publish(&repository.bucket, signing, &[&anew]).await);
+            gate.open();
+        };
+        let (deleted, ()) = tokio::join!(first, others);
+        deleted.unwrap_err();
+        let what = format!("{operation:?} {object} {nth}");
+        let shown = repository.check_as_client().await;
+        assert_eq!(shown, BTreeSet::from(["anew_1.0_all".to_owned()]), "{what}");
+        assert!(
+            problems(repository, signing, "stable").await.is_empty(),
+            "{what}"
+        );
+        let more = package("more");
+        committed(publish(&repository.bucket, signing, &[&more]).await);
+    }
 }
 
 #[tokio::test]
@@ -282,7 +319,6 @@ async fn a_collector_and_a_deletion_keep_out_of_each_others_way() {
     assert!(matches!(error, Err(Error::Deleting { .. })), "{error:?}");
     scene.delete().await.unwrap();
     repository.clock.advance(DEAD);
-    scene.delete().await.unwrap();
     scene.check_gone().await;
 }
 
