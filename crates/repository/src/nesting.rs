@@ -97,10 +97,8 @@ fn added<T: Ord>(of: BTreeSet<T>, base: &BTreeSet<T>) -> Vec<T> {
 
 /// The suites in whose folder a name is, and the component whose folder it would be there.
 fn outer(name: &str) -> impl Iterator<Item = (String, Component)> {
-    name.match_indices('/').filter_map(|(at, _)| {
-        let component = name[at + 1..].split('/').next()?;
-        Some((name[..at].to_owned(), component.parse().ok()?))
-    })
+    let splits = std::iter::successors(name.rsplit_once('/'), |(suite, _)| suite.rsplit_once('/'));
+    splits.filter_map(|(suite, component)| Some((suite.to_owned(), component.parse().ok()?)))
 }
 
 async fn at_most(checks: Vec<impl Future<Output = Result<(), Error>>>) -> Result<(), Error> {
