@@ -142,7 +142,7 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
                  {suite} --no-alias {alias}`"
             ));
         }
-        E::AliasTaken { .. } => "choose another name",
+        E::AliasTaken { .. } | E::Nested { .. } => "choose another name",
         E::AliasIsSigned { alias, .. } => {
             return Some(format!(
                 "choose another name, or delete what this one shows: `debucket suite delete {alias}`"

@@ -161,6 +161,7 @@ impl Error {
                 | repository::Error::AliasTaken { .. }
                 | repository::Error::AliasLags { .. }
                 | repository::Error::Deleting { .. }
+                | repository::Error::Nested { .. }
                 | repository::Error::Reserved { .. }
                 | repository::Error::Replaced { .. },
             ) => 3,

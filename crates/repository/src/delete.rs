@@ -302,8 +302,10 @@ impl Suite<'_> {
         let folder = self.repository.folder(alias).what_it_is().await?;
         Ok(match folder {
             Some(Folder::Alias(holder)) => holder == self.name,
-            Some(Folder::Deleting) => true,
-            _ => false,
+            Some(Folder::Deleting | Folder::Reserved(_) | Folder::Deleted | Folder::Remains) => {
+                true
+            }
+            Some(Folder::Suite { .. } | Folder::Foreign) | None => false,
         })
     }
 
@@ -318,7 +320,7 @@ impl Suite<'_> {
         let none = BTreeSet::new();
         let reserved = folder.reserve_if(&none, me, |now| match now {
             Some(Founding::AliasOf(holder)) if *holder == self.name => Ok(()),
-            Some(Founding::Deleting(_)) => Ok(()),
+            Some(Founding::Deleting(_) | Founding::Deleted) => Ok(()),
             _ => Err(self.taken(alias, None)),
         });
         match reserved.await {

@@ -285,8 +285,10 @@ impl Suite<'_> {
             let (base, intent) = (head.map(|head| head.commit.clone()), intent.clone());
             blocking(move || plan(base.as_deref(), &indexes, &intent)).await?
         };
-        let followed = self.heads_to_follow(&plan.settings, commit_of(head));
-        let followed = followed.await?;
+        let (followed, ()) = futures::try_join!(
+            self.heads_to_follow(&plan.settings, commit_of(head)),
+            self.check_nesting(&plan.settings, commit_of(head)),
+        )?;
         let chosen = self.keys.choose(
             &self.name,
             head.map(Head::signed),

@@ -5,7 +5,7 @@ use deb_index::{
     change::{PlanError, client_view::ViewChange},
     digest::Sha256,
     fingerprint::Fingerprint,
-    name::SuiteName,
+    name::{Component, SuiteName},
     stanza::StanzaError,
     suite::{commit::CommitError, foreign::ForeignError, release::ReleaseError},
 };
@@ -110,6 +110,11 @@ pub enum Error {
         suite: SuiteName,
         alias: SuiteName,
         by: Option<SuiteName>,
+    },
+    #[error("{folder} would be the folder of both a suite and a component, {component}")]
+    Nested {
+        folder: String,
+        component: Component,
     },
     /// Devices would go on with the signed head of the suite that had the alias before.
     #[error("devices of {alias} expect a signature, but suite {suite} is unsigned")]

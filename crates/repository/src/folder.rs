@@ -110,8 +110,17 @@ impl Repository {
     /// # Errors
     /// Those of the store.
     pub async fn folders(&self) -> Result<BTreeMap<SuiteName, Folder>, Error> {
+        let found = self.folders_in("").await?;
+        self.told_apart(found).await
+    }
+
+    /// The folders of suites and aliases in a folder below `dists/`, itself included. It is given with a slash at its end.
+    pub(crate) async fn folders_in(
+        &self,
+        folder: &str,
+    ) -> Result<BTreeMap<SuiteName, Marks>, Error> {
         let mut found = BTreeMap::new();
-        let mut folders = vec![String::new()];
+        let mut folders = vec![folder.to_owned()];
         while let Some(folder) = folders.pop() {
             let (marks, inner) = self
                 .listed_marks(&format!("{}{folder}", layout::SUITES))
@@ -123,7 +132,7 @@ impl Repository {
                 found.insert(name, marks);
             }
         }
-        self.told_apart(found).await
+        Ok(found)
     }
 
     /// Names of all suites of this program, those included whose head is gone or that are being deleted; and those of other programs.
@@ -199,11 +208,10 @@ impl Suite<'_> {
     }
 
     async fn judged(&self, marks: Marks) -> Result<Folder, Error> {
-        let (founding, now) = match self.founding().await {
-            Ok(read) if marks.founding => read,
-            // It was written since.
-            Ok(_) | Err(Error::Damaged { .. }) => (None, None),
-            Err(error) => return Err(error),
+        let (founding, now) = if marks.founding {
+            self.founding().await?
+        } else {
+            (None, None)
         };
         Ok(match founding {
             Some(Founding::Deleting(_)) if marks.head && self.is_open().await? => {
@@ -217,7 +225,11 @@ impl Suite<'_> {
             Some(Founding::AliasOf(suite)) if !marks.commits => Folder::Alias(suite),
             Some(Founding::Deleted) if marks.is_empty() => Folder::Deleted,
             Some(Founding::Deleted) if !(marks.head && marks.commits) => Folder::Remains,
-            None if marks.head && !marks.commits => self.shown_folder(marks).await?,
+            None | Some(Founding::Unknown | Founding::Suite { .. })
+                if marks.head && !marks.commits =>
+            {
+                self.shown_folder(marks).await?
+            }
             _ => Folder::Suite {
                 has_head: marks.head,
             },

@@ -32,6 +32,7 @@ mod inventory;
 mod kept;
 mod keys;
 mod named;
+mod nesting;
 mod observer;
 mod package_files;
 mod packages;

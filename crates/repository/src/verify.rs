@@ -107,7 +107,8 @@ impl Suite<'_> {
             }
         };
         if head.commit.is_closed() {
-            return Ok(self.unfinished(CLOSED));
+            let says_so = self.what_it_is().await? == Some(Folder::Deleting);
+            return Ok(self.unfinished(if says_so { BEING_DELETED } else { CLOSED }));
         }
         let mut problems = Vec::new();
         let key = head.key();

@@ -170,17 +170,23 @@ fn a_suite_is_deleted_with_the_rights_of_a_deleter() {
     found.expect(1);
     let collected = store.read(&["gc"]);
     assert!(
-        collected.stderr.contains("suite testing is being deleted"),
+        collected.stderr.contains("is being deleted"),
         "{collected:#?}"
     );
     let mut deleted = delete(&["--yes", "--output", "json"]).json();
     // The names are free when the first run is certainly dead.
     if deleted["reserved_until"] != Value::Null {
+        for command in ["verify", "gc", "list --suites"] {
+            let command: Vec<_> = command.split(' ').collect();
+            store.read(&command).expect(0);
+        }
+        let early = store.publish_into("testing", "early");
+        assert!(early.stderr.contains("reserved until"), "{early:#?}");
+        early.expect(3);
         store
             .server
             .clock()
             .advance(std::time::Duration::from_secs(2 * 3600));
-        delete(&["--yes"]).expect(0);
         deleted["reserved_until"] = Value::Null;
     }
     assert_eq!(deleted["aliases"], json!(["next"]));
@@ -209,8 +215,21 @@ fn a_suite_is_deleted_with_the_rights_of_a_deleter() {
 fn a_suite_in_the_folder_of_a_component_is_deleted_without_that() {
     let store = Store::start();
     let file = package::write(store.folder.path(), "tool", "1.0", "all", "tool");
-    store.publish(&file, &["--component", "updates"]).expect(0);
+    // Two publishers at once have made it so.
     store.publish_into("stable/updates", "other").expect(0);
+    let inner = store.server.keys(BUCKET).into_iter();
+    let inner = inner.filter(|key| key.contains("/stable/updates/"));
+    let inner: Vec<_> = inner
+        .map(|key| {
+            let bytes = store.server.get(BUCKET, &key).unwrap().unwrap();
+            store.server.delete(BUCKET, &key).unwrap();
+            (key, bytes)
+        })
+        .collect();
+    store.publish(&file, &["--component", "updates"]).expect(0);
+    for (key, bytes) in inner {
+        store.server.put(BUCKET, &key, &bytes).unwrap();
+    }
     store
         .signed(&["suite", "delete", "stable/updates", "--yes"])
         .expect(0);
@@ -219,7 +238,42 @@ fn a_suite_in_the_folder_of_a_component_is_deleted_without_that() {
 }
 
 #[test]
-fn a_damaged_alias_does_not_make_gc_advise_to_delete_its_suite() {
+fn a_folder_is_not_both_a_suites_and_a_components() {
+    let store = Store::start();
+    let file = package::write(store.folder.path(), "tool", "1.0", "all", "tool");
+    store.publish(&file, &["--component", "updates"]).expect(0);
+    store.publish_into("testing/updates", "tool").expect(0);
+    store.publish_into("testing", "tool").expect(0);
+    let before = store.server.keys(BUCKET);
+    for refused in [
+        &["suite", "create", "stable/updates"][..],
+        &["suite", "create", "stable/updates/more"],
+        &["suite", "set", "testing", "--alias", "stable/updates"],
+        &["suite", "set", "stable", "--alias", "stable/updates"],
+        &[
+            "suite",
+            "set",
+            "stable",
+            "--alias",
+            "testing/main/x",
+            "--components",
+            "x",
+        ],
+        &["suite", "set", "testing", "--components", "updates"],
+        &["suite", "create", "x", "--alias", "x/main"],
+    ] {
+        let run = store.signed(refused);
+        let told = run.stderr.contains("would be the folder of both")
+            || run.stderr.contains("cannot be an alias");
+        assert!(told, "{run:#?}");
+        run.expect(3);
+        assert_eq!(store.server.keys(BUCKET), before, "{refused:?}");
+    }
+    store.signed(&["suite", "create", "stable/main2"]).expect(0);
+}
+
+#[test]
+fn a_damaged_alias_is_still_one() {
     let store = Store::start();
     store.publish_into("trixie", "tool").expect(0);
     store
@@ -227,11 +281,31 @@ fn a_damaged_alias_does_not_make_gc_advise_to_delete_its_suite() {
         .expect(0);
     let founding = "robots/dists/stable/suite.json";
     store.server.put(BUCKET, founding, b"").unwrap();
-    let collected = store.read(&["gc"]);
-    assert!(
-        collected.stderr.contains("dists/stable/suite.json")
-            && !collected.stderr.contains("suite delete"),
-        "{collected:#?}"
-    );
-    collected.expect(1);
+    store.read(&["gc"]).expect(0);
+    assert_eq!(store.suites(), "trixie\nstable -> trixie\n");
+    store.read(&["verify"]).expect(1);
+    store.signed(&["verify", "--repair"]).expect(0);
+    store.read(&["verify"]).expect(0);
+}
+
+#[test]
+fn suites_are_listed_as_what_they_are() {
+    let store = Store::start();
+    store.publish_into("trixie", "tool").expect(0);
+    let set = |more: &[&str]| store.signed(&[&["suite", "set", "trixie"], more].concat());
+    set(&["--alias", "stable", "--alias", "old"]).expect(0);
+    set(&["--no-alias", "old"]).expect(0);
+    let theirs = "robots/dists/theirs/Release";
+    store
+        .server
+        .put(BUCKET, theirs, b"Suite: theirs\n")
+        .unwrap();
+    let expected = "trixie\nstable -> trixie\nold (was an alias of trixie)\n\
+                    theirs (of another program: `debucket adopt` takes it over)\n";
+    assert_eq!(store.suites(), expected);
+    let listed = run(&mut store.debucket(&["suite", "list", "--output", "json"])).json();
+    assert_eq!(listed["suites"], json!(["trixie"]));
+    assert_eq!(listed["aliases"], json!({ "stable": "trixie" }));
+    assert_eq!(listed["dropped_aliases"], json!({ "old": "trixie" }));
+    assert_eq!(listed["foreign"], json!(["theirs"]));
 }

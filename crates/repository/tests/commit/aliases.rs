@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use deb_index::change::Edit;
-use repository::{Error, Folder, Published, Writes};
+use repository::{Error, Folder, Published, Remedy, Writes};
 use s3_storage::{Fault, Gate, On, Operation, Storage};
 
 use crate::{
@@ -412,4 +412,53 @@ async fn a_publish_that_changes_nothing_brings_an_alias_up() {
     bucket.remove("dists/trixie/InRelease");
     assert!(is_unchanged(scene.publish(bucket, &package("base")).await));
     scene.check(&["base"]).await;
+}
+
+/// What says whose alias a folder is can be lost; what the folder shows says it, too.
+#[tokio::test]
+async fn a_lost_claim_is_made_again_by_a_repair_or_the_next_publish() {
+    let founding = "dists/trixie/suite.json";
+    for damage in [None, Some(""), Some("{}"), Some("{\"signed\": tru")] {
+        for repairs in [true, false] {
+            let scene = Scene::new(Some(key())).await;
+            let (repository, signing) = (&scene.repository, &scene.signing);
+            let bucket = &repository.bucket;
+            match damage {
+                None => drop(bucket.remove(founding)),
+                Some(text) => bucket.write(founding, text),
+            }
+            let folders = open(bucket.clone(), Writes::Conditional);
+            let folders = folders.folders().await.unwrap();
+            assert_eq!(folders[&name("trixie")], Folder::Alias(name("stable")));
+            collect_all(repository, signing).await;
+            assert_eq!(repository.check_as_client_of("trixie").await.len(), 1);
+            let found = problems(repository, signing, "stable").await;
+            let found: Vec<_> = found
+                .iter()
+                .map(|it| (it.key.as_str(), it.remedy))
+                .collect();
+            assert_eq!(found, [(founding, Remedy::Repair)]);
+            if repairs {
+                repair_once(repository, signing, "stable").await;
+                scene.check(&["base"]).await;
+            }
+            committed(scene.publish(bucket, &package("more")).await);
+            scene.check(&["base", "more"]).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_record_that_a_late_publisher_left_hides_no_alias() {
+    let scene = Scene::new(Some(key())).await;
+    let (repository, signing) = (&scene.repository, &scene.signing);
+    let bucket = &repository.bucket;
+    committed(drop_alias(bucket, signing, "stable", "trixie").await);
+    bucket.write("dists/trixie/succession/first", "x");
+    assert!(problems(repository, signing, "stable").await.is_empty());
+    collect_all(repository, signing).await;
+    assert_eq!(repository.check_as_client_of("trixie").await.len(), 1);
+    committed(add(bucket, signing, "stable", "trixie").await);
+    committed(scene.publish(bucket, &package("more")).await);
+    assert_eq!(repository.check_as_client_of("trixie").await.len(), 2);
 }
