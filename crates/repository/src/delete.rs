@@ -22,7 +22,7 @@ use s3_storage::Swap;
 use tokio::time::Instant;
 
 use crate::{
-    Allow, Error, Observer, Suite, Tally,
+    Allow, Draft, Error, Observer, Suite, Tally,
     condemned::{DEAD, DELETING},
 };
 
@@ -86,8 +86,10 @@ impl Suite<'_> {
     ///
     /// # Errors
     /// As [`Suite::delete_all`]. Nothing is written.
-    pub async fn deletion(&self) -> Result<Deletion, Error> {
+    pub async fn deletion(&self, allow: Allow) -> Result<Deletion, Error> {
         let target = self.target().await?;
+        self.repository.check_no_collector().await?;
+        self.closing(&target, allow).await?;
         let mut objects = Tally::default();
         for size in self.contents(&target.aliases).await?.values() {
             objects.objects += 1;
@@ -112,11 +114,9 @@ impl Suite<'_> {
         authorship: &Authorship,
         observer: &dyn Observer,
     ) -> Result<Deletion, Error> {
-        let planned = self.deletion().await?;
-        self.repository.check_no_collector().await?;
+        let planned = self.deletion(allow).await?;
         let mut target = self.target().await?;
-        if target.has_head {
-            let draft = self.draft(Intent(vec![Edit::Close]), allow).await?;
+        if let Some(draft) = self.closing(&target, allow).await? {
             draft.commit(&[], authorship, observer).await?;
             target = self.target().await?;
         }
@@ -145,6 +145,15 @@ impl Suite<'_> {
             progress: self.release(me.by, busy_until).await?,
             ..planned
         })
+    }
+
+    /// The commit that closes the suite, if there is a head to close.
+    async fn closing(&self, target: &Target, allow: Allow) -> Result<Option<Draft<'_>>, Error> {
+        if !target.has_head {
+            return Ok(None);
+        }
+        let draft = self.draft(Intent(vec![Edit::Close]), allow);
+        draft.await.map(Some)
     }
 
     pub(crate) async fn is_being_deleted(&self) -> bool {

@@ -116,7 +116,7 @@ async fn a_deleted_suite_is_gone_and_its_names_are_free() {
         let repository = open(scene.repository.bucket.clone(), Writes::Conditional);
         let suite = repository.suite(name("stable"), keys(&scene.signing));
         let before = scene.repository.bucket.keys();
-        let planned = suite.deletion().await.unwrap();
+        let planned = suite.deletion(Allow::default()).await.unwrap();
         assert_eq!(scene.repository.bucket.keys(), before, "nothing is written");
         assert_eq!(planned.objects.objects as usize, scene.left().len() - 2);
         let done = scene.delete().await.unwrap();

@@ -66,7 +66,7 @@ impl Delete {
         let keys = self.change.keys(&name)?;
         let repository = self.change.deletable_repository(context).await?;
         let suite = repository.suite(name, keys);
-        let planned = suite.deletion().await?;
+        let planned = suite.deletion(self.change.allow()).await?;
         if self.change.dry_run {
             let document = self.document(context, planned)?;
             return context.printer.result(&document);
