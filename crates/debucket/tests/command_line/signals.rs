@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::PathBuf,
+    path::Path,
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex, mpsc},
     time::Duration,
@@ -34,7 +34,7 @@ fn stop_at(proxy: &FaultProxy, narrow: impl Fn(Rule) -> Rule) -> mpsc::Receiver<
     receiver
 }
 
-fn start(store: &Store, proxy: &FaultProxy, file: &PathBuf, prelude: &str) -> Child {
+fn start(store: &Store, proxy: &FaultProxy, file: &Path, prelude: &str) -> Child {
     let arguments = ["publish", file.to_str().unwrap()];
     start_command(store, proxy, &arguments, prelude)
 }
