@@ -56,6 +56,9 @@ impl Error {
                 ));
             }
             Self::NotFound(_) => "`debucket list` prints what a suite has",
+            Self::Interrupted { goes_on: true, .. } => {
+                "run the same command again: it goes on from what is done"
+            }
             Self::Interrupted {
                 stage: Stage::MovingHead,
                 ..

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use deb_index::{
-    change::{Intent, PlanError, device_view::PackageChange},
+    change::{Intent, PlanError},
     name::SuiteName,
     suite::settings::Settings,
 };
@@ -142,15 +142,17 @@ impl ChangeOptions {
         wanted: Wanted,
     ) -> Result<Planned<'s>, Error> {
         let draft = suite.draft(wanted.intent, self.allow.allow()).await;
-        let draft = draft.map_err(|error| exists(suite.name(), error))?;
+        let mut draft = draft.map_err(|error| exists(suite.name(), error))?;
         let unmatched = &draft.plan().unmatched;
         if !unmatched.is_empty() && !wanted.allow_missing {
             return Err(not_found(suite.name(), unmatched));
         }
+        if self.dry_run {
+            draft.rehearse(&wanted.files).await?;
+        }
         let mut report = ChangeReport::new(context, suite, &draft, &wanted.files);
         if self.dry_run {
-            report.packages = draft.package_changes()?;
-            report.packages.retain(PackageChange::is_noticed);
+            report.seen(&draft)?;
         }
         report.warnings.extend(wanted.warnings);
         for warning in draft.warnings() {
@@ -171,7 +173,7 @@ impl ChangeOptions {
         planned: Planned<'_>,
     ) -> Result<ChangeReport, Error> {
         let Planned {
-            draft,
+            mut draft,
             files,
             mut report,
         } = planned;
@@ -180,11 +182,16 @@ impl ChangeOptions {
         }
         let progress = Progress::new(context, report.uploads());
         let authorship = authorship(self.message.clone());
-        let published = draft.commit(&files, &authorship, &progress).await;
+        let published = draft.carry_out(&files, &authorship, &progress).await;
         let published = published.map_err(|error| exists(&report.suite, error))?;
         drop(progress);
         report.warnings.extend(stale_followers(context, &published));
-        Ok(report.carried_out(&published, &files))
+        report.planned(&draft, &files);
+        if context.printer.is_json() {
+            // The change took effect, whatever comes of this.
+            let _ = report.seen(&draft);
+        }
+        Ok(report.carried_out(&published))
     }
 }
 

@@ -25,6 +25,7 @@ use serde::{Serialize, Serializer};
 
 use crate::{
     context::Context,
+    error::Error,
     package_changes,
     printer::Report,
     settings_text::{self, SettingChange},
@@ -51,15 +52,15 @@ pub(crate) struct ChangeReport {
     date: Option<Timestamp>,
     /// Packages that were added, replaced, phased or removed, or would be.
     changes: Changed,
-    /// What a device gets of the packages that a dry run would change, by component and name; otherwise empty.
-    pub(crate) packages: Vec<PackageChange>,
+    /// What a device gets of the packages that change, by component and name.
+    packages: Vec<PackageChange>,
     /// Packages that were given and are in the suite already.
     unchanged: Unchanged,
     /// What devices have to accept of the change.
     client_changes: Vec<ViewChange>,
     /// The suite's settings from here on.
     settings: Settings,
-    /// What is new about them in a dry run, if the suite exists; otherwise empty.
+    /// What is new about them, if the suite existed before; otherwise empty.
     setting_changes: Vec<SettingChange>,
     /// What did not go well, or will not, though the command succeeded.
     pub(crate) warnings: Vec<String>,
@@ -203,12 +204,7 @@ impl ChangeReport {
         draft: &Draft<'_>,
         files: &[PackageFile],
     ) -> Self {
-        let plan = draft.plan();
-        let sizes = files
-            .iter()
-            .map(|file| (file.stanza.sha256, file.stanza.size));
-        let old = draft.base().map(|head| &head.commit.settings);
-        Self {
+        let mut report = Self {
             repo: context.url().map(|url| url.to_string()).unwrap_or_default(),
             suite: suite.name().clone(),
             dry_run: true,
@@ -217,23 +213,44 @@ impl ChangeReport {
             commit: None,
             parent: draft.base().map(|head| head.id()),
             date: None,
-            changes: Changed {
-                changes: plan.changes.clone(),
-                sizes: sizes.collect(),
-            },
+            changes: Changed::default(),
             packages: Vec::new(),
-            unchanged: Unchanged::of(files, &plan.changes),
+            unchanged: Unchanged::default(),
             copies: files.iter().any(PackageFile::is_copied),
             client_changes: draft.view_changes().to_vec(),
-            settings: plan.settings.clone(),
-            setting_changes: old.map_or_else(Vec::new, |old| {
-                settings_text::changes(Some(old), &plan.settings)
-            }),
+            settings: draft.plan().settings.clone(),
+            setting_changes: Vec::new(),
             warnings: Vec::new(),
-        }
+        };
+        report.planned(draft, files);
+        report
     }
 
-    pub(crate) fn carried_out(self, published: &Published, files: &[PackageFile]) -> Self {
+    /// Notes what the draft changes.
+    pub(crate) fn planned(&mut self, draft: &Draft<'_>, files: &[PackageFile]) {
+        let plan = draft.plan();
+        let files_of = files.iter().map(|file| &file.stanza);
+        self.changes = Changed {
+            changes: plan.changes.clone(),
+            sizes: files_of
+                .map(|stanza| (stanza.sha256, stanza.size))
+                .collect(),
+        };
+        self.unchanged = Unchanged::of(files, &plan.changes);
+        let old = draft.base().map(|head| &head.commit.settings);
+        self.setting_changes = old.map_or_else(Vec::new, |old| {
+            settings_text::changes(Some(old), &plan.settings)
+        });
+    }
+
+    /// Notes what devices get, which costs as much as the plan.
+    pub(crate) fn seen(&mut self, draft: &Draft<'_>) -> Result<(), Error> {
+        self.packages = draft.package_changes()?;
+        self.packages.retain(PackageChange::is_noticed);
+        Ok(())
+    }
+
+    pub(crate) fn carried_out(self, published: &Published) -> Self {
         let (id, commit, date): (_, &Commit, _) = match &published.outcome {
             Outcome::Committed(committed) => {
                 (committed.id, &committed.commit, committed.commit.time)
@@ -244,8 +261,6 @@ impl ChangeReport {
             Outcome::Committed(committed) => Some(committed),
             Outcome::Unchanged(_) => None,
         };
-        let changes = committed.map(|committed| committed.commit.changes.clone());
-        let changes = changes.unwrap_or_default();
         Self {
             dry_run: false,
             changed: committed.is_some(),
@@ -253,13 +268,6 @@ impl ChangeReport {
             commit: Some(id),
             parent: commit.parent,
             date: Some(date),
-            packages: Vec::new(),
-            setting_changes: Vec::new(),
-            unchanged: Unchanged::of(files, &changes),
-            changes: Changed {
-                changes,
-                ..self.changes
-            },
             client_changes: committed
                 .map_or_else(Vec::new, |committed| committed.view_changes.clone()),
             settings: commit.settings.clone(),
@@ -377,7 +385,9 @@ impl Report for ChangeReport {
             table.line(package.cells(&format!("{indent}already there")));
         }
         text.push_str(&table.render());
-        text.push_str(&self.devices());
+        if self.dry_run {
+            text.push_str(&self.devices());
+        }
         for change in &self.client_changes {
             text.push_str(&format!("{indent}devices have to accept: {change}\n"));
         }

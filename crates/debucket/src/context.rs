@@ -1,7 +1,10 @@
 //! What all commands share: where the repository is, how results are printed, and what an interruption leaves.
 
 use std::{
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -26,6 +29,7 @@ pub struct Context {
     pub(crate) store: StoreOptions,
     pub(crate) printer: Printer,
     stage: Mutex<Stage>,
+    goes_on: AtomicBool,
     /// The store, once a command has opened it, and for what.
     opened: OnceLock<(Arc<dyn Storage>, Role)>,
 }
@@ -37,6 +41,7 @@ impl Context {
             store,
             printer: Printer::new(output),
             stage: Mutex::new(Stage::Preparing),
+            goes_on: AtomicBool::new(false),
             opened: OnceLock::new(),
         }
     }
@@ -48,6 +53,15 @@ impl Context {
 
     pub(crate) fn set_stage(&self, stage: Stage) {
         *self.stage.lock().unwrap_or_else(PoisonError::into_inner) = stage;
+    }
+
+    /// Whether the command has begun with what the same command, run again, goes on with.
+    pub(crate) fn goes_on(&self) -> bool {
+        self.goes_on.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_goes_on(&self) {
+        self.goes_on.store(true, Ordering::Relaxed);
     }
 
     /// Removes what uploads that were interrupted have left in the store.

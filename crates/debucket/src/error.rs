@@ -107,14 +107,20 @@ pub enum Error {
         result: String,
         source: std::io::Error,
     },
-    #[error("{}", interrupted(*.stage))]
-    Interrupted { signal: i32, stage: Stage },
+    #[error("{}", interrupted(*.stage, *.goes_on))]
+    Interrupted {
+        signal: i32,
+        stage: Stage,
+        /// Whether it was in the middle of work of which the same command does the rest.
+        goes_on: bool,
+    },
     #[error("the program could not start its threads")]
     Runtime(#[source] std::io::Error),
 }
 
-fn interrupted(stage: Stage) -> String {
+fn interrupted(stage: Stage, goes_on: bool) -> String {
     match stage {
+        _ if goes_on => "interrupted before all was done".to_owned(),
         Stage::Preparing => "interrupted; nothing was changed".to_owned(),
         Stage::MovingHead => {
             "interrupted while the change was taking effect, so it is not known whether it did"

@@ -24,6 +24,7 @@ pub async fn run(context: &Context, command: Command) -> Result<(), Error> {
     Err(Error::Interrupted {
         signal,
         stage: context.stage(),
+        goes_on: context.goes_on(),
     })
 }
 

@@ -1,12 +1,40 @@
 //! What commands that read the packages of a suite share: which suite, at which commit, and which part of it.
 
 use clap::Args;
-use deb_index::name::{Architecture, Component};
+use deb_index::{
+    digest::Sha256,
+    name::{Architecture, Component, SuiteName},
+};
 use repository::{Head, PackageList, Repository, Revision, Selection, Suite};
+use serde::Serialize;
 
 use crate::{
     context::Context, error::Error, key_options::TrustOptions, store_options::SuiteOption,
 };
+
+/// How the JSON document of a command begins that reads a suite.
+#[derive(Debug, Serialize)]
+pub(crate) struct ReadFrom<'a> {
+    /// The repository, `s3://BUCKET[/PREFIX]`.
+    repo: String,
+    pub(crate) suite: &'a SuiteName,
+    /// The commit that was read.
+    pub(crate) commit: Sha256,
+}
+
+impl<'a> ReadFrom<'a> {
+    pub(crate) fn new(
+        context: &Context,
+        suite: &'a Suite<'_>,
+        commit: Sha256,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            repo: context.url()?.to_string(),
+            suite: suite.name(),
+            commit,
+        })
+    }
+}
 
 /// Packages to read.
 #[derive(Debug, Args)]

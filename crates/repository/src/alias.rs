@@ -22,7 +22,7 @@ use deb_index::{
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use s3_storage::Swap;
 
-use crate::{Error, Folder, Head, Suite};
+use crate::{Error, Folder, Head, Suite, upload::Mode};
 
 /// Index files that are copied at once. Each takes its size in memory.
 const CONCURRENT: usize = 8;
@@ -156,6 +156,7 @@ impl Suite<'_> {
         commit: &Commit,
         base: Option<&Commit>,
         new: &HashMap<Sha256, Bytes>,
+        mode: Mode,
     ) -> Result<(), Error> {
         let files: Vec<_> = commit
             .settings
@@ -176,7 +177,7 @@ impl Suite<'_> {
             .collect();
         let copies = files.into_iter().map(|(alias, path, index, sha256)| {
             let content = new.get(&sha256).cloned();
-            self.store_for_alias(alias, path, index, sha256, content)
+            self.store_for_alias((alias, path, index), sha256, content, mode)
         });
         stream::iter(copies.collect::<Vec<_>>())
             .buffer_unordered(CONCURRENT)
@@ -186,11 +187,10 @@ impl Suite<'_> {
 
     async fn store_for_alias(
         &self,
-        alias: &SuiteName,
-        path: &IndexPath,
-        index: &Index,
+        (alias, path, index): (&SuiteName, &IndexPath, &Index),
         sha256: Sha256,
         content: Option<Bytes>,
+        mode: Mode,
     ) -> Result<(), Error> {
         let by_hash = path.by_hash(&sha256);
         let bytes = match content {
@@ -209,7 +209,7 @@ impl Suite<'_> {
             }
         };
         let key = layout::in_suite(alias, &by_hash);
-        self.put_by_digest(key, bytes, sha256).await
+        self.put_or_look(key, bytes, sha256, mode).await
     }
 }
 

@@ -32,7 +32,7 @@ use crate::{
     keys::{Signed, signature_time},
     patience::Patience,
     prepare::Prepared,
-    upload::{Uploaded, restore_all, upload_all},
+    upload::{Mode, Uploaded, upload_all},
 };
 
 /// Bytes of packages that are uploaded while the indexes that name them are. More take so long that the head would have an old date.
@@ -68,7 +68,7 @@ pub struct Committed {
 }
 
 /// A head that was written, while the store has not confirmed that it took it.
-struct Pending {
+pub(crate) struct Pending {
     prepared: Prepared,
     view_changes: Vec<ViewChange>,
     /// The error that left it open; none if the store refused the write.
@@ -76,7 +76,7 @@ struct Pending {
 }
 
 /// A head that was written or not: the result, and the head whose followers are to be brought up.
-type Written = Result<(Outcome, Option<Leader>), Box<Pending>>;
+pub(crate) type Written = Result<(Outcome, Option<Leader>), Box<Pending>>;
 
 /// How a head is related to a commit that was to become one.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -98,59 +98,10 @@ pub(crate) struct Run<'a> {
     pub(crate) files: &'a [PackageFile],
 }
 
-impl Draft<'_> {
-    /// Carries the change out, however many other publishers do the same. `files` are the packages that the intent adds.
-    ///
-    /// # Errors
-    /// Those of the store; conflicts with a publisher that was faster. The suite is then as others left it;
-    /// [`Error::Unknown`] alone leaves that open.
-    pub async fn commit(
-        mut self,
-        files: &[PackageFile],
-        authorship: &Authorship,
-        observer: &dyn Observer,
-    ) -> Result<Published, Error> {
-        let run = Run {
-            suite: self.suite,
-            authorship,
-            allow: self.allow,
-            observer,
-            files,
-        };
-        let restored = restore_all(self.suite, &self.lost, files, observer).await?;
-        self.store_time = restored.max(self.store_time);
-        run.check_clock(self.store_time)?;
-        if self.is_empty()
-            && let Some(head) = self.base
-        {
-            let stale_followers = followers::check(self.suite, &head, &self.beside)
-                .await
-                .err();
-            return Ok(Published {
-                outcome: Outcome::Unchanged(Box::new(head)),
-                stale_followers,
-            });
-        }
-        let (prepared, tags) = run.first(&mut self).await?;
-        let ((outcome, leader), tags) = match run.move_head(&mut self, prepared).await? {
-            Ok(written) => (written, tags),
-            Err(pending) => (run.again(self, *pending).await?, None),
-        };
-        let stale_followers = match leader {
-            Some(leader) => followers::bring_up(run.suite, leader, tags).await.err(),
-            None => None,
-        };
-        Ok(Published {
-            outcome,
-            stale_followers,
-        })
-    }
-}
-
 impl Run<'_> {
     /// The first attempt: uploads the packages and stores everything that the head will name. Meanwhile the store proves that it
     /// still refuses what it must, and the followers that will change are looked up.
-    async fn first(
+    pub(crate) async fn first(
         &self,
         draft: &mut Draft<'_>,
     ) -> Result<(Prepared, Option<followers::Tags>), Error> {
@@ -161,8 +112,8 @@ impl Run<'_> {
         }
         let head = draft.base.as_ref();
         let wanted = self.unsent(draft);
-        draft.spare(self.files).await?;
-        let uploads = upload_all(suite.repository, &wanted, self.observer);
+        draft.spare(self.files, Mode::Write).await?;
+        let uploads = upload_all(suite.repository, &wanted, self.observer, Mode::Write);
         let proof = suite.prove_conditional_writes(head);
         // Followers of a head that was put back may be anything.
         let beside = (!draft.is_needed).then_some(&draft.beside);
@@ -190,7 +141,7 @@ impl Run<'_> {
     }
 
     /// The files of the packages that the plan adds, each once, without those that are stored.
-    fn unsent(&self, draft: &Draft<'_>) -> Vec<PackageFile> {
+    pub(crate) fn unsent(&self, draft: &Draft<'_>) -> Vec<PackageFile> {
         let added = draft.planned.plan.changes.iter();
         let added = added.filter(|change| change.brings_file());
         let changed = added.filter_map(|change| change.filename.as_deref());
@@ -203,7 +154,7 @@ impl Run<'_> {
     }
 
     /// Notes that files are stored. Where one is at another key, the plan is made anew.
-    async fn stored(
+    pub(crate) async fn stored(
         &self,
         draft: &mut Draft<'_>,
         files: &[PackageFile],
@@ -219,9 +170,9 @@ impl Run<'_> {
     }
 
     /// Attempts after a head that was not moved, or that is not known to have been.
-    async fn again(
+    pub(crate) async fn again(
         &self,
-        mut draft: Draft<'_>,
+        draft: &mut Draft<'_>,
         mut pending: Pending,
     ) -> Result<(Outcome, Option<Leader>), Error> {
         let mut patience = Patience::new(self.observer, &self.suite.name);
@@ -270,7 +221,7 @@ impl Run<'_> {
                 patience.refused(is_unchanged)?;
             }
             draft.is_needed &= is_unchanged || self.allow.is_date_reset(head.as_ref());
-            match self.attempt(&mut draft, head).await {
+            match self.attempt(draft, head).await {
                 Ok(Ok(written)) => return Ok(written),
                 Ok(Err(next)) => pending = *next,
                 // What was sent may still arrive as long as the head is the one that it replaces.
@@ -294,11 +245,12 @@ impl Run<'_> {
             let unchanged = Outcome::Unchanged(Box::new(head.clone()));
             return Ok(Ok((unchanged, Some(leader))));
         }
-        draft.spare(self.files).await?;
+        draft.spare(self.files, Mode::Write).await?;
         // What the suite had before, and lost meanwhile.
         let wanted = self.unsent(draft);
         if !wanted.is_empty() {
-            let uploaded = upload_all(self.suite.repository, &wanted, self.observer).await?;
+            let (repository, observer) = (self.suite.repository, self.observer);
+            let uploaded = upload_all(repository, &wanted, observer, Mode::Write).await?;
             self.check_clock(uploaded.store_time)?;
             self.stored(draft, &wanted, uploaded).await?;
         }
@@ -329,7 +281,11 @@ impl Run<'_> {
     }
 
     /// Writes the head if it is still the one that the draft was planned on.
-    async fn move_head(&self, draft: &mut Draft<'_>, new: Prepared) -> Result<Written, Error> {
+    pub(crate) async fn move_head(
+        &self,
+        draft: &mut Draft<'_>,
+        new: Prepared,
+    ) -> Result<Written, Error> {
         let view_changes = std::mem::take(&mut draft.planned.view_changes);
         let old = draft.base.as_ref().map(|old| &old.etag);
         match self.put_head(old, &new).await? {

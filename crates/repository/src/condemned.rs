@@ -198,6 +198,12 @@ impl Repository {
         self.condemned_record().update(storage, touch).await
     }
 
+    /// What of these objects is on the record. Writes nothing.
+    pub(crate) async fn condemned(&self, keys: &BTreeSet<&str>) -> Result<Spared, Error> {
+        let current = self.condemned_record().read(self.storage.as_ref()).await?;
+        Ok(Spared::of(&Record::of(&current)?, keys))
+    }
+
     /// Strikes objects off the record that a head is going to name. What is found to be there after this will stay for the grace
     /// period at least.
     pub(crate) async fn spare(&self, keys: &BTreeSet<&str>) -> Result<Spared, Error> {
@@ -206,9 +212,9 @@ impl Repository {
         loop {
             let strike = |current: &Current| {
                 let mut record = Record::of(current)?;
-                let struck = keys.iter().filter(|key| record.has(key));
-                spared.struck.extend(struck.map(|key| (*key).to_owned()));
-                spared.has_record = record.generation > 0;
+                let now = Spared::of(&record, keys);
+                spared.has_record = now.has_record;
+                spared.struck.extend(now.struck);
                 let before = record.clone();
                 Ok::<_, Error>(match record.strike(keys, current.date) {
                     Some(key) => Swap::Keep(Some(key)),
@@ -238,6 +244,16 @@ pub(crate) struct Spared {
     pub(crate) has_record: bool,
     /// Keys that were on it: the objects may be gone.
     pub(crate) struck: BTreeSet<String>,
+}
+
+impl Spared {
+    fn of(record: &Record, keys: &BTreeSet<&str>) -> Self {
+        let struck = keys.iter().filter(|key| record.has(key));
+        Self {
+            has_record: record.generation > 0,
+            struck: struck.map(|key| (*key).to_owned()).collect(),
+        }
+    }
 }
 
 impl Suite<'_> {

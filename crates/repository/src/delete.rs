@@ -22,7 +22,7 @@ use s3_storage::Swap;
 use tokio::time::Instant;
 
 use crate::{
-    Allow, Error, Folder, Observer, Suite, Tally,
+    Allow, Draft, Error, Folder, Observer, Suite, Tally,
     condemned::{DEAD, DELETING},
 };
 
@@ -88,8 +88,10 @@ impl Suite<'_> {
     ///
     /// # Errors
     /// As [`Suite::delete_all`]. Nothing is written.
-    pub async fn deletion(&self) -> Result<Deletion, Error> {
+    pub async fn deletion(&self, allow: Allow) -> Result<Deletion, Error> {
         let target = self.target().await?;
+        self.repository.check_no_collector().await?;
+        self.closing(&target, allow).await?;
         let mut objects = Tally::default();
         for size in self.contents(&target.aliases).await?.values() {
             objects.objects += 1;
@@ -118,8 +120,7 @@ impl Suite<'_> {
     ) -> Result<Deletion, Error> {
         self.repository.check_no_collector().await?;
         let mut target = self.planned_target(&planned).await?;
-        if target.has_head {
-            let draft = self.draft(Intent(vec![Edit::Close]), allow).await?;
+        if let Some(draft) = self.closing(&target, allow).await? {
             // The head that it is planned on is that of the suite that was to be deleted, and any later one follows from it.
             self.planned_target(&planned).await?;
             draft.commit(&[], authorship, observer).await?;
@@ -165,6 +166,15 @@ impl Suite<'_> {
                 suite: self.name.clone(),
             }),
         }
+    }
+
+    /// The commit that closes the suite, if there is a head to close.
+    async fn closing(&self, target: &Target, allow: Allow) -> Result<Option<Draft<'_>>, Error> {
+        if !target.has_head {
+            return Ok(None);
+        }
+        let draft = self.draft(Intent(vec![Edit::Close]), allow);
+        draft.await.map(Some)
     }
 
     async fn target(&self) -> Result<Target, Error> {

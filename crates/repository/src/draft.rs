@@ -361,7 +361,7 @@ impl Suite<'_> {
     }
 
     /// The time that a head written now would have: the store's, as far as it is known.
-    fn time_of(
+    pub(crate) fn time_of(
         &self,
         head: Option<&Head>,
         store_time: Option<Timestamp>,

@@ -10,6 +10,7 @@
 mod adopt;
 mod alias;
 mod alias_check;
+mod carry_out;
 mod chain;
 mod check;
 mod clock;

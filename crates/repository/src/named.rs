@@ -8,7 +8,10 @@ use deb_index::{
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
-use crate::{Draft, Error, PackageFile, Suite, upload::keys_of};
+use crate::{
+    Draft, Error, PackageFile, Suite,
+    upload::{Mode, keys_of},
+};
 
 /// Objects that are looked at at once.
 const CONCURRENT: usize = 32;
@@ -20,7 +23,7 @@ impl Draft<'_> {
     ///
     /// # Errors
     /// [`Error::BeingCollected`]; [`Error::Damaged`] if something is gone already.
-    pub(crate) async fn spare(&self, files: &[PackageFile]) -> Result<(), Error> {
+    pub(crate) async fn spare(&self, files: &[PackageFile], mode: Mode) -> Result<(), Error> {
         let plan = &self.planned.plan;
         let sent = keys_of(files);
         let brought_back = index_files(self.suite, plan);
@@ -33,7 +36,11 @@ impl Draft<'_> {
         if named.is_empty() {
             return Ok(());
         }
-        let spared = self.suite.repository.spare(&named).await?;
+        let repository = self.suite.repository;
+        let spared = match mode {
+            Mode::Write => repository.spare(&named).await?,
+            Mode::Look => repository.condemned(&named).await?,
+        };
         // What is brought back was looked at before; a package that is promoted is named elsewhere.
         let again: BTreeSet<_> = self
             .intent

@@ -4,7 +4,7 @@ use std::{collections::HashMap, num::NonZeroUsize, sync::Arc};
 
 use bytes::Bytes;
 use deb_index::{
-    change::NewIndexes,
+    change::{IndexFile, NewIndexes},
     digest::Sha256,
     suite::{
         commit::{Authorship, Commit},
@@ -21,6 +21,7 @@ use crate::{
     Error, Head, Suite, Writes,
     draft::{Allow, Planned, blocking, commit_of},
     keys::signature_time,
+    upload::Mode,
 };
 
 /// Index files written at the same time.
@@ -60,6 +61,52 @@ impl Suite<'_> {
         store_time: Option<Timestamp>,
         allow: Allow,
     ) -> Result<Prepared, Error> {
+        let by = (authorship, store_time, allow);
+        let (commit, files) = self.new_commit(planned, head, by).await?;
+        self.claim_new(&commit, commit_of(head)).await?;
+        let (bytes, id) = commit.to_bytes();
+        let text = Bytes::from(release::render(&commit, &id));
+        let time = signature_time(commit.time)?;
+        let commit_file = (layout::commit_key(&self.name, &id), bytes.into(), id);
+        let writes = self.store(&files, Some(commit_file), Mode::Write);
+        let ((), signed) =
+            futures::try_join!(writes, self.keys.sign(&text, time, &planned.chosen))?;
+        let files = files.into_iter().map(|file| (file.sha256, file.bytes));
+        let files: HashMap<_, _> = files.collect();
+        self.store_for_aliases(&commit, commit_of(head), &files, Mode::Write)
+            .await?;
+        Ok(Prepared {
+            id,
+            commit: commit.into(),
+            text,
+            signed,
+            files,
+        })
+    }
+
+    /// Looks at what [`Suite::prepare`] comes upon where it stores something.
+    pub(crate) async fn rehearse(
+        &self,
+        planned: &Planned,
+        head: Option<&Head>,
+        store_time: Timestamp,
+        allow: Allow,
+    ) -> Result<(), Error> {
+        let by = (&Authorship::default(), Some(store_time), allow);
+        let (commit, files) = self.new_commit(planned, head, by).await?;
+        self.store(&files, None, Mode::Look).await?;
+        let files = files.into_iter().map(|file| (file.sha256, file.bytes));
+        self.store_for_aliases(&commit, commit_of(head), &files.collect(), Mode::Look)
+            .await
+    }
+
+    /// The commit, and the index files that are new.
+    async fn new_commit(
+        &self,
+        planned: &Planned,
+        head: Option<&Head>,
+        (authorship, store_time, allow): (&Authorship, Option<Timestamp>, Allow),
+    ) -> Result<(Commit, Vec<IndexFile>), Error> {
         let store_time = store_time.ok_or(Error::NoStoreTime)?;
         let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let base = head.map(|head| head.commit.clone());
@@ -71,25 +118,32 @@ impl Suite<'_> {
         settings.single_writer = self.repository.writes == Writes::SingleWriter;
         let time = date(store_time, head.filter(|_| !allow.reset_date));
         settings.keys_since = keys_since(commit_of(head), &settings, time);
-        let commit = Commit {
-            format: Commit::FORMAT,
-            suite: self.name.clone(),
-            parent: head.map(Head::id),
-            time,
-            authorship: authorship.clone(),
-            requires: Commit::requirements(commit_of(head), &settings, planned.plan.closes),
-            settings,
-            changes: planned.plan.changes.clone(),
-            indexes,
-            rest: commit_of(head)
-                .map(|base| base.rest.clone())
-                .unwrap_or_default(),
-        };
-        self.claim_new(&commit, commit_of(head)).await?;
-        let (bytes, id) = commit.to_bytes();
-        let text = Bytes::from(release::render(&commit, &id));
-        let time = signature_time(commit.time)?;
-        let key = layout::commit_key(&self.name, &id);
+        Ok((
+            Commit {
+                format: Commit::FORMAT,
+                suite: self.name.clone(),
+                parent: head.map(Head::id),
+                time,
+                authorship: authorship.clone(),
+                requires: Commit::requirements(commit_of(head), &settings, planned.plan.closes),
+                settings,
+                changes: planned.plan.changes.clone(),
+                indexes,
+                rest: commit_of(head)
+                    .map(|base| base.rest.clone())
+                    .unwrap_or_default(),
+            },
+            files,
+        ))
+    }
+
+    /// Stores index files and the commit.
+    async fn store(
+        &self,
+        files: &[IndexFile],
+        commit: Option<(String, Bytes, Sha256)>,
+        mode: Mode,
+    ) -> Result<(), Error> {
         let objects = files
             .iter()
             .map(|file| {
@@ -99,24 +153,30 @@ impl Suite<'_> {
                     file.sha256,
                 )
             })
-            .chain([(key, Bytes::from(bytes), id)]);
-        let writes = stream::iter(objects)
-            .map(|(key, bytes, sha256)| self.put_by_digest(key, bytes, sha256))
+            .chain(commit);
+        stream::iter(objects)
+            .map(|(key, bytes, sha256)| self.put_or_look(key, bytes, sha256, mode))
             .buffer_unordered(CONCURRENT_WRITES)
-            .try_collect::<()>();
-        let ((), signed) =
-            futures::try_join!(writes, self.keys.sign(&text, time, &planned.chosen))?;
-        let files = files.into_iter().map(|file| (file.sha256, file.bytes));
-        let files: HashMap<_, _> = files.collect();
-        self.store_for_aliases(&commit, commit_of(head), &files)
-            .await?;
-        Ok(Prepared {
-            id,
-            commit: commit.into(),
-            text,
-            signed,
-            files,
-        })
+            .try_collect()
+            .await
+    }
+
+    pub(crate) async fn put_or_look(
+        &self,
+        key: String,
+        bytes: Bytes,
+        sha256: Sha256,
+        mode: Mode,
+    ) -> Result<(), Error> {
+        match mode {
+            Mode::Write => self.put_by_digest(key, bytes, sha256).await,
+            // It may be garbage.
+            Mode::Look if self.look(&key).await?.is_some() => {
+                let keys = [key.as_str()].into();
+                self.repository.condemned(&keys).await.map(drop)
+            }
+            Mode::Look => Ok(()),
+        }
     }
 
     /// Writes an object whose name is its content's digest. One that is there already may be garbage that is about to be deleted,

@@ -103,23 +103,52 @@ impl Source {
 
     /// Why a write of it failed.
     fn failed(&self, error: s3_storage::Error) -> Error {
-        let Self::Stored { of, key } = self else {
-            return error.into();
-        };
-        if !error.is_of_payload() {
-            return error.into();
-        }
-        let damaged = |problem| Error::Damaged {
-            suite: of.suite.clone(),
-            key: key.clone(),
-            problem,
-        };
-        of.repository.unusable(match error.kind() {
-            ErrorKind::NotFound => damaged("is missing"),
-            ErrorKind::ChecksumMismatch => damaged(OTHER_CONTENT),
+        match self {
+            Self::Stored { of, key } if error.is_of_payload() => of.unusable(key, error),
             _ => error.into(),
+        }
+    }
+
+    /// Fails if it is known that it cannot be sent.
+    async fn check(&self, object: &NewObject<'_>) -> Result<(), Error> {
+        let Self::Stored { of, key } = self else {
+            return Ok(());
+        };
+        let there = of.repository.storage.head(key).await;
+        let there = there.map_err(|error| of.unusable(key, error))?;
+        let is_other = there
+            .sha256
+            .is_some_and(|sha256| Sha256(sha256) != object.sha256);
+        if there.size != object.size || is_other {
+            return Err(of.damaged(key, OTHER_CONTENT));
+        }
+        Ok(())
+    }
+}
+
+impl Origin {
+    fn unusable(&self, key: &str, error: s3_storage::Error) -> Error {
+        match error.kind() {
+            ErrorKind::NotFound => self.damaged(key, "is missing"),
+            ErrorKind::ChecksumMismatch => self.damaged(key, OTHER_CONTENT),
+            _ => self.repository.unusable(error.into()),
+        }
+    }
+
+    fn damaged(&self, key: &str, problem: &'static str) -> Error {
+        self.repository.unusable(Error::Damaged {
+            suite: self.suite.clone(),
+            key: key.to_owned(),
+            problem,
         })
     }
+}
+
+/// Whether objects are written, or only looked at to find out what would be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Write,
+    Look,
 }
 
 /// The keys that packages which are sent may be at.
@@ -145,8 +174,9 @@ pub(crate) async fn upload_all(
     repository: &Repository,
     files: &[PackageFile],
     observer: &dyn Observer,
+    mode: Mode,
 ) -> Result<Uploaded, Error> {
-    let reuse = &Reuse::of(repository, files);
+    let reuse = &Reuse::of(repository, files, mode);
     let uploads = stream::iter(files).map(|file| async move {
         let place = upload(reuse, file, observer).await?;
         Ok::<_, Error>((file, place))
@@ -208,6 +238,7 @@ pub(crate) async fn restore_all(
     lost: &[Lost],
     files: &[PackageFile],
     observer: &dyn Observer,
+    mode: Mode,
 ) -> Result<Option<Timestamp>, Error> {
     let mut store_time = None;
     // The suite names them, so they are no garbage.
@@ -215,6 +246,7 @@ pub(crate) async fn restore_all(
         repository: suite.repository,
         keys: BTreeSet::new(),
         spared: OnceCell::new_with(Some(())),
+        mode,
     };
     for Lost { stanza, .. } in lost {
         let of_package = |file: &&PackageFile| file.stanza.id == stanza.id;
@@ -282,20 +314,28 @@ struct Reuse<'a> {
     keys: BTreeSet<String>,
     /// Set when all of them are struck off the record of what is condemned, once for all.
     spared: OnceCell<()>,
+    mode: Mode,
 }
 
 impl<'a> Reuse<'a> {
-    fn of(repository: &'a Repository, files: &[PackageFile]) -> Self {
+    fn of(repository: &'a Repository, files: &[PackageFile], mode: Mode) -> Self {
         Self {
             repository,
             keys: keys_of(files),
             spared: OnceCell::new(),
+            mode,
         }
     }
 
     async fn spare(&self) -> Result<(), Error> {
         let keys = self.keys.iter().map(String::as_str).collect();
-        let spare = async || self.repository.spare(&keys).await.map(drop);
+        let spare = async || {
+            let spared = match self.mode {
+                Mode::Write => self.repository.spare(&keys).await,
+                Mode::Look => self.repository.condemned(&keys).await,
+            };
+            spared.map(drop)
+        };
         self.spared.get_or_try_init(spare).await.copied()
     }
 }
@@ -328,11 +368,17 @@ impl<'a> NewObject<'a> {
         options.cache_control = Some("public, max-age=31536000, immutable");
         options.progress = progress;
         // The condition of an upload in parts is checked when it is complete, and a single writer's has none.
-        let mut look =
-            self.is_sent || self.size >= LARGE || repository.writes == Writes::SingleWriter;
+        let mut look = self.is_sent
+            || self.size >= LARGE
+            || repository.writes == Writes::SingleWriter
+            || reuse.mode == Mode::Look;
         let mut failure = None;
         for _ in 0..TRIES {
             if look {
+                if reuse.mode == Mode::Look && self.is_sent {
+                    reuse.spare().await?;
+                    return Ok(Some(There(None)));
+                }
                 let is_spared = reuse.spared.initialized();
                 let mut there = storage.head(self.key).await;
                 if there.is_ok() && !is_spared {
@@ -344,6 +390,10 @@ impl<'a> NewObject<'a> {
                     Err(error) if error.kind() == ErrorKind::NotFound => {}
                     Err(error) => return Err(error.into()),
                 }
+            }
+            if reuse.mode == Mode::Look {
+                self.source.check(self).await?;
+                return Ok(Some(There(None)));
             }
             let payload = self.source.payload(self.size);
             match storage.put(self.key, payload, options.clone()).await {

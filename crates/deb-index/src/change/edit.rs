@@ -311,8 +311,13 @@ impl SettingsPatch {
             }
         }
         if let Some(formats) = &self.formats {
-            let extensions = formats.iter().map(|format| format.extension().to_owned());
-            settings.formats = extensions.collect();
+            settings.formats.clear();
+            for format in formats {
+                let extension = format.extension().to_owned();
+                if !settings.formats.contains(&extension) {
+                    settings.formats.push(extension);
+                }
+            }
         }
         if let Some(number) = self.keep_versions {
             settings.keep_versions = number;

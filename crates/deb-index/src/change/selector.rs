@@ -84,6 +84,23 @@ impl Selector {
             }
     }
 
+    /// The same packages in this version only, or in any.
+    #[must_use]
+    pub fn in_version(&self, version: Option<Version>) -> Self {
+        let mut text = self.name.to_string();
+        if let Some(architecture) = &self.architecture {
+            text.push_str(&format!(":{architecture}"));
+        }
+        if let Some(version) = &version {
+            text.push_str(&format!("={version}"));
+        }
+        Self {
+            text,
+            versions: version.map_or(Versions::Any, Versions::Exactly),
+            ..self.clone()
+        }
+    }
+
     /// Whether it names one version.
     #[must_use]
     pub fn is_exact(&self) -> bool {

@@ -1,14 +1,14 @@
 //! `debucket exists`: whether a suite has a package, for scripts.
 
 use clap::Args;
-use deb_index::{change::Selector, digest::Sha256, name::SuiteName};
+use deb_index::change::Selector;
 use serde::Serialize;
 
 use crate::{
     context::Context,
     error::{Error, not_found},
     printer::Report,
-    source::SourceOptions,
+    source::{ReadFrom, SourceOptions},
 };
 
 /// Find out whether a suite has a package
@@ -30,11 +30,8 @@ pub struct Exists {
 /// The JSON document of `debucket exists`.
 #[derive(Debug, Serialize)]
 struct Document<'a> {
-    /// The repository, `s3://BUCKET[/PREFIX]`.
-    repo: String,
-    suite: &'a SuiteName,
-    /// The commit that was read.
-    commit: Sha256,
+    #[serde(flatten)]
+    from: ReadFrom<'a>,
     /// What was asked for and is in the suite.
     found: Vec<String>,
     /// What was asked for and is not.
@@ -49,7 +46,6 @@ impl Report for Document<'_> {
 
 impl Exists {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
-        let repo = context.url()?.to_string();
         let repository = context.repository().await?;
         let (suite, list) = self.source.read(context, &repository).await?;
         let packages = suite.sorted(&list)?;
@@ -60,9 +56,7 @@ impl Exists {
         let (found, missing): (Vec<_>, Vec<_>) = self.packages.iter().partition(is_there);
         let texts = |wanted: Vec<&Selector>| wanted.into_iter().map(ToString::to_string).collect();
         let document = Document {
-            repo,
-            suite: suite.name(),
-            commit: list.id,
+            from: ReadFrom::new(context, &suite, list.id)?,
             found: texts(found),
             missing: texts(missing),
         };

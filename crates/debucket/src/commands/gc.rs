@@ -122,6 +122,9 @@ impl Gc {
             dry_run: self.dry_run,
             leave_pool: self.leave_pool,
         };
+        if !self.dry_run {
+            context.set_goes_on();
+        }
         let collected = repository.collect(&suites, options).await?;
         let document = Document::new(context, self.dry_run, collected, options.kept())?;
         context.printer.outcome(&document, || {

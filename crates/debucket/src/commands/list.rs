@@ -1,13 +1,7 @@
 //! `debucket list`: the packages of a suite, or the suites.
 
 use clap::Args;
-use deb_index::{
-    change::Selector,
-    digest::Sha256,
-    name::{Component, SuiteName},
-    phase::Percentage,
-    stanza::StanzaRef,
-};
+use deb_index::{change::Selector, name::Component, phase::Percentage, stanza::StanzaRef};
 use jiff::Timestamp;
 use repository::Listed;
 use serde::Serialize;
@@ -17,7 +11,7 @@ use crate::{
     context::Context,
     error::Error,
     printer::Report,
-    source::SourceOptions,
+    source::{ReadFrom, SourceOptions},
     text::{Table, bytes},
 };
 
@@ -46,11 +40,8 @@ pub struct List {
 /// The JSON document of `debucket list`.
 #[derive(Debug, Serialize)]
 struct Packages<'a> {
-    /// The repository, `s3://BUCKET[/PREFIX]`.
-    repo: String,
-    suite: &'a SuiteName,
-    /// The commit that was read.
-    commit: Sha256,
+    #[serde(flatten)]
+    from: ReadFrom<'a>,
     /// The `Date` of the suite's `Release`.
     date: Timestamp,
     /// Ordered by name, version and architecture.
@@ -79,8 +70,8 @@ struct Package<'a> {
 
 impl List {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
-        let repo = context.url()?.to_string();
         if self.suites {
+            let repo = context.url()?.to_string();
             let repository = context.repository().await?;
             let suites = Suites::read(repo, &repository).await?;
             return context.printer.result(&suites);
@@ -94,9 +85,7 @@ impl List {
         };
         packages.retain(|package| self.packages.is_empty() || is_wanted(package));
         context.printer.result(&Packages {
-            repo,
-            suite: suite.name(),
-            commit: list.id,
+            from: ReadFrom::new(context, &suite, list.id)?,
             date: list.commit.time,
             packages: packages.iter().map(Package::new).collect(),
             long: self.long,

@@ -66,6 +66,7 @@ pub struct Phase {
 impl Phase {
     pub(crate) async fn run(mut self, context: &Context) -> Result<(), Error> {
         let percentage = if self.halt {
+            self.check_no_percentage()?;
             None
         } else {
             Some(self.percentage()?)
@@ -160,6 +161,16 @@ impl Phase {
             return Err(Error::Usage("give a package before the percentage".into()));
         }
         Ok(percentage)
+    }
+
+    fn check_no_percentage(&self) -> Result<(), Error> {
+        let last = self.arguments.last();
+        match last.filter(|last| last.parse::<Percentage>().is_ok()) {
+            Some(last) => Err(Error::Usage(format!(
+                "--halt takes versions from all devices, not from {last} % of them"
+            ))),
+            None => Ok(()),
+        }
     }
 
     fn selectors(&self) -> Result<Vec<Selector>, Error> {

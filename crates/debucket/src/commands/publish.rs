@@ -104,6 +104,9 @@ impl Publish {
             };
             plans.push(self.change.plan(context, suite, wanted).await?);
         }
+        if plans.len() > 1 {
+            context.set_goes_on();
+        }
         let mut reports = Vec::new();
         for plan in plans {
             match self.change.commit(context, plan).await {

@@ -3,15 +3,17 @@
 use std::collections::HashSet;
 
 use clap::Args;
-use deb_index::{
-    digest::Sha256,
-    name::{Component, SuiteName},
-    paragraph::Paragraph,
-};
+use deb_index::{name::Component, paragraph::Paragraph};
 use repository::Listed;
 use serde::Serialize;
 
-use crate::{context::Context, error::Error, printer::Report, source::SourceOptions, text::Table};
+use crate::{
+    context::Context,
+    error::Error,
+    printer::Report,
+    source::{ReadFrom, SourceOptions},
+    text::Table,
+};
 
 /// Find packages by their names and descriptions
 #[derive(Debug, Args)]
@@ -31,11 +33,8 @@ pub struct Search {
 /// The JSON document of `debucket search`.
 #[derive(Debug, Serialize)]
 struct Document<'a> {
-    /// The repository, `s3://BUCKET[/PREFIX]`.
-    repo: String,
-    suite: &'a SuiteName,
-    /// The commit that was read.
-    commit: Sha256,
+    #[serde(flatten)]
+    from: ReadFrom<'a>,
     /// The newest version for each architecture, ordered by name.
     packages: Vec<Package<'a>>,
 }
@@ -52,7 +51,6 @@ struct Package<'a> {
 
 impl Search {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
-        let repo = context.url()?.to_string();
         let repository = context.repository().await?;
         let (suite, list) = self.source.read(context, &repository).await?;
         let packages = suite.sorted(&list)?;
@@ -82,9 +80,7 @@ impl Search {
             synopsis: package.stanza.field("Description").unwrap_or_default(),
         });
         context.printer.result(&Document {
-            repo,
-            suite: suite.name(),
-            commit: list.id,
+            from: ReadFrom::new(context, &suite, list.id)?,
             packages: packages.collect(),
         })
     }

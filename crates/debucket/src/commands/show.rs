@@ -1,18 +1,22 @@
 //! `debucket show`: what the index says about a package.
 
-use std::cmp::Ordering;
+use std::collections::HashMap;
 
 use clap::Args;
 use deb_index::{
-    digest::Sha256,
-    name::{Component, PackageName, SuiteName},
+    change::Selector,
+    name::Component,
     paragraph::{Field, Paragraph},
     version::Version,
 };
 use repository::Listed;
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 
-use crate::{context::Context, error::Error, source::SourceOptions};
+use crate::{
+    context::Context,
+    error::Error,
+    source::{ReadFrom, SourceOptions},
+};
 
 /// Show all fields of a package
 #[derive(Debug, Args)]
@@ -23,9 +27,9 @@ Examples:
   debucket show helloworld --repo s3://acme-apt
   debucket show helloworld=1.0 --repo s3://acme-apt")]
 pub struct Show {
-    /// Name of the package, with or without its version
-    #[arg(value_name = "PACKAGE[=VERSION]")]
-    package: Wanted,
+    /// Package: NAME, NAME=VERSION, NAME:ARCH or 'NAME (<< VERSION)', where NAME may be a glob
+    #[arg(value_name = "PACKAGE")]
+    package: Selector,
     /// Its version [default: the newest]
     #[arg(id = "of-version", value_name = "VERSION")]
     version: Option<Version>,
@@ -36,36 +40,11 @@ pub struct Show {
     source: SourceOptions,
 }
 
-/// `NAME` or `NAME=VERSION`.
-#[derive(Debug, Clone)]
-struct Wanted {
-    name: PackageName,
-    version: Option<Version>,
-}
-
-impl std::str::FromStr for Wanted {
-    type Err = Box<dyn std::error::Error + Send + Sync>;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (name, version) = match text.split_once('=') {
-            Some((name, version)) => (name, Some(version.parse()?)),
-            None => (text, None),
-        };
-        Ok(Self {
-            name: name.parse()?,
-            version,
-        })
-    }
-}
-
 /// The JSON document of `debucket show`.
 #[derive(Debug, Serialize)]
 struct Document<'a> {
-    /// The repository, `s3://BUCKET[/PREFIX]`.
-    repo: String,
-    suite: &'a SuiteName,
-    /// The commit that was read.
-    commit: Sha256,
+    #[serde(flatten)]
+    from: ReadFrom<'a>,
     /// One for each architecture, and with `--all-versions` for each version.
     packages: Vec<Package<'a>>,
 }
@@ -96,34 +75,34 @@ impl Serialize for Fields<'_> {
 
 impl Show {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
-        let repo = context.url()?.to_string();
-        let Wanted {
-            name,
-            version: exact,
-        } = self.package;
-        if exact.is_some() && (self.version.is_some() || self.all_versions) {
+        let is_exact = self.package.is_exact();
+        if is_exact && (self.version.is_some() || self.all_versions) {
             let message = "give the version once, and not with --all-versions";
             return Err(Error::Usage(message.to_owned()));
         }
+        let wanted = match self.version {
+            None => self.package,
+            version => self.package.in_version(version),
+        };
         let repository = context.repository().await?;
         let (suite, list) = self.source.read(context, &repository).await?;
         let mut packages = suite.sorted(&list)?;
-        packages.retain(|package| package.stanza.name == name.as_str());
+        let any_version = wanted.in_version(None);
+        packages.retain(|package| any_version.matches(&package.component, &package.stanza));
         let there = versions(&packages);
-        // Sorted by version, so the newest is the last.
-        let newest = || packages.last()?.stanza.version.parse().ok();
-        let wanted: Option<Version> = exact.or(self.version).or_else(newest);
-        if !self.all_versions {
-            packages.retain(|package| is_version(package, wanted.as_ref()));
-        }
+        packages.retain(|package| wanted.matches(&package.component, &package.stanza));
         if packages.is_empty() {
+            let has = if there.is_empty() { "" } else { "; it has " };
             let suite = suite.name();
-            return Err(Error::NotFound(match wanted {
-                Some(version) if !there.is_empty() => {
-                    format!("suite {suite} has no version {version} of {name}; it has {there}")
-                }
-                _ => format!("suite {suite} has no package {name}"),
-            }));
+            let message = format!("suite {suite} has no package {wanted}{has}{there}");
+            return Err(Error::NotFound(message));
+        }
+        if !self.all_versions && !wanted.is_exact() {
+            // Sorted by version, so the newest of each name is the last.
+            let newest = packages.iter().map(|package| package.stanza);
+            let newest: HashMap<_, _> =
+                newest.map(|stanza| (stanza.name, stanza.version)).collect();
+            packages.retain(|package| newest[package.stanza.name] == package.stanza.version);
         }
         if !context.printer.is_json() {
             let stanzas = packages
@@ -151,19 +130,9 @@ impl Show {
             })
         });
         context.printer.json(&Document {
-            repo,
-            suite: suite.name(),
-            commit: list.id,
+            from: ReadFrom::new(context, &suite, list.id)?,
             packages: packages.collect::<Result<Vec<_>, Error>>()?,
         })
-    }
-}
-
-/// Whether it is `wanted` as dpkg compares versions: `1.0` is `1.0-0`.
-fn is_version(package: &Listed<'_>, wanted: Option<&Version>) -> bool {
-    match (package.stanza.version.parse::<Version>(), wanted) {
-        (Ok(version), Some(wanted)) => version.compare(wanted) == Ordering::Equal,
-        _ => false,
     }
 }
 

@@ -9,7 +9,6 @@ use std::{
 use clap::{Args, Subcommand, builder::BoolishValueParser};
 use deb_index::{
     change::{Edit, Intent, SettingsPatch},
-    digest::Sha256,
     index::compression::Format,
     name::{Architecture, Component, SuiteName},
     suite::{
@@ -29,6 +28,7 @@ use crate::{
     key_options::TrustOptions,
     printer::Report,
     settings_text,
+    source::ReadFrom,
 };
 
 mod delete;
@@ -195,6 +195,7 @@ impl Suite {
 
 impl Change {
     async fn run(self, context: &Context, creates: bool) -> Result<(), Error> {
+        self.check(creates)?;
         let keys = self.change.keys(&self.suite)?;
         let repository = self.change.repository(context).await?;
         let new = new_suite(&keys);
@@ -212,6 +213,38 @@ impl Change {
             ..Wanted::default()
         };
         self.change.carry_out(context, &suite, wanted).await
+    }
+}
+
+impl Change {
+    /// Fails if the options contradict each other.
+    fn check(&self, creates: bool) -> Result<(), Error> {
+        let SettingsOptions {
+            aliases,
+            dropped_aliases,
+            components,
+            remove_component,
+            ..
+        } = &self.settings;
+        let usage = |text| Err(Error::Usage(text));
+        if creates && !(dropped_aliases.is_empty() && remove_component.is_empty()) {
+            return usage("a new suite has no alias and no component to take away".to_owned());
+        }
+        if let Some(name) = aliases.iter().find(|name| **name == self.suite) {
+            return usage(format!("{name} is the suite's own name, not an alias"));
+        }
+        if let Some(name) = aliases.iter().find(|name| dropped_aliases.contains(name)) {
+            return usage(format!("{name} cannot both be an alias and be none"));
+        }
+        if let Some(name) = components
+            .iter()
+            .find(|name| remove_component.contains(name))
+        {
+            return usage(format!(
+                "the component {name} cannot both be added and removed"
+            ));
+        }
+        Ok(())
     }
 }
 
@@ -258,11 +291,8 @@ impl SettingsOptions {
 /// The JSON document of `debucket suite show`.
 #[derive(Debug, Serialize)]
 struct Document<'a> {
-    /// The repository, `s3://BUCKET[/PREFIX]`.
-    repo: String,
-    suite: &'a SuiteName,
-    /// The commit that was read.
-    commit: Sha256,
+    #[serde(flatten)]
+    from: ReadFrom<'a>,
     /// The `Date` of the suite's `Release`.
     date: Timestamp,
     /// From when on devices refuse the suite as outdated; null if they never do.
@@ -272,14 +302,11 @@ struct Document<'a> {
 
 impl Show {
     async fn run(self, context: &Context) -> Result<(), Error> {
-        let repo = context.url()?.to_string();
         let repository = context.repository().await?;
         let found = context.read_suite(&repository, self.suite, &self.trust);
         let (suite, head) = found.await?;
         context.printer.result(&Document {
-            repo,
-            suite: suite.name(),
-            commit: head.id(),
+            from: ReadFrom::new(context, &suite, head.id())?,
             date: head.release.date,
             valid_until: release::valid_until(&head.commit),
             settings: &head.commit.settings,
@@ -291,7 +318,7 @@ impl Report for Document<'_> {
     fn text(&self) -> String {
         let mut text = format!(
             "suite: {}\ncommit: {}\ndate: {}\n",
-            self.suite, self.commit, self.date
+            self.from.suite, self.from.commit, self.date
         );
         if let Some(time) = self.valid_until {
             text.push_str(&format!("valid until: {time}\n"));

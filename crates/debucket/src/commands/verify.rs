@@ -94,6 +94,7 @@ impl Verify {
         }
         let mut repaired = Vec::new();
         if self.repair {
+            context.set_goes_on();
             if let Some(problem) = record.take_if(|problem| problem.remedy == Remedy::Repair) {
                 repository.repair_record().await?;
                 repaired.push(problem);

@@ -1,5 +1,11 @@
 //! What is advised follows from what the store answered.
 
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpListener,
+    thread,
+};
+
 use dev_s3::{Fault, FaultProxy, Rule};
 use hyper::StatusCode;
 
@@ -185,5 +191,71 @@ fn a_text_is_not_repeated_as_its_own_cause() {
             !run.stderr.contains("os error") || run.stderr.contains("caused by"),
             "{run:#?}"
         );
+    }
+}
+
+/// A server that answers everything with a page. Returns its address.
+fn website(status: u16, header: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut request = Vec::new();
+            let mut piece = [0; 4096];
+            while !request.windows(4).any(|end| end == b"\r\n\r\n") {
+                match stream.read(&mut piece) {
+                    Ok(length) if length > 0 => request.extend_from_slice(&piece[..length]),
+                    _ => break,
+                }
+            }
+            let page = "<!DOCTYPE html><html><body><p>Sign in<br></body></html>";
+            let length = page.len();
+            let _ = write!(
+                stream,
+                "HTTP/1.1 {status} X\r\nContent-Type: text/html\r\nContent-Length: {length}\r\n{header}Connection: close\r\n\r\n"
+            );
+            if !request.starts_with(b"HEAD") {
+                let _ = stream.write_all(page.as_bytes());
+            }
+        }
+    });
+    endpoint
+}
+
+#[test]
+fn what_is_not_the_api_of_a_store_is_told_from_it() {
+    let store = Store::start();
+    let file = package::write(store.folder.path(), "hello", "1.0", "all", "first");
+    let file = file.to_str().unwrap();
+    for (status, header) in [
+        (200, ""),
+        (200, "ETag: \"page\"\r\n"),
+        (302, "Location: /login\r\n"),
+        (400, ""),
+        (403, ""),
+        (404, ""),
+    ] {
+        let endpoint = website(status, header);
+        for command in [
+            &["list"][..],
+            &["suite", "list"],
+            &["publish", file],
+            &["publish", file, "--dry-run"],
+            &["suite", "delete", "stable", "--yes"],
+            &["adopt", "stable"],
+            &["gc"],
+            &["verify"],
+        ] {
+            let mut command = store.debucket(command);
+            let failed = run(command
+                .env("AWS_ENDPOINT_URL", &endpoint)
+                .env("DEBUCKET_SIGN_KEY", store.path("key.asc")));
+            assert!([1, 4].contains(&failed.code), "{failed:#?}");
+            assert!(
+                failed.stderr.contains("next: "),
+                "{status} {header}: {failed:#?}"
+            );
+        }
     }
 }

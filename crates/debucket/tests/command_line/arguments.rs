@@ -157,6 +157,7 @@ fn a_version_is_named_as_apt_has_it() {
         &["show", "hello=1.0"][..],
         &["show", "hello", "1.0"],
         &["show", "hello=0:1.0-0"],
+        &["show", "h*:all (<< 2.0)"],
     ] {
         let shown = store.read(arguments).expect(0);
         assert!(shown.contains("\nVersion: 1.0\n"), "{shown}");
@@ -169,6 +170,61 @@ fn a_version_is_named_as_apt_has_it() {
     ] {
         assert_eq!(store.read(arguments).code, code, "{arguments:?}");
     }
+}
+
+#[test]
+fn what_contradicts_itself_is_a_wrong_call() {
+    let store = Store::start();
+    let file = package::write(store.folder.path(), "hello", "1.0", "all", "first");
+    let file = file.to_str().unwrap();
+    store.publish(file.as_ref(), &[]).expect(0);
+    let before = store.server.keys(BUCKET);
+    let (create, set) = (
+        &["suite", "create", "new"][..],
+        &["suite", "set", "stable"][..],
+    );
+    let publish = &["publish", file][..];
+    for (command, options) in [
+        (set, &["--alias", "x", "--no-alias", "x"][..]),
+        (set, &["--alias", "stable"]),
+        (set, &["--components", "c,d", "--remove-component", "d"]),
+        (set, &["--architectures", "amd64,arm64,source"]),
+        (set, &["--architectures", "any"]),
+        (set, &["--origin", "a", "--field", "ORIGIN=b"]),
+        (create, &["--architectures", "source"]),
+        (create, &["--architectures", "amd64,linux-any"]),
+        (create, &["--architectures", "all"]),
+        (create, &["--no-alias", "x"]),
+        (create, &["--remove-component", "main"]),
+        (create, &["--alias", "new"]),
+        (publish, &["--architectures", "amd64,arm64,any"]),
+        (publish, &["--suite", "new", "--architectures", "source"]),
+        (&["phase", "hello"], &["50", "--halt"]),
+        (&["phase", "50"], &["--halt"]),
+        (
+            &["promote", "hello", "--all"],
+            &["--from", "a", "--to", "b"],
+        ),
+        (
+            &["promote", "hello"],
+            &["--from", "stable", "--to", "stable"],
+        ),
+        (
+            &["promote", "hello", "--mirror"],
+            &["--from", "stable", "--to", "b"],
+        ),
+        (&["refresh", "--force"], &["--within", "1d"]),
+    ] {
+        for more in [&["--dry-run"][..], &[]] {
+            let mut command = store.debucket(&[command, options, more].concat());
+            let refused = run(command.arg("--sign-key").arg(store.path("key.asc")));
+            assert_eq!(refused.code, 2, "{options:?}: {refused:#?}");
+        }
+    }
+    assert_eq!(store.server.keys(BUCKET), before);
+    let mut twice = store.debucket(&["suite", "set", "stable", "--formats", "gz,zst,gz"]);
+    let twice = run(twice.arg("--sign-key").arg(store.path("key.asc"))).expect(0);
+    assert!(twice.starts_with("nothing to do"), "{twice}");
 }
 
 /// What real apt makes of a prefix that is allowed.

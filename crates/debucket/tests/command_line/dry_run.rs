@@ -1,5 +1,6 @@
 //! What a dry run says: what devices get, and what else they see.
 
+use dev_s3::Operation;
 use serde_json::{Value, json};
 
 use crate::{
@@ -122,7 +123,7 @@ fn programs_are_told_the_same_with_the_names_that_diff_has() {
     let planned = dry(&store, &json).json();
     let mut remove = store.debucket(&["remove", "tool=2", "--output", "json", "--sign-key"]);
     let done = run(remove.arg(store.path("key.asc"))).json();
-    assert_eq!(done["packages"], json!([]));
+    assert_eq!(done["packages"], planned["packages"]);
     let diff = store
         .read(&["diff", "stable@~1", "stable", "--output", "json"])
         .json();
@@ -141,7 +142,10 @@ fn a_dry_run_reads_no_index_that_the_change_does_not_touch() {
     let text = dry(&store, &["remove", "own:arm64"]).expect(0);
     assert!(text.contains("removed  own"), "{text}");
     let log = store.server.request_log();
-    let keys = log.iter().map(|logged| logged.request.key.as_str());
+    let got = log
+        .iter()
+        .filter(|logged| logged.request.operation == Operation::GetObject);
+    let keys = got.map(|logged| logged.request.key.as_str());
     let read: Vec<_> = keys.filter(|key| key.contains("/by-hash/")).collect();
     assert_eq!(read.len(), 1, "{read:#?}");
     assert!(read[0].contains("binary-arm64"), "{read:#?}");

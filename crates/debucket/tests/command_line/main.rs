@@ -24,6 +24,7 @@ mod parity;
 mod phase;
 mod reading;
 mod readme;
+mod rehearsal;
 mod replies;
 mod rotation;
 mod run;

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::PathBuf,
+    path::Path,
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex, mpsc},
     time::Duration,
@@ -16,7 +16,7 @@ use nix::{
 
 use crate::{
     package,
-    run::{BUCKET, Run, Store},
+    run::{BUCKET, Run, Store, run},
 };
 
 /// Longer than anything takes on the slowest machine.
@@ -34,12 +34,19 @@ fn stop_at(proxy: &FaultProxy, narrow: impl Fn(Rule) -> Rule) -> mpsc::Receiver<
     receiver
 }
 
-fn start(store: &Store, proxy: &FaultProxy, file: &PathBuf, prelude: &str) -> Child {
-    let mut publish = store.debucket(&["publish", "--sign-key"]);
-    publish.arg(store.path("key.asc")).arg(file);
+fn start(store: &Store, proxy: &FaultProxy, file: &Path, prelude: &str) -> Child {
+    let arguments = ["publish", file.to_str().unwrap()];
+    start_command(store, proxy, &arguments, prelude)
+}
+
+fn start_command(store: &Store, proxy: &FaultProxy, arguments: &[&str], prelude: &str) -> Child {
+    let mut publish = store.debucket(arguments);
+    publish.env("DEBUCKET_SIGN_KEY", store.path("key.asc"));
     publish.env("AWS_ENDPOINT_URL", proxy.endpoint());
-    let mut shell = Command::new("/bin/sh");
+    // Whoever started the tests may ignore some, as nohup does, and a shell cannot stop that.
+    let mut shell = Command::new("/usr/bin/env");
     shell
+        .args(["--default-signal=HUP,INT,TERM", "/bin/sh"])
         .args(["-c", &format!("{prelude} exec \"$@\""), "sh"])
         .arg(publish.get_program())
         .args(publish.get_args())
@@ -120,6 +127,62 @@ fn each_stage_is_told_from_the_others() {
                 .unwrap();
             assert_eq!(head.is_some(), words.starts_with("after"), "{words}");
         }
+    }
+}
+
+#[test]
+fn work_that_can_be_gone_on_with_is_said_to() {
+    for (arguments, part) in [
+        (
+            &["suite", "delete", "testing", "--yes"][..],
+            "testing/suite.json",
+        ),
+        (&["gc"], "gc/condemned.json"),
+        (&["verify", "--repair"], "stable/InRelease"),
+        (
+            &["publish", "again.deb", "--suite", "stable,testing"],
+            "testing/InRelease",
+        ),
+    ] {
+        let store = Store::start();
+        let file = package::write(store.folder.path(), "hello", "1.0", "all", "first");
+        store
+            .publish(&file, &["--suite", "stable,testing"])
+            .expect(0);
+        let again = package::write(store.folder.path(), "hello", "2.0", "all", "again");
+        fs::rename(again, store.path("again.deb")).unwrap();
+        match arguments[0] {
+            "verify" => {
+                let head = "robots/dists/stable/InRelease";
+                store.server.delete(BUCKET, head).unwrap();
+            }
+            "gc" => {
+                let garbage = "robots/pool/main/g/garbage/garbage_1_all.deb";
+                store.server.put(BUCKET, garbage, b"garbage").unwrap();
+                store.server.clock().advance(Duration::from_secs(36 * 3600));
+            }
+            _ => {}
+        }
+        let arguments = arguments.iter().map(|argument| match *argument {
+            "again.deb" => store.path("again.deb").display().to_string(),
+            argument => argument.to_owned(),
+        });
+        let arguments: Vec<_> = arguments.collect();
+        let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+        let proxy = store.proxy();
+        let arrived = stop_at(&proxy, |rule| rule.writes().key_contains(part));
+        let child = start_command(&store, &proxy, &arguments, "");
+        arrived.recv_timeout(PATIENCE).unwrap();
+        send(&child, Signal::SIGTERM);
+        let stopped = end(child);
+        assert_eq!(stopped.code, 143, "{stopped:#?}");
+        assert!(
+            stopped.stderr.contains("interrupted before all was done")
+                && stopped.stderr.contains("next: run the same command again"),
+            "{arguments:?}: {stopped:#?}"
+        );
+        let mut again = store.debucket(&arguments);
+        run(again.env("DEBUCKET_SIGN_KEY", store.path("key.asc"))).expect(0);
     }
 }
 

@@ -157,7 +157,7 @@ fn what_is_not_there_ends_with_4() {
         ),
         (
             &["show", "hello", "2.0"],
-            "suite stable has no version 2.0 of hello; it has 1.0",
+            "suite stable has no package hello=2.0; it has 1.0",
         ),
         (
             &["show", "hello", "--arch", "arm64"],

@@ -23,7 +23,7 @@ async fn delete<S: Storage + 'static>(
     let repository = open(storage.clone(), Writes::Conditional);
     let suite = repository.suite(name(suite), keys(signing));
     let by = Authorship::default();
-    let planned = suite.deletion().await?;
+    let planned = suite.deletion(Allow::default()).await?;
     suite
         .delete_all(planned, Allow::default(), &by, &Silent)
         .await
@@ -144,7 +144,7 @@ async fn a_deleted_suite_is_gone_and_its_names_are_free() {
         let repository = open(scene.repository.bucket.clone(), Writes::Conditional);
         let suite = repository.suite(name("stable"), keys(&scene.signing));
         let before = scene.repository.bucket.keys();
-        let planned = suite.deletion().await.unwrap();
+        let planned = suite.deletion(Allow::default()).await.unwrap();
         assert_eq!(scene.repository.bucket.keys(), before, "nothing is written");
         assert_eq!(planned.objects.objects as usize, scene.left().len() - 2);
         let done = scene.delete().await.unwrap();

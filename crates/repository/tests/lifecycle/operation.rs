@@ -208,7 +208,7 @@ impl Job {
                 };
             }
             Operation::Delete | Operation::DeleteAlias => {
-                let planned = suite.deletion().await?;
+                let planned = suite.deletion(Allow::default()).await?;
                 let deleted = suite.delete_all(planned, allow, &by, &Silent).await?;
                 let is_free = deleted.progress == repository::Progress::Done;
                 return Ok(Done::Deleted { is_free });

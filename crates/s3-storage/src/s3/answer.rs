@@ -132,6 +132,11 @@ where
         .with_date(request.date())
 }
 
+/// A store's answer that says that all is well, and that no store of this API gives: most likely something else answered.
+pub(super) fn unexpected(operation: &'static str, key: &str, message: impl AsRef<str>) -> Error {
+    Error::new(ErrorKind::Unexpected, operation, key, message).with_answer(Some(200), None)
+}
+
 /// What the SDK wraps: its own words say no more than the kind does.
 fn innermost<E>(sdk: SdkError<E, HttpResponse>) -> BoxError
 where

@@ -68,12 +68,8 @@ impl S3 {
         let (offset, size) = match &output.content_range {
             None => (0, length),
             Some(range) => content_range(range).ok_or_else(|| {
-                Error::new(
-                    ErrorKind::Unexpected,
-                    GET,
-                    key,
-                    format!("the answer's Content-Range is {range:?}"),
-                )
+                let message = format!("the answer's Content-Range is {range:?}");
+                answer::unexpected(GET, key, message)
             })?,
         };
         let meta = ObjectMeta {
@@ -131,12 +127,10 @@ fn body(key: String, bytes: ByteStream, length: u64) -> Body {
         match bytes.next().await {
             Some(Ok(piece)) => match left.checked_sub(piece.len() as u64) {
                 Some(left) => Ok(Some((piece, (key, bytes, left)))),
-                None => Err(Error::new(
-                    ErrorKind::Unexpected,
-                    GET,
-                    key,
-                    "the body is longer than was announced",
-                )),
+                None => {
+                    let message = "the body is longer than was announced";
+                    Err(answer::unexpected(GET, &key, message))
+                }
             },
             None if left == 0 => Ok(None),
             None => Err(Error::new(
@@ -157,14 +151,7 @@ fn body(key: String, bytes: ByteStream, length: u64) -> Body {
 fn length(operation: &'static str, key: &str, length: Option<i64>) -> Result<u64, Error> {
     length
         .and_then(|length| u64::try_from(length).ok())
-        .ok_or_else(|| {
-            Error::new(
-                ErrorKind::Unexpected,
-                operation,
-                key,
-                "the answer does not tell its length",
-            )
-        })
+        .ok_or_else(|| answer::unexpected(operation, key, "the answer does not tell its length"))
 }
 
 /// The tag of an answer: without one, no later write could name the object it replaces.
@@ -174,14 +161,8 @@ pub(super) fn etag(
     etag: Option<String>,
 ) -> Result<ETag, Error> {
     let etag = etag.filter(|etag| !etag.is_empty());
-    etag.map(ETag).ok_or_else(|| {
-        Error::new(
-            ErrorKind::Unexpected,
-            operation,
-            key,
-            "the answer has no ETag",
-        )
-    })
+    etag.map(ETag)
+        .ok_or_else(|| answer::unexpected(operation, key, "the answer has no ETag"))
 }
 
 pub(super) fn timestamp(time: Option<DateTime>) -> Option<Timestamp> {

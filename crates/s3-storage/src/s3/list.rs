@@ -46,7 +46,7 @@ impl S3 {
         delimiter: Option<String>,
         token: Option<String>,
     ) -> Result<(Vec<Listed>, Option<String>), Error> {
-        let unexpected = |key: &str, message| Error::new(ErrorKind::Unexpected, LIST, key, message);
+        let unexpected = |key: &str, message| answer::unexpected(LIST, key, message);
         let output = self
             .request(LIST, prefix)
             .send(|client| {

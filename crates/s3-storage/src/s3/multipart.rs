@@ -23,7 +23,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     S3,
-    answer::BadFile,
+    answer::{self, BadFile},
     body::{self, Meter},
     get::etag as etag_of,
     put::{Headers, PUT, bad_file, conditional, precondition},
@@ -216,14 +216,8 @@ impl S3 {
             .await
             .map_err(without_effect)?;
         let id = output.upload_id.filter(|id| !id.is_empty());
-        let id = id.ok_or_else(|| {
-            Error::new(
-                ErrorKind::Unexpected,
-                CREATE,
-                key,
-                "the answer has no upload id",
-            )
-        })?;
+        let id =
+            id.ok_or_else(|| answer::unexpected(CREATE, key, "the answer has no upload id"))?;
         let upload = UploadId {
             key: key.to_owned(),
             id,

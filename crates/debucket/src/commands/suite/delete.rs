@@ -66,7 +66,7 @@ impl Delete {
         let keys = self.change.keys(&name)?;
         let repository = self.change.deletable_repository(context).await?;
         let suite = repository.suite(name, keys);
-        let planned = suite.deletion().await?;
+        let planned = suite.deletion(self.change.allow()).await?;
         if self.change.dry_run {
             let document = self.document(context, planned)?;
             return context.printer.result(&document);
@@ -74,6 +74,7 @@ impl Delete {
         self.confirm(context, &planned)?;
         let authorship = authorship(self.change.message.clone());
         let progress = crate::progress::Progress::new(context, 0);
+        context.set_goes_on();
         let deleted = suite.delete_all(planned, self.change.allow(), &authorship, &progress);
         let document = self.document(context, deleted.await?)?;
         context
