@@ -65,7 +65,7 @@ pub use draft::{Allow, Draft};
 pub use error::{Error, Missing};
 pub use gc::{CollectOptions, Collected, Tally};
 pub use head::Head;
-pub use health::Ailing;
+pub use health::{Ailing, PackagesSeen, SuitesFound};
 pub use kept::Unreadable;
 pub use keys::{HeadSignatures, Keys, accepted_key};
 pub use observer::{Observer, Silent, Stage};

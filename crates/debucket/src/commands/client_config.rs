@@ -68,13 +68,7 @@ impl ClientConfig {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
         let url = context.url()?;
         if let Some(role) = self.only.policy {
-            let policy = match role {
-                Role::Reader => Policy::reader(&url),
-                Role::Publisher => Policy::publisher(&url),
-                Role::Collector => Policy::collector(&url),
-                Role::Deleter => Policy::deleter(&url),
-            };
-            return context.printer.json(&policy);
+            return context.printer.json(&Policy::of(role, &url));
         }
         self.check(context)?;
         let key = self.certificate()?;
@@ -275,9 +269,9 @@ impl Config {
                 .map(|path| path.display().to_string()),
             apt_conf: apt_conf(url, device),
             policies: Policies {
-                reader: Policy::reader(url),
-                publisher: Policy::publisher(url),
-                collector: Policy::collector(url),
+                reader: Policy::of(Role::Reader, url),
+                publisher: Policy::of(Role::Publisher, url),
+                collector: Policy::of(Role::Collector, url),
             },
         }
     }

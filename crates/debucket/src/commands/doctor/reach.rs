@@ -105,7 +105,7 @@ pub(super) fn clock(clocks: Option<Clocks>, repository: &Repository, role: Role)
     let Some(clocks) = clocks else {
         return Check::skipped(NAME, "no answer of the store had a date");
     };
-    if role == Role::Publisher
+    if role.commits()
         && let Err(error) = repository.check_store_clock(clocks.store)
     {
         return Check::failed(NAME, &Error::Repository(error), role);

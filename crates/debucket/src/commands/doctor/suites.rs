@@ -1,10 +1,12 @@
 //! A suite, as a device that updates from it would find it, and as a publisher would.
 
-use deb_index::{fingerprint::Fingerprint, paragraph::Paragraph, suite::release};
+use deb_index::{
+    fingerprint::Fingerprint, name::SuiteName, paragraph::Paragraph, suite::release,
+};
 use jiff::Timestamp;
 use repo_signing::{Certificate, Keyring, SignatureTime, choose_key, keys_at};
 use repository::{
-    Ailing, Error, Head, HeadSignatures, Keys, Repository, Suite, Warning, key_expiry,
+    Ailing, Error, Head, HeadSignatures, Keys, PackagesSeen, Repository, Suite, Warning, key_expiry,
 };
 
 use super::report::Check;
@@ -15,43 +17,97 @@ const KEYS: &str = "keys";
 const VALIDITY: &str = "validity";
 const BY_HASH: &str = "by-hash";
 const FOLLOWERS: &str = "followers";
+const ALIASES: &str = "aliases";
+const PACKAGES: &str = "packages";
 /// What depends on the head.
-const BEHIND: [&str; 4] = [KEYS, VALIDITY, BY_HASH, FOLLOWERS];
+const BEHIND: [&str; 5] = [KEYS, VALIDITY, BY_HASH, PACKAGES, FOLLOWERS];
 
-/// All checks of a suite, which the caller has named or which was found.
-pub(super) async fn checks(suite: &Suite<'_>, role: Role, is_named: bool) -> Vec<Check> {
-    let checks = match suite.require_head().await {
+/// All checks of a suite, which the caller has named or which was found. `keys` is none if something is wrong with them, which is
+/// told elsewhere.
+pub(super) async fn checks(
+    repository: &Repository,
+    name: &SuiteName,
+    keys: Result<Keys, crate::error::Error>,
+    role: Role,
+    is_named: bool,
+) -> Vec<Check> {
+    let (keys, problem) = match keys {
+        Ok(keys) => (keys, None),
+        Err(error) => (Keys::Unchecked, Some(error)),
+    };
+    let mut suite = repository.suite(name.clone(), keys);
+    let mut head = suite.require_head().await;
+    if matches!(head, Err(Error::NotSigned { .. }))
+        && matches!(suite.is_founded_unsigned().await, Ok(true))
+    {
+        suite = repository.suite(name.clone(), Keys::Unsigned);
+        head = suite.require_head().await;
+    }
+    let of_keys = |head: &Head| match &problem {
+        Some(error) => Check::failed(KEYS, error, role),
+        None => judge_keys(&suite, head, role),
+    };
+    let checks = match head {
         Err(Error::Missing(_)) if !is_named => {
             let next = "publish into it, unless its first publish is running";
             let begun = "it was begun, and has no head yet";
             vec![Check::warn(HEAD, begun, by_publisher(role, next))]
         }
+        // The suite that the alias names tells.
+        Err(Error::IsAlias { .. }) if !is_named => Vec::new(),
         Err(error) => {
-            let behind = BEHIND.map(|name| Check::skipped(name, "the head cannot be used"));
+            let behind = BEHIND.map(|check| match &problem {
+                Some(error) if check == KEYS => Check::failed(KEYS, error, role),
+                _ => Check::skipped(check, "the head cannot be used"),
+            });
             let head = Check::failed(HEAD, &error.into(), role);
             [head].into_iter().chain(behind).collect()
         }
         Ok(head) => {
-            let (indexes, followers) =
-                futures::join!(suite.ailing_indexes(&head), suite.ailing_followers(&head));
-            vec![
+            let (indexes, packages, followers, aliases) = futures::join!(
+                suite.ailing_indexes(&head),
+                suite.ailing_packages(&head),
+                suite.ailing_followers(&head),
+                suite.ailing_aliases(&head)
+            );
+            let mut checks = vec![
                 judge_head(&head, role),
-                keys(suite, &head, role),
-                validity(suite, &head, role),
+                of_keys(&head),
+                validity(&suite, &head, role),
                 by_hash(&head, indexes, role),
+                judge_packages(packages, role),
                 judge_followers(followers, role),
-            ]
+            ];
+            if !head.commit.settings.aliases.is_empty() {
+                checks.push(judge_aliases(&head, aliases, role));
+            }
+            checks
         }
     };
     let checks = checks.into_iter();
-    checks.map(|check| check.of_suite(suite.name())).collect()
+    checks.map(|check| check.of_suite(name)).collect()
 }
 
-/// What is to be done by somebody who may publish.
+/// What is said of a folder of which it cannot be told whether it is that of a suite.
+pub(super) fn unknown(name: &SuiteName, error: Error, role: Role) -> Check {
+    Check::failed(HEAD, &error.into(), role).of_suite(name)
+}
+
+/// The record of what a garbage collection is going to delete.
+pub(super) async fn garbage(repository: &Repository, role: Role) -> Check {
+    const GARBAGE: &str = "garbage";
+    match repository.check_condemned().await {
+        Ok(objects) => Check::ok(GARBAGE, format!("{objects} objects condemned")),
+        Err(error) => Check::failed(GARBAGE, &error.into(), role),
+    }
+}
+
+/// What only an identity that commits can do.
 fn by_publisher(role: Role, what: &str) -> String {
-    match role {
-        Role::Publisher | Role::Deleter => what.to_owned(),
-        Role::Reader | Role::Collector => format!("let a publisher do this: {what}"),
+    if role.commits() {
+        what.to_owned()
+    } else {
+        format!("let a publisher do this: {what}")
     }
 }
 
@@ -60,10 +116,10 @@ fn judge_head(head: &Head, role: Role) -> Check {
     if let Some(why) = &head.put_back {
         let next = warning_advice(&Warning::PutBack(why.clone())).unwrap_or_default();
         let next = by_publisher(role, next);
-        return match role {
+        return match role.commits() {
             // It can publish nothing.
-            Role::Publisher | Role::Deleter => Check::fail(HEAD, why, next),
-            Role::Reader | Role::Collector => Check::warn(HEAD, why, next),
+            true => Check::fail(HEAD, why, next),
+            false => Check::warn(HEAD, why, next),
         };
     }
     let signed = match &head.signatures {
@@ -104,12 +160,11 @@ fn signed_by(head: &Head) -> Vec<(Certificate, Option<Fingerprint>)> {
         .collect()
 }
 
-fn keys(suite: &Suite<'_>, head: &Head, role: Role) -> Check {
+fn judge_keys(suite: &Suite<'_>, head: &Head, role: Role) -> Check {
     if head.signatures.is_unsigned() {
         return Check::ok(KEYS, "none: the suite is unsigned");
     }
-    if role == Role::Publisher
-        && suite.has_signers()
+    if role.commits()
         && let Err(error) = suite.check_signing(head)
     {
         return Check::failed(KEYS, &error.into(), role);
@@ -157,10 +212,18 @@ fn judge_expiry<'c>(
     }
 }
 
-/// The keys at hand, without a suite. `None` if there are none.
-pub(super) fn keys_alone(keys: &Keys, now: Timestamp) -> Option<Check> {
+/// The keys at hand, without a suite. `None` if there are none, and none are needed.
+pub(super) fn keys_alone(keys: &Keys, role: Role, now: Timestamp) -> Option<Check> {
     let Keys::Sign { signers, .. } = keys else {
-        return None;
+        let warning = || {
+            Check::warn(
+                KEYS,
+                "no signing key was given",
+                "make one with `debucket key generate` and pass --sign-key FILE, or set DEBUCKET_SIGN_KEY; or publish with \
+                 --unsigned",
+            )
+        };
+        return role.commits().then(warning);
     };
     let time = SignatureTime::try_from(now.as_second()).ok()?;
     let mut chosen = Vec::new();
@@ -224,6 +287,8 @@ fn judge_validity(date: Timestamp, until: Option<Timestamp>, now: Timestamp, rol
 
 const REPAIR: &str = "`debucket verify --repair` repairs what can be, and says what is lost";
 
+const LOST: &str = "if `debucket verify` says that they are lost, publish the packages again, with --replace";
+
 fn by_hash(head: &Head, found: Result<Vec<Ailing>, Error>, role: Role) -> Check {
     let paragraph = Paragraph::parse(&head.text).ok();
     let by_hash = paragraph
@@ -232,7 +297,7 @@ fn by_hash(head: &Head, found: Result<Vec<Ailing>, Error>, role: Role) -> Check 
     if by_hash != Some("yes") {
         return Check::fail(
             BY_HASH,
-            "the head does not say Acquire-By-Hash, so devices fail while somebody publishes",
+            "the head does not say Acquire-By-Hash, so devices fail while a publisher is at work",
             by_publisher(role, "sign it anew: `debucket refresh --force`"),
         );
     }
@@ -260,38 +325,68 @@ fn by_hash(head: &Head, found: Result<Vec<Ailing>, Error>, role: Role) -> Check 
     }
 }
 
-fn judge_followers(found: Result<Vec<Ailing>, Error>, role: Role) -> Check {
-    match found {
-        Err(error) => Check::failed(FOLLOWERS, &error.into(), role),
-        Ok(ailing) => match ailing.first() {
-            None => Check::ok(FOLLOWERS, "all follow the head"),
-            Some(first) => Check::warn(
-                FOLLOWERS,
-                format!(
-                    "{} do not follow the head, so clients without InRelease or by-hash fail or see an old state: {} {}",
-                    ailing.len(),
-                    first.key,
-                    first.problem
-                ),
-                by_publisher(
-                    role,
-                    "the next publish brings them up; so does `debucket verify --repair`",
-                ),
+fn judge_packages(found: Result<PackagesSeen, Error>, role: Role) -> Check {
+    let PackagesSeen { all, seen, ailing } = match found {
+        Ok(found) => found,
+        Err(error) => return Check::failed(PACKAGES, &error.into(), role),
+    };
+    match ailing.first() {
+        None if seen < all => Check::ok(
+            PACKAGES,
+            format!("{seen} of {all} were looked at and are there (`debucket verify` looks at all)"),
+        ),
+        None => Check::ok(PACKAGES, format!("all {all} are there")),
+        Some(first) => Check::fail(
+            PACKAGES,
+            format!(
+                "{} of {seen} package files cannot be installed: {} {}",
+                ailing.len(),
+                first.key,
+                first.problem
             ),
-        },
+            by_publisher(role, LOST),
+        ),
     }
 }
 
-/// Whether the suite was founded as an unsigned one. Who may not find out has to be told by the head.
-pub(super) async fn opened<'r>(
-    repository: &'r Repository,
-    name: &deb_index::name::SuiteName,
-    keys: Keys,
-) -> Suite<'r> {
-    let suite = repository.suite(name.clone(), keys);
-    match suite.is_founded_unsigned().await {
-        Ok(true) => repository.suite(name.clone(), Keys::Unsigned),
-        _ => suite,
+fn judge_followers(found: Result<Vec<Ailing>, Error>, role: Role) -> Check {
+    let ailing = match found {
+        Ok(ailing) => ailing,
+        Err(error) => return Check::failed(FOLLOWERS, &error.into(), role),
+    };
+    let Some(first) = ailing.first() else {
+        return Check::ok(FOLLOWERS, "all follow the head");
+    };
+    Check::warn(
+        FOLLOWERS,
+        format!(
+            "{} do not follow the head, so clients without InRelease or by-hash fail or see an old state: {} {}",
+            ailing.len(),
+            first.key,
+            first.problem
+        ),
+        by_publisher(
+            role,
+            "the next publish brings them up; so does `debucket verify --repair`",
+        ),
+    )
+}
+
+fn judge_aliases(head: &Head, found: Result<Vec<Ailing>, Error>, role: Role) -> Check {
+    let ailing = match found {
+        Ok(ailing) => ailing,
+        Err(error) => return Check::failed(ALIASES, &error.into(), role),
+    };
+    let Some(first) = ailing.iter().min_by_key(|ailing| ailing.lags) else {
+        let aliases = head.commit.settings.aliases.iter();
+        let aliases: Vec<_> = aliases.map(ToString::to_string).collect();
+        return Check::ok(ALIASES, format!("{} follow the head", aliases.join(", ")));
+    };
+    let detail = format!("{} objects: {} {}", ailing.len(), first.key, first.problem);
+    let next = by_publisher(role, REPAIR);
+    match first.lags {
+        true => Check::warn(ALIASES, detail, next),
+        false => Check::fail(ALIASES, detail, next),
     }
 }
 

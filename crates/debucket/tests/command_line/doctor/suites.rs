@@ -53,14 +53,14 @@ fn a_repository_in_order_has_a_line_for_each_check_and_is_left_as_it_was() {
 }
 
 #[test]
-fn an_empty_bucket_and_an_unsigned_suite_need_no_key() {
+fn an_empty_bucket_wants_a_key_and_an_unsigned_suite_needs_none() {
     let store = Store::start();
     let empty = store.doctor(&[]);
-    empty.expect_open(&["versioning"]);
+    empty.expect_open(&["keys", "versioning"]);
     empty
         .expect("suites", "ok", "none yet", "")
-        .expect("read", "ok", "", "");
-    assert!(!empty.checks.contains_key("keys"));
+        .expect("read", "ok", "", "")
+        .expect("keys", "warn", "no signing key", "debucket key generate");
     // With a key, it is looked at.
     let fingerprint = store.fingerprint();
     store
@@ -147,6 +147,14 @@ fn keys_are_told_from_those_that_the_suite_wants() {
         .arg("--public-out")
         .arg(&public))
     .expect(0);
+    // Without a key, a suite can be looked at, and neither changed nor deleted.
+    for role in ["publisher", "deleter"] {
+        let mut command = store.debucket(&["doctor", "--role", role, "--keyring"]);
+        let report = Report::of(command.arg(store.path("public.asc")));
+        report.expect_open(&["stable: keys", "versioning"]);
+        let wanted = format!("which is signed by {}", store.fingerprint());
+        report.expect("stable: keys", "fail", &wanted, "--sign-key FILE");
+    }
     for (option, file) in [("--sign-key", &other), ("--keyring", &public)] {
         let mut command = store.debucket(&["doctor", option]);
         let report = Report::of(command.arg(file));
@@ -233,5 +241,5 @@ fn a_suite_that_was_taken_over_is_in_order() {
     let foreign = store.doctor(&[]);
     foreign.expect("suites", "warn", "of another tool", "debucket adopt");
     store.adopt(&["--unverified", "--accept-damage"]).expect(0);
-    store.doctor(&[]).expect_open(&["versioning"]);
+    store.doctor(&["--role", "reader"]).expect_open(&["no-write", "versioning"]);
 }
