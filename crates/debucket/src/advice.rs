@@ -5,7 +5,7 @@ use deb_index::{
     deb::DebError,
     suite::{commit::CommitError, layout, release::ReleaseError},
 };
-use repo_signing::{CertificateError, ChooseError, KeyFileError};
+use repo_signing::{CertificateError, ChooseError, KeyFileError, VerifyError};
 use repository::{Missing, Stage, Warning};
 use s3_storage::{ConnectProblem, ErrorKind, Refusable};
 
@@ -174,9 +174,18 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
             "choose a later commit (`debucket log`), or publish the package again"
         }
         E::Missing(_) => "`debucket list` prints what the suite has",
-        E::Untrusted { .. } => {
+        E::Untrusted {
+            source: VerifyError::UnknownKey(_) | VerifyError::Unusable { .. },
+            ..
+        } => {
             "if another key signs this suite, give its public part with --keyring; otherwise find out who wrote to the \
              bucket before you publish"
+        }
+        E::Untrusted { suite, .. } => {
+            return Some(format!(
+                "find out who wrote to the bucket; then `debucket verify {suite} --repair` brings the head back, if it can be \
+                 proven; otherwise restore dists/{suite}/InRelease from the bucket's version history"
+            ));
         }
         E::NotAccepted { .. } => {
             "sign with a key that the suite accepts (`debucket key list` prints them), or add this one with `debucket key add`"
@@ -261,6 +270,11 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
                 "find out who wrote {key}; then restore it from the bucket's version history, or {} to go on from the head that \
                  is there",
                 accept_rollback(role)
+            ));
+        }
+        E::Damaged { key, .. } if key.ends_with("/suite.json") => {
+            return Some(format!(
+                "`debucket verify --repair` writes it again; if it cannot, let the bucket's owner delete {key} before"
             ));
         }
         E::PutBack { suite, .. } | E::MayBePutBack { suite, .. } => {

@@ -151,25 +151,11 @@ impl Suite<'_> {
     /// What is wrong in the folders of the aliases of the head.
     ///
     /// # Errors
-    /// Those of the store.
+    /// Those of the store; [`Error::AliasTaken`], [`Error::Damaged`], [`Error::Deleting`].
     pub async fn ailing_aliases(&self, head: &Head) -> Result<Vec<Ailing>, Error> {
         let mut ailing = Vec::new();
         for alias in &head.commit.settings.aliases {
-            match self.check_held(alias).await {
-                Ok(()) => {}
-                Err(error @ Error::Storage(_)) => return Err(error),
-                Err(error) => {
-                    ailing.push(Ailing {
-                        key: layout::founding_key(alias),
-                        problem: match error {
-                            Error::Damaged { problem, .. } => problem.to_owned(),
-                            error => format!("does not say that it is an alias: {error}"),
-                        },
-                        lags: false,
-                    });
-                    continue;
-                }
-            }
+            self.check_held(alias).await?;
             let heads: &[&str] = if head.signatures.is_unsigned() {
                 &["Release"]
             } else {

@@ -68,6 +68,12 @@ impl Store {
                 command.env("DEBUCKET_SIGN_KEY", self.path("key.asc"));
                 run(&mut command);
             }
+            let owner = next.split_once("let the bucket's owner delete ");
+            let deleted = owner.and_then(|(_, rest)| rest.split(' ').next());
+            if let Some(key) = deleted {
+                self.server.delete(BUCKET, &format!("robots/{key}")).unwrap();
+                run(self.debucket(&["verify", "--repair"]).env("DEBUCKET_SIGN_KEY", self.path("key.asc")));
+            }
             if next.contains("publish the packages again") {
                 for file in ["hello_1.0_all.deb", "tool_2.0_all.deb"] {
                     let suite = if file.starts_with("hello") { "lab" } else { "stable" };
@@ -94,9 +100,17 @@ fn each_damage_is_told_hides_nothing_else_and_is_mended_by_what_is_advised() {
     let indexes = ["stable", "lab"]
         .map(|suite| run(&mut store.debucket(&["list", "--long", "--suite", suite])).stdout)
         .concat();
+    let mut unmended = Vec::new();
+    let mut kinds = BTreeSet::new();
     for key in store.server.keys(BUCKET) {
         let short = key.strip_prefix("robots/").unwrap();
         let is_needed = is_needed(short, &heads, &indexes);
+        // One of those that are alike is enough, and of the second suite the head.
+        let name: String = short.chars().filter(|c| !c.is_ascii_hexdigit()).collect();
+        let is_alike = !kinds.insert((name.replace("rm", "m"), is_needed));
+        if is_alike || (short.starts_with("dists/lab/") && !short.ends_with("/InRelease")) {
+            continue;
+        }
         for damage in ["deleted", "replaced", "hidden"] {
             let what = format!("{key} {damage}");
             match damage {
@@ -133,9 +147,17 @@ fn each_damage_is_told_hides_nothing_else_and_is_mended_by_what_is_advised() {
                 let left = &open(&mended) - &before;
                 // A malformed record is empty once no collector can be at work.
                 let waits = short.starts_with("gc/");
-                assert!(left.is_empty() || waits, "{what}: {left:?}: {:#?}", mended.checks);
+                let texts = |report: &Report, names: &BTreeSet<String>| -> Vec<String> {
+                    let checks = names.iter().map(|name| &report.checks[name]);
+                    let text = |check: &serde_json::Value| format!("{} -> {}", check["detail"], check["next"]);
+                    checks.map(text).collect()
+                };
+                if !left.is_empty() && !waits {
+                    unmended.push(format!("{what}: {:#?}, then {left:?} {:#?}", texts(&report, &found), texts(&mended, &left)));
+                }
             }
             store.server.restore(BUCKET, &snapshot).unwrap();
         }
     }
+    assert!(unmended.is_empty(), "{}", unmended.join("\n"));
 }
