@@ -3,6 +3,7 @@
 use deb_index::{
     change::PlanError,
     deb::DebError,
+    name::SuiteName,
     suite::{commit::CommitError, layout, release::ReleaseError},
 };
 use repo_signing::{CertificateError, ChooseError, KeyFileError, VerifyError};
@@ -360,16 +361,16 @@ fn accept_rollback(role: Role) -> &'static str {
     }
 }
 
-/// What to do about a warning, where it says so.
-pub(crate) fn warning_advice(warning: &Warning) -> Option<&'static str> {
+/// What to do about a warning about a suite, where it says so.
+pub(crate) fn warning_advice(suite: &SuiteName, warning: &Warning) -> Option<String> {
     match warning {
-        Warning::FutureDate { .. } => Some(
-            "when the store's clock is right, `debucket publish --reset-date` dates the suite anew",
-        ),
-        Warning::PutBack(_) => Some(
-            "`debucket verify --repair` brings the newest commit back; or go on from this one with \
-             `debucket publish --accept-rollback`",
-        ),
+        Warning::FutureDate { .. } => Some(format!(
+            "when the store's clock is right, `debucket refresh --suite {suite} --force --reset-date` dates the suite anew"
+        )),
+        Warning::PutBack(_) => Some(format!(
+            "`debucket verify {suite} --repair` brings the newest commit back; or go on from this one with \
+             `debucket refresh --suite {suite} --force --accept-rollback`"
+        )),
         _ => None,
     }
 }

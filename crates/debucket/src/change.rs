@@ -157,7 +157,7 @@ impl ChangeOptions {
         }
         report.warnings.extend(wanted.warnings);
         for warning in draft.warnings() {
-            context.warn(&warning);
+            context.warn(suite.name(), &warning);
             report.warnings.push(warning.to_string());
         }
         Ok(Planned {

@@ -9,7 +9,7 @@ use repository::{
     Ailing, Error, Head, HeadSignatures, Keys, PackagesSeen, Repository, Suite, Warning, key_expiry,
 };
 
-use super::report::Check;
+use super::report::{Check, Status};
 use crate::{advice::warning_advice, error::Role, text::short};
 
 const HEAD: &str = "head";
@@ -70,12 +70,19 @@ pub(super) async fn checks(
                 suite.ailing_followers(&head),
                 suite.ailing_aliases(&head)
             );
+            let by_hash = by_hash(&head, indexes, role);
+            let packages = match packages {
+                Err(Error::Damaged { .. }) if by_hash.status == Status::Fail => {
+                    Check::skipped(PACKAGES, "the indexes cannot be read")
+                }
+                packages => judge_packages(packages, role),
+            };
             let mut checks = vec![
                 judge_head(&head, role),
                 of_keys(&head),
                 validity(&suite, &head, role),
-                by_hash(&head, indexes, role),
-                judge_packages(packages, role),
+                by_hash,
+                packages,
                 judge_followers(followers, role),
             ];
             if !head.commit.settings.aliases.is_empty() {
@@ -96,10 +103,21 @@ pub(super) fn unknown(name: &SuiteName, error: Error, role: Role) -> Check {
 /// The record of what a garbage collection is going to delete.
 pub(super) async fn garbage(repository: &Repository, role: Role) -> Check {
     const GARBAGE: &str = "garbage";
-    match repository.check_condemned().await {
-        Ok(objects) => Check::ok(GARBAGE, format!("{objects} objects condemned")),
-        Err(error) => Check::failed(GARBAGE, &error.into(), role),
+    let (found, problem) =
+        futures::join!(repository.check_condemned(), repository.verify_record());
+    match (found, problem) {
+        (Err(error), _) | (_, Err(error)) => Check::failed(GARBAGE, &error.into(), role),
+        (Ok(_), Ok(Some(problem))) => Check::warn(
+            GARBAGE,
+            problem.to_string(),
+            by_publisher(role, "`debucket verify --repair` writes it anew"),
+        ),
+        (Ok(objects), Ok(None)) => Check::ok(GARBAGE, format!("{objects} objects condemned")),
     }
+}
+
+fn sign_anew(suite: &SuiteName) -> String {
+    format!("sign it anew: `debucket refresh --suite {suite} --force`")
 }
 
 /// What only an identity that commits can do.
@@ -114,8 +132,8 @@ fn by_publisher(role: Role, what: &str) -> String {
 fn judge_head(head: &Head, role: Role) -> Check {
     let commit = short(&head.id());
     if let Some(why) = &head.put_back {
-        let next = warning_advice(&Warning::PutBack(why.clone())).unwrap_or_default();
-        let next = by_publisher(role, next);
+        let next = warning_advice(&head.commit.suite, &Warning::PutBack(why.clone()));
+        let next = by_publisher(role, &next.unwrap_or_default());
         return match role.commits() {
             // It can publish nothing.
             true => Check::fail(HEAD, why, next),
@@ -178,7 +196,7 @@ fn judge_keys(suite: &Suite<'_>, head: &Head, role: Role) -> Check {
                 "the key {} is one of the suite's, but did not sign its head",
                 certificate.fingerprint()
             ),
-            by_publisher(role, "sign it anew: `debucket refresh --force`"),
+            by_publisher(role, &sign_anew(&head.commit.suite)),
         );
     }
     let keys = signed
@@ -247,30 +265,30 @@ fn validity(suite: &Suite<'_>, head: &Head, role: Role) -> Check {
     let warnings = suite.warnings(head);
     let is_future = |warning: &&Warning| matches!(warning, Warning::FutureDate { .. });
     if let Some(warning) = warnings.iter().find(is_future) {
-        let next = by_publisher(role, warning_advice(warning).unwrap_or_default());
+        let next = warning_advice(suite.name(), warning);
+        let next = by_publisher(role, &next.unwrap_or_default());
         return Check::fail(VALIDITY, warning.to_string(), next);
     }
     let until = release::valid_until(&head.commit);
     let now = head.store_time.unwrap_or(head.release.date);
-    judge_validity(head.release.date, until, now, role)
+    let refresh = format!(
+        "run `debucket refresh --suite {}` now, and by a timer from then on",
+        suite.name()
+    );
+    let next = by_publisher(role, &refresh);
+    judge_validity(head.release.date, until, now, &next)
 }
 
-fn judge_validity(date: Timestamp, until: Option<Timestamp>, now: Timestamp, role: Role) -> Check {
+fn judge_validity(date: Timestamp, until: Option<Timestamp>, now: Timestamp, next: &str) -> Check {
     let Some(until) = until else {
         return Check::ok(VALIDITY, format!("dated {date}, without an end"));
-    };
-    let next = || {
-        by_publisher(
-            role,
-            "run `debucket refresh` now, and by a timer from then on",
-        )
     };
     let left = until.duration_since(now);
     if !left.is_positive() {
         Check::fail(
             VALIDITY,
             format!("it was valid until {until}: devices refuse it"),
-            next(),
+            next,
         )
     } else if left < until.duration_since(date) / 4 {
         Check::warn(
@@ -278,7 +296,7 @@ fn judge_validity(date: Timestamp, until: Option<Timestamp>, now: Timestamp, rol
             format!(
                 "it is valid until {until}, and nothing has refreshed it: devices refuse it from then on"
             ),
-            next(),
+            next,
         )
     } else {
         Check::ok(VALIDITY, format!("valid until {until}"))
@@ -298,7 +316,7 @@ fn by_hash(head: &Head, found: Result<Vec<Ailing>, Error>, role: Role) -> Check 
         return Check::fail(
             BY_HASH,
             "the head does not say Acquire-By-Hash, so devices fail while a publisher is at work",
-            by_publisher(role, "sign it anew: `debucket refresh --force`"),
+            by_publisher(role, &sign_anew(&head.commit.suite)),
         );
     }
     let count: usize = head
@@ -395,7 +413,6 @@ mod tests {
     use jiff::SignedDuration;
 
     use super::*;
-    use crate::commands::doctor::report::Status;
 
     #[test]
     fn validity_is_judged_by_what_is_left_of_it() {
@@ -408,11 +425,11 @@ mod tests {
             (100, Status::Fail),
         ] {
             let now = date + SignedDuration::from_hours(hours);
-            let check = judge_validity(date, until, now, Role::Publisher);
+            let check = judge_validity(date, until, now, "refresh");
             assert_eq!(check.status, status, "{hours}");
         }
         let far = date + SignedDuration::from_hours(10_000);
-        let endless = judge_validity(date, None, far, Role::Reader);
+        let endless = judge_validity(date, None, far, "refresh");
         assert_eq!(endless.status, Status::Ok);
     }
 }

@@ -161,3 +161,42 @@ fn each_damage_is_told_hides_nothing_else_and_is_mended_by_what_is_advised() {
     }
     assert!(unmended.is_empty(), "{}", unmended.join("\n"));
 }
+
+#[test]
+fn what_is_advised_for_a_suite_helps_whatever_its_name_is() {
+    let store = Store::start();
+    let key = store.path("key.asc").display().to_string();
+    let head = "robots/dists/lab/InRelease";
+    let file = |version: &str| package::write(store.folder.path(), "hello", version, "all", version);
+    let publish = |version: &str| drop(store.publish(&file(version), &["--suite", "lab"]).expect(0));
+    let hour = 3600;
+    publish("1");
+    let set = ["suite", "set", "lab", "--valid-for", "30h", "--sign-key", &key];
+    run(&mut store.debucket(&set)).expect(0);
+    let sound = store.doctor_with_key(&[]);
+    sound.expect_open(&["versioning"]);
+    let late = || store.server.clock().set_offset(31 * hour);
+    let put_back = || {
+        let old = store.server.get(BUCKET, head).unwrap().unwrap();
+        publish("2");
+        store.server.put(BUCKET, head, &old).unwrap();
+    };
+    let early = || {
+        store.server.clock().set_offset(40 * hour);
+        publish("3");
+        store.server.clock().set_offset(31 * hour);
+    };
+    let damages: [(&str, &dyn Fn()); 3] = [
+        ("lab: validity", &late),
+        ("lab: head", &put_back),
+        ("lab: validity", &early),
+    ];
+    for (name, damage) in damages {
+        damage();
+        let before: BTreeSet<_> = ["versioning", "clock"].map(ToOwned::to_owned).into();
+        let report = store.doctor_with_key(&[]);
+        report.expect(name, "fail", "", "lab");
+        store.follow(&report, &before);
+        store.doctor_with_key(&[]).expect(name, "ok", "", "");
+    }
+}
