@@ -4,8 +4,8 @@
 use std::{error::Error as StdError, net::Ipv6Addr, path::PathBuf, sync::Arc};
 
 use aws_config::{
-    BehaviorVersion, SdkConfig, meta::region::ProvideRegion as _, profile::ProfileFileRegionProvider,
-    retry::RetryConfig,
+    BehaviorVersion, SdkConfig, meta::region::ProvideRegion as _,
+    profile::ProfileFileRegionProvider, retry::RetryConfig,
 };
 use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 use aws_smithy_http_client::{proxy::ProxyConfig, tls::TrustStore};

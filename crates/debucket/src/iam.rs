@@ -91,8 +91,18 @@ const fn grant(
 
 const READ: Grant = grant("ReadRepository", "read", May::Read, &[""]);
 const LIST: Grant = grant("ListRepository", "list", May::List, &[""]);
-const CREATE: Grant = grant("CreateObjects", "create", May::Create, &[POOL, DISTS, PROBE_FOLDER]);
-const REPLACE: Grant = grant("ReplaceObjects", "replace", May::Replace, &[DISTS, GC, PROBE_FOLDER]);
+const CREATE: Grant = grant(
+    "CreateObjects",
+    "create",
+    May::Create,
+    &[POOL, DISTS, PROBE_FOLDER],
+);
+const REPLACE: Grant = grant(
+    "ReplaceObjects",
+    "replace",
+    May::Replace,
+    &[DISTS, GC, PROBE_FOLDER],
+);
 const BY_DIGEST: Grant = grant(
     "WriteByDigest",
     "write-by-digest",
@@ -248,7 +258,10 @@ mod tests {
 
     #[test]
     fn a_reader_reads_below_its_prefix_only() {
-        let policy = json(&Policy::of(Role::Reader, &"s3://acme-apt/robots".parse().unwrap()));
+        let policy = json(&Policy::of(
+            Role::Reader,
+            &"s3://acme-apt/robots".parse().unwrap(),
+        ));
         let statement = serde_json::json!([{
             "Sid": "ReadRepository", "Effect": "Allow", "Action": ["s3:GetObject"], "Resource": ["arn:aws:s3:::acme-apt/robots/*"],
         }]);

@@ -34,7 +34,9 @@ impl Store {
 
     /// Gives the credentials the rights of the printed policy, and no more.
     pub(crate) fn allow(&self, role: &str) {
-        self.grant(Grants::Policy(Policy::parse(&printed_policy(role)).unwrap()));
+        self.grant(Grants::Policy(
+            Policy::parse(&printed_policy(role)).unwrap(),
+        ));
     }
 
     pub(crate) fn allow_all(&self) {

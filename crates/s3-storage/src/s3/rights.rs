@@ -2,9 +2,7 @@
 //! not allow it anyway. A store looks at rights first.
 
 use super::S3;
-use crate::{
-    Error, ErrorKind, Payload, PutMode, PutOptions, Storage as _, probe::unknown_etag,
-};
+use crate::{Error, ErrorKind, Payload, PutMode, PutOptions, Storage as _, probe::unknown_etag};
 
 /// The precondition of a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

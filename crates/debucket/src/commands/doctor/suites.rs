@@ -1,8 +1,6 @@
 //! A suite, as a device that updates from it would find it, and as a publisher would.
 
-use deb_index::{
-    fingerprint::Fingerprint, name::SuiteName, paragraph::Paragraph, suite::release,
-};
+use deb_index::{fingerprint::Fingerprint, name::SuiteName, paragraph::Paragraph, suite::release};
 use jiff::Timestamp;
 use repo_signing::{Certificate, Keyring, SignatureTime, choose_key, keys_at};
 use repository::{
@@ -103,8 +101,7 @@ pub(super) fn unknown(name: &SuiteName, error: Error, role: Role) -> Check {
 /// The record of what a garbage collection is going to delete.
 pub(super) async fn garbage(repository: &Repository, role: Role) -> Check {
     const GARBAGE: &str = "garbage";
-    let (found, problem) =
-        futures::join!(repository.check_condemned(), repository.verify_record());
+    let (found, problem) = futures::join!(repository.check_condemned(), repository.verify_record());
     match (found, problem) {
         (Err(error), _) | (_, Err(error)) => Check::failed(GARBAGE, &error.into(), role),
         (Ok(_), Ok(Some(problem))) => Check::warn(
@@ -305,7 +302,8 @@ fn judge_validity(date: Timestamp, until: Option<Timestamp>, now: Timestamp, nex
 
 const REPAIR: &str = "`debucket verify --repair` repairs what can be, and says what is lost";
 
-const LOST: &str = "if `debucket verify` says that they are lost, publish the packages again, with --replace";
+const LOST: &str =
+    "if `debucket verify` says that they are lost, publish the packages again, with --replace";
 
 fn by_hash(head: &Head, found: Result<Vec<Ailing>, Error>, role: Role) -> Check {
     let paragraph = Paragraph::parse(&head.text).ok();
@@ -351,7 +349,9 @@ fn judge_packages(found: Result<PackagesSeen, Error>, role: Role) -> Check {
     match ailing.first() {
         None if seen < all => Check::ok(
             PACKAGES,
-            format!("{seen} of {all} were looked at and are there (`debucket verify` looks at all)"),
+            format!(
+                "{seen} of {all} were looked at and are there (`debucket verify` looks at all)"
+            ),
         ),
         None => Check::ok(PACKAGES, format!("all {all} are there")),
         Some(first) => Check::fail(

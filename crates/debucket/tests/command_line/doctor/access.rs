@@ -206,12 +206,14 @@ fn a_wrong_region_and_a_wrong_clock_are_told() {
     let builder = DevS3::builder().region("eu-north-1", WrongRegion::Malformed);
     let store = Store::start_with(builder);
     let report = store.doctor(&[]);
-    report.expect_open(&["keys", "region", "versioning"]).expect(
-        "region",
-        "warn",
-        "in eu-north-1, and not in eu-west-1",
-        "--region eu-north-1",
-    );
+    report
+        .expect_open(&["keys", "region", "versioning"])
+        .expect(
+            "region",
+            "warn",
+            "in eu-north-1, and not in eu-west-1",
+            "--region eu-north-1",
+        );
     let mut right = store.debucket(&["doctor", "--region", "eu-north-1"]);
     Report::of(&mut right).expect("region", "ok", "eu-north-1", "");
 

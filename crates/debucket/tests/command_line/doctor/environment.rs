@@ -103,9 +103,19 @@ fn an_empty_variable_counts_as_not_set() {
     assert_eq!(statuses(&mut endpoint), sound);
 
     for (name, check, status, next) in [
-        ("DEBUCKET_SIGN_KEY", "stable: keys", "fail", "--sign-key FILE"),
+        (
+            "DEBUCKET_SIGN_KEY",
+            "stable: keys",
+            "fail",
+            "--sign-key FILE",
+        ),
         ("AWS_ACCESS_KEY_ID", "bucket", "fail", "AWS_ACCESS_KEY_ID"),
-        ("AWS_SECRET_ACCESS_KEY", "bucket", "fail", "AWS_ACCESS_KEY_ID"),
+        (
+            "AWS_SECRET_ACCESS_KEY",
+            "bucket",
+            "fail",
+            "AWS_ACCESS_KEY_ID",
+        ),
     ] {
         Report::of(doctor().env(name, "")).expect(check, status, "", next);
     }

@@ -241,5 +241,7 @@ fn a_suite_that_was_taken_over_is_in_order() {
     let foreign = store.doctor(&[]);
     foreign.expect("suites", "warn", "of another tool", "debucket adopt");
     store.adopt(&["--unverified", "--accept-damage"]).expect(0);
-    store.doctor(&["--role", "reader"]).expect_open(&["no-write", "versioning"]);
+    store
+        .doctor(&["--role", "reader"])
+        .expect_open(&["no-write", "versioning"]);
 }

@@ -16,12 +16,22 @@ fn small() -> Store {
     let store = Store::start();
     store.add_and_remove();
     let key = store.path("key.asc").display().to_string();
-    let alias = ["suite", "set", "stable", "--alias", "lts", "--sign-key", &key];
+    let alias = [
+        "suite",
+        "set",
+        "stable",
+        "--alias",
+        "lts",
+        "--sign-key",
+        &key,
+    ];
     run(&mut store.debucket(&alias)).expect(0);
     let file = package::write(store.folder.path(), "hello", "1.0", "all", "hello");
     store.publish(&file, &["--suite", "lab"]).expect(0);
     store.wait(3);
-    store.gc(&["--grace", "2h", "--keep-history", "1h"]).expect(0);
+    store
+        .gc(&["--grace", "2h", "--keep-history", "1h"])
+        .expect(0);
     store
 }
 
@@ -71,12 +81,20 @@ impl Store {
             let owner = next.split_once("let the bucket's owner delete ");
             let deleted = owner.and_then(|(_, rest)| rest.split(' ').next());
             if let Some(key) = deleted {
-                self.server.delete(BUCKET, &format!("robots/{key}")).unwrap();
-                run(self.debucket(&["verify", "--repair"]).env("DEBUCKET_SIGN_KEY", self.path("key.asc")));
+                self.server
+                    .delete(BUCKET, &format!("robots/{key}"))
+                    .unwrap();
+                run(self
+                    .debucket(&["verify", "--repair"])
+                    .env("DEBUCKET_SIGN_KEY", self.path("key.asc")));
             }
             if next.contains("publish the packages again") {
                 for file in ["hello_1.0_all.deb", "tool_2.0_all.deb"] {
-                    let suite = if file.starts_with("hello") { "lab" } else { "stable" };
+                    let suite = if file.starts_with("hello") {
+                        "lab"
+                    } else {
+                        "stable"
+                    };
                     let more = ["--suite", suite, "--replace"];
                     self.publish(&self.path(file), &more).expect(0);
                 }
@@ -135,7 +153,11 @@ fn each_damage_is_told_hides_nothing_else_and_is_mended_by_what_is_advised() {
                 let is_other = !short.contains(&format!("dists/{suite}/"));
                 let head = row("head").unwrap_or_else(|| panic!("{}", rows()));
                 assert!(!is_other || head["status"] == "ok", "{}", rows());
-                assert!(row("by-hash").is_some() && row("packages").is_some(), "{}", rows());
+                assert!(
+                    row("by-hash").is_some() && row("packages").is_some(),
+                    "{}",
+                    rows()
+                );
             }
             if damage == "hidden" {
                 store.allow_all();
@@ -149,11 +171,17 @@ fn each_damage_is_told_hides_nothing_else_and_is_mended_by_what_is_advised() {
                 let waits = short.starts_with("gc/");
                 let texts = |report: &Report, names: &BTreeSet<String>| -> Vec<String> {
                     let checks = names.iter().map(|name| &report.checks[name]);
-                    let text = |check: &serde_json::Value| format!("{} -> {}", check["detail"], check["next"]);
+                    let text = |check: &serde_json::Value| {
+                        format!("{} -> {}", check["detail"], check["next"])
+                    };
                     checks.map(text).collect()
                 };
                 if !left.is_empty() && !waits {
-                    unmended.push(format!("{what}: {:#?}, then {left:?} {:#?}", texts(&report, &found), texts(&mended, &left)));
+                    unmended.push(format!(
+                        "{what}: {:#?}, then {left:?} {:#?}",
+                        texts(&report, &found),
+                        texts(&mended, &left)
+                    ));
                 }
             }
             store.server.restore(BUCKET, &snapshot).unwrap();
@@ -167,11 +195,21 @@ fn what_is_advised_for_a_suite_helps_whatever_its_name_is() {
     let store = Store::start();
     let key = store.path("key.asc").display().to_string();
     let head = "robots/dists/lab/InRelease";
-    let file = |version: &str| package::write(store.folder.path(), "hello", version, "all", version);
-    let publish = |version: &str| drop(store.publish(&file(version), &["--suite", "lab"]).expect(0));
+    let file =
+        |version: &str| package::write(store.folder.path(), "hello", version, "all", version);
+    let publish =
+        |version: &str| drop(store.publish(&file(version), &["--suite", "lab"]).expect(0));
     let hour = 3600;
     publish("1");
-    let set = ["suite", "set", "lab", "--valid-for", "30h", "--sign-key", &key];
+    let set = [
+        "suite",
+        "set",
+        "lab",
+        "--valid-for",
+        "30h",
+        "--sign-key",
+        &key,
+    ];
     run(&mut store.debucket(&set)).expect(0);
     let sound = store.doctor_with_key(&[]);
     sound.expect_open(&["versioning"]);
