@@ -121,10 +121,18 @@ impl Suite<'_> {
     /// The head of a suite that has to exist. One that is gone is told from a suite that never was.
     ///
     /// # Errors
-    /// As [`Suite::existing_head`]; [`Error::HeadVanished`].
+    /// As [`Suite::existing_head`]; [`Error::HeadVanished`]; [`Error::Deleting`].
     pub async fn require_head(&self) -> Result<Head, Error> {
-        let head = self.head_if_ever().await?;
-        Ok(head.ok_or_else(|| self.missing())?)
+        let deleting = || Error::Deleting {
+            suite: self.name.clone(),
+        };
+        match self.head_if_ever().await {
+            Ok(None) | Err(Error::HeadVanished { .. }) if self.is_being_deleted().await => {
+                Err(deleting())
+            }
+            Err(Error::HeadVanished { .. }) if self.is_deleted().await => Err(deleting()),
+            head => Ok(head?.ok_or_else(|| self.missing())?),
+        }
     }
 
     /// The index files by hash that the head names and that are missing or have another size.

@@ -20,8 +20,7 @@ const PACKAGES: &str = "packages";
 /// What depends on the head.
 const BEHIND: [&str; 5] = [KEYS, VALIDITY, BY_HASH, PACKAGES, FOLLOWERS];
 
-/// All checks of a suite, which the caller has named or which was found. `keys` is none if something is wrong with them, which is
-/// told elsewhere.
+/// All checks of a suite, which the caller has named or which was found. What is wrong with the keys is one of them.
 pub(super) async fn checks(
     repository: &Repository,
     name: &SuiteName,
@@ -35,6 +34,10 @@ pub(super) async fn checks(
     };
     let mut suite = repository.suite(name.clone(), keys);
     let mut head = suite.require_head().await;
+    if head.as_ref().is_ok_and(|head| head.commit.is_closed()) {
+        let suite = name.clone();
+        head = Err(Error::Deleting { suite });
+    }
     if matches!(head, Err(Error::NotSigned { .. }))
         && matches!(suite.is_founded_unsigned().await, Ok(true))
     {
@@ -93,7 +96,7 @@ pub(super) async fn checks(
     checks.map(|check| check.of_suite(name)).collect()
 }
 
-/// What is said of a folder of which it cannot be told whether it is that of a suite.
+/// The check of a folder that may be that of a suite or of an alias.
 pub(super) fn unknown(name: &SuiteName, error: Error, role: Role) -> Check {
     Check::failed(HEAD, &error.into(), role).of_suite(name)
 }
@@ -122,7 +125,7 @@ fn by_publisher(role: Role, what: &str) -> String {
     if role.commits() {
         what.to_owned()
     } else {
-        format!("let a publisher do this: {what}")
+        format!("ask a publisher to do this: {what}")
     }
 }
 

@@ -1,5 +1,6 @@
 //! Suites, and the bucket that they are in.
 
+use dev_s3::{Fault, Operation, Rule};
 use repo_signing::{KeyFile, KeyProblem, SignatureTime, Signer as _};
 
 use super::Report;
@@ -46,7 +47,7 @@ fn a_repository_in_order_has_a_line_for_each_check_and_is_left_as_it_was() {
     assert!(text.starts_with("ok       bucket "), "{text}");
     assert!(text.contains("\nwarn     versioning "), "{text}");
     assert!(
-        text.contains("\n  next: let the bucket's owner turn it on: "),
+        text.contains("\n  next: ask the bucket's owner to turn it on: "),
         "{text}"
     );
     assert!(text.ends_with(" ok, 1 warn, 0 fail, 1 skipped\n"), "{text}");
@@ -109,7 +110,7 @@ fn a_suite_that_is_ill_is_told_with_the_remedy() {
         "stable: by-hash",
         "fail",
         "is missing or may not be read",
-        "let a publisher",
+        "ask a publisher",
     );
     store.allow_all();
     put(&by_hash, &bytes);
@@ -135,6 +136,32 @@ fn a_suite_that_is_ill_is_told_with_the_remedy() {
             "verify stable --repair",
         )
         .expect("stable: keys", "skipped", "the head cannot be used", "");
+}
+
+#[test]
+fn a_deletion_that_was_interrupted_is_told_and_no_repair_is_advised() {
+    let store = Store::published();
+    let proxy = store.proxy();
+    for operation in [Operation::DeleteObject, Operation::DeleteObjects] {
+        let refusal = Fault::answer(403, "AccessDenied");
+        proxy.push(Rule::new(refusal).operation(operation));
+    }
+    let stopped = run(store
+        .debucket(&["suite", "delete", "stable", "--yes", "--sign-key"])
+        .arg(store.path("key.asc"))
+        .env("AWS_ENDPOINT_URL", proxy.endpoint()));
+    assert_eq!(stopped.code, 1, "{stopped:#?}");
+    // With the head still there, then without it.
+    for gone in [&[][..], &["Release", "Release.gpg", "InRelease"]] {
+        for name in gone {
+            let key = format!("robots/dists/stable/{name}");
+            store.server.delete(BUCKET, &key).unwrap();
+        }
+        let report = store.doctor_with_key(&[]);
+        report.expect_open(&["stable: head", "versioning"]);
+        let next = "`debucket suite delete stable` brings the deletion to its end";
+        report.expect("stable: head", "fail", "is being deleted", next);
+    }
 }
 
 #[test]
@@ -230,7 +257,7 @@ fn a_key_is_told_before_and_after_its_end() {
         "stable: keys",
         "fail",
         "devices refuse the suite",
-        "let a publisher",
+        "ask a publisher",
     );
 }
 
