@@ -275,7 +275,7 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
         }
         E::Damaged { key, .. } if key.ends_with("/suite.json") => {
             return Some(format!(
-                "`debucket verify --repair` writes it again; if it cannot, let the bucket's owner delete {key} before"
+                "`debucket verify --repair` writes it again; if it cannot, ask the bucket's owner to delete {key} first"
             ));
         }
         E::PutBack { suite, .. } | E::MayBePutBack { suite, .. } => {
@@ -357,7 +357,7 @@ fn source_advice(error: &repository::Error) -> Option<String> {
 fn accept_rollback(role: Role) -> &'static str {
     match role {
         Role::Publisher | Role::Deleter => "pass --accept-rollback",
-        Role::Reader | Role::Collector => "let a publisher pass --accept-rollback",
+        Role::Reader | Role::Collector => "ask a publisher to pass --accept-rollback",
     }
 }
 

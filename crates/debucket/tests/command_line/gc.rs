@@ -161,7 +161,7 @@ fn advice_names_no_option_that_a_collection_does_not_have() {
         "{next}"
     );
     assert!(
-        next.contains("let a publisher pass --accept-rollback"),
+        next.contains("ask a publisher to pass --accept-rollback"),
         "{next}"
     );
 }

@@ -1,7 +1,7 @@
 //! `debucket doctor`: what works and what does not, on the first day and in an incident.
 //!
-//! What is asked of the store and what is thought of its answers are apart: the judgement is pure. Checks that do not depend on
-//! each other are made at once, and none is left out because another failed, unless it depends on that.
+//! Asking the store and judging its answers are separate, and the judging is pure. Checks that do not depend on each other run at
+//! once. A check that fails keeps only those from running that depend on it.
 
 mod bucket;
 mod reach;
@@ -115,7 +115,7 @@ impl Doctor {
         }
     }
 
-    /// What is said of everything that needs the bucket, where it cannot be reached.
+    /// The checks that need the bucket, skipped because it cannot be reached, and the others.
     fn behind(&self, why: &str, clock: Check, now: Option<Timestamp>) -> Vec<Check> {
         let mut checks = vec![Check::skipped("region", why), clock];
         let rights = rights::names(self.role).into_iter();
@@ -214,7 +214,7 @@ impl Doctor {
     }
 }
 
-/// Checks that may take some time, or what is said of them if they take longer.
+/// The checks, or their failures if they take too long.
 async fn within(names: &[&'static str], checks: impl Future<Output = Vec<Check>>) -> Vec<Check> {
     match tokio::time::timeout(LIMIT, checks).await {
         Ok(checks) => checks,

@@ -1,4 +1,4 @@
-//! A check and what came of it, for people and for programs.
+//! A check and its result, for people and for programs.
 
 use deb_index::name::SuiteName;
 use serde::Serialize;
@@ -10,12 +10,12 @@ use crate::{
     text::one_line,
 };
 
-/// What came of a check.
+/// Result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Status {
     Ok,
-    /// It works, but will hurt.
+    /// It works, but will cause trouble.
     Warn,
     /// Something that the role has to do does not work, or something is allowed that should not be.
     Fail,
@@ -23,7 +23,7 @@ pub(super) enum Status {
     Skipped,
 }
 
-/// A check that was made, or was not.
+/// A check and its result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Check {
     pub(super) check: &'static str,
@@ -76,13 +76,13 @@ impl Check {
         Self::new(check, Status::Skipped, why, None)
     }
 
-    /// A failure for the reason of an error, with the advice for it.
+    /// A failure because of an error, with the advice for it.
     pub(super) fn failed(check: &'static str, error: &Error, role: Role) -> Self {
         let next = error.advice(role);
         Self::fail(check, in_full(error), next.unwrap_or_else(again))
     }
 
-    /// A failure for the reason of a request.
+    /// A failure because of a failed request.
     pub(super) fn failed_request(
         check: &'static str,
         error: &s3_storage::Error,
@@ -92,7 +92,7 @@ impl Check {
         Self::fail(check, in_full(error), next.unwrap_or_else(again))
     }
 
-    /// Adds what came of the same check tried on something else.
+    /// Adds the result of the same check on something else.
     pub(super) fn and(&mut self, other: Self) {
         match (self.status, other.status) {
             (Status::Ok, Status::Ok) => {

@@ -20,7 +20,7 @@ use crate::{
     iam::{FOLDERS, Grant, May, PROBE_FOLDER, grants},
 };
 
-/// What a repository is tried with.
+/// What the trials need.
 pub(super) struct Examined<'a> {
     pub(super) s3: &'a S3,
     /// The repository in the bucket.
@@ -252,7 +252,7 @@ impl Sample {
     }
 }
 
-/// The first of these objects that can be read; none if none of them is there.
+/// The first of these objects that can be read; none if all are missing.
 async fn first_of(storage: &dyn Storage, keys: Vec<String>) -> Result<Option<String>, Error> {
     let mut none = Ok(None);
     for key in keys {

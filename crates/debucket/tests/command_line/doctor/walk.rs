@@ -78,7 +78,7 @@ impl Store {
                 command.env("DEBUCKET_SIGN_KEY", self.path("key.asc"));
                 run(&mut command);
             }
-            let owner = next.split_once("let the bucket's owner delete ");
+            let owner = next.split_once("ask the bucket's owner to delete ");
             let deleted = owner.and_then(|(_, rest)| rest.split(' ').next());
             if let Some(key) = deleted {
                 self.server
