@@ -191,7 +191,6 @@ impl ChangeOptions {
     }
 }
 
-/// A change that is planned.
 #[derive(Debug)]
 pub(crate) struct Planned<'s> {
     draft: Draft<'s>,

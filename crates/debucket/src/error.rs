@@ -14,7 +14,6 @@ use repo_signing::{CertificateError, GenerateError, KeyFileError};
 use repository::Stage;
 use serde::Serialize;
 
-/// A failed command.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

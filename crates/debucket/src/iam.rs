@@ -158,7 +158,6 @@ pub(crate) fn grants(role: Role) -> &'static [Grant] {
     }
 }
 
-/// A policy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Policy {
