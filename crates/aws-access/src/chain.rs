@@ -25,6 +25,7 @@ use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvid
 use crate::{
     CredentialError, CredentialProblem, CredentialSource, Keys, causes,
     credentials::{FromSdk, within},
+    environment,
 };
 
 /// How long the instance's metadata service may take in all. It answers in milliseconds or not at
@@ -75,8 +76,10 @@ impl Chain {
         profile: Option<&str>,
         runs_a_program: bool,
     ) -> Self {
-        let mut from_profile = ProfileFileCredentialsProvider::builder().configure(config);
-        if let Some(profile) = profile {
+        let mut from_profile = ProfileFileCredentialsProvider::builder()
+            .configure(config)
+            .profile_files(environment::files());
+        if let Some(profile) = environment::profile(profile) {
             from_profile = from_profile.profile_name(profile);
         }
         let web_identity = WebIdentityTokenCredentialsProvider::builder().configure(config);
@@ -97,11 +100,14 @@ impl Chain {
             None => (Some(environment), Some(web_identity)),
             Some(_) => (None, None),
         };
+        let container = Link::new("container", container.build(), CONTAINER_TIMEOUT);
+        // The SDK would take these for set.
+        let is_empty = environment::is_empty;
         let links = [
             first,
             Some(of_profile),
-            third,
-            Some(Link::new("container", container.build(), CONTAINER_TIMEOUT)),
+            third.filter(|_| !is_empty("AWS_WEB_IDENTITY_TOKEN_FILE")),
+            Some(container).filter(|_| !is_empty("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI")),
             Some(Link {
                 is_probed: true,
                 ..Link::new("instance metadata", metadata.build(), METADATA_TIMEOUT)

@@ -4,9 +4,10 @@
 use std::{error::Error as StdError, net::Ipv6Addr, path::PathBuf, sync::Arc};
 
 use aws_config::{
-    BehaviorVersion, SdkConfig, environment::EnvironmentVariableRegionProvider,
-    meta::region::RegionProviderChain, profile::ProfileFileRegionProvider, retry::RetryConfig,
+    BehaviorVersion, SdkConfig, meta::region::ProvideRegion as _,
+    profile::ProfileFileRegionProvider, retry::RetryConfig,
 };
+use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 use aws_smithy_http_client::{proxy::ProxyConfig, tls::TrustStore};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_types::os_shim_internal::{Env, Fs};
@@ -15,6 +16,9 @@ use hyper_util::client::proxy::matcher::Matcher;
 use rustls::{RootCertStore, pki_types::CertificateDer, pki_types::pem::PemObject as _};
 
 use crate::{Config, Credentials, Proxy, connector::Network, plain};
+
+/// The profile of those who name none.
+const DEFAULT_PROFILE: &str = "default";
 
 /// The configuration, the environment or a file that they name is wrong.
 #[derive(Debug, thiserror::Error)]
@@ -43,11 +47,52 @@ impl ConfigError {
     }
 }
 
+/// The value of a variable. An empty one counts as not set, as CI systems set those that have no value.
 fn variable(name: &str) -> Option<String> {
     std::env::var(name)
         .ok()
         .map(|value| value.trim().to_owned())
         .filter(|value| !value.is_empty())
+}
+
+/// The value of the first of these variables that is set.
+fn first(names: &[&str]) -> Option<String> {
+    names.iter().find_map(|name| variable(name))
+}
+
+/// Whether a variable is set, and has no value.
+pub(crate) fn is_empty(name: &str) -> bool {
+    std::env::var_os(name).is_some() && variable(name).is_none()
+}
+
+/// The profile that the caller names, or the default one where the SDK would take an empty `AWS_PROFILE` for its name.
+pub(crate) fn profile(named: Option<&str>) -> Option<&str> {
+    named.or_else(|| is_empty("AWS_PROFILE").then_some(DEFAULT_PROFILE))
+}
+
+/// The configuration files. The SDK would take an empty variable for the path of one.
+pub(crate) fn files() -> EnvConfigFiles {
+    use EnvConfigFileKind::{Config, Credentials};
+    let usual = |name| {
+        let path = PathBuf::from(variable("HOME")?).join(".aws").join(name);
+        path.is_file().then_some(path)
+    };
+    let is_empty = ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"].map(is_empty);
+    let mut files = EnvConfigFiles::builder()
+        .include_default_config_file(!is_empty[0])
+        .include_default_credentials_file(!is_empty[1]);
+    for (kind, name, is_empty) in [
+        (Config, "config", is_empty[0]),
+        (Credentials, "credentials", is_empty[1]),
+    ] {
+        if is_empty {
+            files = match usual(name) {
+                Some(path) => files.with_file(kind, path),
+                None => files.with_contents(kind, ""),
+            };
+        }
+    }
+    files.build()
 }
 
 /// The proxy and the certificates.
@@ -103,15 +148,17 @@ pub(crate) async fn load(
     config: &Config,
     http: SharedHttpClient,
 ) -> Result<SdkConfig, ConfigError> {
-    let mut profile_region = ProfileFileRegionProvider::builder();
-    if let Some(profile) = &config.profile {
+    let profile = profile(config.profile.as_deref());
+    let mut profile_region = ProfileFileRegionProvider::builder().profile_files(files());
+    if let Some(profile) = profile {
         profile_region = profile_region.profile_name(profile);
     }
-    let region = RegionProviderChain::first_try(config.region.clone().map(Region::new))
-        .or_else(EnvironmentVariableRegionProvider::new())
-        .or_else(profile_region.build())
-        .region()
-        .await;
+    let named = config.region.clone();
+    let named = named.or_else(|| first(&["AWS_REGION", "AWS_DEFAULT_REGION"]));
+    let region = match named {
+        Some(name) => Some(Region::new(name)),
+        None => profile_region.build().region().await,
+    };
     let region = region.map(|region| {
         let name = plain::region(region.as_ref()).ok_or_else(|| {
             ConfigError::new("the region is not a name of one: expected letters, digits and “-._”")
@@ -125,8 +172,9 @@ pub(crate) async fn load(
         .region(region)
         // Ours are used; the SDK would panic at what it does not know in AWS_RETRY_MODE, as `legacy`.
         .retry_config(RetryConfig::standard())
+        .profile_files(files())
         .time_source(config.clock.clone());
-    if let Some(profile) = &config.profile {
+    if let Some(profile) = profile {
         loader = loader.profile_name(profile);
     }
     if let Some(name) = &config.app_name {
@@ -148,14 +196,14 @@ pub(crate) async fn profile_runs_a_program(config: &Config) -> Result<bool, Conf
             .flatten()
     };
     let named = config.profile.clone().or_else(of_environment);
-    let name = named.as_deref().unwrap_or("default");
+    let name = named.as_deref().unwrap_or(DEFAULT_PROFILE);
     let (fs, env) = (Fs::real(), Env::real());
-    let read = aws_config::profile::load(&fs, &env, &Default::default(), None).await;
+    let read = aws_config::profile::load(&fs, &env, &files(), Some(name.to_owned().into())).await;
     let Ok(profiles) = read else {
         return Ok(false);
     };
     let is_missing = profiles.get_profile(name).is_none();
-    if is_missing && matches!(config.credentials, Credentials::Chain) && name != "default" {
+    if is_missing && matches!(config.credentials, Credentials::Chain) && name != DEFAULT_PROFILE {
         let shown = if name.chars().all(|c| c.is_ascii_graphic()) {
             format!("the profile \"{name}\"")
         } else {
@@ -179,21 +227,26 @@ pub(crate) fn endpoint(
     service_id: &str,
     sdk: &SdkConfig,
 ) -> Result<Option<String>, ConfigError> {
-    let configured = || {
+    let configured = |variable| {
         let key = ServiceConfigKey::builder()
             .service_id(service_id)
-            .env("AWS_ENDPOINT_URL")
+            .env(variable)
             .profile("endpoint_url")
             .build()
             .ok()?;
         sdk.service_config()?.load_config(key)
     };
-    config
-        .endpoint
-        .clone()
-        .filter(|endpoint| !endpoint.trim().is_empty())
-        .or_else(configured)
-        .or_else(|| sdk.endpoint_url().map(str::to_owned))
+    let is_set = |endpoint: &String| !endpoint.trim().is_empty();
+    const VARIABLE: &str = "AWS_ENDPOINT_URL";
+    // The SDK takes a variable for set that is empty. No variable has the last name, so that leaves the profile.
+    let found = match configured(VARIABLE) {
+        Some(empty) if !is_set(&empty) => variable(VARIABLE).or_else(|| configured("=")),
+        found => found.or_else(|| sdk.endpoint_url().map(str::to_owned)),
+    };
+    let endpoint = config.endpoint.clone().filter(is_set);
+    endpoint
+        .or(found)
+        .filter(is_set)
         .map(|endpoint| check_endpoint(&endpoint))
         .transpose()
 }

@@ -3,9 +3,10 @@
 use deb_index::{
     change::PlanError,
     deb::DebError,
+    name::SuiteName,
     suite::{commit::CommitError, layout, release::ReleaseError},
 };
-use repo_signing::{CertificateError, ChooseError, KeyFileError};
+use repo_signing::{CertificateError, ChooseError, KeyFileError, VerifyError};
 use repository::{Missing, Stage, Warning};
 use s3_storage::{ConnectProblem, ErrorKind, Refusable};
 
@@ -181,9 +182,18 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
             "choose a later commit (`debucket log`), or publish the package again"
         }
         E::Missing(_) => "`debucket list` prints what the suite has",
-        E::Untrusted { .. } => {
+        E::Untrusted {
+            source: VerifyError::UnknownKey(_) | VerifyError::Unusable { .. },
+            ..
+        } => {
             "if another key signs this suite, give its public part with --keyring; otherwise find out who wrote to the \
              bucket before you publish"
+        }
+        E::Untrusted { suite, .. } => {
+            return Some(format!(
+                "find out who wrote to the bucket; then `debucket verify {suite} --repair` brings the head back, if it can be \
+                 proven; otherwise restore dists/{suite}/InRelease from the bucket's version history"
+            ));
         }
         E::NotAccepted { .. } => {
             "sign with a key that the suite accepts (`debucket key list` prints them), or add this one with `debucket key add`"
@@ -270,6 +280,11 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
                 accept_rollback(role)
             ));
         }
+        E::Damaged { key, .. } if key.ends_with("/suite.json") => {
+            return Some(format!(
+                "`debucket verify --repair` writes it again; if it cannot, ask the bucket's owner to delete {key} first"
+            ));
+        }
         E::PutBack { suite, .. } | E::MayBePutBack { suite, .. } => {
             return Some(format!(
                 "`debucket verify {suite} --repair` brings the newest commit back; or {} to go on from the older one",
@@ -349,20 +364,20 @@ fn source_advice(error: &repository::Error) -> Option<String> {
 fn accept_rollback(role: Role) -> &'static str {
     match role {
         Role::Publisher | Role::Deleter => "pass --accept-rollback",
-        Role::Reader | Role::Collector => "let a publisher pass --accept-rollback",
+        Role::Reader | Role::Collector => "ask a publisher to pass --accept-rollback",
     }
 }
 
-/// What to do about a warning, where it says so.
-pub(crate) fn warning_advice(warning: &Warning) -> Option<&'static str> {
+/// What to do about a warning about a suite, where it says so.
+pub(crate) fn warning_advice(suite: &SuiteName, warning: &Warning) -> Option<String> {
     match warning {
-        Warning::FutureDate { .. } => Some(
-            "when the store's clock is right, `debucket publish --reset-date` dates the suite anew",
-        ),
-        Warning::PutBack(_) => Some(
-            "`debucket verify --repair` brings the newest commit back; or go on from this one with \
-             `debucket publish --accept-rollback`",
-        ),
+        Warning::FutureDate { .. } => Some(format!(
+            "when the store's clock is right, `debucket refresh --suite {suite} --force --reset-date` dates the suite anew"
+        )),
+        Warning::PutBack(_) => Some(format!(
+            "`debucket verify {suite} --repair` brings the newest commit back; or go on from this one with \
+             `debucket refresh --suite {suite} --force --accept-rollback`"
+        )),
         _ => None,
     }
 }

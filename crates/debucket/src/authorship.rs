@@ -14,7 +14,7 @@ pub(crate) fn authorship(message: String) -> Authorship {
     }
 }
 
-/// The author by the environment: `DEBUCKET_AUTHOR`, a GitHub Actions or GitLab job, or the user.
+/// The author according to the environment: `DEBUCKET_AUTHOR`, a GitHub Actions or GitLab job, or the user.
 fn author(variable: impl Fn(&str) -> Option<String>) -> String {
     let github = || {
         Some(format!(

@@ -19,7 +19,7 @@ use crate::{
     store_options::WriteOptions,
 };
 
-/// Architectures of a new suite, beside those of its packages: what most fleets of Debian and Ubuntu machines run on. With both, the
+/// Architectures of a new suite, in addition to those of its packages: what most fleets of Debian and Ubuntu machines have. With both, the
 /// devices of both see a first package for all architectures.
 const DEFAULT_ARCHITECTURES: [&str; 2] = ["amd64", "arm64"];
 /// Formats of a new suite's indexes: every client reads gz, and modern ones prefer zst, which is fast on both sides.
@@ -85,7 +85,7 @@ pub(crate) struct Wanted {
     pub(crate) files: Vec<PackageFile>,
     /// What is odd about them.
     pub(crate) warnings: Vec<String>,
-    /// Whether it is fine if nothing that was to be removed is there.
+    /// Whether it is fine if there is nothing to remove.
     pub(crate) allow_missing: bool,
 }
 
@@ -156,7 +156,7 @@ impl ChangeOptions {
         }
         report.warnings.extend(wanted.warnings);
         for warning in draft.warnings() {
-            context.warn(&warning);
+            context.warn(suite.name(), &warning);
             report.warnings.push(warning.to_string());
         }
         Ok(Planned {
@@ -195,7 +195,6 @@ impl ChangeOptions {
     }
 }
 
-/// A change that is planned.
 #[derive(Debug)]
 pub(crate) struct Planned<'s> {
     draft: Draft<'s>,

@@ -69,7 +69,6 @@ pub(crate) struct ChangeReport {
     copies: bool,
 }
 
-/// A package of a change.
 #[derive(Debug, Serialize)]
 struct Package<'a> {
     /// `add`, `replace`, `phase` or `remove`; missing if the package is unchanged.

@@ -232,15 +232,15 @@ impl Context {
     /// Prints what is known to go wrong with a head.
     pub(crate) fn warn_of(&self, suite: &Suite<'_>, head: &Head) {
         for warning in suite.warnings(head) {
-            self.warn(&warning);
+            self.warn(suite.name(), &warning);
         }
     }
 
-    /// Prints a warning, and what to do about it.
-    pub(crate) fn warn(&self, warning: &Warning) {
+    /// Prints a warning about a suite, and what to do about it.
+    pub(crate) fn warn(&self, suite: &SuiteName, warning: &Warning) {
         self.printer.warn(warning);
-        if let Some(next) = warning_advice(warning) {
-            self.printer.next(next);
+        if let Some(next) = warning_advice(suite, warning) {
+            self.printer.next(&next);
         }
     }
 }

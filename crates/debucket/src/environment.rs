@@ -16,7 +16,6 @@ pub(crate) const SIGN_KEY: &str = "DEBUCKET_SIGN_KEY";
 /// The passphrase of the signing key.
 pub(crate) const PASSPHRASE: &str = "DEBUCKET_SIGN_KEY_PASSPHRASE";
 
-/// The value of a variable.
 pub(crate) fn variable(name: &str) -> Option<OsString> {
     env::var_os(name).filter(|value| !value.is_empty())
 }

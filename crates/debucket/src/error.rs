@@ -14,7 +14,6 @@ use repo_signing::{CertificateError, GenerateError, KeyFileError};
 use repository::Stage;
 use serde::Serialize;
 
-/// A failed command.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -145,8 +144,15 @@ pub enum Role {
     Publisher,
     /// A timer that collects garbage
     Collector,
-    /// Somebody who deletes a suite, and may also publish
+    /// An administrator who deletes suites, and may also publish
     Deleter,
+}
+
+impl Role {
+    /// Whether it commits to suites, and so signs them.
+    pub(crate) fn commits(self) -> bool {
+        matches!(self, Self::Publisher | Self::Deleter)
+    }
 }
 
 impl Error {

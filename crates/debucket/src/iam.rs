@@ -25,7 +25,7 @@
 //! hash, commits, and the records of what took their place. It can neither publish nor delete a head. The record of what it is
 //! going to delete (`gc/`) is changed by publishers too, to keep what they use.
 //!
-//! Who deletes a suite (`debucket suite delete`) closes it as a publisher does, and deletes what is below `dists/`.
+//! A deleter (`debucket suite delete`) closes a suite as a publisher does, and deletes what is below `dists/`.
 //!
 //! The Terraform module `apt-repository` has the same statements; `cargo xtask terraform` compares
 //! them. A store that does not know these conditions refuses the policy when it is set.
@@ -36,25 +36,128 @@ use serde::Serialize;
 
 use repository::RepositoryUrl;
 
+use crate::error::Role;
+
 /// Package files.
 const POOL: &str = "pool/";
 /// Heads, `suite.json`, followers, records of succession, indexes and commits.
 const DISTS: &str = "dists/";
 /// Folder of the record of what a collector is going to delete.
 const GC: &str = "gc/";
-/// What can become garbage.
-const GARBAGE: [&str; 4] = [
-    POOL,
-    "dists/*/by-hash/",
-    "dists/*/commits/",
-    "dists/*/succession/",
-];
 /// Folder of the objects that a probe of the store leaves and removes.
-const PROBE_FOLDER: &str = "debucket-probe/";
-/// What is named by its digest.
-const BY_DIGEST: [&str; 2] = ["dists/*/by-hash/", "dists/*/commits/"];
+pub(crate) const PROBE_FOLDER: &str = "debucket-probe/";
+/// The folders of a repository.
+pub(crate) const FOLDERS: [&str; 3] = [DISTS, POOL, GC];
 
-/// A policy.
+/// Something that a role may do. Its policy is made of these, and `debucket doctor` tries each.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Grant {
+    sid: &'static str,
+    /// Name of the check that tries it.
+    pub(crate) check: &'static str,
+    pub(crate) may: May,
+    /// Where. A `*` stands for any part of a key.
+    pub(crate) folders: &'static [&'static str],
+}
+
+/// What may be done with objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum May {
+    Read,
+    List,
+    Create,
+    Replace,
+    /// Whatever is there.
+    Write,
+    /// Requests that make no object: the beginning of an upload, and its parts.
+    UploadParts,
+    AbortUpload,
+    Delete,
+}
+
+const fn grant(
+    sid: &'static str,
+    check: &'static str,
+    may: May,
+    folders: &'static [&'static str],
+) -> Grant {
+    Grant {
+        sid,
+        check,
+        may,
+        folders,
+    }
+}
+
+const READ: Grant = grant("ReadRepository", "read", May::Read, &[""]);
+const LIST: Grant = grant("ListRepository", "list", May::List, &[""]);
+const CREATE: Grant = grant(
+    "CreateObjects",
+    "create",
+    May::Create,
+    &[POOL, DISTS, PROBE_FOLDER],
+);
+const REPLACE: Grant = grant(
+    "ReplaceObjects",
+    "replace",
+    May::Replace,
+    &[DISTS, GC, PROBE_FOLDER],
+);
+const BY_DIGEST: Grant = grant(
+    "WriteByDigest",
+    "write-by-digest",
+    May::Write,
+    &["dists/*/by-hash/", "dists/*/commits/"],
+);
+const UPLOAD: Grant = grant("UploadParts", "upload-in-parts", May::UploadParts, &[POOL]);
+const ABORT: Grant = grant("AbortUpload", "upload-in-parts", May::AbortUpload, &[POOL]);
+const REMOVE_PROBE: Grant = grant("RemoveProbe", "delete", May::Delete, &[PROBE_FOLDER]);
+const CREATE_RECORD: Grant = grant("CreateRecord", "record", May::Create, &[GC]);
+const REPLACE_RECORD: Grant = grant("ReplaceRecord", "record", May::Replace, &[GC]);
+/// What can become garbage.
+const GARBAGE: Grant = grant(
+    "DeleteGarbage",
+    "delete",
+    May::Delete,
+    &[
+        POOL,
+        "dists/*/by-hash/",
+        "dists/*/commits/",
+        "dists/*/succession/",
+    ],
+);
+const DELETE_SUITES: Grant = grant("DeleteSuites", "delete-suites", May::Delete, &[DISTS]);
+
+/// What a role may do.
+pub(crate) fn grants(role: Role) -> &'static [Grant] {
+    match role {
+        Role::Reader => &[READ],
+        Role::Publisher => &[
+            READ,
+            CREATE,
+            REPLACE,
+            BY_DIGEST,
+            UPLOAD,
+            ABORT,
+            REMOVE_PROBE,
+            LIST,
+        ],
+        Role::Collector => &[READ, CREATE_RECORD, REPLACE_RECORD, GARBAGE, LIST],
+        Role::Deleter => &[
+            READ,
+            CREATE,
+            REPLACE,
+            BY_DIGEST,
+            UPLOAD,
+            ABORT,
+            REMOVE_PROBE,
+            LIST,
+            CREATE_RECORD,
+            DELETE_SUITES,
+        ],
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Policy {
@@ -93,91 +196,43 @@ impl Statement {
 }
 
 impl Policy {
-    fn new(statement: Vec<Statement>) -> Self {
+    /// What a role needs.
+    pub fn of(role: Role, url: &RepositoryUrl) -> Self {
+        let statements = grants(role).iter().map(|grant| grant.statement(url));
         Self {
             version: "2012-10-17",
-            statement,
+            statement: statements.collect(),
         }
     }
+}
 
-    /// What a device needs.
-    pub fn reader(url: &RepositoryUrl) -> Self {
-        Self::new(vec![read(url)])
-    }
-
-    /// What a publisher needs.
-    pub fn publisher(url: &RepositoryUrl) -> Self {
-        let put = |sid, folders: &[&str]| put(url, sid, folders);
-        Self::new(vec![
-            read(url),
+impl Grant {
+    fn statement(&self, url: &RepositoryUrl) -> Statement {
+        let allow = |action| Statement::allow(self.sid, action, objects(url, self.folders));
+        match self.may {
+            May::Read => allow("s3:GetObject"),
+            May::List => list(self.sid, url),
             // The header is there.
-            put("CreateObjects", &[POOL, DISTS, PROBE_FOLDER]).when(
-                "Null",
-                "s3:if-none-match",
-                "false",
-            ),
-            put("ReplaceObjects", &[DISTS, GC, PROBE_FOLDER]).when("Null", "s3:if-match", "false"),
-            put("WriteByDigest", &BY_DIGEST),
-            // A request that makes no object: the beginning of an upload, and its parts.
-            put("UploadParts", &[POOL]).when("Bool", "s3:ObjectCreationOperation", "false"),
-            Statement::allow(
-                "AbortUpload",
-                "s3:AbortMultipartUpload",
-                objects(url, &[POOL]),
-            ),
-            Statement::allow(
-                "RemoveProbe",
-                "s3:DeleteObject",
-                objects(url, &[PROBE_FOLDER]),
-            ),
-            list(url),
-        ])
-    }
-
-    /// What a garbage collector needs.
-    pub fn collector(url: &RepositoryUrl) -> Self {
-        Self::new(vec![
-            read(url),
-            put(url, "CreateRecord", &[GC]).when("Null", "s3:if-none-match", "false"),
-            put(url, "ReplaceRecord", &[GC]).when("Null", "s3:if-match", "false"),
-            Statement::allow("DeleteGarbage", "s3:DeleteObject", objects(url, &GARBAGE)),
-            list(url),
-        ])
-    }
-
-    /// What somebody needs who deletes a suite.
-    pub fn deleter(url: &RepositoryUrl) -> Self {
-        let mut policy = Self::publisher(url);
-        policy.statement.extend([
-            put(url, "CreateRecord", &[GC]).when("Null", "s3:if-none-match", "false"),
-            Statement::allow("DeleteSuites", "s3:DeleteObject", objects(url, &[DISTS])),
-        ]);
-        policy
+            May::Create => allow("s3:PutObject").when("Null", "s3:if-none-match", "false"),
+            May::Replace => allow("s3:PutObject").when("Null", "s3:if-match", "false"),
+            May::Write => allow("s3:PutObject"),
+            May::UploadParts => {
+                allow("s3:PutObject").when("Bool", "s3:ObjectCreationOperation", "false")
+            }
+            May::AbortUpload => allow("s3:AbortMultipartUpload"),
+            May::Delete => allow("s3:DeleteObject"),
+        }
     }
 }
 
-fn put(url: &RepositoryUrl, sid: &'static str, folders: &[&str]) -> Statement {
-    Statement::allow(sid, "s3:PutObject", objects(url, folders))
-}
-
-fn list(url: &RepositoryUrl) -> Statement {
-    let mut list = Statement::allow(
-        "ListRepository",
-        "s3:ListBucket",
-        vec![format!("arn:aws:s3:::{}", url.bucket)],
-    );
-    if !url.prefix.is_empty() {
-        list = list.when(
-            "StringLikeIfExists",
-            "s3:prefix",
-            &format!("{}/*", url.prefix),
-        );
+fn list(sid: &'static str, url: &RepositoryUrl) -> Statement {
+    let bucket = format!("arn:aws:s3:::{}", url.bucket);
+    let list = Statement::allow(sid, "s3:ListBucket", vec![bucket]);
+    if url.prefix.is_empty() {
+        return list;
     }
-    list
-}
-
-fn read(url: &RepositoryUrl) -> Statement {
-    Statement::allow("ReadRepository", "s3:GetObject", objects(url, &[""]))
+    let below = format!("{}/*", url.prefix);
+    list.when("StringLikeIfExists", "s3:prefix", &below)
 }
 
 /// The ARNs of all objects below each of `folders` of the repository.
@@ -202,7 +257,10 @@ mod tests {
 
     #[test]
     fn a_reader_reads_below_its_prefix_only() {
-        let policy = json(&Policy::reader(&"s3://acme-apt/robots".parse().unwrap()));
+        let policy = json(&Policy::of(
+            Role::Reader,
+            &"s3://acme-apt/robots".parse().unwrap(),
+        ));
         let statement = serde_json::json!([{
             "Sid": "ReadRepository", "Effect": "Allow", "Action": ["s3:GetObject"], "Resource": ["arn:aws:s3:::acme-apt/robots/*"],
         }]);
@@ -218,7 +276,7 @@ mod tests {
                 "arn:aws:s3:::acme-apt/robots/debucket-probe/*",
             ),
         ] {
-            let policy = json(&Policy::publisher(&url.parse().unwrap()));
+            let policy = json(&Policy::of(Role::Publisher, &url.parse().unwrap()));
             let deleting: Vec<_> = policy["Statement"]
                 .as_array()
                 .unwrap()

@@ -2,7 +2,7 @@
 //! each is read.
 //!
 //! A path that exists is that file, even where it has the characters of a glob in it; anything else
-//! is read as a glob, as a shell would expand it, for those who start us without one. Of a folder,
+//! is read as a glob, as a shell would expand it, for callers without a shell. Of a folder,
 //! the `.deb` files directly inside it are taken, of a `.changes` file the packages that it lists. `-` stands for the paths on
 //! standard input, one on each line. All files are read before anything is sent, so one that is broken stops everything.
 
@@ -38,7 +38,7 @@ pub(crate) struct Inputs {
     pub(crate) warnings: Vec<String>,
     /// The suites that `.changes` files among them are for.
     pub(crate) suites: Vec<SuiteName>,
-    /// Whether they are for others each.
+    /// Whether they are for different suites.
     pub(crate) suites_differ: bool,
 }
 

@@ -36,7 +36,7 @@ async fn explained(context: &Context, command: Command) -> Result<(), Error> {
     }
 }
 
-/// Waits for a signal that ends programs; returns its number. One that whoever started the program ignores, as `nohup` does
+/// Waits for a signal that ends programs; returns its number. One that was ignored when the program started, as `nohup` ignores
 /// SIGHUP, stays ignored.
 async fn interruption() -> i32 {
     let kinds = [

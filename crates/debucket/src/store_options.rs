@@ -60,7 +60,7 @@ pub struct WriteOptions {
     single_writer: bool,
 }
 
-/// The suite of those who name none.
+/// The suite if none is named.
 const DEFAULT_SUITE: &str = "stable";
 
 /// Which suite.

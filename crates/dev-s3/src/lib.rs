@@ -43,4 +43,4 @@ pub use front::WrongRegion;
 pub use operation::Operation;
 pub use policy::{ConditionKey, Context, Effect, Policy, Question};
 pub use request::{LoggedRequest, RequestInfo};
-pub use server::{Builder, DevS3};
+pub use server::{Builder, DevS3, Snapshot};

@@ -2,6 +2,7 @@
 //! runs.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     net::SocketAddr,
     sync::{Arc, Mutex},
@@ -339,6 +340,29 @@ impl DevS3 {
             .delete(bucket, key, &WriteConditions::default())?)
     }
 
+    /// The objects of a bucket as they are now, with all that is stored with them.
+    ///
+    /// # Errors
+    /// The bucket is missing.
+    pub fn snapshot(&self, bucket: &str) -> Result<Snapshot, Error> {
+        let objects = self
+            .store
+            .with_bucket(bucket, |bucket| Ok(bucket.objects.clone()))?;
+        Ok(Snapshot(objects))
+    }
+
+    /// Replaces the objects of a bucket by those of a snapshot.
+    ///
+    /// # Errors
+    /// The bucket is missing.
+    pub fn restore(&self, bucket: &str, snapshot: &Snapshot) -> Result<(), Error> {
+        let restored = self.store.with_bucket(bucket, |bucket| {
+            bucket.objects.clone_from(&snapshot.0);
+            Ok(())
+        });
+        Ok(restored?)
+    }
+
     /// All keys of a bucket, in order; none where there is no bucket.
     pub fn keys(&self, bucket: &str) -> Vec<String> {
         self.store
@@ -378,6 +402,10 @@ impl DevS3 {
         let _ = (&mut self.serving).await;
     }
 }
+
+/// The objects of a bucket at some moment.
+#[derive(Debug, Clone)]
+pub struct Snapshot(BTreeMap<String, Arc<Object>>);
 
 impl Drop for DevS3 {
     fn drop(&mut self) {

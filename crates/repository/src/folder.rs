@@ -41,6 +41,17 @@ pub enum Folder {
     Foreign,
 }
 
+/// The suites of a repository.
+#[derive(Debug, Default)]
+pub struct SuitesFound {
+    /// Those of this program.
+    pub suites: Vec<SuiteName>,
+    /// Those of other programs.
+    pub others: Vec<SuiteName>,
+    /// Names of which it cannot be told what they are, and why.
+    pub unknown: Vec<(SuiteName, Error)>,
+}
+
 /// What is directly in a folder and tells what it is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Marks {
@@ -135,20 +146,35 @@ impl Repository {
         Ok(found)
     }
 
-    /// Names of all suites of this program, those included whose head is gone or that are being deleted; and those of other programs.
+    /// Looks for suites, those included whose head is gone or that are being deleted.
+    ///
+    /// # Errors
+    /// Those of listing.
+    pub async fn find_suites(&self) -> Result<SuitesFound, Error> {
+        let mut found = SuitesFound::default();
+        for (name, folder) in self.judged(self.folders_in("").await?).await {
+            match folder {
+                Ok(Folder::Suite { .. } | Folder::Deleting | Folder::Remains) => {
+                    found.suites.push(name);
+                }
+                Ok(Folder::Foreign) => found.others.push(name),
+                Ok(Folder::Alias(_) | Folder::Reserved(_) | Folder::Deleted) => {}
+                Err(error) => found.unknown.push((name, error)),
+            }
+        }
+        Ok(found)
+    }
+
+    /// The same, as names of this program's suites, and those of other programs.
     ///
     /// # Errors
     /// Those of the store.
     pub async fn all_suites(&self) -> Result<(Vec<SuiteName>, Vec<SuiteName>), Error> {
-        let (mut ours, mut others) = (Vec::new(), Vec::new());
-        for (name, folder) in self.folders().await? {
-            match folder {
-                Folder::Suite { .. } | Folder::Deleting | Folder::Remains => ours.push(name),
-                Folder::Foreign => others.push(name),
-                Folder::Alias(_) | Folder::Reserved(_) | Folder::Deleted => {}
-            }
+        let found = self.find_suites().await?;
+        match found.unknown.into_iter().next() {
+            Some((_, error)) => Err(error),
+            None => Ok((found.suites, found.others)),
         }
-        Ok((ours, others))
     }
 
     /// What these folders are.
@@ -156,13 +182,21 @@ impl Repository {
         &self,
         folders: BTreeMap<SuiteName, Marks>,
     ) -> Result<BTreeMap<SuiteName, Folder>, Error> {
+        let folders = self.judged(folders).await.into_iter();
+        folders.map(|(name, folder)| Ok((name, folder?))).collect()
+    }
+
+    async fn judged(
+        &self,
+        folders: BTreeMap<SuiteName, Marks>,
+    ) -> BTreeMap<SuiteName, Result<Folder, Error>> {
         stream::iter(folders)
             .map(async |(name, marks)| {
-                let folder = self.folder(&name).judged(marks).await?;
-                Ok((name, folder))
+                let folder = self.folder(&name).judged(marks).await;
+                (name, folder)
             })
             .buffer_unordered(CONCURRENT)
-            .try_collect()
+            .collect()
             .await
     }
 

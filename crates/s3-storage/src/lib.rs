@@ -41,8 +41,8 @@ pub use memory::Memory;
 pub use prefixed::Prefixed;
 pub use probe::{ConditionalWrites, Gap, probe, probe_folder, still_refuses};
 pub use s3::{
-    AclGrants, Clocks, Encryption, Greeting, Lifecycle, PublicAccessBlock, S3, UnfinishedUpload,
-    Versioning,
+    AclGrants, Clocks, Condition, Encryption, Greeting, Lifecycle, PublicAccessBlock, S3,
+    UnfinishedUpload, Versioning,
 };
 #[cfg(feature = "test-util")]
 pub use s3::{create_bucket, delete_bucket, delete_bucket_policy, open_uploads, put_bucket_policy};

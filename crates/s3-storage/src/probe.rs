@@ -127,7 +127,7 @@ async fn write(
 }
 
 /// An ETag that no object has.
-fn unknown_etag() -> ETag {
+pub(crate) fn unknown_etag() -> ETag {
     ETag("\"00000000000000000000000000000000\"".to_owned())
 }
 

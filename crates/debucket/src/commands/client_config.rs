@@ -1,7 +1,7 @@
 //! `debucket client-config`: what a device needs to install from the repository, and the rights that it and a publisher need.
 //!
-//! Nothing is written anywhere. The suite is asked for its components and whether it is signed. If it cannot be read, the common
-//! case is assumed, with a note, so that the command also serves before the first publish.
+//! Nothing is written. The suite's head says which components it has and whether it is signed. If it cannot be read, the common
+//! case is assumed, with a note, so that the command also works before the first publish.
 //!
 //! Formats: [sources.list(5)](https://manpages.debian.org/sources.list.5) in its deb822 style,
 //! [apt.conf(5)](https://manpages.debian.org/apt.conf.5).
@@ -68,13 +68,7 @@ impl ClientConfig {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
         let url = context.url()?;
         if let Some(role) = self.only.policy {
-            let policy = match role {
-                Role::Reader => Policy::reader(&url),
-                Role::Publisher => Policy::publisher(&url),
-                Role::Collector => Policy::collector(&url),
-                Role::Deleter => Policy::deleter(&url),
-            };
-            return context.printer.json(&policy);
+            return context.printer.json(&Policy::of(role, &url));
         }
         self.check(context)?;
         let key = self.certificate()?;
@@ -97,7 +91,7 @@ impl ClientConfig {
         }
     }
 
-    /// That nothing breaks the lines that are printed, which apt reads.
+    /// Refuses values that would break the printed lines, which apt reads.
     fn check(&self, context: &Context) -> Result<(), Error> {
         let is_word = |text: &str| {
             let is_taken = |c: char| c.is_ascii_graphic() && !"\"\\,;{}[]".contains(c);
@@ -275,16 +269,16 @@ impl Config {
                 .map(|path| path.display().to_string()),
             apt_conf: apt_conf(url, device),
             policies: Policies {
-                reader: Policy::reader(url),
-                publisher: Policy::publisher(url),
-                collector: Policy::collector(url),
+                reader: Policy::of(Role::Reader, url),
+                publisher: Policy::of(Role::Publisher, url),
+                collector: Policy::of(Role::Collector, url),
             },
         }
     }
 }
 
 impl Report for Config {
-    /// All of it, each part with its place.
+    /// All files, each with its path.
     fn text(&self) -> String {
         // apt ignores files of other names, and those in apt.conf.d with another ending.
         let is_taken = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
@@ -321,7 +315,7 @@ impl Report for Config {
     }
 }
 
-/// A stanza of a `.sources` file, without what it says of keys.
+/// A stanza of a `.sources` file, without its keys.
 pub(super) fn stanza(url: &RepositoryUrl, suite: &SuiteName, components: &[String]) -> String {
     let components = components.join(" ");
     format!("Types: deb\nURIs: {url}/\nSuites: {suite}\nComponents: {components}\n")

@@ -13,8 +13,9 @@ use crate::{
 
 /// Delete packages, indexes and commits that no suite names any more
 ///
-/// In two steps: a run condemns what nothing names, and a later run, after the grace period, deletes what it was right about. So run
-/// it by a timer. Publishers that run meanwhile lose nothing. Nothing is collected as long as one suite cannot be read and verified.
+/// Works in two steps: one run condemns what nothing names, and a later run, after the grace period, deletes what is still unnamed.
+/// So run it on a timer. Publishers that run at the same time lose nothing. Nothing is collected as long as any suite cannot be read
+/// and verified.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Exit codes: 0 done, or nothing to do; 1 failed, or a suite cannot be relied on; 2 usage.

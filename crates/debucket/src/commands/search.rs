@@ -1,4 +1,4 @@
-//! `debucket search`: packages by what they are called and what they say of themselves.
+//! `debucket search`: finds packages by name and description.
 
 use std::collections::HashSet;
 
@@ -23,7 +23,7 @@ Exit codes: 0 done, also where nothing matches; 1 failed; 2 usage; 4 no such sui
 Example:
   debucket search robot driver --repo s3://acme-apt")]
 pub struct Search {
-    /// Words that the name or the description has, in any case of letters; all of them
+    /// Words to find in the name or the description, in upper or lower case; all of them must be there
     #[arg(value_name = "TEXT", required = true)]
     words: Vec<String>,
     #[command(flatten)]

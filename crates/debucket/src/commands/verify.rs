@@ -15,7 +15,7 @@ use crate::{
     store_options::WriteOptions,
 };
 
-/// Repairs that are followed by another look: what one uncovers, the next makes good.
+/// Rounds of repair: each may uncover what the next one repairs.
 const ROUNDS: usize = 4;
 
 /// Check suites and everything they name, and repair what can be repaired
@@ -42,7 +42,7 @@ pub struct Verify {
     #[arg(long)]
     repair: bool,
     /// Sign what no signature vouches for any more: the newest commit, an index with what is left of it, or the packages in the
-    /// pool. Whoever may write to the bucket could have made them: look at them first (`debucket show --commit`)
+    /// pool. Anyone who can write to the bucket could have made them: look at them first (`debucket show --commit`)
     #[arg(long, requires = "repair")]
     accept_unproven: bool,
     #[command(flatten)]

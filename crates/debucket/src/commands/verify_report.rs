@@ -14,7 +14,7 @@ pub(super) struct VerifyReport {
     /// Whether everything was read and hashed.
     deep: bool,
     suites: Vec<SuiteReport>,
-    /// What is wrong beside the suites.
+    /// Problems outside the suites.
     problems: Vec<Found>,
     /// What was repaired.
     repaired: Vec<Found>,

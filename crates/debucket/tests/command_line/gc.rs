@@ -6,21 +6,21 @@ use dev_s3::{AccessKey, DevS3, Grants, Policy};
 
 use crate::{
     package,
-    run::{BUCKET, Run, Store, debucket, run},
+    run::{BUCKET, REPO, Run, Store, debucket, run},
 };
 
 impl Store {
-    fn gc(&self, more: &[&str]) -> Run {
+    pub(crate) fn gc(&self, more: &[&str]) -> Run {
         self.read(&[&["gc"], more].concat())
     }
 
-    fn wait(&self, hours: u64) {
+    pub(crate) fn wait(&self, hours: u64) {
         self.server
             .clock()
             .advance(Duration::from_secs(hours * 3600 + 1));
     }
 
-    fn add_and_remove(&self) {
+    pub(crate) fn add_and_remove(&self) {
         for version in ["1.0", "2.0"] {
             let text = format!("tool {version}");
             let file = package::write(self.folder.path(), "tool", version, "all", &text);
@@ -34,24 +34,24 @@ impl Store {
 
     /// Gives the credentials the rights of the printed policy, and no more.
     pub(crate) fn allow(&self, role: &str) {
-        let printed = run(debucket().args([
-            "client-config",
-            "--repo",
-            "s3://acme-apt/robots",
-            "--policy",
-            role,
-        ]));
-        self.grant(Grants::Policy(Policy::parse(&printed.expect(0)).unwrap()));
+        self.grant(Grants::Policy(
+            Policy::parse(&printed_policy(role)).unwrap(),
+        ));
     }
 
     pub(crate) fn allow_all(&self) {
         self.grant(Grants::All);
     }
 
-    fn grant(&self, grants: Grants) {
+    pub(crate) fn grant(&self, grants: Grants) {
         let key = AccessKey::new(DevS3::DEFAULT_KEY_ID, DevS3::DEFAULT_SECRET, grants);
         self.server.set_access_keys(vec![key]);
     }
+}
+
+pub(crate) fn printed_policy(role: &str) -> String {
+    let repo = ["--repo", REPO, "--policy", role];
+    run(debucket().arg("client-config").args(repo)).expect(0)
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn advice_names_no_option_that_a_collection_does_not_have() {
         "{next}"
     );
     assert!(
-        next.contains("let a publisher pass --accept-rollback"),
+        next.contains("ask a publisher to pass --accept-rollback"),
         "{next}"
     );
 }

@@ -61,7 +61,7 @@ fn a_head_that_was_put_back_is_refused_unless_it_is_accepted() {
         assert_eq!(read.code, 0, "{read:#?}");
         let warning = "warning: suite stable was put back: its head is commit ";
         assert!(read.stderr.contains(warning), "{read:#?}");
-        let next = "\n  next: `debucket verify --repair`";
+        let next = "\n  next: `debucket verify stable --repair`";
         assert!(read.stderr.contains(next), "{read:#?}");
     }
     store.publish(&third, &["--accept-rollback"]).expect(0);

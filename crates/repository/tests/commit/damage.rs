@@ -267,6 +267,7 @@ async fn each_damage_is_found_and_mended_or_told_of() {
                     continue;
                 }
                 let before = scene.commit();
+                let whole = scene.repository.bucket.keys();
                 scene.damage(&key, bytes);
 
                 let found = scene.verify(Depth::Content).await;
@@ -315,7 +316,20 @@ async fn each_damage_is_found_and_mended_or_told_of() {
                     ..options()
                 };
                 for _ in 0..2 {
-                    let _ = collect_all(&scene, keep).await;
+                    match collect_all(&scene, keep).await {
+                        Ok(collected) => {
+                            let taken = [&collected.deleted_keys, &collected.condemned_keys];
+                            let taken = taken.into_iter().flatten();
+                            let taken: Vec<_> = taken.filter(|it| whole.contains(*it)).collect();
+                            assert!(taken.is_empty(), "{what}: {taken:?}");
+                        }
+                        Err(error) => {
+                            let named = key.rsplit('/').next().unwrap().trim_end_matches(".json");
+                            let told = in_full(&error);
+                            let is_head = told.contains("the head of suite stable is");
+                            assert!(told.contains(named) || is_head, "{what}: {told}");
+                        }
+                    }
                     scene.repository.clock.advance(GRACE);
                 }
 
@@ -357,6 +371,13 @@ async fn each_damage_is_found_and_mended_or_told_of() {
             }
         }
     }
+}
+
+/// An error and its causes.
+fn in_full(error: &Error) -> String {
+    let first: &dyn std::error::Error = error;
+    let chain = std::iter::successors(Some(first), |error| error.source());
+    chain.map(|error| format!("{error}\n")).collect()
 }
 
 /// Collects from both suites.

@@ -43,6 +43,7 @@ pub use self::bucket_state::{
     AclGrants, Clocks, Encryption, Greeting, Lifecycle, PublicAccessBlock, UnfinishedUpload,
     Versioning,
 };
+pub use self::rights::Condition;
 use self::{copy::Copies, multipart::OpenUploads};
 use crate::{
     Acl, Address, Credentials, Error, ErrorKind, GetOptions, GetReply, Listed, ObjectMeta, Payload,

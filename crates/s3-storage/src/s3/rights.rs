@@ -2,7 +2,17 @@
 //! not allow it anyway. A store looks at rights first.
 
 use super::S3;
-use crate::{ETag, Error, ErrorKind, Payload, PutMode, PutOptions, Storage as _};
+use crate::{Error, ErrorKind, Payload, PutMode, PutOptions, Storage as _, probe::unknown_etag};
+
+/// The precondition of a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Condition {
+    None,
+    /// There is no object (`If-None-Match: *`).
+    Missing,
+    /// The object is the one that was read (`If-Match`).
+    Unchanged,
+}
 
 impl S3 {
     /// Whether a missing key may be deleted. Nothing is: it would have to exist (`If-Match: *`), so that not even a bucket with
@@ -21,16 +31,20 @@ impl S3 {
         deleted.map(drop).or_else(refused_for_itself)
     }
 
-    /// Whether a missing key may be written. Nothing is: it would have to be there with a tag that no object has, and the bytes
-    /// are not those that were announced.
+    /// Whether a missing key may be written under a precondition, or without one. Nothing is: the bytes are not those that were
+    /// announced and signed; and one that is to be replaced would have to be there with a tag that no object has.
     ///
     /// # Errors
     /// [`ErrorKind::PermissionDenied`], and others of the request.
-    pub async fn try_write(&self, key: &str) -> Result<(), Error> {
-        let unknown = ETag("\"00000000000000000000000000000000\"".to_owned());
+    pub async fn try_write(&self, key: &str, condition: Condition) -> Result<(), Error> {
+        let mode = match condition {
+            Condition::None => PutMode::Overwrite,
+            Condition::Missing => PutMode::Create,
+            Condition::Unchanged => PutMode::Update(unknown_etag()),
+        };
         let options = PutOptions {
             sha256: Some([0; 32]),
-            ..PutOptions::new(PutMode::Update(unknown))
+            ..PutOptions::new(mode)
         };
         let written = self.put(key, Payload::Bytes("probe".into()), options).await;
         written.map(drop).or_else(refused_for_itself)

@@ -1,7 +1,7 @@
 //! How the bucket is set up: what the store says, and what that means for a repository.
 //!
-//! None of these settings is one of debucket's, and none of its roles needs the rights to read them, so a question that may not be
-//! asked is no failure.
+//! debucket does not manage these settings, and no role needs the rights to read them: a question that the store refuses to answer is
+//! not a failure.
 
 use futures::join;
 use jiff::{SignedDuration, Timestamp};
@@ -21,7 +21,7 @@ const UPLOADS: &str = "unfinished-uploads";
 /// All of them, in their order.
 pub(super) const NAMES: [&str; 6] = [ENCRYPTION, VERSIONING, LIFECYCLE, PUBLIC, ACL, UPLOADS];
 
-/// An upload that is older than this is one that broke off.
+/// An upload that is older than this was interrupted.
 const STALE: SignedDuration = SignedDuration::from_hours(24);
 
 type Answer<T> = Result<T, Error>;
@@ -62,7 +62,7 @@ pub(super) async fn checks(
     ]
 }
 
-/// What is said of a question that has no answer.
+/// The check where the store gave no answer.
 fn unanswered(check: &'static str, right: &str, error: &Error) -> Check {
     match error.kind() {
         ErrorKind::PermissionDenied => Check::skipped(check, may_not_ask(right)),
@@ -83,7 +83,7 @@ fn may_not_ask(right: &str) -> String {
     format!("this identity may not ask (needs {right})")
 }
 
-/// What the owner of the bucket is to call.
+/// A command for the bucket's owner.
 fn owner(what: &str, command: &str, bucket: &str, options: &str) -> String {
     format!("{what}: `aws s3api {command} --bucket {bucket} {options}`")
 }
@@ -135,7 +135,7 @@ fn encryption(
         (Ok(None), _) => Check::warn(
             ENCRYPTION,
             "the bucket does not encrypt objects by default",
-            "let its owner turn that on, or publish with --sse AES256",
+            "ask its owner to turn that on, or publish with --sse AES256",
         ),
         (Err(error), _) => unanswered(ENCRYPTION, "s3:GetEncryptionConfiguration", error),
     }
@@ -146,10 +146,10 @@ fn versioning(answer: &Answer<Versioning>, bucket: &str) -> Check {
         Check::warn(
             VERSIONING,
             format!(
-                "{state}: what is overwritten or deleted by mistake, or by somebody else, cannot be restored"
+                "{state}: what is overwritten or deleted by mistake, or by an attacker, cannot be restored"
             ),
             owner(
-                "let the bucket's owner turn it on",
+                "ask the bucket's owner to turn it on",
                 "put-bucket-versioning",
                 bucket,
                 "--versioning-configuration Status=Enabled",
@@ -173,15 +173,15 @@ fn lifecycle(answer: &Answer<Lifecycle>, versions: &Answer<Versioning>) -> Check
         return Check::fail(
             LIFECYCLE,
             "a rule deletes objects by their age: packages and indexes that suites still need",
-            "let the bucket's owner take that rule away from this prefix; `debucket gc` deletes what no suite needs",
+            "ask the bucket's owner to take this prefix out of that rule; `debucket gc` deletes what no suite needs",
         );
     }
     let keeps_all = matches!(versions, Ok(Versioning::Enabled | Versioning::Suspended));
     if keeps_all && found.old_versions.is_none() {
         return Check::warn(
             LIFECYCLE,
-            "no rule removes old versions: each publish leaves one of the head and of every follower, which is paid for",
-            "let the bucket's owner add a rule with NoncurrentVersionExpiration (NoncurrentDays: 90)",
+            "no rule removes old versions: each publish leaves one of the head and of every follower, which costs storage",
+            "ask the bucket's owner to add a rule with NoncurrentVersionExpiration (NoncurrentDays: 90)",
         );
     }
     let rule = |what, days: Option<u32>| days.map(|days| format!("{what} after {days} days"));
@@ -204,7 +204,7 @@ fn public_access(
 ) -> Check {
     let next = || {
         owner(
-            "let the bucket's owner block it",
+            "ask the bucket's owner to block it",
             "put-public-access-block",
             bucket,
             "--public-access-block-configuration \
@@ -215,10 +215,10 @@ fn public_access(
     let is_restricted = blocked.is_some_and(|block| block.restrict_buckets);
     let ignores_acls = blocked.is_some_and(|block| block.ignore_acls);
     if matches!(policy, Ok(true)) && !is_restricted {
-        return Check::fail(PUBLIC, "the bucket's policy lets everyone in", next());
+        return Check::fail(PUBLIC, "the bucket's policy gives everyone access", next());
     }
     if grants.as_ref().is_ok_and(|grants| grants.public) && !ignores_acls {
-        return Check::fail(PUBLIC, "the bucket's ACL lets everyone in", next());
+        return Check::fail(PUBLIC, "the bucket's ACL gives everyone access", next());
     }
     match block {
         Ok(block) => {
@@ -239,10 +239,9 @@ fn public_access(
                 )
             }
         }
-        Err(_) if matches!(policy, Ok(false)) => Check::ok(
-            PUBLIC,
-            "the bucket's policy lets nobody in but those it names",
-        ),
+        Err(_) if matches!(policy, Ok(false)) => {
+            Check::ok(PUBLIC, "the bucket's policy is not public")
+        }
         Err(error) => unanswered(PUBLIC, "s3:GetBucketPublicAccessBlock", error),
     }
 }
@@ -250,7 +249,7 @@ fn public_access(
 fn acl(has_acls: &Answer<bool>, grants: &Answer<AclGrants>, bucket: &str) -> Check {
     let next = || {
         owner(
-            "let the bucket's owner disable ACLs",
+            "ask the bucket's owner to disable ACLs",
             "put-bucket-ownership-controls",
             bucket,
             "--ownership-controls 'Rules=[{ObjectOwnership=BucketOwnerEnforced}]'",
@@ -260,7 +259,7 @@ fn acl(has_acls: &Answer<bool>, grants: &Answer<AclGrants>, bucket: &str) -> Che
         (Ok(false), _) => Check::ok(ACL, "ACLs are disabled"),
         (_, Ok(grants)) if grants.others => Check::warn(
             ACL,
-            "the bucket's ACL grants rights to others than its owner",
+            "the bucket's ACL grants rights to others besides its owner",
             next(),
         ),
         (Ok(true), _) => Check::warn(
@@ -292,7 +291,7 @@ fn unfinished_uploads(
         .ok()
         .and_then(|rules| rules.unfinished_uploads);
     match (stale.next(), rule) {
-        // Those of publishers that run now, and of the check of rights, are none of its business.
+        // Those of publishers that run now, and of the check of rights, do not matter here.
         (None, _) => Check::ok(UPLOADS, "none older than a day"),
         (Some(_), Some(days)) => Check::ok(
             UPLOADS,
@@ -304,11 +303,11 @@ fn unfinished_uploads(
         (Some(first), None) => Check::warn(
             UPLOADS,
             format!(
-                "{} older than a day, such as {}: their parts are paid for",
+                "{} older than a day, such as {}: their parts cost storage",
                 1 + stale.count(),
                 first.key
             ),
-            "let the bucket's owner add a lifecycle rule with AbortIncompleteMultipartUpload (DaysAfterInitiation: 3)",
+            "ask the bucket's owner to add a lifecycle rule with AbortIncompleteMultipartUpload (DaysAfterInitiation: 3)",
         ),
     }
 }

@@ -1,7 +1,7 @@
 //! `debucket doctor`: what works and what does not, on the first day and in an incident.
 //!
-//! What is asked of the store and what is thought of its answers are apart: the judgement is pure. Checks that do not depend on
-//! each other are made at once, and none is left out because another failed, unless it depends on that.
+//! Asking the store and judging its answers are separate, and the judging is pure. Checks that do not depend on each other run at
+//! once. A check that fails keeps only those from running that depend on it.
 
 mod bucket;
 mod reach;
@@ -38,8 +38,8 @@ const CONCURRENT: usize = 4;
 
 /// Check access, rights, the bucket's settings and suites, and say what to do
 ///
-/// Prints a line for each check: ok, warn, fail, or skipped and why. Rights are tried for real, a publisher's on objects below
-/// debucket-probe/ that are removed again. Nothing of the repository is changed. `debucket verify` looks into suites in depth.
+/// Prints a line for each check: ok, warn, fail, or skipped and why. Each right of the role is tried, by requests
+/// that cannot succeed and on objects below debucket-probe/ that are removed again. Nothing of the repository is changed. `debucket verify` looks into suites in depth.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Exit codes: 0 no check failed; 1 one did; 2 usage.
@@ -76,19 +76,33 @@ struct Subject<'a> {
 impl Doctor {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
         let (role, url) = (self.role, context.url()?);
-        let (s3, storage, repository) = context.examined(&self.write, role, PATIENCE).await?;
-        let subject = Subject {
-            s3,
-            storage,
-            repository,
-            bucket: &url.bucket,
-            prefix: match url.prefix.as_str() {
-                "" => String::new(),
-                prefix => format!("{prefix}/"),
-            },
+        let checks = match context.examined(&self.write, role, PATIENCE).await {
+            Err(error @ Error::Usage(_)) => return Err(error),
+            // The configuration is wrong.
+            Err(error) => {
+                const WHY: &str = "the bucket cannot be reached";
+                let bucket = Check::failed("bucket", &error, role);
+                let [identity, clock] = ["identity", "clock"].map(|it| Check::skipped(it, WHY));
+                let mut checks = vec![bucket, identity];
+                checks.extend(self.behind(WHY, clock, None));
+                checks
+            }
+            Ok((s3, storage, repository)) => {
+                let subject = Subject {
+                    s3,
+                    storage,
+                    repository,
+                    bucket: &url.bucket,
+                    prefix: match url.prefix.as_str() {
+                        "" => String::new(),
+                        prefix => format!("{prefix}/"),
+                    },
+                };
+                let (caller, mut checks) = join!(subject.s3.caller(), self.checks(&subject));
+                checks.insert(1, reach::identity(&caller));
+                checks
+            }
         };
-        let (caller, mut checks) = join!(subject.s3.caller(), self.checks(&subject));
-        checks.insert(1, reach::identity(&caller));
         let document = Document {
             repo: url.to_string(),
             role,
@@ -101,6 +115,16 @@ impl Doctor {
         }
     }
 
+    /// The checks that need the bucket, skipped because it cannot be reached, and the others.
+    fn behind(&self, why: &str, clock: Check, now: Option<Timestamp>) -> Vec<Check> {
+        let mut checks = vec![Check::skipped("region", why), clock];
+        let rights = rights::names(self.role).into_iter();
+        let names = rights.chain(bucket::NAMES).chain(["suites"]);
+        checks.extend(names.map(|name| Check::skipped(name, why)));
+        checks.extend(self.keys_alone(now));
+        checks
+    }
+
     /// All but the identity: first whether the bucket can be reached, then what depends on that.
     async fn checks(&self, subject: &Subject<'_>) -> Vec<Check> {
         let (role, s3) = (self.role, &subject.s3);
@@ -110,11 +134,7 @@ impl Doctor {
         let clock = reach::clock(greeting.clocks, &subject.repository, role);
         let mut checks = vec![reach::bucket(&greeting, s3, subject.bucket, role)];
         if let Some(why) = reach::obstacle(&greeting) {
-            checks.extend([Check::skipped("region", why), clock]);
-            let names = rights::names(role).iter().chain(&bucket::NAMES);
-            checks.extend(names.map(|name| Check::skipped(name, why)));
-            checks.push(Check::skipped("suites", why));
-            checks.extend(self.keys_alone(now));
+            checks.extend(self.behind(why, clock, now));
             return checks;
         }
         let (configured, region) = s3.regions().await;
@@ -132,8 +152,9 @@ impl Doctor {
         let rights = examined.all(greeting.listing.as_ref().map(drop), &sample);
         let settings = bucket::checks(s3, subject.bucket, &subject.prefix, whole.as_deref(), now);
         let suites = self.suites(&subject.repository, now);
+        let names = rights::names(role);
         let (rights, settings, suites) = join!(
-            within(rights::names(role), rights),
+            within(&names, rights),
             within(&bucket::NAMES, settings),
             within(&["suites"], suites),
         );
@@ -143,9 +164,10 @@ impl Doctor {
 
     fn keys(&self) -> Result<Keys, Error> {
         let keys = self.trust.keys_and(&self.key)?;
-        Ok(match self.role {
-            Role::Publisher | Role::Deleter => keys,
-            Role::Reader | Role::Collector => keys.for_reading(),
+        Ok(if self.role.commits() {
+            keys
+        } else {
+            keys.for_reading()
         })
     }
 
@@ -153,52 +175,46 @@ impl Doctor {
     fn keys_alone(&self, now: Option<Timestamp>) -> Option<Check> {
         let own = || Timestamp::try_from(LocalClock::default().now()).ok();
         match self.keys() {
-            Ok(keys) => suites::keys_alone(&keys, now.or_else(own)?),
+            Ok(keys) => suites::keys_alone(&keys, self.role, now.or_else(own)?),
             Err(error) => Some(Check::failed("keys", &error, self.role)),
         }
     }
 
     async fn suites(&self, repository: &Repository, now: Option<Timestamp>) -> Vec<Check> {
-        let (names, mut checks) = if self.suites.is_empty() {
-            match repository.all_suites().await {
-                Ok((names, others)) => {
-                    let found = reach::suites(&names, &others);
-                    (names, vec![found])
+        let role = self.role;
+        let is_named = !self.suites.is_empty();
+        let mut checks = Vec::new();
+        let mut names = self.suites.clone();
+        if !is_named {
+            match repository.find_suites().await {
+                Ok(found) => {
+                    checks.push(reach::suites(&found.suites, &found.others));
+                    names = found.suites;
+                    let unknown = found.unknown.into_iter();
+                    checks.extend(unknown.map(|(name, error)| suites::unknown(&name, error, role)));
                 }
-                Err(error) => (Vec::new(), vec![reach::no_suites(error, self.role)]),
+                Err(error) => checks.push(reach::no_suites(error, role)),
             }
-        } else {
-            (self.suites.clone(), Vec::new())
-        };
+        }
         if names.is_empty() {
             checks.extend(self.keys_alone(now));
         }
-        let is_named = !self.suites.is_empty();
         let of_suites: Vec<Vec<Check>> = stream::iter(names)
             .map(|name| async move {
-                // What is wrong with the keys is told once for each suite that needs them.
-                let (keys, problem) = match self.keys() {
-                    Ok(keys) => (keys, None),
-                    Err(error) => (Keys::Unchecked, Some(error)),
-                };
-                let suite = suites::opened(repository, &name, keys).await;
-                let mut checks = suites::checks(&suite, self.role, is_named).await;
-                if let Some(error) = problem {
-                    checks.retain(|check| check.check != "keys");
-                    let failed = Check::failed("keys", &error, self.role);
-                    checks.insert(1, failed.of_suite(&name));
-                }
-                checks
+                suites::checks(repository, &name, self.keys(), role, is_named).await
             })
             .buffered(CONCURRENT)
             .collect()
             .await;
         checks.extend(of_suites.into_iter().flatten());
+        if role != Role::Reader {
+            checks.push(suites::garbage(repository, role).await);
+        }
         checks
     }
 }
 
-/// Checks that may take some time, or what is said of them if they take longer.
+/// The checks, or their failures if they take too long.
 async fn within(names: &[&'static str], checks: impl Future<Output = Vec<Check>>) -> Vec<Check> {
     match tokio::time::timeout(LIMIT, checks).await {
         Ok(checks) => checks,

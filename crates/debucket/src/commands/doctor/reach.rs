@@ -8,12 +8,12 @@ use s3_storage::{Caller, Clocks, ErrorKind, Greeting, S3, Unidentified};
 use super::report::Check;
 use crate::error::{Error, Role};
 
-/// A difference between two clocks that nobody notices.
+/// A difference between two clocks that does no harm.
 const UNNOTICED: SignedDuration = SignedDuration::from_secs(60);
-/// As far as a `Release` may be ahead of a device's clock (`Acquire::Max-FutureTime` of apt).
+/// How far a `Release` may be ahead of a device's clock (`Acquire::Max-FutureTime` of apt).
 const NOTICED_BY_APT: SignedDuration = SignedDuration::from_secs(10);
 
-/// Why nothing in the bucket can be looked at; none if something can.
+/// Why nothing in the bucket can be checked; none if something can.
 pub(super) fn obstacle(greeting: &Greeting) -> Option<&'static str> {
     let error = greeting.listing.as_ref().err()?;
     match error.kind() {
@@ -69,7 +69,7 @@ pub(super) fn suites(names: &[SuiteName], others: &[SuiteName]) -> Check {
     }
 }
 
-/// What is said where suites cannot be looked for.
+/// The check where suites cannot be listed.
 pub(super) fn no_suites(error: repository::Error, role: Role) -> Check {
     const NAME: &str = "suites";
     match error {
@@ -105,7 +105,7 @@ pub(super) fn clock(clocks: Option<Clocks>, repository: &Repository, role: Role)
     let Some(clocks) = clocks else {
         return Check::skipped(NAME, "no answer of the store had a date");
     };
-    if role == Role::Publisher
+    if role.commits()
         && let Err(error) = repository.check_store_clock(clocks.store)
     {
         return Check::failed(NAME, &Error::Repository(error), role);

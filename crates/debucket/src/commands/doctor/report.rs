@@ -1,4 +1,4 @@
-//! A check and what came of it, for people and for programs.
+//! A check and its result, for people and for programs.
 
 use deb_index::name::SuiteName;
 use serde::Serialize;
@@ -10,20 +10,20 @@ use crate::{
     text::one_line,
 };
 
-/// What came of a check.
+/// Result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Status {
     Ok,
-    /// It works, but will hurt.
+    /// It works, but will cause trouble.
     Warn,
-    /// Something that the role has to do does not work, or somebody may do what nobody should.
+    /// Something that the role has to do does not work, or something is allowed that should not be.
     Fail,
     /// It could not be made.
     Skipped,
 }
 
-/// A check that was made, or was not.
+/// A check and its result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(super) struct Check {
     pub(super) check: &'static str,
@@ -76,19 +76,32 @@ impl Check {
         Self::new(check, Status::Skipped, why, None)
     }
 
-    /// A failure for the reason of an error, with the advice for it.
+    /// A failure because of an error, with the advice for it.
     pub(super) fn failed(check: &'static str, error: &Error, role: Role) -> Self {
-        Self::new(check, Status::Fail, in_full(error), error.advice(role))
+        let next = error.advice(role);
+        Self::fail(check, in_full(error), next.unwrap_or_else(again))
     }
 
-    /// A failure for the reason of a request.
+    /// A failure because of a failed request.
     pub(super) fn failed_request(
         check: &'static str,
         error: &s3_storage::Error,
         role: Role,
     ) -> Self {
-        let advice = storage_advice(error, role);
-        Self::new(check, Status::Fail, in_full(error), advice)
+        let next = storage_advice(error, role);
+        Self::fail(check, in_full(error), next.unwrap_or_else(again))
+    }
+
+    /// Adds the result of the same check on something else.
+    pub(super) fn and(&mut self, other: Self) {
+        match (self.status, other.status) {
+            (Status::Ok, Status::Ok) => {
+                self.detail.push_str("; ");
+                self.detail.push_str(&other.detail);
+            }
+            (Status::Ok, _) => *self = other,
+            _ => {}
+        }
     }
 
     pub(super) fn of_suite(mut self, suite: &SuiteName) -> Self {
@@ -104,12 +117,17 @@ impl Check {
     }
 }
 
+/// What to do about an error that has no advice of its own.
+fn again() -> String {
+    "put right what is said here, then run the same command again; --verbose shows more".to_owned()
+}
+
 /// The JSON document of `debucket doctor`.
 #[derive(Debug, Serialize)]
 pub(super) struct Document {
     /// The repository, `s3://BUCKET[/PREFIX]`.
     pub(super) repo: String,
-    /// Whose rights were tried: `reader`, `publisher` or `collector`.
+    /// Whose rights were tried: `reader`, `publisher`, `collector` or `deleter`.
     pub(super) role: Role,
     /// In the order in which one thing depends on another.
     pub(super) checks: Vec<Check>,

@@ -1,17 +1,26 @@
-//! The rights that a role needs, each tried: a publisher's on objects that are removed again, those of the others by requests that
-//! cannot succeed.
+//! The rights of a role: each that its policy grants is tried by requests that cannot succeed. Writers also create, replace and
+//! delete an object of their own.
 
 use deb_index::{name::SuiteName, suite::layout};
-use futures::{StreamExt as _, future::join_all};
+use futures::{
+    StreamExt as _,
+    future::{join_all, try_join_all},
+    join,
+};
 use repository::Writes;
 use s3_storage::{
-    ByteRange, Error, ErrorKind, Gap, GetOptions, Refusable, S3, Storage, probe_folder, try_object,
+    ByteRange, Condition, Error, ErrorKind, Gap, GetOptions, Refusable, S3, Storage, Trial,
+    probe_folder, try_object,
 };
 
 use super::report::Check;
-use crate::{advice::rights, error::Role};
+use crate::{
+    advice::rights,
+    error::Role,
+    iam::{FOLDERS, Grant, May, PROBE_FOLDER, grants},
+};
 
-/// What a repository is tried with.
+/// What the trials need.
 pub(super) struct Examined<'a> {
     pub(super) s3: &'a S3,
     /// The repository in the bucket.
@@ -22,189 +31,174 @@ pub(super) struct Examined<'a> {
     pub(super) writes: Writes,
 }
 
-/// A right, as the policies of the roles have it.
-struct Right {
-    check: &'static str,
-    /// What may be done, and below which folder.
-    what: &'static str,
-}
-
-const READ: Right = Right {
-    check: "read",
-    what: "objects may be read",
-};
-const LIST: Right = Right {
-    check: "list",
-    what: "keys may be listed",
-};
-const CREATE: Right = Right {
-    check: "create",
-    what: "objects may be created",
-};
-const REPLACE: Right = Right {
-    check: "replace",
-    what: "objects may be replaced",
-};
-const DELETE: Right = Right {
-    check: "delete",
-    what: "the probe's objects may be deleted",
-};
-const PARTS: Right = Right {
-    check: "upload-in-parts",
-    what: "uploads to the pool may be begun and aborted",
-};
-const GARBAGE: Right = Right {
-    check: "delete",
-    what: "what can become garbage may be deleted",
-};
-const RECORD: Right = Right {
-    check: "record",
-    what: "the record of what is going to be deleted may be replaced",
-};
+const LIST: &str = "list";
+const NO_WRITE: &str = "no-write";
 const CONDITIONS: &str = "conditional-writes";
 
-impl Right {
-    fn skipped(&self, why: &str) -> Check {
-        Check::skipped(self.check, why)
-    }
-}
-
 /// The checks of a role, in their order.
-pub(super) fn names(role: Role) -> &'static [&'static str] {
-    match role {
-        Role::Reader => &["list", "read", "no-write"],
-        Role::Publisher | Role::Deleter => &[
-            "list",
-            "create",
-            "read",
-            "replace",
-            "delete",
-            "upload-in-parts",
-            CONDITIONS,
-        ],
-        Role::Collector => &["list", "read", "delete", "record", CONDITIONS],
-    }
+pub(super) fn names(role: Role) -> Vec<&'static str> {
+    let mut names: Vec<_> = grants(role).iter().map(|grant| grant.check).collect();
+    names.dedup();
+    names.extend(match role {
+        Role::Reader => [LIST, NO_WRITE].iter(),
+        _ => [CONDITIONS].iter(),
+    });
+    names
 }
 
 impl Examined<'_> {
     /// Tries what the role needs.
     pub(super) async fn all(&self, listing: Result<(), &Error>, sample: &Sample) -> Vec<Check> {
-        let list = match (listing, self.role) {
-            (Err(error), Role::Reader) if error.kind() == ErrorKind::PermissionDenied => {
-                LIST.skipped("this identity may not list, which a device does not need")
+        let grants = grants(self.role);
+        let own = async {
+            match self.role.commits() {
+                true => Some(try_object(self.storage).await),
+                false => None,
             }
-            (listing, _) => self.judge(&LIST, listing),
         };
-        let mut checks = vec![list];
+        let (tried, own) = join!(
+            join_all(grants.iter().map(|grant| self.try_grant(grant))),
+            own
+        );
+        let own = own.as_ref();
+        let read = match (&sample.read, own.and_then(|own| own.further.as_ref())) {
+            (Ok(false), None) => None,
+            (Ok(_), Some(own)) => Some(own.read.as_ref().map(drop)),
+            (read, _) => Some(read.as_ref().map(drop)),
+        };
+        let mut checks: Vec<Check> = Vec::new();
+        for (grant, tried) in grants.iter().zip(&tried) {
+            let is_probe = grant.folders == [PROBE_FOLDER];
+            let further = own.and_then(|own| own.further.as_ref());
+            let result = match grant.may {
+                May::Read => match read {
+                    Some(read) => read,
+                    None => {
+                        let why = "nothing is known that could be read";
+                        checks.push(Check::skipped(grant.check, why));
+                        continue;
+                    }
+                },
+                May::List => listing,
+                _ => tried.as_ref().map(drop),
+            };
+            let of_own = match grant.may {
+                May::Create => own.map(|own| &own.create),
+                May::Replace => further.map(|own| &own.replace),
+                May::Delete if is_probe => further.map(|own| &own.delete),
+                _ => None,
+            };
+            let result = result.and(of_own.map_or(Ok(()), |own| own.as_ref().map(drop)));
+            let check = match result {
+                Ok(()) => Check::ok(grant.check, what(grant)),
+                Err(error) if is_probe && error.kind() == ErrorKind::PermissionDenied => {
+                    Check::warn(
+                        grant.check,
+                        format!("probes leave their objects: {error}"),
+                        rights(Refusable::default(), self.role),
+                    )
+                }
+                Err(error) => Check::failed_request(grant.check, error, self.role),
+            };
+            match checks.last_mut().filter(|last| last.check == check.check) {
+                Some(last) => last.and(check),
+                None => checks.push(check),
+            }
+        }
         match self.role {
             Role::Reader => {
-                checks.push(self.read(sample));
+                checks.push(self.reader_lists(listing));
                 checks.push(self.reader_writes().await);
             }
-            Role::Publisher | Role::Deleter => checks.extend(self.publisher().await),
-            Role::Collector => {
-                checks.push(self.read(sample));
-                checks.extend(self.collector().await);
-            }
+            _ => checks.push(self.conditions(own)),
         }
         checks
     }
 
-    fn judge(&self, right: &Right, tried: Result<(), &Error>) -> Check {
-        match tried {
-            Ok(()) => Check::ok(right.check, right.what),
-            Err(error) => Check::failed_request(right.check, error, self.role),
-        }
+    /// Tries a right in each of its folders.
+    async fn try_grant(&self, grant: &Grant) -> Result<(), Error> {
+        let tries = grant.folders.iter().map(|folder| async move {
+            let folder = folder.replace('*', "doctor");
+            let key = format!("{}{folder}{}doctor", self.prefix, probe_folder());
+            match grant.may {
+                // Needs an object, or was tried already.
+                May::Read | May::List => Ok(()),
+                May::Create => self.s3.try_write(&key, Condition::Missing).await,
+                May::Replace => self.s3.try_write(&key, Condition::Unchanged).await,
+                May::Write => self.s3.try_write(&key, Condition::None).await,
+                May::UploadParts | May::AbortUpload => self.s3.try_upload_in_parts(&key).await,
+                May::Delete => self.s3.try_delete(&key).await,
+            }
+        });
+        try_join_all(tries).await.map(drop)
     }
 
-    fn read(&self, sample: &Sample) -> Check {
-        match &sample.read {
-            Ok(true) => self.judge(&READ, Ok(())),
-            Ok(false) => READ.skipped("nothing is known that could be read"),
-            Err(error) => self.judge(&READ, Err(error)),
+    fn reader_lists(&self, listing: Result<(), &Error>) -> Check {
+        match listing {
+            Ok(()) => Check::ok(LIST, "keys may be listed"),
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                let why = "this identity may not list, which a device does not need";
+                Check::skipped(LIST, why)
+            }
+            Err(error) => Check::failed_request(LIST, error, self.role),
         }
     }
 
     async fn reader_writes(&self) -> Check {
-        const NAME: &str = "no-write";
-        let key = format!("{}{}reader", self.prefix, probe_folder());
-        match self.s3.try_write(&key).await {
-            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-                Check::ok(NAME, "nothing may be written")
-            }
-            Ok(()) => Check::warn(
-                NAME,
-                "this identity may write to the repository, which a device does not need",
+        let conditions = [Condition::None, Condition::Missing, Condition::Unchanged];
+        let tries = FOLDERS.iter().map(|folder| async move {
+            let key = format!("{}{folder}{}reader", self.prefix, probe_folder());
+            let writes = conditions.map(|condition| self.s3.try_write(&key, condition));
+            let (deleted, mut tried) = join!(self.s3.try_delete(&key), join_all(writes));
+            tried.push(deleted);
+            tried
+        });
+        let tried: Vec<_> = join_all(tries).await.into_iter().flatten().collect();
+        if tried.iter().any(Result::is_ok) {
+            return Check::warn(
+                NO_WRITE,
+                "this identity may write to the repository, or delete from it, which a device does not need",
                 "give it the policy that `debucket client-config --policy reader` prints",
-            ),
-            Err(error) => Check::skipped(NAME, format!("it cannot be told: {error}")),
+            );
+        }
+        let mut errors = tried.iter().filter_map(|tried| tried.as_ref().err());
+        match errors.find(|error| error.kind() != ErrorKind::PermissionDenied) {
+            None => Check::ok(NO_WRITE, "nothing may be written or deleted"),
+            Some(error) => Check::skipped(NO_WRITE, format!("it cannot be told: {error}")),
         }
     }
 
-    async fn publisher(&self) -> Vec<Check> {
-        let parts = format!("{}pool/{}parts", self.prefix, probe_folder());
-        let (parts, tried) = futures::join!(
-            self.s3.try_upload_in_parts(&parts),
-            try_object(self.storage)
-        );
-        let parts = self.judge(&PARTS, parts.as_ref().map(drop));
-        let create = self.judge(&CREATE, tried.create.as_ref().map(drop));
-        let Some(further) = tried.further else {
-            let why = "nothing could be created to try it on";
-            let skipped = [&READ, &REPLACE, &DELETE].map(|right| right.skipped(why));
-            let checks = [create].into_iter().chain(skipped);
-            return checks
-                .chain([parts, Check::skipped(CONDITIONS, why)])
-                .collect();
+    fn conditions(&self, own: Option<&Trial>) -> Check {
+        let Some(own) = own else {
+            let why = "a collector may not try them; `debucket doctor --role publisher` does";
+            return Check::skipped(CONDITIONS, why);
         };
-        let delete = match &further.delete {
-            Err(error) if error.kind() == ErrorKind::PermissionDenied => Check::warn(
-                DELETE.check,
-                format!(
-                    "{} may not be deleted, so probes leave their objects",
-                    tried.key
-                ),
-                rights(Refusable::default(), self.role),
-            ),
-            deleted => self.judge(&DELETE, deleted.as_ref().map(drop)),
-        };
-        vec![
-            create,
-            self.judge(&READ, further.read.as_ref().map(drop)),
-            self.judge(&REPLACE, further.replace.as_ref().map(drop)),
-            delete,
-            parts,
-            judge_conditions(further.gap, self.writes, self.role),
-        ]
-    }
-
-    async fn collector(&self) -> Vec<Check> {
-        let folder = probe_folder();
-        let places = [
-            "pool/",
-            "dists/x/by-hash/",
-            "dists/x/commits/",
-            "dists/x/succession/",
-        ];
-        let deletes = places.map(|place| {
-            let key = format!("{}{place}{folder}doctor", self.prefix);
-            async move { self.s3.try_delete(&key).await }
-        });
-        let record = format!("{}gc/{folder}doctor", self.prefix);
-        let (deleted, record) = futures::join!(join_all(deletes), self.s3.try_write(&record));
-        let deleted = deleted.into_iter().collect::<Result<Vec<()>, _>>();
-        vec![
-            self.judge(&GARBAGE, deleted.as_ref().map(drop)),
-            self.judge(&RECORD, record.as_ref().map(drop)),
-            Check::skipped(
-                CONDITIONS,
-                "a collector may not try them; `debucket doctor --role publisher` does",
-            ),
-        ]
+        match &own.further {
+            None => Check::skipped(CONDITIONS, "nothing could be created to try it on"),
+            Some(further) => judge_conditions(further.gap.as_ref(), self.writes, self.role),
+        }
     }
 }
 
-fn judge_conditions(found: Result<Option<Gap>, Error>, writes: Writes, role: Role) -> Check {
+/// What may be done, in words.
+fn what(grant: &Grant) -> String {
+    let what = match grant.may {
+        May::Read => "objects may be read",
+        May::List => "keys may be listed",
+        May::Create => "objects may be created",
+        May::Replace => "objects may be replaced",
+        May::Write => "objects may be written",
+        May::UploadParts => "uploads in parts may be begun",
+        May::AbortUpload => "uploads may be aborted",
+        May::Delete => "objects may be deleted",
+    };
+    match grant.folders {
+        [""] => what.to_owned(),
+        folders => format!("{what} below {}", folders.join(", ")),
+    }
+}
+
+fn judge_conditions(found: Result<&Option<Gap>, &Error>, writes: Writes, role: Role) -> Check {
     match (found, writes) {
         (Ok(None), _) => Check::ok(CONDITIONS, "the store refuses what it has to"),
         (Ok(Some(gap)), Writes::SingleWriter) => Check::warn(
@@ -213,60 +207,68 @@ fn judge_conditions(found: Result<Option<Gap>, Error>, writes: Writes, role: Rol
             "make sure that only one publisher ever runs at a time",
         ),
         (Ok(Some(gap)), Writes::Conditional) => {
-            let error = repository::Error::NoConditionalWrites(gap);
+            let error = repository::Error::NoConditionalWrites(*gap);
             Check::failed(CONDITIONS, &error.into(), role)
         }
-        (Err(error), _) => Check::failed_request(CONDITIONS, &error, role),
+        (Err(error), _) => Check::failed_request(CONDITIONS, error, role),
     }
 }
 
-/// An object of the repository.
+/// Objects of the repository.
 pub(super) struct Sample {
-    /// Its key; none if no object is known that can be read.
+    /// The key of one that can be read.
     pub(super) key: Option<String>,
-    /// Whether it could be read: false if there is none.
+    /// Whether there was something to read, and all of it could be read.
     read: Result<bool, Error>,
 }
 
 impl Sample {
-    /// The first of these objects that can be read.
-    pub(super) async fn of(storage: &dyn Storage, keys: impl IntoIterator<Item = String>) -> Self {
-        let mut read = Ok(false);
-        for key in keys {
-            let options = GetOptions {
-                range: Some(ByteRange::Between(0, 0)),
-                ..GetOptions::default()
-            };
-            match storage.get(&key, options).await {
-                Ok(_) => {
-                    return Self {
-                        key: Some(key),
-                        read: Ok(true),
-                    };
-                }
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(error) => read = Err(error),
-            }
-        }
-        Self { key: None, read }
-    }
-
-    /// The head of one of these suites; without any, the first object of all suites, if keys may be listed.
+    /// The heads of these suites and, if keys may be listed, an object of each folder.
     pub(super) async fn find(storage: &dyn Storage, suites: &[SuiteName]) -> Self {
         let heads = suites
             .iter()
-            .flat_map(|suite| [true, false].map(|is| layout::head_key(suite, is)));
-        let mut keys: Vec<_> = heads.collect();
-        if suites.is_empty() {
-            let first = storage.list(layout::SUITES, None).next().await;
-            keys.extend(
-                first
-                    .and_then(Result::ok)
-                    .map(|listed| listed.key().to_owned()),
-            );
+            .map(|suite| [true, false].map(|is_signed| layout::head_key(suite, is_signed)));
+        let mut wanted: Vec<Vec<String>> = heads.map(Vec::from).collect();
+        for folder in FOLDERS {
+            if let Some(Ok(first)) = storage.list(folder, None).next().await {
+                wanted.push(vec![first.key().to_owned()]);
+            }
         }
-        Self::of(storage, keys).await
+        let mut all = Self {
+            key: None,
+            read: Ok(false),
+        };
+        for keys in wanted {
+            match first_of(storage, keys).await {
+                Ok(None) => {}
+                Ok(Some(key)) => {
+                    all.key.get_or_insert(key);
+                    all.read = all.read.map(|_| true);
+                }
+                Err(error) => all.read = Err(error),
+            }
+        }
+        all
     }
+}
+
+/// The first of these objects that can be read; none if all are missing.
+async fn first_of(storage: &dyn Storage, keys: Vec<String>) -> Result<Option<String>, Error> {
+    let mut none = Ok(None);
+    for key in keys {
+        let options = GetOptions {
+            range: Some(ByteRange::Between(0, 0)),
+            ..GetOptions::default()
+        };
+        match storage.get(&key, options).await {
+            Ok(_) => return Ok(Some(key)),
+            // An empty object has no first byte.
+            Err(error) if error.kind() == ErrorKind::RangeNotSatisfiable => return Ok(Some(key)),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => none = Err(error),
+        }
+    }
+    none
 }
 
 #[cfg(test)]
@@ -280,8 +282,8 @@ mod tests {
             (Writes::Conditional, Status::Fail, "--single-writer"),
             (Writes::SingleWriter, Status::Warn, "only one publisher"),
         ] {
-            let found = Ok(Some(Gap::UpdateIgnored));
-            let check = judge_conditions(found, writes, Role::Publisher);
+            let found = Some(Gap::UpdateIgnored);
+            let check = judge_conditions(Ok(&found), writes, Role::Publisher);
             assert_eq!(check.status, status);
             assert!(check.detail.contains("ignores If-Match"), "{check:?}");
             assert!(check.next.unwrap().contains(next));

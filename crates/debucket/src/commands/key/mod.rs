@@ -46,7 +46,7 @@ enum Action {
     Export(Export),
     /// List the keys that sign a suite
     List(list::List),
-    /// Sign a suite with a further key from now on, beside those that it has
+    /// Sign a suite with one more key from now on, in addition to those that it has
     Add(rotation::Add),
     /// Sign a suite without one of its keys from now on
     Retire(rotation::Retire),
@@ -234,7 +234,7 @@ impl Export {
     }
 }
 
-/// When a new key says that it was made.
+/// The creation time of a new key.
 #[expect(
     clippy::disallowed_methods,
     reason = "a key is made where no store is at hand: this machine's clock is the only one"

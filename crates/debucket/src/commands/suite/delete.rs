@@ -16,11 +16,11 @@ use crate::{
     text::bytes,
 };
 
-/// Delete a suite and its aliases for good, or what a name showed that is an alias no longer
+/// Delete a suite and its aliases for good, or what is left under a name that is no longer an alias
 ///
-/// Devices find the whole suite until it is gone. Nobody can publish into it from the beginning, and the same command again ends what
-/// was interrupted. The package files are left to `debucket gc`. It needs more rights than a
-/// publisher has: `debucket client-config --policy deleter` prints them.
+/// Devices find the whole suite until it is gone. From the beginning, nothing can be published into it. After an interruption, run the
+/// same command again. The package files are left to `debucket gc`. It needs more rights than a publisher has:
+/// `debucket client-config --policy deleter` prints them.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Exit codes: 0 done; 1 failed; 2 usage, or not confirmed; 3 an alias is in the way; 4 no such suite.

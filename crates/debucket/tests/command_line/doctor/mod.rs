@@ -1,9 +1,12 @@
 //! What works and what does not is told apart, with what to do; one failure hides nothing that can still be known.
 
 mod access;
+mod environment;
+mod rights;
 mod suites;
+mod walk;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use assert_cmd::Command;
 
@@ -39,6 +42,11 @@ impl Report {
                 .collect(),
         };
         assert_eq!(report.checks.len(), checks.len(), "{document:#}");
+        for check in checks {
+            let is_open = check["status"] == "warn" || check["status"] == "fail";
+            let has_next = check["next"].as_str().is_some_and(|next| !next.is_empty());
+            assert_eq!(is_open, has_next, "{check:#}");
+        }
         let failed = !report.with_status("fail").is_empty();
         assert_eq!(run.code, i32::from(failed), "{document:#}");
         report
@@ -68,11 +76,14 @@ impl Report {
     }
 
     /// The checks that neither passed nor were skipped.
+    fn open(&self) -> BTreeSet<&str> {
+        let failed = self.with_status("fail").into_iter();
+        failed.chain(self.with_status("warn")).collect()
+    }
+
     #[track_caller]
     fn expect_open(&self, names: &[&str]) -> &Self {
-        let mut open = self.with_status("fail");
-        open.extend(self.with_status("warn"));
-        open.sort_unstable();
+        let open: Vec<_> = self.open().into_iter().collect();
         assert_eq!(open, names, "{:#?}", self.checks);
         self
     }

@@ -1,5 +1,6 @@
 //! Suites, and the bucket that they are in.
 
+use dev_s3::{Fault, Operation, Rule};
 use repo_signing::{KeyFile, KeyProblem, SignatureTime, Signer as _};
 
 use super::Report;
@@ -46,21 +47,21 @@ fn a_repository_in_order_has_a_line_for_each_check_and_is_left_as_it_was() {
     assert!(text.starts_with("ok       bucket "), "{text}");
     assert!(text.contains("\nwarn     versioning "), "{text}");
     assert!(
-        text.contains("\n  next: let the bucket's owner turn it on: "),
+        text.contains("\n  next: ask the bucket's owner to turn it on: "),
         "{text}"
     );
     assert!(text.ends_with(" ok, 1 warn, 0 fail, 1 skipped\n"), "{text}");
 }
 
 #[test]
-fn an_empty_bucket_and_an_unsigned_suite_need_no_key() {
+fn an_empty_bucket_wants_a_key_and_an_unsigned_suite_needs_none() {
     let store = Store::start();
     let empty = store.doctor(&[]);
-    empty.expect_open(&["versioning"]);
+    empty.expect_open(&["keys", "versioning"]);
     empty
         .expect("suites", "ok", "none yet", "")
-        .expect("read", "ok", "", "");
-    assert!(!empty.checks.contains_key("keys"));
+        .expect("read", "ok", "", "")
+        .expect("keys", "warn", "no signing key", "debucket key generate");
     // With a key, it is looked at.
     let fingerprint = store.fingerprint();
     store
@@ -109,7 +110,7 @@ fn a_suite_that_is_ill_is_told_with_the_remedy() {
         "stable: by-hash",
         "fail",
         "is missing or may not be read",
-        "let a publisher",
+        "ask a publisher",
     );
     store.allow_all();
     put(&by_hash, &bytes);
@@ -138,6 +139,32 @@ fn a_suite_that_is_ill_is_told_with_the_remedy() {
 }
 
 #[test]
+fn a_deletion_that_was_interrupted_is_told_and_no_repair_is_advised() {
+    let store = Store::published();
+    let proxy = store.proxy();
+    for operation in [Operation::DeleteObject, Operation::DeleteObjects] {
+        let refusal = Fault::answer(403, "AccessDenied");
+        proxy.push(Rule::new(refusal).operation(operation));
+    }
+    let stopped = run(store
+        .debucket(&["suite", "delete", "stable", "--yes", "--sign-key"])
+        .arg(store.path("key.asc"))
+        .env("AWS_ENDPOINT_URL", proxy.endpoint()));
+    assert_eq!(stopped.code, 1, "{stopped:#?}");
+    // With the head still there, then without it.
+    for gone in [&[][..], &["Release", "Release.gpg", "InRelease"]] {
+        for name in gone {
+            let key = format!("robots/dists/stable/{name}");
+            store.server.delete(BUCKET, &key).unwrap();
+        }
+        let report = store.doctor_with_key(&[]);
+        report.expect_open(&["stable: head", "versioning"]);
+        let next = "`debucket suite delete stable` brings the deletion to its end";
+        report.expect("stable: head", "fail", "is being deleted", next);
+    }
+}
+
+#[test]
 fn keys_are_told_from_those_that_the_suite_wants() {
     let store = Store::published();
     let (other, public) = (store.path("other.asc"), store.path("other-public.asc"));
@@ -147,6 +174,14 @@ fn keys_are_told_from_those_that_the_suite_wants() {
         .arg("--public-out")
         .arg(&public))
     .expect(0);
+    // Without a key, a suite can be looked at, and neither changed nor deleted.
+    for role in ["publisher", "deleter"] {
+        let mut command = store.debucket(&["doctor", "--role", role, "--keyring"]);
+        let report = Report::of(command.arg(store.path("public.asc")));
+        report.expect_open(&["stable: keys", "versioning"]);
+        let wanted = format!("which is signed by {}", store.fingerprint());
+        report.expect("stable: keys", "fail", &wanted, "--sign-key FILE");
+    }
     for (option, file) in [("--sign-key", &other), ("--keyring", &public)] {
         let mut command = store.debucket(&["doctor", option]);
         let report = Report::of(command.arg(file));
@@ -222,7 +257,7 @@ fn a_key_is_told_before_and_after_its_end() {
         "stable: keys",
         "fail",
         "devices refuse the suite",
-        "let a publisher",
+        "ask a publisher",
     );
 }
 
@@ -233,5 +268,7 @@ fn a_suite_that_was_taken_over_is_in_order() {
     let foreign = store.doctor(&[]);
     foreign.expect("suites", "warn", "of another tool", "debucket adopt");
     store.adopt(&["--unverified", "--accept-damage"]).expect(0);
-    store.doctor(&[]).expect_open(&["versioning"]);
+    store
+        .doctor(&["--role", "reader"])
+        .expect_open(&["no-write", "versioning"]);
 }
