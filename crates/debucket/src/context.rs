@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use deb_index::name::SuiteName;
+use deb_index::{digest::Sha256, name::SuiteName};
 use repository::{Head, Keys, Repository, RepositoryUrl, Stage, Suite, Warning, Writes};
 use s3_storage::{Prefixed, S3, S3Config, Storage};
 
@@ -219,6 +219,14 @@ impl Context {
     pub(crate) fn warn_of(&self, suite: &Suite<'_>, head: &Head) {
         for warning in suite.warnings(head) {
             self.warn(&warning);
+        }
+    }
+
+    /// Says that a commit of the history is lost, if one is.
+    pub(crate) fn warn_of_lost(&self, suite: &Suite<'_>, commit: Option<Sha256>) {
+        if let Some(commit) = commit {
+            let suite = suite.name().to_string();
+            self.warn(&Warning::CommitLost { suite, commit });
         }
     }
 

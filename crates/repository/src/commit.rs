@@ -8,7 +8,7 @@
 //! descendant of it. Until that is known, an error is [`Error::Unknown`].
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -24,7 +24,7 @@ use deb_index::{
 };
 use futures::try_join;
 use jiff::Timestamp;
-use s3_storage::{ETag, ErrorKind, Payload, PutMode, PutOptions};
+use s3_storage::{ETag, Payload, PutMode, PutOptions};
 
 use crate::{
     Allow, Draft, Error, Head, HeadSignatures, Observer, PackageFile, Stage, Suite,
@@ -105,6 +105,19 @@ impl Draft<'_> {
     /// Those of the store; conflicts with a publisher that was faster. The suite is then as others left it;
     /// [`Error::Unknown`] alone leaves that open.
     pub async fn commit(
+        self,
+        files: &[PackageFile],
+        authorship: &Authorship,
+        observer: &dyn Observer,
+    ) -> Result<Published, Error> {
+        let suite = self.suite;
+        match self.carry_out(files, authorship, observer).await {
+            Err(error) => Err(suite.explained(error).await),
+            published => published,
+        }
+    }
+
+    async fn carry_out(
         mut self,
         files: &[PackageFile],
         authorship: &Authorship,
@@ -349,12 +362,8 @@ impl Run<'_> {
         old: Option<&ETag>,
         new: &Prepared,
     ) -> Result<Result<ETag, Option<s3_storage::Error>>, Error> {
-        let conditional = match old {
-            Some(old) => PutMode::Update(old.clone()),
-            None => PutMode::Create,
-        };
         let bytes = new.head().clone();
-        let options = head_options(self.suite.repository.writes.mode(conditional), &bytes);
+        let options = head_options(self.suite.repository.writes.mode(instead(old)), &bytes);
         let key = layout::head_key(&self.suite.name, new.signed.is_some());
         self.observer.stage(Stage::MovingHead);
         let storage = &self.suite.repository.storage;
@@ -366,9 +375,9 @@ impl Run<'_> {
             Err(error) if error.is_ambiguous() => Ok(Err(Some(error))),
             Err(error) => {
                 self.observer.stage(Stage::Preparing);
-                match error.kind() {
-                    ErrorKind::PreconditionFailed | ErrorKind::Conflict => Ok(Err(None)),
-                    _ => Err(error.into()),
+                match error.is_refused_condition() {
+                    true => Ok(Err(None)),
+                    false => Err(error.into()),
                 }
             }
         }
@@ -417,19 +426,19 @@ impl Run<'_> {
     }
 }
 
-/// Writes the head anew as a commit says, in place of one that is missing, damaged or older. It gets the date of the commit, so
-/// devices that have the commit see no change.
+/// Writes the head anew as a commit says, in place of one that is missing, damaged or older: of the one with the tag
+/// `instead_of`, and none that somebody has written meanwhile. It gets the date of the commit, so devices that have the commit see
+/// no change.
 ///
 /// # Errors
-/// Keys that may not sign for the commit; those of the store, such as a head that another publisher has written meanwhile.
-pub(crate) async fn restore_head(suite: &Suite<'_>, id: Sha256) -> Result<(), Error> {
+/// Keys that may not sign for the commit; those of the store.
+pub(crate) async fn restore_head(
+    suite: &Suite<'_>,
+    id: Sha256,
+    instead_of: Option<&ETag>,
+) -> Result<(), Error> {
     let commit = suite.read_commit(&id).await?;
-    let unusable = |source| Error::Commit {
-        suite: suite.name.clone(),
-        id,
-        source,
-    };
-    commit.check_requirements().map_err(unusable)?;
+    suite.check_requirements(id, &commit)?;
     let signatures = if commit.settings.signing_keys.is_empty() {
         HeadSignatures::Unsigned
     } else {
@@ -448,14 +457,21 @@ pub(crate) async fn restore_head(suite: &Suite<'_>, id: Sha256) -> Result<(), Er
     let signed = suite.keys.sign(&text, time, &chosen).await?;
     let key = layout::head_key(&suite.name, signed.is_some());
     let bytes = signed.map_or(text, |signed| signed.inrelease);
-    let conditional = match suite.look(&key).await? {
-        Some(there) => PutMode::Update(there.etag),
-        None => PutMode::Create,
-    };
-    let options = head_options(suite.repository.writes.mode(conditional), &bytes);
+    suite.require_conditional_writes().await?;
+    suite.spare_all(Some(id), &commit, &BTreeMap::new()).await?;
+    let mode = suite.repository.writes.mode(instead(instead_of));
+    let options = head_options(mode, &bytes);
     let storage = &suite.repository.storage;
-    storage.put(&key, Payload::Bytes(bytes), options).await?;
-    Ok(())
+    match storage.put(&key, Payload::Bytes(bytes), options).await {
+        Err(error) if !error.is_refused_condition() => Err(error.into()),
+        // Another publisher was faster.
+        _ => Ok(()),
+    }
+}
+
+/// What a head is written in place of.
+fn instead(of: Option<&ETag>) -> PutMode {
+    of.map_or(PutMode::Create, |tag| PutMode::Update(tag.clone()))
 }
 
 /// How a head is written.

@@ -22,7 +22,7 @@ use deb_index::{
     suite::{commit::Commit, layout},
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use s3_storage::{ETag, ErrorKind, Listed, Payload, PutMode, PutOptions};
+use s3_storage::{ETag, Listed, Payload, PutMode, PutOptions};
 
 use crate::{
     Error, Head, Suite,
@@ -402,14 +402,7 @@ async fn write(
         .await
     {
         Ok(_) => Ok(None),
-        Err(error)
-            if matches!(
-                error.kind(),
-                ErrorKind::PreconditionFailed | ErrorKind::Conflict
-            ) =>
-        {
-            Ok(Some(follower))
-        }
+        Err(error) if error.is_refused_condition() => Ok(Some(follower)),
         Err(error) => Err(error.into()),
     }
 }

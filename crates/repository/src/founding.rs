@@ -96,12 +96,7 @@ impl Suite<'_> {
         let payload = Payload::Bytes(content.clone());
         match self.repository.storage.put(&key, payload, options).await {
             Ok(reply) => return Ok(reply.date),
-            Err(error)
-                if error.is_ambiguous()
-                    || matches!(
-                        error.kind(),
-                        ErrorKind::PreconditionFailed | ErrorKind::Conflict
-                    ) => {}
+            Err(error) if error.is_ambiguous() || error.is_refused_condition() => {}
             Err(error) => return Err(error.into()),
         }
         // The name may have been that of a suite that was deleted.

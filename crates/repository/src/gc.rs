@@ -165,7 +165,7 @@ impl Repository {
         let ours = folders.iter().filter(|(_, is_ours)| **is_ours);
         for (name, _) in ours.filter(|(name, _)| !aliases.contains_key(*name)) {
             let Some(suite) = by_name.get(name).copied() else {
-                if self.folder(name).is_deleted().await {
+                if self.folder(name).is_deleted().await? {
                     continue;
                 }
                 return Err(Error::Missing(self.suite_appeared(name)));

@@ -114,14 +114,11 @@ impl Suite<'_> {
         commit: &Commit,
         place: impl Fn(&IndexPath, &str, &Sha256) -> String,
     ) -> Vec<(String, u64, Sha256)> {
-        let indexes = commit.indexes.iter();
-        let files = indexes.flat_map(|(path, index)| index.files.iter().map(move |it| (path, it)));
-        files
-            .map(|(path, (extension, stored))| {
-                let key = layout::in_suite(&self.name, &place(path, extension, &stored.sha256));
-                (key, stored.size, stored.sha256)
-            })
-            .collect()
+        let files = commit.files().map(|(path, extension, stored)| {
+            let key = layout::in_suite(&self.name, &place(path, extension, &stored.sha256));
+            (key, stored.size, stored.sha256)
+        });
+        files.collect()
     }
 
     async fn ailing(&self, expected: Vec<Expected>) -> Result<Vec<Ailing>, Error> {

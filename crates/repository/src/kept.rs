@@ -65,17 +65,17 @@ impl Suite<'_> {
     pub(crate) async fn reliable_head(&self) -> Result<Option<Head>, Error> {
         let head = match self.head_if_ever().await {
             Ok(None) | Err(Error::Damaged { .. } | Error::HeadVanished { .. })
-                if self.is_deleted().await =>
+                if self.is_deleted().await? =>
             {
                 None
             }
-            Ok(None) | Err(Error::HeadVanished { .. }) if self.is_being_deleted().await => {
+            Ok(None) | Err(Error::HeadVanished { .. }) if self.is_being_deleted().await? => {
                 let suite = self.name.clone();
                 return Err(Error::Deleting { suite });
             }
             // An alias is not among the suites unless it is being deleted with its own, or has lost what says that it is one.
             Err(Error::IsAlias { suite, .. })
-                if self.repository.folder(&suite).is_being_deleted().await =>
+                if self.repository.folder(&suite).is_being_deleted().await? =>
             {
                 return Err(Error::Deleting { suite });
             }
@@ -96,13 +96,7 @@ impl Suite<'_> {
             let suite = self.name.clone();
             return Err(Error::NotVerified { suite });
         }
-        if head.put_back.is_some() {
-            let evidence = self.evidence(head.id()).await?;
-            let signed = self.signed_head().await?;
-            if let Some(signed) = signed {
-                self.check_newest(&signed, &head.commit, &evidence).await?;
-            }
-        }
+        self.require_newest(&head).await?;
         Ok(Some(head))
     }
 }
@@ -195,13 +189,7 @@ impl Kept {
         commit: &Arc<Commit>,
         ended: Option<Timestamp>,
     ) -> Result<(), Error> {
-        commit
-            .check_requirements()
-            .map_err(|source| Error::Commit {
-                suite: suite.name.clone(),
-                id,
-                source,
-            })?;
+        suite.check_requirements(id, commit)?;
         self.commits.insert(id);
         self.keys.insert(layout::commit_key(&suite.name, &id));
         // What the commit says of its parent, as evidence, even if the parent goes.

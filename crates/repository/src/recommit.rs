@@ -9,6 +9,7 @@ use std::{
 use bytes::Bytes;
 use deb_index::{
     change::{Edit, IndexPlan, Intent, PlainIndexes, Plan, plan},
+    digest::Sha256,
     index::IndexPath,
     name::Component,
     stanza::Stanza,
@@ -32,34 +33,29 @@ use crate::{
 const READ: usize = 8;
 
 impl Suite<'_> {
-    /// Builds a commit on the head `on` with these indexes in place of its own. Does nothing if there is another head by now.
+    /// Builds a commit on the head `on`, which has the tag `instead_of`, with these indexes in place of its own. Does nothing if
+    /// there is another head by now.
     ///
     /// # Errors
     /// Keys that may not sign the suite; those of the store.
     pub(crate) async fn recommit(
         &self,
-        on: deb_index::digest::Sha256,
+        on: Sha256,
+        instead_of: Option<&ETag>,
         mut written: BTreeMap<IndexPath, Bytes>,
         authorship: &Authorship,
     ) -> Result<(), Error> {
-        let Some((signed, etag)) = self.head_to_build_on().await? else {
+        let signed = self.head_to_build_on().await?;
+        let Some(signed) = signed.filter(|signed| signed.release.commit == on) else {
             return Ok(());
         };
-        if signed.release.commit != on {
-            return Ok(());
-        }
         let head = match self.read_commit(&on).await {
             Ok(commit) => self.head_of(signed, commit)?,
             Err(error) if is_unreadable(&error) => self.without_commit(signed)?,
             Err(error) => return Err(error),
         };
-        head.commit
-            .check_requirements()
-            .map_err(|source| Error::Commit {
-                suite: self.name.clone(),
-                id: on,
-                source,
-            })?;
+        self.check_requirements(on, &head.commit)?;
+        self.spare_all(None, &head.commit, &written).await?;
         let indexes = head.commit.indexes.keys().map(|path| {
             let plan = written
                 .remove(path)
@@ -75,30 +71,29 @@ impl Suite<'_> {
             refreshes: false,
             closes: false,
         };
-        self.write(plan, Some(&head), etag.as_ref(), authorship)
-            .await
+        self.write(plan, Some(&head), instead_of, authorship).await
     }
 
-    /// The head, or where it cannot be used, what `Release` shows of it; and the version tag of the object that is the head now.
-    async fn head_to_build_on(&self) -> Result<Option<(SignedHead, Option<ETag>)>, Error> {
+    /// The head, or where it cannot be used, what `Release` shows of it.
+    async fn head_to_build_on(&self) -> Result<Option<SignedHead>, Error> {
         match self.signed_head().await {
-            Err(error @ Error::Storage(_)) => return Err(error),
+            Err(error @ Error::Storage(_)) => Err(error),
             Ok(Some(head)) if !(self.keys.is_signed() && head.signatures().is_unsigned()) => {
-                let etag = head.etag().clone();
-                return Ok(Some((head, Some(etag))));
+                Ok(Some(head))
             }
-            Ok(_) | Err(_) => {}
+            Ok(_) | Err(_) => self.head_beside().await,
         }
-        let there = self.head_tag().await?;
-        let beside = self.head_beside().await?;
-        Ok(beside.map(|beside| (beside, there)))
     }
 
-    /// Begins the suite anew with the package files that no other suite has.
+    /// Begins the suite anew with the package files that no other suite has, in place of the head with the tag `instead_of`.
     ///
     /// # Errors
     /// Keys that may not sign the suite; those of the store.
-    pub(crate) async fn begin_again(&self, authorship: &Authorship) -> Result<(), Error> {
+    pub(crate) async fn begin_again(
+        &self,
+        instead_of: Option<&ETag>,
+        authorship: &Authorship,
+    ) -> Result<(), Error> {
         let inventory = self.repository.inventory().await?;
         let others = self.named_by_others(&inventory).await?;
         let stanzas = self.pool(&inventory, |key| !others.contains(key)).await?;
@@ -122,11 +117,10 @@ impl Suite<'_> {
         let edits = [Edit::Exist(settings.into())].into_iter().chain(additions);
         let intent = Intent(edits.collect());
         let plan = plan(None, &PlainIndexes::new(), &intent)?;
-        let there = self.head_tag().await?;
-        if !matches!(self.founding().await, Ok((Some(_), _))) {
+        if self.says().await?.is_none() {
             self.restore_founding(self.keys.is_signed()).await?;
         }
-        self.write(plan, None, there.as_ref(), authorship).await
+        self.write(plan, None, instead_of, authorship).await
     }
 
     async fn write(

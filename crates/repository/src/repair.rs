@@ -77,11 +77,12 @@ impl Suite<'_> {
                 Fix::Pool => repairs.pool = true,
             }
         }
+        let instead_of = found.tag.as_ref();
         if let Some(commit) = repairs.head {
-            return restore_head(self, commit).await;
+            return restore_head(self, commit, instead_of).await;
         }
         if repairs.pool {
-            return self.begin_again(&options.authorship).await;
+            return self.begin_again(instead_of, &options.authorship).await;
         }
         let is_head_doubtful = found
             .problems
@@ -91,7 +92,7 @@ impl Suite<'_> {
             && (repairs.commit || (!repairs.written.is_empty() && !is_head_doubtful))
         {
             return self
-                .recommit(head, repairs.written, &options.authorship)
+                .recommit(head, instead_of, repairs.written, &options.authorship)
                 .await;
         }
         if repairs.followers.is_empty() || is_head_doubtful {

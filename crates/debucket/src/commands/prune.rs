@@ -65,7 +65,9 @@ impl Prune {
                 let now = head.store_time.unwrap_or(head.release.date);
                 let limit = now.checked_sub(SignedDuration::from(span));
                 let limit = limit.unwrap_or(Timestamp::MIN);
-                Some(suite.older_than(&head, limit).await?)
+                let (old, lost) = suite.older_than(&head, limit).await?;
+                context.warn_of_lost(&suite, lost);
+                Some(old)
             }
         };
         let mut of = self.packages;

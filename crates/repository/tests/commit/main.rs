@@ -20,6 +20,7 @@ mod lost;
 mod pool;
 mod put_back;
 mod races;
+mod repairs;
 mod repository;
 mod requests;
 mod rotation;
