@@ -104,7 +104,9 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
     use repository::Error as E;
     let advice = match error {
         E::Storage(error) => return storage_advice(error, role),
-        E::Source { source, .. } => return source_advice(source),
+        E::Source { repository, source } => {
+            return source_advice(source).map(|advice| in_repository(&advice, repository));
+        }
         E::NotChecked { .. } => "give the public key that signs it with --from-keyring",
         E::Plan(PlanError::Conflict { .. }) => {
             "give the new build a higher version, or pass --replace to replace the old one"
@@ -156,6 +158,15 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
         E::Deleting { suite } => {
             return Some(format!(
                 "`debucket suite delete {suite}` brings the deletion to its end; then the name can be used again"
+            ));
+        }
+        E::Deleted { .. } => {
+            "if there is to be a new suite of this name, run the same command again"
+        }
+        E::Unproven { suite, commit, .. } => {
+            return Some(format!(
+                "look at it (`debucket list --suite {suite} --commit {commit}`); if it is what it should be, name it by all of its \
+                 digits"
             ));
         }
         E::BeingCollected { .. } | E::CollectorContention => {
@@ -315,13 +326,13 @@ fn source_advice(error: &repository::Error) -> Option<String> {
             "check --from-repo and --from-endpoint-url"
         }
         E::Storage(error) if error.kind() == ErrorKind::PermissionDenied => {
-            "`debucket client-config --policy reader --repo URL` prints the least IAM policy for reading that repository; to \
+            "`debucket client-config --policy reader` prints the least IAM policy for reading that repository; to \
              tell a missing suite from a forbidden one, s3:ListBucket is needed too. Other credentials can be given with \
              --from-profile"
         }
         E::Storage(error) => return storage_advice(error, Role::Reader),
         E::Missing(_) => {
-            "check --from and --from-repo; `debucket list --suites --repo URL` prints what there is"
+            "check --from and --from-repo; `debucket list --suites` prints what there is"
         }
         E::NotSigned { .. } => {
             "if it is meant to be unsigned and you trust what is in that bucket, pass --from-unsigned"
@@ -331,11 +342,24 @@ fn source_advice(error: &repository::Error) -> Option<String> {
         }
         E::Damaged { .. } => {
             "run the same command again, in case the package was just removed and collected there; otherwise \
-             `debucket verify --repo URL` shows what is damaged"
+             `debucket verify` shows what is damaged"
         }
         error => return repository_advice(error, Role::Reader),
     };
     Some(advice.to_owned())
+}
+
+/// Advice with the repository in each command, for another one than that which is changed.
+pub(crate) fn in_repository(advice: &str, url: &str) -> String {
+    // Every second piece is a command.
+    let pieces = advice.split('`').enumerate().map(|(at, piece)| {
+        if at % 2 == 1 && piece.starts_with("debucket ") {
+            format!("{piece} --repo {url}")
+        } else {
+            piece.to_owned()
+        }
+    });
+    pieces.collect::<Vec<_>>().join("`")
 }
 
 /// How a head that is not the newest is accepted: only what changes a suite has the option.
@@ -355,6 +379,9 @@ pub(crate) fn warning_advice(warning: &Warning) -> Option<&'static str> {
         Warning::PutBack(_) => Some(
             "`debucket verify --repair` brings the newest commit back; or go on from this one with \
              `debucket publish --accept-rollback`",
+        ),
+        Warning::CommitLost { .. } => Some(
+            "restore it from the bucket's version history, if that has it; otherwise nothing has to be done",
         ),
         _ => None,
     }

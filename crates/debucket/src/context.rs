@@ -10,7 +10,7 @@ use repository::{Head, Keys, Repository, RepositoryUrl, Stage, Suite, Warning, W
 use s3_storage::{Prefixed, S3, S3Config, Storage};
 
 use crate::{
-    advice::warning_advice,
+    advice::{in_repository, warning_advice},
     error::{Error, Role},
     key_options::TrustOptions,
     printer::{self, OutputOptions, Printer},
@@ -217,8 +217,20 @@ impl Context {
 
     /// Prints what is known to go wrong with a head.
     pub(crate) fn warn_of(&self, suite: &Suite<'_>, head: &Head) {
-        for warning in suite.warnings(head) {
-            self.warn(&warning);
+        self.warn_of_all(suite, &suite.warnings(head));
+    }
+
+    /// Prints warnings about a suite, which may be of another repository.
+    pub(crate) fn warn_of_all(&self, suite: &Suite<'_>, warnings: &[Warning]) {
+        let url = suite.repository().url();
+        let is_own = self.url().is_ok_and(|own| own == *url);
+        for warning in warnings {
+            self.printer.warn(warning);
+            match warning_advice(warning) {
+                Some(next) if is_own => self.printer.next(next),
+                Some(next) => self.printer.next(&in_repository(next, &url.to_string())),
+                None => {}
+            }
         }
     }
 

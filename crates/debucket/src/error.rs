@@ -153,7 +153,8 @@ impl Error {
                 | repository::Error::IsAlias { .. }
                 | repository::Error::AliasTaken { .. }
                 | repository::Error::AliasLags { .. }
-                | repository::Error::Deleting { .. },
+                | repository::Error::Deleting { .. }
+                | repository::Error::Deleted { .. },
             ) => 3,
             Self::Repository(repository::Error::Plan(
                 PlanError::DropsArchitecture(_)

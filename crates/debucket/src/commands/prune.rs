@@ -67,6 +67,11 @@ impl Prune {
                 let limit = limit.unwrap_or(Timestamp::MIN);
                 let (old, lost) = suite.older_than(&head, limit).await?;
                 context.warn_of_lost(&suite, lost);
+                if lost.is_some() {
+                    let note =
+                        "what came in before that commit is not known to be old, so it stays";
+                    context.printer.note(note);
+                }
                 Some(old)
             }
         };

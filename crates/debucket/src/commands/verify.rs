@@ -25,7 +25,7 @@ const ROUNDS: usize = 4;
 /// be done.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Exit codes: 0 no problem is left; 1 problems are left, or failed; 2 usage; 4 no such suite.
+Exit codes: 0 no problem is left but lost history; 1 problems are left, or failed; 2 usage; 4 no such suite.
 
 Examples:
   debucket verify --repo s3://acme-apt --keyring acme.asc
@@ -114,6 +114,9 @@ impl Verify {
                 }
                 found = now;
             }
+        }
+        for (suite, found) in suites.iter().zip(&found) {
+            context.warn_of_all(suite, &found.warnings);
         }
         let names = suites.iter().map(|suite| suite.name().clone());
         let mut report = VerifyReport::new(context, self.deep, names.zip(found).collect())?;
