@@ -9,7 +9,10 @@ use repo_signing::{CertificateError, ChooseError, KeyFileError};
 use repository::{Missing, Stage, Warning};
 use s3_storage::{ConnectProblem, ErrorKind, Refusable};
 
-use crate::error::{Error, Role};
+use crate::{
+    error::{Error, Role},
+    text::in_repository,
+};
 
 impl Error {
     /// What to do next, where the cause says so.
@@ -347,19 +350,6 @@ fn source_advice(error: &repository::Error) -> Option<String> {
         error => return repository_advice(error, Role::Reader),
     };
     Some(advice.to_owned())
-}
-
-/// Advice with the repository in each command, for another one than that which is changed.
-pub(crate) fn in_repository(advice: &str, url: &str) -> String {
-    // Every second piece is a command.
-    let pieces = advice.split('`').enumerate().map(|(at, piece)| {
-        if at % 2 == 1 && piece.starts_with("debucket ") {
-            format!("{piece} --repo {url}")
-        } else {
-            piece.to_owned()
-        }
-    });
-    pieces.collect::<Vec<_>>().join("`")
 }
 
 /// How a head that is not the newest is accepted: only what changes a suite has the option.

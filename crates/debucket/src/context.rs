@@ -10,11 +10,12 @@ use repository::{Head, Keys, Repository, RepositoryUrl, Stage, Suite, Warning, W
 use s3_storage::{Prefixed, S3, S3Config, Storage};
 
 use crate::{
-    advice::{in_repository, warning_advice},
+    advice::warning_advice,
     error::{Error, Role},
     key_options::TrustOptions,
     printer::{self, OutputOptions, Printer},
     store_options::{StoreOptions, WriteOptions},
+    text::in_repository,
 };
 
 /// How long the store may take to explain an error.

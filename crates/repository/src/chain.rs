@@ -126,7 +126,7 @@ impl Check<'_> {
         let suite = self.suite;
         let mut odd = Vec::new();
         for (parent, id) in links {
-            let content = followers::record(&id);
+            let content = followers::succession(&id);
             let key = layout::successor_key(&suite.name, parent.as_ref());
             let there = self.inventory.get(&key);
             let digests = Digests::of(&[Algorithm::Md5], &content);
@@ -155,7 +155,7 @@ impl Check<'_> {
             let problem = suite.problem(Part::Follower, key, text);
             self.found
                 .problems
-                .push(problem.fixed_by(Some(Fix::Record { parent, id })));
+                .push(problem.fixed_by(Some(Fix::Succession { parent, id })));
         }
         Ok(())
     }

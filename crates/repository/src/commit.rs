@@ -8,7 +8,7 @@
 //! descendant of it. Until that is known, an error is [`Error::Unknown`].
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{HashMap, HashSet},
     sync::Arc,
 };
 
@@ -19,7 +19,7 @@ use deb_index::{
     package_id::PackageId,
     suite::{
         commit::{Authorship, Commit},
-        layout, release,
+        layout,
     },
 };
 use futures::try_join;
@@ -27,9 +27,8 @@ use jiff::Timestamp;
 use s3_storage::{ETag, Payload, PutMode, PutOptions};
 
 use crate::{
-    Allow, Draft, Error, Head, HeadSignatures, Observer, PackageFile, Stage, Suite,
+    Allow, Draft, Error, Head, Observer, PackageFile, Stage, Suite,
     followers::{self, Leader},
-    keys::{Signed, signature_time},
     patience::Patience,
     prepare::Prepared,
     upload::{Uploaded, restore_all, upload_all},
@@ -423,49 +422,6 @@ impl Run<'_> {
             Some(time) if !self.allow.store_clock => self.suite.repository.clock.check(time),
             _ => Ok(()),
         }
-    }
-}
-
-/// Writes the head anew as a commit says, in place of one that is missing, damaged or older: of the one with the tag
-/// `instead_of`, and none that somebody has written meanwhile. It gets the date of the commit, so devices that have the commit see
-/// no change.
-///
-/// # Errors
-/// Keys that may not sign for the commit; those of the store.
-pub(crate) async fn restore_head(
-    suite: &Suite<'_>,
-    id: Sha256,
-    instead_of: Option<&ETag>,
-) -> Result<(), Error> {
-    let commit = suite.read_commit(&id).await?;
-    suite.check_requirements(id, &commit)?;
-    let signatures = if commit.settings.signing_keys.is_empty() {
-        HeadSignatures::Unsigned
-    } else {
-        HeadSignatures::Unchecked
-    };
-    let signed = Signed {
-        signatures: &signatures,
-        settings: &commit.settings,
-    };
-    suite.keys.check(&suite.name, Some(signed))?;
-    let time = signature_time(commit.time)?;
-    let next = &commit.settings;
-    let keys = &suite.keys;
-    let chosen = keys.choose(&suite.name, Some(signed), next, time, false)?;
-    let text = Bytes::from(release::render(&commit, &id));
-    let signed = suite.keys.sign(&text, time, &chosen).await?;
-    let key = layout::head_key(&suite.name, signed.is_some());
-    let bytes = signed.map_or(text, |signed| signed.inrelease);
-    suite.require_conditional_writes().await?;
-    suite.spare_all(Some(id), &commit, &BTreeMap::new()).await?;
-    let mode = suite.repository.writes.mode(instead(instead_of));
-    let options = head_options(mode, &bytes);
-    let storage = &suite.repository.storage;
-    match storage.put(&key, Payload::Bytes(bytes), options).await {
-        Err(error) if !error.is_refused_condition() => Err(error.into()),
-        // Another publisher was faster.
-        _ => Ok(()),
     }
 }
 

@@ -218,7 +218,9 @@ impl Suite<'_> {
             head => head?,
         };
         let Some(head) = head else {
-            if self.says().await? == Some(Founding::Deleted) && !self.contents(&BTreeSet::new()).await?.is_empty() {
+            if self.says().await? == Some(Founding::Deleted)
+                && !self.contents(&BTreeSet::new()).await?.is_empty()
+            {
                 return Ok(Target {
                     progress: Progress::Closed,
                     ..Target::default()

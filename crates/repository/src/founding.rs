@@ -189,7 +189,7 @@ impl Suite<'_> {
         }
     }
 
-    /// Writes `suite.json` anew, as the head shows that it has to be.
+    /// Writes `suite.json` anew, as the head shows that it has to be; unless somebody has begun to delete the suite meanwhile.
     pub(crate) async fn restore_founding(&self, signed: bool) -> Result<(), Error> {
         let (content, _) = founding(signed);
         let object = Cas {
@@ -198,9 +198,11 @@ impl Suite<'_> {
             conditional: self.repository.writes == Writes::Conditional,
         };
         let write = |current: &Current| {
-            Ok::<_, Error>(match &current.bytes {
-                Some(bytes) if *bytes == content => Swap::Keep(()),
-                _ => Swap::Write(content.clone(), ()),
+            let now = current.bytes.as_deref();
+            let is_deleting = matches!(now.and_then(Founding::parse), Some(Founding::Deleting(_)));
+            Ok::<_, Error>(match is_deleting || now == Some(&*content) {
+                true => Swap::Keep(()),
+                false => Swap::Write(content.clone(), ()),
             })
         };
         object.update(self.repository.storage.as_ref(), write).await

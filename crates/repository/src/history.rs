@@ -22,7 +22,7 @@ const CONCURRENT: usize = 16;
 /// A step back in the history of a suite.
 #[derive(Debug)]
 pub enum Past {
-    Commit(Sha256, Commit),
+    Commit(Sha256, Box<Commit>),
     /// A commit that is missing or damaged. No signature vouches for those that follow, if any do.
     Lost(Sha256),
 }
@@ -39,7 +39,7 @@ impl Suite<'_> {
     /// The history from `newest` back, newest first. It ends at the first commit, or before one that was deleted as old or is lost.
     pub fn history(&self, newest: Sha256) -> impl Stream<Item = Result<(Sha256, Commit), Error>> {
         let steps = self.past(newest).map_ok(|step| match step {
-            Past::Commit(id, commit) => Some((id, commit)),
+            Past::Commit(id, commit) => Some((id, *commit)),
             Past::Lost(_) => None,
         });
         steps
@@ -59,7 +59,7 @@ impl Suite<'_> {
             let error = match self.read_commit(&id).await {
                 Ok(commit) => {
                     (walk.next, walk.child) = (commit.parent, Some(commit.time));
-                    return Ok(Some((Past::Commit(id, commit), walk)));
+                    return Ok(Some((Past::Commit(id, commit.into()), walk)));
                 }
                 Err(error) if is_unreadable(&error) => error,
                 Err(error) => return Err(error),

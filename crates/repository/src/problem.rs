@@ -95,7 +95,7 @@ pub(crate) enum Fix {
     /// A follower that is to be written, whatever it says that it follows.
     Follower,
     /// The record that one commit took the place of another.
-    Record {
+    Succession {
         parent: Option<Sha256>,
         id: Sha256,
     },

@@ -1,8 +1,8 @@
-//! A commit that says again what was lost: the state of a head whose commit is gone, indexes of which no file is left, or a whole
-//! suite of which only the package files are.
+//! A head that is written again, or a commit that says again what was lost: the state of a head whose commit is gone, indexes of
+//! which no file is left, or a whole suite of which only the package files are.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -13,18 +13,19 @@ use deb_index::{
     index::IndexPath,
     name::Component,
     stanza::Stanza,
-    suite::{commit::Authorship, foreign::ForeignRelease, layout, settings::Settings},
+    suite::{commit::Authorship, foreign::ForeignRelease, layout, release, settings::Settings},
 };
 use s3_storage::ETag;
 
 use crate::{
-    Allow, Error, Head, Silent, Suite,
+    Allow, Error, Head, HeadSignatures, Silent, Suite,
     commit::{Run, committed},
     draft::Planned,
     followers,
     head::SignedHead,
     inventory::{Inventory, POOL},
-    keys::signature_time,
+    keys::{Signed, signature_time},
+    prepare::Prepared,
     rebuild::architecture_in,
     succession::is_unreadable,
 };
@@ -123,6 +124,49 @@ impl Suite<'_> {
         self.write(plan, None, instead_of, authorship).await
     }
 
+    /// Writes the head anew as a commit says, in place of one that is missing, damaged or older: of the one with the tag
+    /// `instead_of`, and none that somebody has written meanwhile. It gets the date of the commit, so devices that have the commit see
+    /// no change.
+    ///
+    /// # Errors
+    /// Keys that may not sign for the commit; those of the store.
+    pub(crate) async fn restore_head(
+        &self,
+        id: Sha256,
+        instead_of: Option<&ETag>,
+    ) -> Result<(), Error> {
+        let commit = self.read_commit(&id).await?;
+        self.check_requirements(id, &commit)?;
+        let settings = &commit.settings;
+        let signatures = match settings.signing_keys[..] {
+            [] => HeadSignatures::Unsigned,
+            [..] => HeadSignatures::Unchecked,
+        };
+        let signed = Some(Signed {
+            signatures: &signatures,
+            settings,
+        });
+        self.keys.check(&self.name, signed)?;
+        let time = signature_time(commit.time)?;
+        let chosen = self
+            .keys
+            .choose(&self.name, signed, settings, time, false)?;
+        let text = Bytes::from(release::render(&commit, &id));
+        let signed = self.keys.sign(&text, time, &chosen).await?;
+        self.require_conditional_writes().await?;
+        self.spare_all(Some(id), &commit, &BTreeMap::new()).await?;
+        let prepared = Prepared {
+            id,
+            commit: commit.into(),
+            text,
+            signed,
+            files: HashMap::new(),
+        };
+        let nobody = Authorship::default();
+        let run = self.repair_run(&nobody);
+        self.put(&run, instead_of, prepared).await
+    }
+
     async fn write(
         &self,
         plan: Plan,
@@ -130,13 +174,7 @@ impl Suite<'_> {
         instead_of: Option<&ETag>,
         authorship: &Authorship,
     ) -> Result<(), Error> {
-        let run = Run {
-            suite: self,
-            authorship,
-            allow: Allow::default(),
-            observer: &Silent,
-            files: &[],
-        };
+        let run = self.repair_run(authorship);
         let signed = head.map(Head::signed);
         self.keys.check(&self.name, signed)?;
         let store_time = match head {
@@ -161,6 +199,26 @@ impl Suite<'_> {
         let prepared = self
             .prepare(&planned, head, authorship, store_time, run.allow)
             .await?;
+        self.put(&run, instead_of, prepared).await
+    }
+
+    fn repair_run<'r>(&'r self, authorship: &'r Authorship) -> Run<'r> {
+        Run {
+            suite: self,
+            authorship,
+            allow: Allow::default(),
+            observer: &Silent,
+            files: &[],
+        }
+    }
+
+    /// Moves the head, unless another publisher was faster.
+    async fn put(
+        &self,
+        run: &Run<'_>,
+        instead_of: Option<&ETag>,
+        prepared: Prepared,
+    ) -> Result<(), Error> {
         match run.put_head(instead_of, &prepared).await? {
             Ok(etag) => {
                 let (_, leader) = committed(prepared, Vec::new(), Some(etag));
@@ -171,7 +229,6 @@ impl Suite<'_> {
                 Ok(())
             }
             Err(Some(doubt)) => Err(run.unknown(doubt.into())),
-            // Another publisher was faster.
             Err(None) => Ok(()),
         }
     }

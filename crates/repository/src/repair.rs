@@ -6,9 +6,7 @@ use bytes::Bytes;
 use deb_index::{digest::Sha256, index::IndexPath, suite::commit::Authorship};
 
 use crate::{
-    Error, Repository, Suite, Verified,
-    commit::restore_head,
-    followers,
+    Error, Repository, Suite, Verified, followers,
     problem::{Fix, Part, Remedy},
 };
 
@@ -69,7 +67,9 @@ impl Suite<'_> {
                         .await?;
                 }
                 Fix::Founding { signed } => self.restore_founding(signed).await?,
-                Fix::Record { parent, id } => followers::restore_record(self, parent, id).await?,
+                Fix::Succession { parent, id } => {
+                    followers::restore_succession(self, parent, id).await?;
+                }
                 Fix::Follower => drop(repairs.followers.insert(problem.key.clone())),
                 Fix::Head { commit, .. } => repairs.head = Some(commit),
                 Fix::Commit { .. } => repairs.commit = true,
@@ -79,7 +79,7 @@ impl Suite<'_> {
         }
         let instead_of = found.tag.as_ref();
         if let Some(commit) = repairs.head {
-            return restore_head(self, commit, instead_of).await;
+            return self.restore_head(commit, instead_of).await;
         }
         if repairs.pool {
             return self.begin_again(instead_of, &options.authorship).await;

@@ -146,13 +146,15 @@ impl Suite<'_> {
         let (mut back, mut lost) = (0, None);
         while let Some(step) = past.try_next().await? {
             let (Past::Commit(id, _) | Past::Lost(id)) = step;
+            let name = id.to_string();
             let is_named = match meaning {
                 Meaning::Back(wanted) => *wanted == back,
-                Meaning::Digits(digits) => id.to_string().starts_with(digits),
+                Meaning::Digits(digits) => name.starts_with(digits),
                 Meaning::At(_) => false,
             };
             match step {
                 Past::Commit(id, commit) if is_named || meaning.is_at(commit.time) => {
+                    let commit = *commit;
                     return Ok(Found { id, commit, lost });
                 }
                 Past::Commit(..) => {}

@@ -91,7 +91,7 @@ impl Log {
         let past = suite.past(head.id());
         let history = past.try_filter_map(async |step| {
             let (id, mut commit) = match step {
-                Past::Commit(id, commit) => (id, commit),
+                Past::Commit(id, commit) => (id, *commit),
                 Past::Lost(id) => {
                     context.warn_of_lost(&suite, Some(id));
                     return Ok(None);

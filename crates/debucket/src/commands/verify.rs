@@ -85,7 +85,7 @@ impl Verify {
         } else {
             Depth::Listing
         };
-        let mut record = repository.verify_record().await?;
+        let mut condemned = repository.verify_condemned().await?;
         let mut found = repository.verify(&suites, depth).await?;
         for (suite, found) in suites.iter().zip(&found) {
             if is_named && found.commit.is_none() && found.problems.is_empty() {
@@ -94,8 +94,8 @@ impl Verify {
         }
         let mut repaired = Vec::new();
         if self.repair {
-            if let Some(problem) = record.take_if(|problem| problem.remedy == Remedy::Repair) {
-                repository.repair_record().await?;
+            if let Some(problem) = condemned.take_if(|problem| problem.remedy == Remedy::Repair) {
+                repository.repair_condemned().await?;
                 repaired.push(problem);
             }
             let options = RepairOptions {
@@ -120,7 +120,7 @@ impl Verify {
         }
         let names = suites.iter().map(|suite| suite.name().clone());
         let mut report = VerifyReport::new(context, self.deep, names.zip(found).collect())?;
-        report.of_repository(record.as_slice());
+        report.of_repository(condemned.as_slice());
         report.repaired(&repaired);
         report.conclude(context)
     }

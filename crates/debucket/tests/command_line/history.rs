@@ -40,9 +40,15 @@ fn the_history_is_told_beyond_a_lost_commit() {
 
     let log = store.read(&["log", "--oneline"]);
     assert!(log.stderr.contains(&warning), "{log:#?}");
-    let shown: Vec<_> = log.stdout.lines().map(|line| &line[..12]).collect();
-    let expected: Vec<_> = [0, 2, 3].iter().map(|nth| &ids[*nth][..12]).collect();
-    assert_eq!(shown, expected);
+    let shown: Vec<_> = log
+        .stdout
+        .lines()
+        .flat_map(|line| line.split(' ').next())
+        .collect();
+    assert_eq!(shown.len(), 3, "{log:#?}");
+    for (short, nth) in shown.iter().zip([0, 2, 3]) {
+        assert!(ids[nth].starts_with(short), "{log:#?}");
+    }
     log.expect(0);
     let log = store.read(&["log", "--output", "json"]).json();
     assert_eq!(log.as_array().unwrap().len(), 3);

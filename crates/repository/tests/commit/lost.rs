@@ -195,7 +195,11 @@ async fn the_history_goes_on_beyond_a_lost_commit_as_far_as_records_tell() {
             // A record leads there that anybody could have written: good to look at, and to build on only by the whole name.
             let (id, commit) = &history[seen];
             let name = id.to_string();
-            for text in [&name[..12], &format!("@~{seen}"), &commit.time.to_string()] {
+            for text in [
+                name.split_at(12).0,
+                &format!("@~{seen}"),
+                &commit.time.to_string(),
+            ] {
                 let revision = text.parse().unwrap();
                 let found = opened.find_revision(&head, &revision).await.unwrap();
                 let last = lost.last().map(|nth| history[*nth].0);
