@@ -164,7 +164,7 @@ impl Suite<'_> {
         };
         let nobody = Authorship::default();
         let run = self.repair_run(&nobody);
-        self.put(&run, instead_of, prepared).await
+        self.take_place(&run, instead_of, prepared).await
     }
 
     async fn write(
@@ -199,7 +199,7 @@ impl Suite<'_> {
         let prepared = self
             .prepare(&planned, head, authorship, store_time, run.allow)
             .await?;
-        self.put(&run, instead_of, prepared).await
+        self.take_place(&run, instead_of, prepared).await
     }
 
     fn repair_run<'r>(&'r self, authorship: &'r Authorship) -> Run<'r> {
@@ -213,7 +213,7 @@ impl Suite<'_> {
     }
 
     /// Moves the head, unless another publisher was faster.
-    async fn put(
+    async fn take_place(
         &self,
         run: &Run<'_>,
         instead_of: Option<&ETag>,
