@@ -181,3 +181,21 @@ pub(crate) fn in_full(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_races_a_deletion_has_a_conflict() {
+        let suite = || "stable".parse().unwrap();
+        for error in [
+            repository::Error::Deleting { suite: suite() },
+            repository::Error::Deleted { suite: suite() },
+        ] {
+            let error = Error::from(error);
+            assert_eq!(error.exit_code(), 3);
+            assert!(error.advice(Role::Publisher).is_some());
+        }
+    }
+}

@@ -288,58 +288,94 @@ async fn the_suites_beside_it_are_read_once_for_all_broken_indexes() {
     );
 }
 
-/// A key of the fixtures: it is valid from 2024-01-01 to 2024-07-01.
-fn expiring() -> String {
-    let path = concat!(
+/// A secret key of the fixtures, all of which were made on 2024-01-01.
+fn fixture(name: &str) -> String {
+    let folder = concat!(
         env!("CARGO_MANIFEST_DIR"),
-        "/../repo-signing/tests/fixtures/expiring.sec.asc"
+        "/../repo-signing/tests/fixtures"
     );
-    std::fs::read_to_string(path).unwrap()
+    std::fs::read_to_string(format!("{folder}/{name}.sec.asc")).unwrap()
 }
 
-fn in_2024(month: i8, day: i8) -> ManualClock {
-    let date = jiff::civil::date(2024, month, day);
-    let zoned = date.to_zoned(jiff::tz::TimeZone::UTC).unwrap();
-    ManualClock::new(zoned.timestamp())
+/// A repository whose store's clock shows noon of a day of 2024.
+fn in_2024(month: i8, day: i8) -> Repository {
+    let noon = jiff::civil::date(2024, month, day).at(12, 0, 0, 0);
+    let noon = noon.to_zoned(jiff::tz::TimeZone::UTC).unwrap();
+    let clock = ManualClock::new(noon.timestamp());
+    Repository {
+        bucket: Arc::new(Memory::with_clock(clock.clone())),
+        clock,
+    }
+}
+
+async fn verified_with(repository: &Repository, keys: Keys) -> Verified {
+    let store = open(repository.bucket.clone(), Writes::Conditional);
+    let suites = [store.suite(suite(), keys)];
+    let found = store.verify(&suites, Depth::Content).await;
+    found.unwrap().remove(0)
+}
+
+fn certificates(keys: &[&String]) -> Keys {
+    let certificates = keys.iter().map(|key| signer(key).certificate().clone());
+    Keys::Verify(certificates.collect())
 }
 
 #[tokio::test]
 async fn a_head_whose_keys_clients_refuse_by_now_is_a_problem() {
-    let clock = in_2024(6, 20);
-    let repository = Repository {
-        bucket: Arc::new(Memory::with_clock(clock.clone())),
-        clock: clock.clone(),
-    };
-    let old = expiring();
-    committed(publish(&repository.bucket, &Some(old.clone()), &[&package("base")]).await);
-    let look = async |keys: Keys| {
-        let store = open(repository.bucket.clone(), Writes::Conditional);
-        let suites = [store.suite(suite(), keys)];
-        let mut found = store.verify(&suites, Depth::Content).await.unwrap();
-        found.remove(0)
-    };
-    let reading = || {
-        let own: repo_signing::Keyring = signer(&old).certificate().clone().into();
-        [Keys::Verify(own), Keys::Unchecked]
-    };
-    for keys in reading() {
-        let found = look(keys).await;
-        assert_eq!(shown(&found.problems), "");
-        assert_eq!(found.warnings.len(), 1, "it expires soon");
-    }
-    clock.advance(Duration::from_secs(20 * 24 * 3600));
-    for keys in reading() {
-        let found = look(keys).await;
-        let told = shown(&found.problems);
-        let problem = &found.problems[0];
-        assert_eq!(
-            (problem.part, problem.severity, problem.remedy),
-            (Part::Key, Severity::Error, Remedy::Manual),
-            "{told}"
-        );
-        assert!(told.contains("expired at 2024-07-01T12:00:00Z"), "{told}");
-        assert_eq!(found.problems.len(), 1, "{told}");
-        assert!(found.commit.is_some() && found.warnings.is_empty());
+    for (name, (month, day), warnings, told) in [
+        ("expiring", (6, 20), 1, "expired at 2024-07-01T12:00:00Z"),
+        (
+            "expiring-primary",
+            (5, 20),
+            1,
+            "expired at 2024-06-01T12:00:00Z",
+        ),
+        ("revoked", (4, 20), 0, "was revoked at 2024-05-01"),
+    ] {
+        for has_second in [false, true] {
+            let repository = in_2024(month, day);
+            let (key, second) = (fixture(name), fixture("ed25519"));
+            let signing = if has_second {
+                vec![&key, &second]
+            } else {
+                vec![&key]
+            };
+            let keys = Keys::Sign {
+                signers: signing.iter().map(|key| signer(key)).collect(),
+                further: Default::default(),
+            };
+            let base = package("base");
+            let packages = [&base];
+            let published = publish_as(&repository.bucket, keys, &packages, Default::default());
+            committed(published.await);
+            let reading = || [certificates(&signing), Keys::Unchecked];
+            for keys in reading() {
+                let found = verified_with(&repository, keys).await;
+                assert_eq!(shown(&found.problems), "", "{name}");
+                assert_eq!(found.warnings.len(), warnings, "{name}");
+            }
+            repository
+                .clock
+                .advance(Duration::from_secs(20 * 24 * 3600));
+            for keys in reading() {
+                let found = verified_with(&repository, keys).await;
+                let text = shown(&found.problems);
+                assert_eq!(found.problems.len(), 1, "{name}: {text}");
+                let problem = &found.problems[0];
+                // Devices that have the other key go on.
+                let severity = match has_second {
+                    true => Severity::Warning,
+                    false => Severity::Error,
+                };
+                assert_eq!(
+                    (problem.part, problem.severity, problem.remedy),
+                    (Part::Key, severity, Remedy::Manual),
+                    "{name}: {text}"
+                );
+                assert!(text.contains(told) && !problem.is_settled(), "{text}");
+                assert!(found.commit.is_some() && found.warnings.is_empty());
+            }
+        }
     }
 }
 
