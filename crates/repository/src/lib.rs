@@ -20,6 +20,7 @@ mod delete;
 mod differences;
 mod draft;
 mod error;
+mod explained;
 mod followers;
 mod founding;
 mod gc;
