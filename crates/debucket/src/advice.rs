@@ -10,7 +10,10 @@ use repo_signing::{CertificateError, ChooseError, KeyFileError, VerifyError};
 use repository::{Missing, Stage, Warning};
 use s3_storage::{ConnectProblem, ErrorKind, Refusable};
 
-use crate::error::{Error, Role};
+use crate::{
+    error::{Error, Role},
+    text::in_repository,
+};
 
 impl Error {
     /// What to do next, where the cause says so.
@@ -108,7 +111,9 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
     use repository::Error as E;
     let advice = match error {
         E::Storage(error) => return storage_advice(error, role),
-        E::Source { source, .. } => return source_advice(source),
+        E::Source { repository, source } => {
+            return source_advice(source).map(|advice| in_repository(&advice, repository));
+        }
         E::NotChecked { .. } => "give the public key that signs it with --from-keyring",
         E::Plan(PlanError::Conflict { .. }) => {
             "give the new build a higher version, or pass --replace to replace the old one"
@@ -165,6 +170,15 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
         E::Reserved { .. } => "choose another name, or run the same command again after that",
         E::Replaced { .. } => {
             "see what is there now: `debucket suite list`; if that is to be deleted, run the same command again"
+        }
+        E::Deleted { .. } => {
+            "if there is to be a new suite of this name, run the same command again"
+        }
+        E::Unproven { suite, commit, .. } => {
+            return Some(format!(
+                "look at it (`debucket list --suite {suite} --commit {commit}`); if it is what it should be, name it by all of its \
+                 digits"
+            ));
         }
         E::BeingCollected { .. } | E::CollectorContention => {
             "run the same command again in a few minutes; if a collector was killed, in an hour"
@@ -337,13 +351,13 @@ fn source_advice(error: &repository::Error) -> Option<String> {
             "check --from-repo and --from-endpoint-url"
         }
         E::Storage(error) if error.kind() == ErrorKind::PermissionDenied => {
-            "`debucket client-config --policy reader --repo URL` prints the least IAM policy for reading that repository; to \
+            "`debucket client-config --policy reader` prints the least IAM policy for reading that repository; to \
              tell a missing suite from a forbidden one, s3:ListBucket is needed too. Other credentials can be given with \
              --from-profile"
         }
         E::Storage(error) => return storage_advice(error, Role::Reader),
         E::Missing(_) => {
-            "check --from and --from-repo; `debucket list --suites --repo URL` prints what there is"
+            "check --from and --from-repo; `debucket list --suites` prints what there is"
         }
         E::NotSigned { .. } => {
             "if it is meant to be unsigned and you trust what is in that bucket, pass --from-unsigned"
@@ -353,7 +367,7 @@ fn source_advice(error: &repository::Error) -> Option<String> {
         }
         E::Damaged { .. } => {
             "run the same command again, in case the package was just removed and collected there; otherwise \
-             `debucket verify --repo URL` shows what is damaged"
+             `debucket verify` shows what is damaged"
         }
         error => return repository_advice(error, Role::Reader),
     };
@@ -378,6 +392,10 @@ pub(crate) fn warning_advice(suite: &SuiteName, warning: &Warning) -> Option<Str
             "`debucket verify {suite} --repair` brings the newest commit back; or go on from this one with \
              `debucket refresh --suite {suite} --force --accept-rollback`"
         )),
+        Warning::CommitLost { .. } => Some(
+            "restore it from the bucket's version history, if that has it; otherwise nothing has to be done"
+                .to_owned(),
+        ),
         _ => None,
     }
 }

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use deb_index::name::SuiteName;
+use deb_index::{digest::Sha256, name::SuiteName};
 use repository::{Head, Keys, Repository, RepositoryUrl, Stage, Suite, Warning, Writes};
 use s3_storage::{Prefixed, S3, S3Config, Storage};
 
@@ -18,6 +18,7 @@ use crate::{
     key_options::TrustOptions,
     printer::{self, OutputOptions, Printer},
     store_options::{StoreOptions, WriteOptions},
+    text::in_repository,
 };
 
 /// How long the store may take to explain an error.
@@ -231,8 +232,32 @@ impl Context {
 
     /// Prints what is known to go wrong with a head.
     pub(crate) fn warn_of(&self, suite: &Suite<'_>, head: &Head) {
-        for warning in suite.warnings(head) {
-            self.warn(suite.name(), &warning);
+        self.warn_of_all(suite, &suite.warnings(head));
+    }
+
+    /// Prints warnings about a suite, which may be of another repository.
+    pub(crate) fn warn_of_all(&self, suite: &Suite<'_>, warnings: &[Warning]) {
+        let url = suite.repository().url();
+        let is_own = self.url().is_ok_and(|own| own == *url);
+        for warning in warnings {
+            self.printer.warn(warning);
+            match warning_advice(suite.name(), warning) {
+                Some(next) if is_own => self.printer.next(&next),
+                Some(next) => self.printer.next(&in_repository(&next, &url.to_string())),
+                None => {}
+            }
+        }
+    }
+
+    /// Says that a commit of the history is lost, if one is.
+    pub(crate) fn warn_of_lost(&self, suite: &Suite<'_>, commit: Option<Sha256>) {
+        if let Some(commit) = commit {
+            let name = suite.name().to_string();
+            let lost = Warning::CommitLost {
+                suite: name,
+                commit,
+            };
+            self.warn(suite.name(), &lost);
         }
     }
 

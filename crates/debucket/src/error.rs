@@ -175,7 +175,8 @@ impl Error {
                 | repository::Error::Deleting { .. }
                 | repository::Error::Nested { .. }
                 | repository::Error::Reserved { .. }
-                | repository::Error::Replaced { .. },
+                | repository::Error::Replaced { .. }
+                | repository::Error::Deleted { .. },
             ) => 3,
             Self::Repository(repository::Error::Plan(
                 PlanError::DropsArchitecture(_)
@@ -213,4 +214,22 @@ pub(crate) fn list(items: &[impl ToString]) -> String {
 pub(crate) fn in_full(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_races_a_deletion_has_a_conflict() {
+        let suite = || "stable".parse().unwrap();
+        for error in [
+            repository::Error::Deleting { suite: suite() },
+            repository::Error::Deleted { suite: suite() },
+        ] {
+            let error = Error::from(error);
+            assert_eq!(error.exit_code(), 3);
+            assert!(error.advice(Role::Publisher).is_some());
+        }
+    }
 }

@@ -68,12 +68,13 @@ impl SourceOptions {
         };
         let name = self.suite.name()?;
         let found = context.read_suite(repository, name, &self.trust).await?;
-        read(found, self.commit.as_ref(), selection).await
+        read(context, found, self.commit.as_ref(), selection).await
     }
 }
 
 /// Reads packages of a suite as of a commit, its newest if none is named.
 pub(crate) async fn read<'r>(
+    context: &Context,
     (suite, head): (Suite<'r>, Head),
     commit: Option<&Revision>,
     selection: Selection,
@@ -81,8 +82,9 @@ pub(crate) async fn read<'r>(
     let (id, commit) = match commit {
         None => (head.id(), head.commit),
         Some(revision) => {
-            let (id, commit) = suite.revision(&head, revision).await?;
-            (id, commit.into())
+            let found = suite.find_revision(&head, revision).await?;
+            context.warn_of_lost(&suite, found.lost);
+            (found.id, found.commit.into())
         }
     };
     let list = suite.packages_of(id, commit, selection).await?;

@@ -93,6 +93,19 @@ impl Table {
     }
 }
 
+/// Advice with the repository in each command, for another one than that which is changed.
+pub(crate) fn in_repository(advice: &str, url: &str) -> String {
+    // Every second piece is a command.
+    let pieces = advice.split('`').enumerate().map(|(at, piece)| {
+        if at % 2 == 1 && piece.starts_with("debucket ") {
+            format!("{piece} --repo {url}")
+        } else {
+            piece.to_owned()
+        }
+    });
+    pieces.collect::<Vec<_>>().join("`")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

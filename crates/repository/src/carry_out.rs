@@ -34,6 +34,19 @@ impl Draft<'_> {
         authorship: &Authorship,
         observer: &dyn Observer,
     ) -> Result<Published, Error> {
+        let suite = self.suite;
+        match self.carried_out(files, authorship, observer).await {
+            Err(error) => Err(suite.explained(error).await),
+            published => published,
+        }
+    }
+
+    async fn carried_out(
+        &mut self,
+        files: &[PackageFile],
+        authorship: &Authorship,
+        observer: &dyn Observer,
+    ) -> Result<Published, Error> {
         let run = Run {
             suite: self.suite,
             authorship,

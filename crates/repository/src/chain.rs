@@ -14,7 +14,7 @@ use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
 
 use crate::{
-    Depth, Error, Suite, Verified,
+    Error, Suite, Verified,
     check::{Check, chain, compare},
     followers,
     problem::{Fix, Part},
@@ -33,17 +33,7 @@ impl Suite<'_> {
     pub async fn verify_history(&self) -> Result<Verified, Error> {
         let head = self.existing_head().await?;
         let inventory = self.repository.inventory().await?;
-        let mut check = Check {
-            suite: self,
-            inventory: &inventory,
-            depth: Depth::Listing,
-            is_stand_in: false,
-            found: Verified {
-                commit: Some(head.id()),
-                is_unsigned: head.signatures.is_unsigned(),
-                ..Verified::default()
-            },
-        };
+        let mut check = Check::new(self, &inventory, Some(&head));
         check.history(head.id(), &head.commit).await?;
         Ok(check.found)
     }
@@ -82,6 +72,7 @@ impl Check<'_> {
         let mut named = child.named(suite);
         let mut links = Vec::new();
         let mut at = newest;
+        let mut lost = HashSet::new();
         while let Some(id) = child.parent {
             let key = layout::commit_key(&suite.name, &id);
             let text = match steps.remove(&id) {
@@ -103,9 +94,17 @@ impl Check<'_> {
                 None if begins.is_some_and(|begins| child.time < begins) => break,
                 None => "is missing".to_owned(),
             };
-            let text = format!("{text}; it is the parent of {at}, and the history ends there");
+            let before = match lost.insert(id) {
+                true => suite.before_lost(id, child.time).await?,
+                false => None,
+            };
+            let end = match before {
+                Some(_) => "",
+                None => ", and the history ends there",
+            };
+            let text = format!("{text}; commit {at} was built on it{end}");
             self.add(suite.problem(Part::History, key, text));
-            break;
+            (at, child.parent) = (id, before);
         }
         self.found.files = named.len() as u64;
         let known: HashSet<_> = self.found.problems.iter().map(|p| p.key.clone()).collect();
@@ -127,7 +126,7 @@ impl Check<'_> {
         let suite = self.suite;
         let mut odd = Vec::new();
         for (parent, id) in links {
-            let content = followers::record(&id);
+            let content = followers::succession(&id);
             let key = layout::successor_key(&suite.name, parent.as_ref());
             let there = self.inventory.get(&key);
             let digests = Digests::of(&[Algorithm::Md5], &content);
@@ -156,7 +155,7 @@ impl Check<'_> {
             let problem = suite.problem(Part::Follower, key, text);
             self.found
                 .problems
-                .push(problem.fixed_by(Some(Fix::Record { parent, id })));
+                .push(problem.fixed_by(Some(Fix::Succession { parent, id })));
         }
         Ok(())
     }
@@ -176,10 +175,8 @@ struct Step {
 
 impl Step {
     fn of(commit: &Commit) -> Self {
-        let files = commit.indexes.iter().flat_map(|(path, index)| {
-            let files = index.files.values();
-            files.map(|stored| (path.by_hash(&stored.sha256), stored.size))
-        });
+        let files = commit.files();
+        let files = files.map(|(path, _, stored)| (path.by_hash(&stored.sha256), stored.size));
         let files = files.collect();
         let (mut added, mut removed) = (Vec::new(), Vec::new());
         for change in commit.changes.iter() {

@@ -1,11 +1,13 @@
 //! What a verification of a suite gathers.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use deb_index::{digest::Sha256, suite::commit::Commit};
+use s3_storage::ETag;
+use tokio::sync::OnceCell;
 
 use crate::{
-    Head, Suite,
+    Head, Suite, Warning,
     inventory::{InStore, Inventory},
     problem::{Part, Problem, Remedy, Severity},
 };
@@ -36,6 +38,11 @@ pub struct Verified {
     pub files: u64,
     /// All problems, in the order of the parts.
     pub problems: Vec<Problem>,
+    /// What will be a problem later.
+    pub warnings: Vec<Warning>,
+    /// The version tag of what was at the key of the head before anything was looked at; none if nothing was. A repair replaces
+    /// nothing else.
+    pub(crate) tag: Option<ETag>,
 }
 
 /// The head of a suite as far as it can be used, and what is wrong with it.
@@ -45,6 +52,7 @@ pub(crate) struct Top {
     /// The commit of the head, or the one that it has to name again.
     pub(crate) commit: Option<Arc<Commit>>,
     pub(crate) problems: Vec<Problem>,
+    pub(crate) warnings: Vec<Warning>,
     /// Whether the first problem is one that another head would solve.
     pub(crate) needs_head: bool,
     /// Whether the commit of the head is lost, and something stands in for it.
@@ -59,9 +67,26 @@ pub(crate) struct Check<'a> {
     /// Whether the commit of the head is lost, and something stands in for it.
     pub(crate) is_stand_in: bool,
     pub(crate) found: Verified,
+    /// Package files that other suites name, once that is known.
+    pub(crate) others: OnceCell<HashSet<String>>,
 }
 
-impl Check<'_> {
+impl<'a> Check<'a> {
+    pub(crate) fn new(suite: &'a Suite<'a>, inventory: &'a Inventory, head: Option<&Head>) -> Self {
+        Self {
+            suite,
+            inventory,
+            depth: Depth::Listing,
+            is_stand_in: false,
+            found: Verified {
+                commit: head.map(Head::id),
+                is_unsigned: head.is_some_and(|head| head.signatures.is_unsigned()),
+                ..Verified::default()
+            },
+            others: OnceCell::new(),
+        }
+    }
+
     pub(crate) fn add(&mut self, problem: Problem) {
         self.found.problems.push(problem);
     }
@@ -75,7 +100,9 @@ impl Suite<'_> {
         text: impl Into<String>,
     ) -> Problem {
         let severity = match part {
-            Part::Head | Part::Commit | Part::Index | Part::Package => Severity::Error,
+            Part::Head | Part::Key | Part::Date | Part::Commit | Part::Index | Part::Package => {
+                Severity::Error
+            }
             Part::History | Part::Follower | Part::Founding | Part::Condemned => Severity::Warning,
         };
         Problem {

@@ -19,17 +19,16 @@ use deb_index::{
     package_id::PackageId,
     suite::{
         commit::{Authorship, Commit},
-        layout, release,
+        layout,
     },
 };
 use futures::try_join;
 use jiff::Timestamp;
-use s3_storage::{ETag, ErrorKind, Payload, PutMode, PutOptions};
+use s3_storage::{ETag, Payload, PutMode, PutOptions};
 
 use crate::{
-    Allow, Draft, Error, Head, HeadSignatures, Observer, PackageFile, Stage, Suite,
+    Allow, Draft, Error, Head, Observer, PackageFile, Stage, Suite,
     followers::{self, Leader},
-    keys::{Signed, signature_time},
     patience::Patience,
     prepare::Prepared,
     upload::{Mode, Uploaded, upload_all},
@@ -305,12 +304,8 @@ impl Run<'_> {
         old: Option<&ETag>,
         new: &Prepared,
     ) -> Result<Result<ETag, Option<s3_storage::Error>>, Error> {
-        let conditional = match old {
-            Some(old) => PutMode::Update(old.clone()),
-            None => PutMode::Create,
-        };
         let bytes = new.head().clone();
-        let options = head_options(self.suite.repository.writes.mode(conditional), &bytes);
+        let options = head_options(self.suite.repository.writes.mode(instead(old)), &bytes);
         let key = layout::head_key(&self.suite.name, new.signed.is_some());
         self.observer.stage(Stage::MovingHead);
         let storage = &self.suite.repository.storage;
@@ -322,9 +317,9 @@ impl Run<'_> {
             Err(error) if error.is_ambiguous() => Ok(Err(Some(error))),
             Err(error) => {
                 self.observer.stage(Stage::Preparing);
-                match error.kind() {
-                    ErrorKind::PreconditionFailed | ErrorKind::Conflict => Ok(Err(None)),
-                    _ => Err(error.into()),
+                match error.is_refused_condition() {
+                    true => Ok(Err(None)),
+                    false => Err(error.into()),
                 }
             }
         }
@@ -373,45 +368,9 @@ impl Run<'_> {
     }
 }
 
-/// Writes the head anew as a commit says, in place of one that is missing, damaged or older. It gets the date of the commit, so
-/// devices that have the commit see no change.
-///
-/// # Errors
-/// Keys that may not sign for the commit; those of the store, such as a head that another publisher has written meanwhile.
-pub(crate) async fn restore_head(suite: &Suite<'_>, id: Sha256) -> Result<(), Error> {
-    let commit = suite.read_commit(&id).await?;
-    let unusable = |source| Error::Commit {
-        suite: suite.name.clone(),
-        id,
-        source,
-    };
-    commit.check_requirements().map_err(unusable)?;
-    let signatures = if commit.settings.signing_keys.is_empty() {
-        HeadSignatures::Unsigned
-    } else {
-        HeadSignatures::Unchecked
-    };
-    let signed = Signed {
-        signatures: &signatures,
-        settings: &commit.settings,
-    };
-    suite.keys.check(&suite.name, Some(signed))?;
-    let time = signature_time(commit.time)?;
-    let next = &commit.settings;
-    let keys = &suite.keys;
-    let chosen = keys.choose(&suite.name, Some(signed), next, time, false)?;
-    let text = Bytes::from(release::render(&commit, &id));
-    let signed = suite.keys.sign(&text, time, &chosen).await?;
-    let key = layout::head_key(&suite.name, signed.is_some());
-    let bytes = signed.map_or(text, |signed| signed.inrelease);
-    let conditional = match suite.look(&key).await? {
-        Some(there) => PutMode::Update(there.etag),
-        None => PutMode::Create,
-    };
-    let options = head_options(suite.repository.writes.mode(conditional), &bytes);
-    let storage = &suite.repository.storage;
-    storage.put(&key, Payload::Bytes(bytes), options).await?;
-    Ok(())
+/// What a head is written in place of.
+fn instead(of: Option<&ETag>) -> PutMode {
+    of.map_or(PutMode::Create, |tag| PutMode::Update(tag.clone()))
 }
 
 /// How a head is written.

@@ -23,7 +23,7 @@ impl Suite<'_> {
     /// The packages that any of `of` means, in `component` if one is given, and otherwise in the component that they are in.
     ///
     /// # Errors
-    /// Those of reading; [`Error::NotChecked`]; a stanza that lacks what names its file.
+    /// Those of reading; [`Error::NotChecked`]; a head that was put back, which lacks what was taken out since; a stanza that lacks what names its file.
     pub async fn copies(
         &self,
         head: Head,
@@ -35,6 +35,7 @@ impl Suite<'_> {
                 suite: self.name.clone(),
             });
         }
+        self.require_newest(&head).await?;
         let list = self.packages_of(head.id(), head.commit.clone(), Selection::default());
         let list = list.await?;
         let packages = self.sorted(&list)?;

@@ -151,7 +151,14 @@ impl Suite<'_> {
     ///
     /// # Errors
     /// Conflicts; keys that may not sign; what the caller has not [allowed](Allow); those of reading.
-    pub async fn draft(&self, mut intent: Intent, allow: Allow) -> Result<Draft<'_>, Error> {
+    pub async fn draft(&self, intent: Intent, allow: Allow) -> Result<Draft<'_>, Error> {
+        match self.draft_now(intent, allow).await {
+            Err(error) => Err(self.explained(error).await),
+            draft => draft,
+        }
+    }
+
+    async fn draft_now(&self, mut intent: Intent, allow: Allow) -> Result<Draft<'_>, Error> {
         if allow.new_signing_key {
             intent.0.push(Edit::Set(SettingsPatch {
                 renew_keys: self.keys.certificates(),
@@ -265,11 +272,7 @@ impl Suite<'_> {
                     });
                 }
                 let base = &head.commit;
-                base.check_requirements().map_err(|source| Error::Commit {
-                    suite: self.name.clone(),
-                    id: head.id(),
-                    source,
-                })?;
+                self.check_requirements(head.id(), base)?;
                 if base.is_closed() && !intent.closes() {
                     let suite = self.name.clone();
                     return Err(Error::Deleting { suite });

@@ -134,6 +134,9 @@ pub enum Error {
     /// Another run has deleted it, and its name may be that of a new suite by now.
     #[error("suite {suite} is not the one any more that was to be deleted")]
     Replaced { suite: SuiteName },
+    /// What was read of it before is gone.
+    #[error("suite {suite} was deleted meanwhile")]
+    Deleted { suite: SuiteName },
     /// There is no head, but there are commits that had one.
     #[error(
         "suite {suite} has a history, but its head is missing: InRelease or Release was deleted"
@@ -170,6 +173,15 @@ pub enum Error {
         suite: SuiteName,
         path: String,
         source: StanzaError,
+    },
+    /// A commit lies before one that is lost.
+    #[error(
+        "no signature vouches for commit {commit} of suite {suite}, because commit {lost}, which came later, is lost"
+    )]
+    Unproven {
+        suite: SuiteName,
+        commit: Sha256,
+        lost: Sha256,
     },
     /// An object that an earlier commit needs is gone.
     #[error("suite {suite} cannot go back to commit {commit}: {key} is gone")]

@@ -22,7 +22,7 @@ use deb_index::{
     suite::{commit::Commit, layout},
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use s3_storage::{ETag, ErrorKind, Listed, Payload, PutMode, PutOptions};
+use s3_storage::{ETag, Listed, Payload, PutMode, PutOptions};
 
 use crate::{
     Error, Head, Suite,
@@ -86,7 +86,7 @@ enum Turn {
 }
 
 /// The record of what took a commit's place.
-pub(crate) fn record(id: &Sha256) -> Bytes {
+pub(crate) fn succession(id: &Sha256) -> Bytes {
     format!("{id}\n").into()
 }
 
@@ -254,22 +254,16 @@ async fn content(suite: &Suite<'_>, follower: &Follower) -> Result<Bytes, Error>
 }
 
 /// Writes the record that `id` took the place of `parent` again.
-pub(crate) async fn restore_record(
+pub(crate) async fn restore_succession(
     suite: &Suite<'_>,
     parent: Option<Sha256>,
     id: Sha256,
 ) -> Result<(), Error> {
     let key = layout::successor_key(&suite.name, parent.as_ref());
-    let bytes = record(&id);
     let seen = suite.seen(&key).await?;
     let mode = seen.map_or(PutMode::Create, |seen| PutMode::Update(seen.etag));
-    let mut options = PutOptions::new(suite.repository.writes.mode(mode));
-    options.sha256 = Some(Sha256::of(&bytes).0);
-    options.cache_control = Some("no-cache");
-    options.metadata.insert(FOLLOWS.to_owned(), id.to_string());
-    let storage = &suite.repository.storage;
-    storage.put(&key, Payload::Bytes(bytes), options).await?;
-    Ok(())
+    let content = (key.as_str(), succession(&id));
+    put(suite, content, mode, id, None).await.map(drop)
 }
 
 /// Writes followers, and looks at the head again, until all are up.
@@ -383,33 +377,33 @@ async fn write(
     mode: PutMode,
 ) -> Result<Option<Follower>, Error> {
     let bytes = content(suite, &follower).await?;
+    let shows = (follower.turn == Turn::Release).then_some(leader.id);
+    let is_written = put(suite, (&follower.key, bytes), mode, follower.follows, shows).await?;
+    Ok((!is_written).then_some(follower))
+}
+
+/// Writes the content of a follower, and in its metadata what it follows and which commit it shows. False if another publisher wrote
+/// first.
+async fn put(
+    suite: &Suite<'_>,
+    (key, bytes): (&str, Bytes),
+    mode: PutMode,
+    follows: Sha256,
+    shows: Option<Sha256>,
+) -> Result<bool, Error> {
     let mut options = PutOptions::new(suite.repository.writes.mode(mode));
     options.sha256 = Some(Sha256::of(&bytes).0);
     options.cache_control = Some("no-cache");
-    options
-        .metadata
-        .insert(FOLLOWS.to_owned(), follower.follows.to_string());
-    if follower.turn == Turn::Release {
+    let shows = shows.map(|commit| (COMMIT, commit));
+    for (field, digest) in [(FOLLOWS, follows)].into_iter().chain(shows) {
         options
             .metadata
-            .insert(COMMIT.to_owned(), leader.id.to_string());
+            .insert(field.to_owned(), digest.to_string());
     }
-    let payload = Payload::Bytes(bytes);
-    match suite
-        .repository
-        .storage
-        .put(&follower.key, payload, options)
-        .await
-    {
-        Ok(_) => Ok(None),
-        Err(error)
-            if matches!(
-                error.kind(),
-                ErrorKind::PreconditionFailed | ErrorKind::Conflict
-            ) =>
-        {
-            Ok(Some(follower))
-        }
+    let storage = &suite.repository.storage;
+    match storage.put(key, Payload::Bytes(bytes), options).await {
+        Ok(_) => Ok(true),
+        Err(error) if error.is_refused_condition() => Ok(false),
         Err(error) => Err(error.into()),
     }
 }
@@ -490,7 +484,7 @@ impl Leader {
         let successor = layout::successor_key(&suite.name, self.commit.parent.as_ref());
         followers.push(Follower {
             follows: self.id,
-            ..here(successor, &record(&self.id), Turn::First)
+            ..here(successor, &succession(&self.id), Turn::First)
         });
         let beside = |folder: &SuiteName, turn| {
             let detached = self.detached.as_ref().map(|detached| Follower {

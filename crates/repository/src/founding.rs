@@ -97,12 +97,7 @@ impl Suite<'_> {
         let payload = Payload::Bytes(content.clone());
         match self.repository.storage.put(&key, payload, options).await {
             Ok(reply) => return Ok(reply.date),
-            Err(error)
-                if error.is_ambiguous()
-                    || matches!(
-                        error.kind(),
-                        ErrorKind::PreconditionFailed | ErrorKind::Conflict
-                    ) => {}
+            Err(error) if error.is_ambiguous() || error.is_refused_condition() => {}
             Err(error) => return Err(error.into()),
         }
         loop {
@@ -208,7 +203,7 @@ impl Suite<'_> {
         ))
     }
 
-    /// Writes `suite.json` anew, as the head shows that it has to be.
+    /// Writes `suite.json` anew, as the head shows that it has to be; unless somebody has begun to delete the suite meanwhile.
     pub(crate) async fn restore_founding(&self, signed: bool) -> Result<(), Error> {
         let (content, _) = founding(signed);
         let seen = self.founding().await?.0;

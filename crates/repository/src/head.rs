@@ -181,7 +181,8 @@ impl Suite<'_> {
 
     /// The version tag of what is at the key of the head, whether it can be used or not.
     pub(crate) async fn head_tag(&self) -> Result<Option<ETag>, Error> {
-        let key = layout::head_key(&self.name, self.keys.is_signed());
+        let is_signed = !matches!(self.keys, Keys::Unsigned);
+        let key = layout::head_key(&self.name, is_signed);
         Ok(self.look(&key).await?.map(|there| there.etag))
     }
 
@@ -318,6 +319,18 @@ impl Suite<'_> {
         Commit::parse(id, &bytes).map_err(|source| Error::Commit {
             suite: self.name.clone(),
             id: *id,
+            source,
+        })
+    }
+
+    /// Whether this program may build on a commit of the suite.
+    ///
+    /// # Errors
+    /// [`Error::Commit`].
+    pub(crate) fn check_requirements(&self, id: Sha256, commit: &Commit) -> Result<(), Error> {
+        commit.check_requirements().map_err(|source| Error::Commit {
+            suite: self.name.clone(),
+            id,
             source,
         })
     }

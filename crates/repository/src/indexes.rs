@@ -49,7 +49,7 @@ impl IndexCache {
             let file =
                 |format: &Format| release.files.get(&path.with_extension(format.extension()));
             let sha256 = QUICKEST.iter().find_map(file)?;
-            Some(layout::in_suite(&suite.name, &path.by_hash(sha256)))
+            Some(layout::by_hash_key(&suite.name, path, sha256))
         };
         let wanted: BTreeSet<_> = paths.iter().filter_map(listed).collect();
         let reads = wanted.into_iter().map(|key| async move {
@@ -121,10 +121,14 @@ async fn read(
         let Some(stored) = index.files.get(format.extension()) else {
             continue;
         };
-        let key = layout::in_suite(&suite.name, &path.by_hash(&stored.sha256));
-        match read_form(suite, key, (format, stored), index, files).await {
+        let key = layout::by_hash_key(&suite.name, path, &stored.sha256);
+        let fetched = files.get(&key).cloned();
+        match suite
+            .read_file((format.extension(), stored), index, key, fetched)
+            .await
+        {
             Err(error @ Error::Damaged { .. }) => drop(damaged.get_or_insert(error)),
-            read => return read,
+            read => return Ok(read?.unwrap_or_default()),
         }
     }
     Err(damaged.unwrap_or_else(|| {
@@ -133,41 +137,60 @@ async fn read(
     }))
 }
 
-async fn read_form(
-    suite: &Suite<'_>,
-    key: String,
-    (format, stored): (Format, &Stored),
-    index: &Index,
-    files: &BTreeMap<String, Bytes>,
-) -> Result<Bytes, Error> {
-    if index.size > INDEX_LIMIT {
-        return Err(suite.damaged(key, "is said to be larger than any index"));
-    }
-    let bytes = match files.get(&key) {
-        Some(bytes) => bytes.clone(),
-        None => suite.read_by_digest(&key).await?,
-    };
-    let (size, sha256, expected) = (index.size, index.sha256, stored.sha256);
-    let unpacked = tokio::task::spawn_blocking(move || {
-        if Sha256::of(&bytes) != expected {
-            return Err("has other content than its name says");
-        }
-        let plain = compression::decompress(format, &bytes, size)
-            .map_err(|_| "cannot be unpacked to what its commit says")?;
-        if Sha256::of(&plain) == sha256 {
-            Ok(plain)
-        } else {
-            Err("has other plain content than its commit says")
-        }
-    });
-    let unpacked = unpacked.await.unwrap_or(Err("could not be unpacked"));
-    match unpacked {
-        Ok(plain) => Ok(plain.into()),
-        Err(problem) => Err(suite.damaged(key, problem)),
-    }
-}
-
 impl Suite<'_> {
+    /// The plain form of an index of a commit; none if the commit has no such index, or none of its files is whole.
+    pub(crate) async fn plain_index(
+        &self,
+        commit: &Commit,
+        path: &IndexPath,
+    ) -> Result<Option<Bytes>, Error> {
+        let mut cache = IndexCache::default();
+        let loaded = cache.load(self, commit, [path.clone()]).await;
+        match loaded.map(|mut plain| plain.remove(path)) {
+            Err(Error::Damaged { .. } | Error::Plan(_)) => Ok(None),
+            loaded => loaded,
+        }
+    }
+
+    /// The plain form of an index from a file of it, unless that was fetched already; none if its format is not known.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] if the file is not what the commit says.
+    pub(crate) async fn read_file(
+        &self,
+        (extension, stored): (&str, &Stored),
+        index: &Index,
+        key: String,
+        fetched: Option<Bytes>,
+    ) -> Result<Option<Bytes>, Error> {
+        if index.size > INDEX_LIMIT {
+            return Err(self.damaged(key, "is said to be larger than any index"));
+        }
+        let bytes = match fetched {
+            Some(bytes) => bytes,
+            None => self.read_by_digest(&key).await?,
+        };
+        let (size, sha256, expected) = (index.size, index.sha256, stored.sha256);
+        let format = extension.parse::<Format>().ok();
+        let unpacked = tokio::task::spawn_blocking(move || {
+            if Sha256::of(&bytes) != expected {
+                return Err("has other content than its name says");
+            }
+            let Some(format) = format else {
+                return Ok(None);
+            };
+            let plain = compression::decompress(format, &bytes, size)
+                .map_err(|_| "cannot be unpacked to what its commit says")?;
+            if Sha256::of(&plain) == sha256 {
+                Ok(Some(plain.into()))
+            } else {
+                Err("has other plain content than its commit says")
+            }
+        });
+        let unpacked = unpacked.await.unwrap_or(Err("could not be unpacked"));
+        unpacked.map_err(|problem| self.damaged(key, problem))
+    }
+
     /// Reads an object that is named by its digest; the caller checks its content.
     pub(crate) async fn read_by_digest(&self, key: &str) -> Result<Bytes, Error> {
         match self.repository.storage.get_bytes(key, INDEX_LIMIT).await {

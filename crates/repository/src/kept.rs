@@ -94,13 +94,7 @@ impl Suite<'_> {
             let suite = self.name.clone();
             return Err(Error::NotVerified { suite });
         }
-        if head.put_back.is_some() {
-            let evidence = self.evidence(head.id()).await?;
-            let signed = self.signed_head().await?;
-            if let Some(signed) = signed {
-                self.check_newest(&signed, &head.commit, &evidence).await?;
-            }
-        }
+        self.require_newest(&head).await?;
         Ok(Some(head))
     }
 }
@@ -193,13 +187,7 @@ impl Kept {
         commit: &Arc<Commit>,
         ended: Option<Timestamp>,
     ) -> Result<(), Error> {
-        commit
-            .check_requirements()
-            .map_err(|source| Error::Commit {
-                suite: suite.name.clone(),
-                id,
-                source,
-            })?;
+        suite.check_requirements(id, commit)?;
         self.commits.insert(id);
         self.keys.insert(layout::commit_key(&suite.name, &id));
         // What the commit says of its parent, as evidence, even if the parent goes.

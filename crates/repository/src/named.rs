@@ -1,10 +1,13 @@
 //! Keeping a garbage collection from what a head is going to name.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use bytes::Bytes;
 use deb_index::{
     change::{IndexPlan, Plan},
-    suite::layout,
+    digest::Sha256,
+    index::{IndexPath, packages::Packages},
+    suite::{commit::Commit, layout},
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
@@ -51,9 +54,54 @@ impl Draft<'_> {
             let is_back = !brought_back.is_empty() || again.contains(*key);
             spared.has_record && is_back || spared.struck.contains(*key)
         });
-        let looks = unsure.map(|key| async move {
-            let there = self.suite.look(key).await?;
-            there.ok_or_else(|| self.suite.damaged(key.to_owned(), GONE))
+        self.suite.require_left(unsure).await
+    }
+}
+
+impl Suite<'_> {
+    /// The same for a repair: everything that a head is going to name again, with some indexes in place of the commit's own. `id` is
+    /// the commit's name, if it is that one which the head is going to name.
+    pub(crate) async fn spare_all(
+        &self,
+        id: Option<Sha256>,
+        commit: &Commit,
+        written: &BTreeMap<IndexPath, Bytes>,
+    ) -> Result<(), Error> {
+        let mut named = BTreeSet::new();
+        named.extend(id.map(|id| layout::commit_key(&self.name, &id)));
+        for (path, _, stored) in commit.files() {
+            if !written.contains_key(path) {
+                named.insert(layout::by_hash_key(&self.name, path, &stored.sha256));
+            }
+        }
+        for path in commit
+            .indexes
+            .keys()
+            .filter(|path| path.as_packages().is_some())
+        {
+            let plain = match written.get(path) {
+                Some(plain) => Some(plain.clone()),
+                None => self.plain_index(commit, path).await?,
+            };
+            // What cannot be read is a problem of its own.
+            let packages = plain.as_deref().map(Packages::parse);
+            if let Some(Ok(packages)) = packages {
+                let stanzas = packages.stanzas().iter();
+                let files = stanzas.filter_map(|stanza| stanza.field("Filename"));
+                named.extend(files.map(ToOwned::to_owned));
+            }
+        }
+        let named = named.iter().map(String::as_str).collect();
+        let spared = self.repository.spare(&named).await?;
+        let struck = spared.struck.iter().map(String::as_str);
+        self.require_left(struck).await
+    }
+
+    /// Fails if one of these objects was deleted by a collection.
+    async fn require_left<'k>(&self, keys: impl Iterator<Item = &'k str>) -> Result<(), Error> {
+        let looks = keys.map(|key| async move {
+            let there = self.look(key).await?;
+            there.ok_or_else(|| self.damaged(key.to_owned(), GONE))
         });
         stream::iter(looks.collect::<Vec<_>>())
             .buffer_unordered(CONCURRENT)
@@ -76,7 +124,7 @@ fn index_files(suite: &Suite<'_>, plan: &Plan) -> Vec<String> {
     });
     let keys = restored.flat_map(|(path, index)| {
         let files = index.files.values();
-        files.map(|stored| layout::in_suite(&suite.name, &path.by_hash(&stored.sha256)))
+        files.map(|stored| layout::by_hash_key(&suite.name, path, &stored.sha256))
     });
     keys.collect()
 }

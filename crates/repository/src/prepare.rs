@@ -195,11 +195,7 @@ impl Suite<'_> {
             let payload = Payload::Bytes(bytes.clone());
             match storage.put(&key, payload, options.clone()).await {
                 Ok(_) => return Ok(()),
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        ErrorKind::PreconditionFailed | ErrorKind::Conflict
-                    ) => {}
+                Err(error) if error.is_refused_condition() => {}
                 Err(error) => return Err(error.into()),
             }
         }

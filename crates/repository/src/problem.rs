@@ -25,6 +25,10 @@ pub struct Problem {
 pub enum Part {
     /// `InRelease`, or the `Release` of an unsigned suite.
     Head,
+    /// A key that signs the head.
+    Key,
+    /// The date of the head, or the end of its validity.
+    Date,
     /// The commit that the head names.
     Commit,
     /// An index file that the head names.
@@ -91,7 +95,7 @@ pub(crate) enum Fix {
     /// A follower that is to be written, whatever it says that it follows.
     Follower,
     /// The record that one commit took the place of another.
-    Record {
+    Succession {
         parent: Option<Sha256>,
         id: Sha256,
     },
@@ -123,6 +127,12 @@ impl Problem {
 }
 
 impl Problem {
+    /// Whether nothing can be done about it, and nothing has to be: devices and publishers miss nothing.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.severity == Severity::Warning && self.remedy == Remedy::Lost
+    }
+
     /// Whether only [`Depth::Content`](crate::Depth::Content) finds it again, and no repair helps.
     #[must_use]
     pub fn needs_content(&self) -> bool {
@@ -136,6 +146,8 @@ impl Part {
     pub fn name(self) -> &'static str {
         match self {
             Self::Head => "head",
+            Self::Key => "key",
+            Self::Date => "date",
             Self::Commit => "commit",
             Self::Index => "index",
             Self::Package => "package",

@@ -13,10 +13,7 @@ use deb_index::{
     name::{Architecture, Component},
     phase::Percentage,
     stanza::{Stanza, StanzaRef},
-    suite::{
-        commit::{Change, Commit, Index},
-        layout,
-    },
+    suite::commit::{Change, Commit, Index},
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
@@ -25,7 +22,6 @@ use crate::{
     Error, Keys, Suite,
     check::Check,
     draft::blocking,
-    indexes::IndexCache,
     inventory::{Inventory, POOL},
     succession::is_unreadable,
 };
@@ -98,7 +94,10 @@ impl Check<'_> {
         if is_same(&second.0) {
             return Ok(Some(Rebuilt::of(second, true)));
         }
-        let others = self.suite.named_by_others(self.inventory).await?;
+        let others = self
+            .others
+            .get_or_try_init(|| self.suite.named_by_others(self.inventory));
+        let others = others.await?;
         let own: Vec<_> = more
             .into_iter()
             .filter(|key| !others.contains(key))
@@ -115,7 +114,10 @@ impl Check<'_> {
         let mut steps = Vec::new();
         let mut parent = commit.parent;
         if self.is_stand_in {
-            parent = self.parent_of_lost().await?;
+            parent = match self.found.commit {
+                Some(lost) => self.suite.before_lost(lost, commit.time).await?,
+                None => None,
+            };
         } else {
             told.until = Some(commit.time);
             steps.push(commit.changes.clone());
@@ -141,18 +143,13 @@ impl Check<'_> {
                 break;
             };
             if index.sha256 != lost.sha256 {
-                let mut cache = IndexCache::default();
-                let loaded = cache.load(suite, &before, [path.clone()]).await;
-                match loaded.map(|mut plain| plain.remove(path)) {
-                    Ok(Some(plain)) => {
-                        if let Ok(packages) = Packages::parse(&plain) {
-                            told.add_all(packages.stanzas());
-                            told.has_beginning = true;
-                            break;
-                        }
-                    }
-                    Ok(None) | Err(Error::Damaged { .. } | Error::Plan(_)) => {}
-                    Err(error) => return Err(error),
+                let plain = suite.plain_index(&before, path).await?;
+                if let Some(plain) = plain
+                    && let Ok(packages) = Packages::parse(&plain)
+                {
+                    told.add_all(packages.stanzas());
+                    told.has_beginning = true;
+                    break;
                 }
             }
             parent = before.parent;
@@ -181,12 +178,8 @@ impl Check<'_> {
             if other == path || component(other) != component(path) {
                 continue;
             }
-            let mut cache = IndexCache::default();
-            let loaded = cache.load(self.suite, commit, [other.clone()]).await;
-            let plain = match loaded.map(|mut plain| plain.remove(other)) {
-                Ok(Some(plain)) => plain,
-                Ok(None) | Err(Error::Damaged { .. } | Error::Plan(_)) => continue,
-                Err(error) => return Err(error),
+            let Some(plain) = self.suite.plain_index(commit, other).await? else {
+                continue;
             };
             if let Ok(packages) = Packages::parse(&plain) {
                 told.packages
@@ -196,28 +189,6 @@ impl Check<'_> {
             }
         }
         Ok(())
-    }
-
-    /// The commit that the one of the head took the place of, by the record of succession.
-    async fn parent_of_lost(&self) -> Result<Option<Sha256>, Error> {
-        let Some(lost) = self.found.commit else {
-            return Ok(None);
-        };
-        let folder = layout::commits(&self.suite.name);
-        let mut commits: Vec<_> = self.inventory.below(&folder).collect();
-        commits.sort_by_key(|(_, object)| std::cmp::Reverse(object.modified));
-        for (key, _) in commits.into_iter().take(SEARCHED) {
-            let Some(id) = layout::commit_at(&self.suite.name, key) else {
-                continue;
-            };
-            let record = layout::successor_key(&self.suite.name, Some(&id));
-            if self.inventory.get(&record).is_some()
-                && self.suite.took_the_place_of(Some(id), lost).await?
-            {
-                return Ok(Some(id));
-            }
-        }
-        Ok(None)
     }
 
     /// What is told of, with further packages where nothing is told of them.

@@ -1,31 +1,34 @@
-//! A commit that says again what was lost: the state of a head whose commit is gone, indexes of which no file is left, or a whole
-//! suite of which only the package files are.
+//! A head that is written again, or a commit that says again what was lost: the state of a head whose commit is gone, indexes of
+//! which no file is left, or a whole suite of which only the package files are.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
 use bytes::Bytes;
 use deb_index::{
     change::{Edit, IndexPlan, Intent, PlainIndexes, Plan, plan},
+    digest::Sha256,
     index::IndexPath,
     name::Component,
     stanza::Stanza,
     suite::{
-        commit::Authorship, foreign::ForeignRelease, founding::Founding, layout, settings::Settings,
+        commit::Authorship, foreign::ForeignRelease, founding::Founding, layout, release,
+        settings::Settings,
     },
 };
 use s3_storage::ETag;
 
 use crate::{
-    Allow, Error, Head, Silent, Suite,
+    Allow, Error, Head, HeadSignatures, Silent, Suite,
     commit::{Run, committed},
     draft::Planned,
     followers,
     head::SignedHead,
     inventory::{Inventory, POOL},
-    keys::signature_time,
+    keys::{Signed, signature_time},
+    prepare::Prepared,
     rebuild::architecture_in,
     succession::is_unreadable,
 };
@@ -34,34 +37,29 @@ use crate::{
 const READ: usize = 8;
 
 impl Suite<'_> {
-    /// Builds a commit on the head `on` with these indexes in place of its own. Does nothing if there is another head by now.
+    /// Builds a commit on the head `on`, which has the tag `instead_of`, with these indexes in place of its own. Does nothing if
+    /// there is another head by now.
     ///
     /// # Errors
     /// Keys that may not sign the suite; those of the store.
     pub(crate) async fn recommit(
         &self,
-        on: deb_index::digest::Sha256,
+        on: Sha256,
+        instead_of: Option<&ETag>,
         mut written: BTreeMap<IndexPath, Bytes>,
         authorship: &Authorship,
     ) -> Result<(), Error> {
-        let Some((signed, etag)) = self.head_to_build_on().await? else {
+        let signed = self.head_to_build_on().await?;
+        let Some(signed) = signed.filter(|signed| signed.release.commit == on) else {
             return Ok(());
         };
-        if signed.release.commit != on {
-            return Ok(());
-        }
         let head = match self.read_commit(&on).await {
             Ok(commit) => self.head_of(signed, commit)?,
             Err(error) if is_unreadable(&error) => self.without_commit(signed)?,
             Err(error) => return Err(error),
         };
-        head.commit
-            .check_requirements()
-            .map_err(|source| Error::Commit {
-                suite: self.name.clone(),
-                id: on,
-                source,
-            })?;
+        self.check_requirements(on, &head.commit)?;
+        self.spare_all(None, &head.commit, &written).await?;
         let indexes = head.commit.indexes.keys().map(|path| {
             let plan = written
                 .remove(path)
@@ -77,30 +75,29 @@ impl Suite<'_> {
             refreshes: false,
             closes: false,
         };
-        self.write(plan, Some(&head), etag.as_ref(), authorship)
-            .await
+        self.write(plan, Some(&head), instead_of, authorship).await
     }
 
-    /// The head, or where it cannot be used, what `Release` shows of it; and the version tag of the object that is the head now.
-    async fn head_to_build_on(&self) -> Result<Option<(SignedHead, Option<ETag>)>, Error> {
+    /// The head, or where it cannot be used, what `Release` shows of it.
+    async fn head_to_build_on(&self) -> Result<Option<SignedHead>, Error> {
         match self.signed_head().await {
-            Err(error @ Error::Storage(_)) => return Err(error),
+            Err(error @ Error::Storage(_)) => Err(error),
             Ok(Some(head)) if !(self.keys.is_signed() && head.signatures().is_unsigned()) => {
-                let etag = head.etag().clone();
-                return Ok(Some((head, Some(etag))));
+                Ok(Some(head))
             }
-            Ok(_) | Err(_) => {}
+            Ok(_) | Err(_) => self.head_beside().await,
         }
-        let there = self.head_tag().await?;
-        let beside = self.head_beside().await?;
-        Ok(beside.map(|beside| (beside, there)))
     }
 
-    /// Begins the suite anew with the package files that no other suite has.
+    /// Begins the suite anew with the package files that no other suite has, in place of the head with the tag `instead_of`.
     ///
     /// # Errors
     /// Keys that may not sign the suite; those of the store.
-    pub(crate) async fn begin_again(&self, authorship: &Authorship) -> Result<(), Error> {
+    pub(crate) async fn begin_again(
+        &self,
+        instead_of: Option<&ETag>,
+        authorship: &Authorship,
+    ) -> Result<(), Error> {
         let inventory = self.repository.inventory().await?;
         let others = self.named_by_others(&inventory).await?;
         let stanzas = self.pool(&inventory, |key| !others.contains(key)).await?;
@@ -124,11 +121,53 @@ impl Suite<'_> {
         let edits = [Edit::Exist(settings.into())].into_iter().chain(additions);
         let intent = Intent(edits.collect());
         let plan = plan(None, &PlainIndexes::new(), &intent)?;
-        let there = self.head_tag().await?;
         if !matches!(self.founding().await?.0, Some(Founding::Suite { .. })) {
             self.restore_founding(self.keys.is_signed()).await?;
         }
-        self.write(plan, None, there.as_ref(), authorship).await
+        self.write(plan, None, instead_of, authorship).await
+    }
+
+    /// Writes the head anew as a commit says, in place of one that is missing, damaged or older: of the one with the tag
+    /// `instead_of`, and none that somebody has written meanwhile. It gets the date of the commit, so devices that have the commit see
+    /// no change.
+    ///
+    /// # Errors
+    /// Keys that may not sign for the commit; those of the store.
+    pub(crate) async fn restore_head(
+        &self,
+        id: Sha256,
+        instead_of: Option<&ETag>,
+    ) -> Result<(), Error> {
+        let commit = self.read_commit(&id).await?;
+        self.check_requirements(id, &commit)?;
+        let settings = &commit.settings;
+        let signatures = match settings.signing_keys[..] {
+            [] => HeadSignatures::Unsigned,
+            [..] => HeadSignatures::Unchecked,
+        };
+        let signed = Some(Signed {
+            signatures: &signatures,
+            settings,
+        });
+        self.keys.check(&self.name, signed)?;
+        let time = signature_time(commit.time)?;
+        let chosen = self
+            .keys
+            .choose(&self.name, signed, settings, time, false)?;
+        let text = Bytes::from(release::render(&commit, &id));
+        let signed = self.keys.sign(&text, time, &chosen).await?;
+        self.require_conditional_writes().await?;
+        self.spare_all(Some(id), &commit, &BTreeMap::new()).await?;
+        let prepared = Prepared {
+            id,
+            commit: commit.into(),
+            text,
+            signed,
+            files: HashMap::new(),
+        };
+        let nobody = Authorship::default();
+        let run = self.repair_run(&nobody);
+        self.take_place(&run, instead_of, prepared).await
     }
 
     async fn write(
@@ -138,13 +177,7 @@ impl Suite<'_> {
         instead_of: Option<&ETag>,
         authorship: &Authorship,
     ) -> Result<(), Error> {
-        let run = Run {
-            suite: self,
-            authorship,
-            allow: Allow::default(),
-            observer: &Silent,
-            files: &[],
-        };
+        let run = self.repair_run(authorship);
         let signed = head.map(Head::signed);
         self.keys.check(&self.name, signed)?;
         let store_time = match head {
@@ -169,6 +202,26 @@ impl Suite<'_> {
         let prepared = self
             .prepare(&planned, head, authorship, store_time, run.allow)
             .await?;
+        self.take_place(&run, instead_of, prepared).await
+    }
+
+    fn repair_run<'r>(&'r self, authorship: &'r Authorship) -> Run<'r> {
+        Run {
+            suite: self,
+            authorship,
+            allow: Allow::default(),
+            observer: &Silent,
+            files: &[],
+        }
+    }
+
+    /// Moves the head, unless another publisher was faster.
+    async fn take_place(
+        &self,
+        run: &Run<'_>,
+        instead_of: Option<&ETag>,
+        prepared: Prepared,
+    ) -> Result<(), Error> {
         match run.put_head(instead_of, &prepared).await? {
             Ok(etag) => {
                 let (_, leader) = committed(prepared, Vec::new(), Some(etag));
@@ -179,7 +232,6 @@ impl Suite<'_> {
                 Ok(())
             }
             Err(Some(doubt)) => Err(run.unknown(doubt.into())),
-            // Another publisher was faster.
             Err(None) => Ok(()),
         }
     }

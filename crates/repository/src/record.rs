@@ -1,4 +1,4 @@
-//! Looking after the record of what a garbage collection is going to delete.
+//! Looking after the list of what a garbage collection is going to delete.
 
 use deb_index::suite::layout;
 use s3_storage::{Current, Swap};
@@ -10,11 +10,11 @@ use crate::{
 };
 
 impl Repository {
-    /// What is wrong with the record, if something is.
+    /// What is wrong with the list of garbage, if something is.
     ///
     /// # Errors
     /// Those of the store.
-    pub async fn verify_record(&self) -> Result<Option<Problem>, Error> {
+    pub async fn verify_condemned(&self) -> Result<Option<Problem>, Error> {
         let current = self.condemned_record().read(self.storage.as_ref()).await?;
         let (text, remedy) = match Record::of(&current) {
             Ok(_) if !is_malformed(&current) => return Ok(None),
@@ -40,11 +40,11 @@ impl Repository {
         }))
     }
 
-    /// Writes the record anew if it is malformed and no collector can be alive: nothing is condemned then.
+    /// Writes the list anew if it is malformed and no collector can be alive: nothing is condemned then.
     ///
     /// # Errors
     /// Those of the store.
-    pub async fn repair_record(&self) -> Result<(), Error> {
+    pub async fn repair_condemned(&self) -> Result<(), Error> {
         let write = |current: &Current| {
             let record = Record::of(current)?;
             Ok::<_, Error>(match is_malformed(current) {

@@ -4,13 +4,15 @@
 //! signed, so only the commit that it vouches for is proven. Anyone who may write to the bucket could have made the others; to
 //! sign such a commit again is for the caller to allow.
 
+use std::cmp::Reverse;
+
 use deb_index::{
     digest::Sha256,
-    suite::{founding::Founding, layout},
+    suite::{layout, release::ReleaseError},
 };
 
 use crate::{
-    Error, Head, Suite,
+    Error, Folder, Head, Suite,
     check::{Top, compare},
     head::SignedHead,
     inventory::{Inventory, POOL},
@@ -24,7 +26,8 @@ const SEARCHED: usize = 200;
 /// What the evidence shows.
 #[derive(Debug)]
 enum Newest {
-    One(Fix),
+    /// A commit, and whether a signature vouches for it.
+    One(Sha256, bool),
     /// It contradicts itself, or names the head that is there.
     Unclear,
     /// No commit of the suite is left.
@@ -38,12 +41,15 @@ impl Suite<'_> {
         mut top: Top,
         inventory: &Inventory,
     ) -> Result<Top, Error> {
+        if top.commit.is_none() && !top.problems.is_empty() {
+            self.require_own().await?;
+        }
         if !top.needs_head {
             return Ok(top);
         }
         let newest = self.newest(inventory, top.head.as_ref()).await?;
         let fix = match (newest, &top.head) {
-            (Newest::One(Fix::Head { commit, is_proven }), head) => {
+            (Newest::One(commit, is_proven), head) => {
                 if let (Some(head), true) = (head, top.is_stand_in) {
                     // Not the commit is what is wrong, but that this head is there.
                     let key = head.key();
@@ -83,6 +89,17 @@ impl Suite<'_> {
         Ok(top)
     }
 
+    /// Fails if another tool wrote what is in the folder: nothing of it is damage.
+    async fn require_own(&self) -> Result<(), Error> {
+        match self.what_it_is().await? {
+            Some(Folder::Foreign) => Err(Error::Release {
+                suite: self.name.clone(),
+                source: ReleaseError::NotOurs,
+            }),
+            _ => Ok(()),
+        }
+    }
+
     /// Takes `Release` for the head that is missing, if its signature is good and its commit is lost.
     async fn with_release(&self, top: Top) -> Result<Top, Error> {
         let Some(shown) = self.head_beside().await? else {
@@ -110,22 +127,24 @@ impl Suite<'_> {
     /// The head that takes the place of `instead`, or of one that cannot be used. One that has lost index files is only taken if
     /// no other can be.
     async fn newest(&self, inventory: &Inventory, instead: Option<&Head>) -> Result<Newest, Error> {
-        let is_signed = match self.founding().await?.0 {
-            Some(Founding::Suite { signed, .. }) => Some(signed),
-            _ => None,
-        };
+        let founding = self.founding().await?.0;
+        let is_unsigned = founding.is_some_and(|founding| founding.is_suite(false));
         let proven = self.shown_by_release().await?;
         let (mut whole, mut broken): (Vec<Sha256>, Vec<Sha256>) = Default::default();
         let mut is_any_left = false;
-        let folder = layout::commits(&self.name);
-        let commits = inventory.below(&folder);
-        let commits = commits.filter_map(|(key, _)| layout::commit_at(&self.name, key));
         let is_superseded = |id: &Sha256| {
             inventory
                 .get(&layout::successor_key(&self.name, Some(id)))
                 .is_some()
         };
-        for id in commits.filter(|id| !is_superseded(id)).take(SEARCHED) {
+        let folder = layout::commits(&self.name);
+        let commits = inventory.below(&folder).filter_map(|(key, object)| {
+            let id = layout::commit_at(&self.name, key)?;
+            (!is_superseded(&id)).then_some((Reverse(object.modified), id))
+        });
+        let mut commits: Vec<_> = commits.collect();
+        commits.sort_unstable();
+        for (_, id) in commits.into_iter().take(SEARCHED) {
             let commit = match self.read_commit(&id).await {
                 Ok(commit) if commit.suite == self.name => commit,
                 Ok(_) => continue,
@@ -134,13 +153,9 @@ impl Suite<'_> {
             };
             is_any_left |= instead.is_none_or(|head| head.id() != id);
             let was_head = self.took_the_place_of(commit.parent, id).await?;
-            let files = commit.indexes.iter().flat_map(|(path, index)| {
-                let files = index.files.values();
-                files.map(move |stored| (path.by_hash(&stored.sha256), stored.size))
-            });
-            let is_whole = files.into_iter().all(|(path, size)| {
-                let key = layout::in_suite(&self.name, &path);
-                compare(inventory.get(&key), size).is_none()
+            let is_whole = commit.files().all(|(path, _, stored)| {
+                let key = layout::by_hash_key(&self.name, path, &stored.sha256);
+                compare(inventory.get(&key), stored.size).is_none()
             });
             if was_head || proven == Some(id) {
                 let list = if is_whole { &mut whole } else { &mut broken };
@@ -171,10 +186,8 @@ impl Suite<'_> {
         if instead.is_some_and(|head| head.id() == commit) {
             return Ok(Newest::Unclear);
         }
-        Ok(Newest::One(Fix::Head {
-            commit,
-            is_proven: is_signed == Some(false) || proven == Some(commit),
-        }))
+        let is_proven = is_unsigned || proven == Some(commit);
+        Ok(Newest::One(commit, is_proven))
     }
 
     /// The commit that `Release` shows, if `Release.gpg` is a good signature of it.

@@ -6,9 +6,7 @@ use bytes::Bytes;
 use deb_index::{digest::Sha256, index::IndexPath, suite::commit::Authorship};
 
 use crate::{
-    Error, Repository, Suite, Verified,
-    commit::restore_head,
-    followers,
+    Error, Repository, Suite, Verified, followers,
     problem::{Fix, Part, Remedy},
 };
 
@@ -70,7 +68,9 @@ impl Suite<'_> {
                 }
                 Fix::Founding { signed } => self.restore_founding(signed).await?,
                 Fix::Alias(alias) => self.claim(&alias).await?,
-                Fix::Record { parent, id } => followers::restore_record(self, parent, id).await?,
+                Fix::Succession { parent, id } => {
+                    followers::restore_succession(self, parent, id).await?;
+                }
                 Fix::Follower => drop(repairs.followers.insert(problem.key.clone())),
                 Fix::Head { commit, .. } => repairs.head = Some(commit),
                 Fix::Commit { .. } => repairs.commit = true,
@@ -78,11 +78,12 @@ impl Suite<'_> {
                 Fix::Pool => repairs.pool = true,
             }
         }
+        let instead_of = found.tag.as_ref();
         if let Some(commit) = repairs.head {
-            return restore_head(self, commit).await;
+            return self.restore_head(commit, instead_of).await;
         }
         if repairs.pool {
-            return self.begin_again(&options.authorship).await;
+            return self.begin_again(instead_of, &options.authorship).await;
         }
         let is_head_doubtful = found
             .problems
@@ -92,7 +93,7 @@ impl Suite<'_> {
             && (repairs.commit || (!repairs.written.is_empty() && !is_head_doubtful))
         {
             return self
-                .recommit(head, repairs.written, &options.authorship)
+                .recommit(head, instead_of, repairs.written, &options.authorship)
                 .await;
         }
         if repairs.followers.is_empty() || is_head_doubtful {

@@ -9,7 +9,7 @@ use deb_index::{
 use futures::TryStreamExt as _;
 use jiff::{Timestamp, civil, tz::TimeZone};
 
-use crate::{Error, Head, Missing, Suite};
+use crate::{Error, Head, Missing, Past, Suite};
 
 /// The fewest digits that stand for a commit.
 const DIGITS: usize = 6;
@@ -78,16 +78,59 @@ impl FromStr for Meaning {
     }
 }
 
+/// A commit that a revision means.
+#[derive(Debug)]
+pub struct Found {
+    pub id: Sha256,
+    pub commit: Commit,
+    /// The last of the commits between it and the head that are lost, if some are: no signature vouches for it then.
+    pub lost: Option<Sha256>,
+}
+
+impl Revision {
+    /// Whether it is a commit's whole name, so that it means this one and no other.
+    fn is_whole_name(&self) -> bool {
+        matches!(&self.meaning, Meaning::Digits(digits) if digits.len() == 64)
+    }
+}
+
+impl Meaning {
+    /// Whether it is a time at which a commit of this one was there already.
+    fn is_at(&self, commit: Timestamp) -> bool {
+        matches!(self, Self::At(time) if commit <= *time)
+    }
+}
+
 impl Suite<'_> {
-    /// The commit that a revision means: `head`, or one in its history.
+    /// The commit that a revision means, to build on it: `head`, or one in its history.
     ///
     /// # Errors
-    /// [`Missing::Revision`]; [`Error::AmbiguousRevision`]; those of reading.
+    /// As [`Suite::find_revision`]; [`Error::Unproven`], unless the revision is the whole name of the commit.
     pub async fn revision(
         &self,
         head: &Head,
-        Revision { text, meaning }: &Revision,
+        revision: &Revision,
     ) -> Result<(Sha256, Commit), Error> {
+        let Found { id, commit, lost } = self.find_revision(head, revision).await?;
+        match lost.filter(|_| !revision.is_whole_name()) {
+            None => Ok((id, commit)),
+            Some(lost) => Err(Error::Unproven {
+                suite: self.name.clone(),
+                commit: id,
+                lost,
+            }),
+        }
+    }
+
+    /// The commit that a revision means, to look at it.
+    ///
+    /// # Errors
+    /// [`Missing::Revision`]; [`Error::AmbiguousRevision`]; [`Error::Damaged`] if the commit is lost; those of reading.
+    pub async fn find_revision(
+        &self,
+        head: &Head,
+        Revision { text, meaning }: &Revision,
+    ) -> Result<Found, Error> {
         if let Meaning::Digits(digits) = meaning {
             let prefix = format!("{}{digits}", layout::commits(&self.name));
             let listed = self.repository.storage.list(&prefix, None);
@@ -99,17 +142,27 @@ impl Suite<'_> {
                 return Err(Error::AmbiguousRevision(text.clone()));
             }
         }
-        let mut history = std::pin::pin!(self.history(head.id()));
-        let mut back = 0;
-        while let Some((id, commit)) = history.try_next().await? {
+        let mut past = std::pin::pin!(self.past(head.id()));
+        let (mut back, mut lost) = (0, None);
+        while let Some(step) = past.try_next().await? {
+            let (Past::Commit(id, _) | Past::Lost(id)) = step;
             let name = id.to_string();
-            let is_meant = match meaning {
+            let is_named = match meaning {
                 Meaning::Back(wanted) => *wanted == back,
                 Meaning::Digits(digits) => name.starts_with(digits),
-                Meaning::At(time) => commit.time <= *time,
+                Meaning::At(_) => false,
             };
-            if is_meant {
-                return Ok((id, commit));
+            match step {
+                Past::Commit(id, commit) if is_named || meaning.is_at(commit.time) => {
+                    let commit = *commit;
+                    return Ok(Found { id, commit, lost });
+                }
+                Past::Commit(..) => {}
+                Past::Lost(id) if is_named => {
+                    let key = layout::commit_key(&self.name, &id);
+                    return Err(self.damaged(key, "is missing or damaged"));
+                }
+                Past::Lost(id) => lost = Some(id),
             }
             back += 1;
         }

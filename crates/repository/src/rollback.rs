@@ -19,7 +19,7 @@ use deb_index::{
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 
-use crate::{Error, Head, Selection, Suite, indexes::IndexCache};
+use crate::{Error, Head, Past, Selection, Suite, indexes::IndexCache};
 
 /// Objects that are looked for at once.
 const CONCURRENT: usize = 32;
@@ -30,21 +30,15 @@ impl Suite<'_> {
     /// # Errors
     /// [`Error::Collected`] if an object that they need is gone; those of reading.
     pub async fn restored(&self, head: &Head, id: Sha256, commit: &Commit) -> Result<Edit, Error> {
-        commit
-            .check_requirements()
-            .map_err(|source| Error::Commit {
-                suite: self.name.clone(),
-                id,
-                source,
-            })?;
+        self.check_requirements(id, commit)?;
         let now = &head.commit.indexes;
         let changed = commit
             .indexes
             .iter()
             .filter(|(path, index)| now.get(path) != Some(index));
         let files = changed.flat_map(|(path, index)| {
-            let keys = index.files.values().map(|file| path.by_hash(&file.sha256));
-            keys.map(|path| (layout::in_suite(&self.name, &path), None))
+            let files = index.files.values();
+            files.map(|file| (layout::by_hash_key(&self.name, path, &file.sha256), None))
         });
         self.require(id, files.collect()).await?;
         let paths = |commit: &Commit| {
@@ -113,11 +107,16 @@ impl Suite<'_> {
         gone.try_filter_map(async |key| Ok(key)).try_collect().await
     }
 
-    /// Digests of the packages that are in the suite since before `time`.
+    /// Digests of the packages that are in the suite since before `time`. None are known to be if a commit since then is lost,
+    /// which is returned, too.
     ///
     /// # Errors
     /// Those of reading.
-    pub async fn older_than(&self, head: &Head, time: Timestamp) -> Result<HashSet<Sha256>, Error> {
+    pub async fn older_than(
+        &self,
+        head: &Head,
+        time: Timestamp,
+    ) -> Result<(HashSet<Sha256>, Option<Sha256>), Error> {
         let list = self.packages_of(head.id(), head.commit.clone(), Selection::default());
         let list = list.await?;
         let packages = self.sorted(&list)?;
@@ -125,8 +124,12 @@ impl Suite<'_> {
             .iter()
             .filter_map(|package| package.stanza.sha256())
             .collect();
-        let mut history = std::pin::pin!(self.history(head.id()));
-        while let Some((_, commit)) = history.try_next().await? {
+        let mut past = std::pin::pin!(self.past(head.id()));
+        while let Some(step) = past.try_next().await? {
+            let commit = match step {
+                Past::Commit(_, commit) => commit,
+                Past::Lost(id) => return Ok((HashSet::new(), Some(id))),
+            };
             if commit.time < time {
                 break;
             }
@@ -135,7 +138,7 @@ impl Suite<'_> {
                 old.remove(&sha256);
             }
         }
-        Ok(old)
+        Ok((old, None))
     }
 
     pub(crate) fn parse<'p>(

@@ -122,6 +122,7 @@ impl Suite<'_> {
             commit: Some(head.commit.clone()),
             head: Some(head),
             problems: vec![problem],
+            warnings: Vec::new(),
             needs_head: !is_proven,
             is_stand_in: true,
         }))

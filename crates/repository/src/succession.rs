@@ -18,7 +18,7 @@ use deb_index::{
 use jiff::Timestamp;
 use s3_storage::{ETag, ErrorKind, ObjectMeta};
 
-use crate::{Error, Suite, head::SignedHead};
+use crate::{Error, Head, Suite, head::SignedHead};
 
 /// Metadata field of a follower: the digest of what it follows.
 pub(crate) const FOLLOWS: &str = "debucket-follows";
@@ -122,6 +122,21 @@ impl Suite<'_> {
             return Err(error);
         }
         Ok(())
+    }
+
+    /// Fails if something says that a head that was read is not the newest.
+    ///
+    /// # Errors
+    /// [`Error::PutBack`] and its like; those of the store.
+    pub(crate) async fn require_newest(&self, head: &Head) -> Result<(), Error> {
+        if head.put_back.is_none() {
+            return Ok(());
+        }
+        let evidence = self.evidence(head.id()).await?;
+        match self.signed_head().await? {
+            Some(signed) => self.check_newest(&signed, &head.commit, &evidence).await,
+            None => Ok(()),
+        }
     }
 
     pub(crate) async fn judge(

@@ -18,6 +18,11 @@ impl Suite<'_> {
         &self.name
     }
 
+    #[must_use]
+    pub fn repository(&self) -> &Repository {
+        self.repository
+    }
+
     /// Whether keys that sign are at hand.
     #[must_use]
     pub fn has_signers(&self) -> bool {

@@ -400,10 +400,8 @@ impl<'a> NewObject<'a> {
                 Ok(reply) => return Ok(Some(There(reply.date))),
                 // Another publisher was first, a part did not get through, or the reply was lost: look at what is there.
                 Err(error)
-                    if matches!(
-                        error.kind(),
-                        ErrorKind::PreconditionFailed | ErrorKind::Conflict
-                    ) || error.is_ambiguous()
+                    if error.is_refused_condition()
+                        || error.is_ambiguous()
                         || error.is_transient() =>
                 {
                     failure = Some(error);

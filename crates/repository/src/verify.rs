@@ -27,6 +27,7 @@ use crate::{
     check::{Check, Top, chain, compare},
     draft::blocking,
     founding::UNKNOWN,
+    indexes::QUICKEST,
     inventory::Inventory,
     package_files::PackageFiles,
     problem::{Fix, Part, Remedy},
@@ -41,8 +42,6 @@ const BEING_DELETED: &str = "says that the suite is being deleted";
 const CLOSED: &str = "does not say that the suite is being deleted, but its newest commit does";
 /// What is wrong with it where a publisher that was held up meanwhile has left something.
 const DELETED: &str = "says that the suite was deleted, but something of it is left";
-/// Formats, the quickest to unpack first.
-const QUICKEST: [Format; 3] = [Format::Zst, Format::Gz, Format::Xz];
 
 impl Repository {
     /// Looks for all problems of these suites, in their order. One that never was has neither a commit nor problems.
@@ -55,16 +54,19 @@ impl Repository {
             let mut tops = Vec::new();
             for (at, suite) in suites.iter().enumerate() {
                 if done[at].is_none() {
-                    tops.push((at, suite, suite.top().await?));
+                    // First: what takes its place from now on was not looked at.
+                    let tag = suite.head_tag().await?;
+                    tops.push((at, suite, tag, suite.top().await?));
                 }
             }
             if tops.is_empty() {
                 break;
             }
             let inventory = self.inventory().await?;
-            for (at, suite, top) in tops {
+            for (at, suite, tag, top) in tops {
                 let was = top.head.as_ref().map(|head| head.etag.clone());
-                let found = suite.check(top, &inventory, depth).await?;
+                let mut found = suite.check(top, &inventory, depth).await?;
+                found.tag = tag;
                 let is_sure = found.problems.is_empty() || left == 0 || {
                     let now = suite.signed_head().await.ok().flatten();
                     now.map(|now| now.etag().clone()) == was
@@ -112,32 +114,39 @@ impl Suite<'_> {
         }
         let mut problems = Vec::new();
         let key = head.key();
-        let mut add = |text: String, remedy| {
-            let mut problem = self.problem(Part::Head, &key, text);
-            problem.remedy = remedy;
+        let mut add = |part, text: String| {
+            let mut problem = self.problem(part, &key, text);
+            problem.remedy = Remedy::Manual;
             problems.push(problem);
         };
         if let Some(text) = &head.put_back {
-            add(format!("is not the newest: {text}"), Remedy::Manual);
+            add(Part::Head, format!("is not the newest: {text}"));
         }
         let listed = release_files(&head.commit);
         if listed != head.release.files {
-            add(
-                "lists other index files than its commit".into(),
-                Remedy::Manual,
-            );
+            add(Part::Head, "lists other index files than its commit".into());
         }
         let until = release::valid_until(&head.commit);
         if let (Some(until), Some(now)) = (until, head.store_time)
             && until <= now
         {
-            add(format!("is valid until {until} only"), Remedy::Manual);
+            add(Part::Date, format!("is valid until {until} only"));
         }
+        if self.is_from_the_future(&head) {
+            let date = head.release.date;
+            add(
+                Part::Date,
+                format!("is dated {date}, which is in the future"),
+            );
+        }
+        let (keys, warnings) = self.check_keys(&head);
+        problems.extend(keys);
         Ok(Top {
             needs_head: head.put_back.is_some(),
             commit: Some(head.commit.clone()),
             head: Some(head),
             problems,
+            warnings,
             is_stand_in: false,
         })
     }
@@ -197,26 +206,13 @@ impl Suite<'_> {
             head,
             commit,
             problems,
+            warnings,
             is_stand_in,
             ..
         } = self.recovered(top, inventory).await?;
-        let mut check = Check {
-            suite: self,
-            inventory,
-            depth,
-            is_stand_in,
-            found: Verified {
-                commit: head.as_ref().map(Head::id),
-                is_unsigned: head
-                    .as_ref()
-                    .is_some_and(|head| head.signatures.is_unsigned()),
-                packages: 0,
-                bytes: 0,
-                commits: 0,
-                files: 0,
-                problems,
-            },
-        };
+        let mut check = Check::new(self, inventory, head.as_ref());
+        (check.depth, check.is_stand_in) = (depth, is_stand_in);
+        (check.found.problems, check.found.warnings) = (problems, warnings);
         if let Some(commit) = &commit {
             check.indexes(commit).await?;
         }
@@ -243,14 +239,12 @@ impl Suite<'_> {
 
 /// The files that the `Release` of a commit lists.
 fn release_files(commit: &Commit) -> BTreeMap<String, Sha256> {
-    let mut files = BTreeMap::new();
-    for (path, index) in &commit.indexes {
-        files.insert(path.to_string(), index.sha256);
-        for (extension, stored) in &index.files {
-            files.insert(path.with_extension(extension), stored.sha256);
-        }
-    }
-    files
+    let plain = commit.indexes.iter();
+    let plain = plain.map(|(path, index)| (path.to_string(), index.sha256));
+    let files = commit.files();
+    let files =
+        files.map(|(path, extension, stored)| (path.with_extension(extension), stored.sha256));
+    plain.chain(files).collect()
 }
 
 impl Check<'_> {
@@ -317,13 +311,15 @@ impl Check<'_> {
         let mut files: Vec<_> = index.files.iter().collect();
         files.sort_by_key(|(extension, _)| (rank(extension).is_none(), rank(extension)));
         for (extension, stored) in files {
-            let key = layout::in_suite(&self.suite.name, &path.by_hash(&stored.sha256));
+            let key = layout::by_hash_key(&self.suite.name, path, &stored.sha256);
             let mut problem = compare(self.inventory.get(&key), stored.size);
             let is_read = self.depth == Depth::Content || plain.is_none();
             if problem.is_none() && is_read {
-                match self.read(&key, stored, extension, index).await? {
+                let file = (extension.as_str(), stored);
+                match self.suite.read_file(file, index, key.clone(), None).await {
                     Ok(unpacked) => plain = plain.or(unpacked),
-                    Err(text) => problem = Some(text.to_owned()),
+                    Err(Error::Damaged { problem: text, .. }) => problem = Some(text.to_owned()),
+                    Err(error) => return Err(error),
                 }
             }
             if let Some(text) = problem {
@@ -363,39 +359,6 @@ impl Check<'_> {
             self.add(problem.fixed_by(fix.or(rewrite.clone())));
         }
         Ok(plain)
-    }
-
-    /// Reads an index file; its plain form, if its format is known. The inner error says what is wrong with it.
-    async fn read(
-        &self,
-        key: &str,
-        stored: &Stored,
-        extension: &str,
-        index: &Index,
-    ) -> Result<Result<Option<Bytes>, &'static str>, Error> {
-        let bytes = match self.suite.read_by_digest(key).await {
-            Ok(bytes) => bytes,
-            Err(Error::Damaged { problem, .. }) => return Ok(Err(problem)),
-            Err(error) => return Err(error),
-        };
-        let (file, size, sha256) = (stored.sha256, index.size, index.sha256);
-        let format = extension.parse::<Format>().ok();
-        Ok(blocking(move || {
-            if Sha256::of(&bytes) != file {
-                return Err("has other content than its name says");
-            }
-            let Some(format) = format else {
-                return Ok(None);
-            };
-            let plain = compression::decompress(format, &bytes, size);
-            let plain = plain.map_err(|_| "cannot be unpacked to what its commit says")?;
-            if Sha256::of(&plain) == sha256 {
-                Ok(Some(Bytes::from(plain)))
-            } else {
-                Err("has other plain content than its commit says")
-            }
-        })
-        .await)
     }
 
     /// The content of an index file in its follower, or made again from another form of the index.

@@ -1,6 +1,6 @@
 //! What does not stop an operation, but will hurt later.
 
-use deb_index::fingerprint::Fingerprint;
+use deb_index::{digest::Sha256, fingerprint::Fingerprint};
 use jiff::{SignedDuration, Timestamp};
 use repo_signing::{Certificate, KeyProblem, SignatureTime};
 
@@ -29,6 +29,11 @@ pub enum Warning {
     /// Something says that the head is not the newest that the suite has had.
     #[error("{0}")]
     PutBack(String),
+    /// A commit of the history that is missing or damaged.
+    #[error(
+        "commit {commit} of suite {suite} is lost: no signature vouches for what the history has before it"
+    )]
+    CommitLost { suite: String, commit: Sha256 },
     /// A package that the suite has is not in the pool.
     #[error("{key} was missing from the pool, although the suite has it: it is sent again")]
     FileMissing { key: String },
@@ -59,24 +64,34 @@ impl Suite<'_> {
     /// What is known to go wrong with this head: keys that expire, a date that devices refuse, and that it was put back.
     #[must_use]
     pub fn warnings(&self, head: &Head) -> Vec<Warning> {
-        let clock = &self.repository.clock;
         let mut warnings = Vec::new();
-        let date = head.release.date;
-        let is_ahead = |now| date.duration_since(now) > LEEWAY;
-        if clock.is_absurd(date) || head.store_time.is_some_and(is_ahead) {
+        if self.is_from_the_future(head) {
             warnings.push(Warning::FutureDate {
                 suite: self.name.to_string(),
-                date,
+                date: head.release.date,
             });
         }
         warnings.extend(head.put_back.clone().map(Warning::PutBack));
         if let HeadSignatures::By(signatures) = &head.signatures {
-            let now = head.store_time.unwrap_or_else(|| clock.now());
+            let now = self.now(head);
             warnings.extend(signatures.iter().filter_map(|by| {
                 let certificate = self.keys.certificate_of(by.key)?;
                 key_expiry(&certificate, by.key, now)
             }));
         }
         warnings
+    }
+
+    /// Whether apt refuses the head because of its date.
+    pub(crate) fn is_from_the_future(&self, head: &Head) -> bool {
+        let date = head.release.date;
+        let is_ahead = |now| date.duration_since(now) > LEEWAY;
+        self.repository.clock.is_absurd(date) || head.store_time.is_some_and(is_ahead)
+    }
+
+    /// The time when a head was read.
+    pub(crate) fn now(&self, head: &Head) -> Timestamp {
+        let own = || self.repository.clock.now();
+        head.store_time.unwrap_or_else(own)
     }
 }

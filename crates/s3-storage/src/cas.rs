@@ -74,7 +74,9 @@ impl Cas<'_> {
             attempt += 1;
             match self.write(storage, bytes, mode).await {
                 Ok(_) => return Ok(value),
-                Err(error) if attempt < ATTEMPTS && may_try_again(&error) => {}
+                Err(error)
+                    if attempt < ATTEMPTS
+                        && (error.is_refused_condition() || error.is_ambiguous()) => {}
                 Err(error) => return Err(error.into()),
             }
             let longest = FIRST_PAUSE.saturating_mul(1 << attempt.min(7));
@@ -123,14 +125,6 @@ impl Cas<'_> {
         options.cache_control = Some("no-cache");
         storage.put(self.key, Payload::Bytes(bytes), options).await
     }
-}
-
-fn may_try_again(error: &Error) -> bool {
-    let lost = matches!(
-        error.kind(),
-        ErrorKind::PreconditionFailed | ErrorKind::Conflict
-    );
-    lost || error.is_ambiguous()
 }
 
 #[cfg(test)]

@@ -213,6 +213,15 @@ impl Error {
         }
     }
 
+    /// Whether the store refused a write because its precondition does not hold, or because it met another write: somebody else
+    /// was first.
+    pub fn is_refused_condition(&self) -> bool {
+        matches!(
+            self.kind,
+            ErrorKind::PreconditionFailed | ErrorKind::Conflict
+        )
+    }
+
     /// Whether a *write* that failed like this may have taken effect all the same: some attempt of
     /// it was sent, and whether it was carried out is not known. Not only transient errors are: the
     /// last attempt may have been refused *because* an earlier one took effect.

@@ -242,6 +242,14 @@ impl Commit {
         }
     }
 
+    /// The stored files of its indexes, each with the index's path and the file's extension.
+    pub fn files(&self) -> impl Iterator<Item = (&IndexPath, &str, &Stored)> {
+        self.indexes.iter().flat_map(|(path, index)| {
+            let files = index.files.iter();
+            files.map(move |(extension, stored)| (path, extension.as_str(), stored))
+        })
+    }
+
     /// Whether the suite is being deleted, so that nobody may build on the commit.
     #[must_use]
     pub fn is_closed(&self) -> bool {

@@ -6,6 +6,7 @@
 
 use crate::{
     digest::Sha256,
+    index::IndexPath,
     name::{PackageName, SuiteName},
     package_id::PackageId,
 };
@@ -59,6 +60,12 @@ pub fn founding_key(suite: &SuiteName) -> String {
 #[must_use]
 pub fn commits(suite: &SuiteName) -> String {
     in_suite(suite, "commits/")
+}
+
+/// Key of a file of an index, under its digest: `dists/<suite>/<component>/binary-<arch>/by-hash/SHA256/<sha256>`.
+#[must_use]
+pub fn by_hash_key(suite: &SuiteName, index: &IndexPath, file: &Sha256) -> String {
+    in_suite(suite, &index.by_hash(file))
 }
 
 /// Key of a commit: `dists/<suite>/commits/<sha256>.json`.

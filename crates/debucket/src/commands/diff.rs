@@ -92,7 +92,13 @@ impl Diff {
     ) -> Result<(Suite<'r>, PackageList), Error> {
         let name = state.suite.clone();
         let found = context.read_suite(repository, name, &self.trust).await?;
-        source::read(found, state.revision.as_ref(), Selection::default()).await
+        source::read(
+            context,
+            found,
+            state.revision.as_ref(),
+            Selection::default(),
+        )
+        .await
     }
 }
 

@@ -13,6 +13,7 @@ use deb_index::{
 };
 use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
+use repository::Past;
 use serde::Serialize;
 
 use super::verify_report::VerifyReport;
@@ -85,8 +86,15 @@ impl Log {
             let found = suite.verify_history().await?;
             return VerifyReport::of_history(context, name, found)?.conclude(context);
         }
-        let history = suite.history(head.id());
-        let history = history.try_filter_map(async |(id, mut commit)| {
+        let past = suite.past(head.id());
+        let history = past.try_filter_map(async |step| {
+            let (id, mut commit) = match step {
+                Past::Commit(id, commit) => (id, *commit),
+                Past::Lost(id) => {
+                    context.warn_of_lost(&suite, Some(id));
+                    return Ok(None);
+                }
+            };
             if !self.packages.is_empty() {
                 Arc::make_mut(&mut commit.changes).retain(|change| {
                     let mut packages = self.packages.iter();

@@ -198,9 +198,9 @@ impl Promote {
         for selector in &mut of {
             selector.component.clone_from(&self.component);
         }
-        context.warn_of(source, &head);
         let copies = source.copies(head, &of, self.to_component.as_ref());
         let copies = copies.await?;
+        context.warn_of(source, &copies.head);
         let components = &copies.head.commit.settings.components;
         let component = self.component.as_ref();
         if let Some(component) = component.filter(|own| !components.contains(own)) {

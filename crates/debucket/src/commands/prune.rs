@@ -65,7 +65,14 @@ impl Prune {
                 let now = head.store_time.unwrap_or(head.release.date);
                 let limit = now.checked_sub(SignedDuration::from(span));
                 let limit = limit.unwrap_or(Timestamp::MIN);
-                Some(suite.older_than(&head, limit).await?)
+                let (old, lost) = suite.older_than(&head, limit).await?;
+                context.warn_of_lost(&suite, lost);
+                if lost.is_some() {
+                    let note =
+                        "what came in before that commit is not known to be old, so it stays";
+                    context.printer.note(note);
+                }
+                Some(old)
             }
         };
         let mut of = self.packages;

@@ -25,7 +25,7 @@ const ROUNDS: usize = 4;
 /// be done.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Exit codes: 0 no problem is left; 1 problems are left, or failed; 2 usage; 4 no such suite.
+Exit codes: 0 no problem is left but lost history; 1 problems are left, or failed; 2 usage; 4 no such suite.
 
 Examples:
   debucket verify --repo s3://acme-apt --keyring acme.asc
@@ -85,7 +85,7 @@ impl Verify {
         } else {
             Depth::Listing
         };
-        let mut record = repository.verify_record().await?;
+        let mut condemned = repository.verify_condemned().await?;
         let mut found = repository.verify(&suites, depth).await?;
         for (suite, found) in suites.iter().zip(&found) {
             if is_named && found.commit.is_none() && found.problems.is_empty() {
@@ -95,8 +95,8 @@ impl Verify {
         let mut repaired = Vec::new();
         if self.repair {
             context.set_goes_on();
-            if let Some(problem) = record.take_if(|problem| problem.remedy == Remedy::Repair) {
-                repository.repair_record().await?;
+            if let Some(problem) = condemned.take_if(|problem| problem.remedy == Remedy::Repair) {
+                repository.repair_condemned().await?;
                 repaired.push(problem);
             }
             let options = RepairOptions {
@@ -116,9 +116,12 @@ impl Verify {
                 found = now;
             }
         }
+        for (suite, found) in suites.iter().zip(&found) {
+            context.warn_of_all(suite, &found.warnings);
+        }
         let names = suites.iter().map(|suite| suite.name().clone());
         let mut report = VerifyReport::new(context, self.deep, names.zip(found).collect())?;
-        report.of_repository(record.as_slice());
+        report.of_repository(condemned.as_slice());
         report.repaired(&repaired);
         report.conclude(context)
     }

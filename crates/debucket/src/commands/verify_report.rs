@@ -44,7 +44,7 @@ struct Found {
     suite: Option<SuiteName>,
     /// `error`: devices or publishers fail. `warning`: the suite as it is now is whole.
     severity: &'static str,
-    /// `head`, `commit`, `index`, `package`, `history`, `follower`, `founding` or `condemned`.
+    /// `head`, `key`, `date`, `commit`, `index`, `package`, `history`, `follower`, `founding` or `condemned`.
     part: &'static str,
     /// The object.
     key: String,
@@ -55,6 +55,16 @@ struct Found {
     /// nowhere in the repository.
     remedy: &'static str,
     next: &'static str,
+    #[serde(skip)]
+    is_settled: bool,
+}
+
+/// How many problems are left to be solved.
+fn open(problems: &[Found]) -> usize {
+    problems
+        .iter()
+        .filter(|problem| !problem.is_settled)
+        .count()
 }
 
 impl VerifyReport {
@@ -91,6 +101,10 @@ impl VerifyReport {
         let mut report = Self::new(context, false, vec![(suite, found)])?;
         for suite in &mut report.suites {
             (suite.packages, suite.bytes) = (None, None);
+            // Whether it is whole is the question.
+            for problem in &mut suite.problems {
+                problem.is_settled = false;
+            }
         }
         Ok(report)
     }
@@ -103,11 +117,12 @@ impl VerifyReport {
         self.repaired = problems.iter().map(Found::of).collect();
     }
 
-    /// Prints it; an error if problems are left.
+    /// Prints it; an error if problems are left about which something can be done, or that matter.
     pub(super) fn conclude(self, context: &Context) -> Result<(), Error> {
         context.printer.result(&self)?;
-        let of_suites = self.suites.iter().map(|suite| suite.problems.len());
-        match self.problems.len() + of_suites.sum::<usize>() {
+        let of_suites = self.suites.iter().map(|suite| &suite.problems);
+        let left = of_suites.chain([&self.problems]).map(|of| open(of)).sum();
+        match left {
             0 => Ok(()),
             left => Err(Error::Problems(left)),
         }
@@ -136,6 +151,7 @@ impl Found {
                 Remedy::Lost => "lost",
             },
             next: next(problem),
+            is_settled: problem.is_settled(),
         }
     }
 
@@ -154,11 +170,13 @@ impl Found {
 
 fn means(part: Part) -> &'static str {
     match part {
+        Part::Key => "devices that know no other key of the suite refuse it",
+        Part::Date => "devices refuse the suite",
         Part::Head => "devices refuse the suite or see an old state, and nothing can be published",
         Part::Commit => "nothing can be published; devices are not affected",
         Part::Index => "devices that fetch this index fail to update",
         Part::Package => "devices cannot install the package",
-        Part::History => "`debucket log` and `debucket rollback` do not reach that state",
+        Part::History => "that state cannot be brought back; devices and publishers miss nothing",
         Part::Follower => {
             "clients without InRelease or by-hash fail, or see another state; evidence about the head is incomplete"
         }
@@ -181,8 +199,16 @@ fn next(problem: &Problem) -> &'static str {
              is left, what is in the pool"
         }
         (Remedy::Manual, Part::Head) => {
-            "check --keyring, and refresh the suite if its validity is over (`debucket refresh`); otherwise restore the object \
-             from the bucket's version history"
+            "check --keyring; otherwise restore the object from the bucket's version history"
+        }
+        (Remedy::Manual, Part::Key) => {
+            "retire it if the suite has another key (`debucket key retire`); if not, extend it (`gpg --quick-set-expire`), give \
+             devices the new certificate, and sign with it (`debucket refresh --force --adopt-signing-key`); where that is not \
+             possible, `debucket key reset` replaces it"
+        }
+        (Remedy::Manual, Part::Date) => {
+            "refresh the suite if its validity is over (`debucket refresh`); if it is dated in the future and the store's clock is \
+             right by now, `debucket publish --reset-date` dates it anew"
         }
         (Remedy::Manual, Part::Founding) => {
             "end the deletion (`debucket suite delete`), or drop the alias (`debucket suite set --no-alias`)"
@@ -197,6 +223,9 @@ fn next(problem: &Problem) -> &'static str {
         (Remedy::Lost, Part::Package) => {
             "publish the same file again (`debucket publish --replace FILE`); if nobody has it, it is lost for good, unless the \
              bucket has an earlier version of it: then remove the package"
+        }
+        (Remedy::Lost, Part::History) => {
+            "nothing has to be done: it is lost for good, unless the bucket has an earlier version of it"
         }
         (Remedy::Manual | Remedy::Lost, _) => {
             "lost for good, unless the bucket has an earlier version of it"
@@ -229,11 +258,17 @@ impl Report for VerifyReport {
                 Some(false) => " (unsigned)",
                 _ => "",
             };
-            let count = match problems.len() {
+            let left = open(problems);
+            let mut count = match left {
                 0 => "no problem".to_owned(),
                 1 => "1 problem".to_owned(),
                 count => format!("{count} problems"),
             };
+            match problems.len() - left {
+                0 => {}
+                1 => count.push_str(", 1 loss in its history"),
+                lost => count.push_str(&format!(", {lost} losses in its history")),
+            }
             let checked = match packages.zip(*size) {
                 Some((packages, size)) => {
                     format!("{packages} packages ({}), {commits} commits", bytes(size))

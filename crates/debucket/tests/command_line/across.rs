@@ -201,7 +201,9 @@ fn what_the_store_may_not_copy_is_read_with_the_sources_credentials_and_sent() {
         denied
             .stderr
             .contains("packages cannot be taken from s3://acme-staging/robots")
-            && denied.stderr.contains("--policy reader --repo URL"),
+            && denied
+                .stderr
+                .contains("--policy reader --repo s3://acme-staging/robots"),
         "{denied:#?}"
     );
     let credentials = "[staging]\naws_access_key_id = staging\naws_secret_access_key = secret\n";
@@ -235,7 +237,10 @@ fn a_damaged_source_is_refused_with_the_file_named() {
         let refused = store.promote_from(OTHER, &["tool"]);
         assert_eq!(refused.code, 1, "{refused:#?}");
         assert!(
-            refused.stderr.contains(TOOL) && refused.stderr.contains("debucket verify --repo URL"),
+            refused.stderr.contains(TOOL)
+                && refused
+                    .stderr
+                    .contains("debucket verify --repo s3://acme-staging/robots"),
             "{refused:#?}"
         );
         let keys = store.server.keys(BUCKET);

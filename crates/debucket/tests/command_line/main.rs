@@ -15,6 +15,7 @@ mod dry_run;
 mod forge;
 mod gc;
 mod guards;
+mod history;
 mod inputs;
 mod keys;
 mod later_version;

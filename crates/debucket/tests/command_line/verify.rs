@@ -54,7 +54,7 @@ impl Store {
         format!("dists/stable/main/binary-amd64/by-hash/SHA256/{digest}")
     }
 
-    fn verify(&self, more: &[&str]) -> Run {
+    pub(crate) fn verify(&self, more: &[&str]) -> Run {
         self.read(&[&["verify"], more].concat())
     }
 
@@ -78,7 +78,10 @@ impl Store {
                     .map(|field| problem[field].as_str().unwrap().to_owned())
             })
             .collect();
-        assert_eq!(run.code, i32::from(!found.is_empty()), "{run:#?}");
+        // What is lost of the history matters to nobody.
+        let is_open =
+            |[_, _, severity, remedy]: &[String; 4]| severity == "error" || remedy != "lost";
+        assert_eq!(run.code, i32::from(found.iter().any(is_open)), "{run:#?}");
         found
     }
 
@@ -178,7 +181,7 @@ fn all_problems_are_found_at_once() {
     );
     assert!(told.stdout.contains("lost for good"), "{}", told.stdout);
     assert!(
-        told.stderr.contains("problems were found: 9"),
+        told.stderr.contains("problems were found: 8"),
         "{}",
         told.stderr
     );
@@ -266,7 +269,7 @@ fn a_lost_commit_and_its_index_come_back_from_the_head_and_the_pool() {
         5,
         "{repaired:#?}"
     );
-    repaired.expect(1);
+    repaired.expect(0);
     store.expect_problems(&["--deep"], &[["history", &commit, "warning", "lost"]]);
     assert_eq!(store.read(&["list"]).expect(0), list);
     publish().expect(0);

@@ -1,15 +1,16 @@
 //! What is lost comes back from what vouches for it, or is signed only if that is accepted.
 
 use deb_index::{digest::Sha256, suite::layout};
-use repository::{Depth, Error, Part, Remedy};
+use futures::TryStreamExt as _;
+use repository::{Depth, Error, Keys, Part, Past, Problem, Remedy, Writes};
 
 use crate::{
     damage::{Scene, built, expected, shown},
-    repository::{in_suite, key, suite},
+    repository::{in_suite, key, open, suite},
 };
 
 /// Keys of the index files of the head for an architecture, in all forms, and of their followers.
-async fn all_of_an_index(scene: &Scene, architecture: &str) -> Vec<String> {
+pub(crate) async fn all_of_an_index(scene: &Scene, architecture: &str) -> Vec<String> {
     let head = scene.repository.head().await;
     let path = format!("main/binary-{architecture}/Packages")
         .parse()
@@ -135,6 +136,103 @@ async fn the_state_of_a_lost_commit_is_committed_again_and_its_history_comes_bac
     // The lost commit is found in the bucket's version history.
     scene.damage(&place, Some(whole));
     assert_eq!(scene.repository.history().await.len(), 5);
+}
+
+/// What is in the history of a scene: `commit`, or `lost`.
+async fn past(scene: &Scene) -> Vec<&'static str> {
+    let store = open(scene.repository.bucket.clone(), Writes::Conditional);
+    let suite = store.suite(suite(), Keys::Unchecked);
+    let steps = suite.past(scene.commit()).map_ok(|step| match step {
+        Past::Commit(..) => "commit",
+        Past::Lost(_) => "lost",
+    });
+    steps.try_collect().await.unwrap()
+}
+
+#[tokio::test]
+async fn the_history_goes_on_beyond_a_lost_commit_as_far_as_records_tell() {
+    // Four commits; which are lost, and what is seen then.
+    for (lost, records_too, expected) in [
+        (&[1][..], false, &["commit", "lost", "commit", "commit"][..]),
+        (&[1, 2], false, &["commit", "lost", "lost", "commit"]),
+        (&[3], false, &["commit", "commit", "commit", "lost"]),
+        (&[1], true, &["commit", "lost"]),
+    ] {
+        for damage in [None, Some(b"damaged".to_vec())] {
+            let scene = Scene::new(Some(key())).await;
+            let history = scene.repository.history().await;
+            for nth in lost {
+                let id = &history[*nth].0;
+                scene.damage(&layout::commit_key(&suite(), id), damage.clone());
+            }
+            if records_too {
+                let before = layout::successor_key(&suite(), Some(&history[2].0));
+                scene.damage(&before, None);
+            }
+            assert_eq!(past(&scene).await, expected, "{lost:?} {records_too}");
+            // The commits that the signed head leads to.
+            assert_eq!(scene.repository.history().await.len(), lost[0]);
+
+            // It is told, and no problem of the suite as it is.
+            let found = scene.verify(Depth::Content).await;
+            let told = shown(&found.problems);
+            assert_eq!(found.problems.len(), lost.len(), "{told}");
+            assert!(found.problems.iter().all(Problem::is_settled), "{told}");
+            let left = scene.repair(true).await.unwrap();
+            assert_eq!(shown(&left.problems), told);
+
+            let store = open(scene.repository.bucket.clone(), Writes::Conditional);
+            let opened = store.suite(suite(), Keys::Unchecked);
+            let head = opened.existing_head().await.unwrap();
+            let (old, gap) = opened.older_than(&head, history[3].1.time).await.unwrap();
+            assert_eq!((old.len(), gap), (0, Some(history[lost[0]].0)));
+            let Some(seen) = expected.iter().rposition(|step| *step == "commit") else {
+                panic!()
+            };
+            if seen < lost[0] {
+                continue;
+            }
+            // A record leads there that anybody could have written: good to look at, and to build on only by the whole name.
+            let (id, commit) = &history[seen];
+            let name = id.to_string();
+            for text in [
+                name.split_at(12).0,
+                &format!("@~{seen}"),
+                &commit.time.to_string(),
+            ] {
+                let revision = text.parse().unwrap();
+                let found = opened.find_revision(&head, &revision).await.unwrap();
+                let last = lost.last().map(|nth| history[*nth].0);
+                assert_eq!((found.id, found.lost), (*id, last), "{text}");
+                let refused = opened.revision(&head, &revision).await;
+                assert!(
+                    matches!(refused, Err(Error::Unproven { .. })),
+                    "{refused:?}"
+                );
+            }
+            let whole = opened.revision(&head, &name.parse().unwrap()).await;
+            assert_eq!(whole.unwrap().0, *id);
+            let lost = history[lost[0]].0.to_string();
+            let gone = opened.find_revision(&head, &lost.parse().unwrap()).await;
+            assert!(matches!(gone, Err(Error::Damaged { .. })), "{gone:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn forged_records_lead_no_history_in_a_circle() {
+    let scene = Scene::new(Some(key())).await;
+    let history = scene.repository.history().await;
+    scene.damage(&layout::commit_key(&suite(), &history[1].0), None);
+    for (before, after) in [(2, 1), (1, 2)] {
+        let key = layout::successor_key(&suite(), Some(&history[before].0));
+        scene.damage(&key, Some(format!("{}\n", history[after].0).into()));
+    }
+    scene.damage(&layout::commit_key(&suite(), &history[2].0), None);
+    let natural = layout::successor_key(&suite(), Some(&history[3].0));
+    scene.damage(&natural, None);
+    assert_eq!(past(&scene).await, ["commit", "lost", "lost", "lost"]);
+    assert_eq!(scene.verify(Depth::Listing).await.problems.len(), 4);
 }
 
 #[tokio::test]

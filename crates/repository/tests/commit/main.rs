@@ -21,6 +21,8 @@ mod lost;
 mod pool;
 mod put_back;
 mod races;
+mod refused_keys;
+mod repairs;
 mod repository;
 mod requests;
 mod rotation;

@@ -104,7 +104,8 @@ pub(super) fn unknown(name: &SuiteName, error: Error, role: Role) -> Check {
 /// The record of what a garbage collection is going to delete.
 pub(super) async fn garbage(repository: &Repository, role: Role) -> Check {
     const GARBAGE: &str = "garbage";
-    let (found, problem) = futures::join!(repository.check_condemned(), repository.verify_record());
+    let (found, problem) =
+        futures::join!(repository.check_condemned(), repository.verify_condemned());
     match (found, problem) {
         (Err(error), _) | (_, Err(error)) => Check::failed(GARBAGE, &error.into(), role),
         (Ok(_), Ok(Some(problem))) => Check::warn(
