@@ -89,6 +89,10 @@ impl Flight {
             Mishap::Kill { write, .. } => store.at(On::Writes, write, Fault::KillBefore),
             Mishap::LoseReply { write } => store.at(On::Writes, write, Fault::LoseReply),
             Mishap::Refuse { write } => store.at(On::Writes, write, refusal),
+            Mishap::PauseBeforeDeleting => {
+                let delete = On::Operation(Request::Delete);
+                store.at(delete, 1, Fault::PauseBefore(gate.clone()));
+            }
             Mishap::Pause { request, again } => {
                 let again = again.map(|again| request + again);
                 for nth in [request].into_iter().chain(again) {
@@ -162,7 +166,7 @@ impl Flight {
     /// Whether something has gone wrong that may make it fail.
     pub(crate) fn had_mishap(&self) -> bool {
         match self.mishap {
-            Mishap::Nothing | Mishap::Pause { .. } => false,
+            Mishap::Nothing | Mishap::PauseBeforeDeleting | Mishap::Pause { .. } => false,
             Mishap::Kill { .. } => self.is_killed(),
             Mishap::LoseReply { write } | Mishap::Refuse { write } => self.store.writes() >= write,
         }

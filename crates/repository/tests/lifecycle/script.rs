@@ -147,6 +147,8 @@ pub(crate) enum Mishap {
     Refuse {
         write: u64,
     },
+    /// It waits before it deletes anything.
+    PauseBeforeDeleting,
     /// It waits, and again so many requests later.
     Pause {
         request: u64,
@@ -366,7 +368,7 @@ fn needing(mishap: BoxedStrategy<Mishap>) -> impl Strategy<Value = Step> {
 
 fn around_garbage() -> impl Strategy<Value = Step> {
     let trouble = prop_oneof![1 => Just(Mishap::Nothing), 5 => wait(10, 45), 1 => mishap(12, 45)];
-    let collector = prop_oneof![4 => Just(Mishap::Nothing), 2 => wait(1, 45), 1 => mishap(6, 25)];
+    let collector = prop_oneof![4 => Just(Mishap::Nothing), 2 => Just(Mishap::PauseBeforeDeleting), 2 => wait(1, 45), 1 => mishap(6, 25)];
     let alias = any::<bool>().prop_map(|has| clean(1, Operation::Set(Setting::Alias(has), true)));
     prop_oneof![
         8 => needing(trouble.boxed()),

@@ -239,7 +239,8 @@ impl World {
         }
         let prefix = REPOSITORIES[repository_of(number)];
         let key = layout::commit_key(&suite(number), &head.commit);
-        let bytes = self.bucket.read(&format!("{prefix}{key}")).unwrap();
+        let bytes = self.bucket.read(&format!("{prefix}{key}"));
+        let bytes = bytes.expect("the head names a commit that is there");
         let commit = Commit::parse(&head.commit, &bytes).unwrap();
         assert_eq!(commit.parent, last.map(|last| last.commit));
         let is_future = head.date > self.clock.now() + LAGS;
