@@ -135,7 +135,10 @@ impl Suite<'_> {
             Some(Founding::Deleting(_)) => Err(Error::Deleting {
                 suite: alias.clone(),
             }),
-            None | Some(Founding::Deleted | Founding::Unknown) => Err(self.damaged(
+            Some(Founding::Deleted) => Err(Error::Deleting {
+                suite: alias.clone(),
+            }),
+            None | Some(Founding::Unknown) => Err(self.damaged(
                 layout::founding_key(alias),
                 "does not say whose alias this is",
             )),

@@ -152,13 +152,16 @@ impl Repository {
     /// Those of listing.
     pub async fn find_suites(&self) -> Result<SuitesFound, Error> {
         let mut found = SuitesFound::default();
-        for (name, folder) in self.judged(self.folders_in("").await?).await {
+        let marks = self.folders_in("").await?;
+        for (name, folder) in self.judged(marks.clone()).await {
             match folder {
                 Ok(Folder::Suite { .. } | Folder::Deleting | Folder::Remains) => {
                     found.suites.push(name);
                 }
                 Ok(Folder::Foreign) => found.others.push(name),
                 Ok(Folder::Alias(_) | Folder::Reserved(_) | Folder::Deleted) => {}
+                // What is in it tells enough, for all but a deletion that has begun.
+                Err(_) if marks[&name].head && marks[&name].commits => found.suites.push(name),
                 Err(error) => found.unknown.push((name, error)),
             }
         }

@@ -12,12 +12,15 @@ use deb_index::{
     package_id::PackageId,
     phase::Percentage,
     stanza::{Stanza, StanzaRef},
-    suite::commit::{Change, Commit},
+    suite::{
+        commit::{Change, Commit},
+        layout,
+    },
     version::Version,
 };
 use futures::TryStreamExt as _;
 
-use crate::{Error, Head, Listed, Selection, Suite, succession::is_unreadable};
+use crate::{Error, Head, Listed, Past, Selection, Suite, succession::is_unreadable};
 
 /// The packages that selectors mean, as far as their phase may change.
 #[derive(Debug, Default)]
@@ -157,15 +160,22 @@ impl Suite<'_> {
             }
         }
         let mut found = Halting::default();
-        let mut history = std::pin::pin!(self.history(head.id()));
+        let mut past = std::pin::pin!(self.past(head.id()));
         let mut child: Option<Arc<Commit>> = None;
         while !needed.is_empty() {
-            let next = history.try_next().await.or_else(|error| {
-                found.lost(error)?;
-                Ok::<_, Error>(None)
-            });
-            let Some((id, commit)) = next? else { break };
-            let commit = Arc::new(commit);
+            let (id, commit) = match past.try_next().await {
+                Ok(Some(Past::Commit(id, commit))) => (id, Arc::from(commit)),
+                Ok(Some(Past::Lost(id))) => {
+                    let key = layout::commit_key(&self.name, &id);
+                    found.lost(self.damaged(key, "is missing or damaged"))?;
+                    break;
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    found.lost(error)?;
+                    break;
+                }
+            };
             let came = |wanted: &PackageId| {
                 let mut changes = child.iter().flat_map(|child| child.changes.iter());
                 changes.any(|change| change.action == Change::ADD && is_about(change, wanted))

@@ -330,6 +330,69 @@ async fn a_suite_that_was_begun_meanwhile_is_not_deleted() {
     assert!(begun > 5, "{begun}");
 }
 
+/// Whatever a publisher that was held up has left in the folder of a suite that is gone, the same again deletes it, and gc goes on.
+#[tokio::test]
+async fn what_a_publisher_leaves_that_was_held_up_at_any_request_is_deleted_by_the_same_again() {
+    for nth in 1.. {
+        let scene = Scene::new(Some(key())).await;
+        let (repository, signing) = (&scene.repository, &scene.signing);
+        let (slow, gate, late) = (repository.faulty(), Gate::new(), package("late"));
+        slow.at(On::Requests, nth, Fault::PauseBefore(gate.clone()));
+        let packages = [&late];
+        let mut publisher = std::pin::pin!(publish(&slow, signing, &packages));
+        tokio::select! {
+            biased;
+            () = gate.reached() => {}
+            published = &mut publisher => {
+                committed(published);
+                break;
+            }
+        }
+        scene.delete().await.unwrap();
+        gate.open();
+        let published = publisher.await;
+        if repository.bucket.read("dists/stable/InRelease").is_some() {
+            // It had read nothing before, and made a new suite.
+            committed(published);
+            continue;
+        }
+        collect_all(repository, signing).await;
+        match scene.delete().await {
+            Ok(again) => assert_eq!(again.progress, Progress::Done, "request {nth}"),
+            Err(Error::Missing(Missing::Suite { .. })) => {}
+            Err(error) => panic!("request {nth}: {error:?}"),
+        }
+        scene.check_gone().await;
+    }
+}
+
+/// A suite that takes a name waits at any request while what the name showed last is deleted.
+#[tokio::test]
+async fn a_name_that_is_deleted_while_a_suite_takes_it_shows_nothing_broken() {
+    for nth in 1.. {
+        let scene = Scene::new(Some(key())).await;
+        let (repository, signing) = (&scene.repository, &scene.signing);
+        let bucket = &repository.bucket;
+        committed(drop_alias(bucket, signing, "stable", "trixie").await);
+        let (slow, gate) = (repository.faulty(), Gate::new());
+        slow.at(On::Requests, nth, Fault::PauseBefore(gate.clone()));
+        let mut taker = std::pin::pin!(add(&slow, signing, "forky", "trixie"));
+        tokio::select! {
+            biased;
+            () = gate.reached() => {}
+            taken = &mut taker => {
+                committed(taken);
+                break;
+            }
+        }
+        // It is refused where the suite lists the name already.
+        let _ = delete(bucket, signing, "trixie").await;
+        gate.open();
+        let _ = taker.await;
+        repository.check_as_client_of("trixie").await;
+    }
+}
+
 #[tokio::test]
 async fn a_collector_and_a_deletion_keep_out_of_each_others_way() {
     let scene = Scene::new(Some(key())).await;

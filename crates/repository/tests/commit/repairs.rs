@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use deb_index::suite::{layout, release::ReleaseError};
-use repository::{Depth, Error, Keys, Part, RepairOptions, Verified, Writes};
+use deb_index::suite::{commit::Authorship, layout, release::ReleaseError};
+use repository::{Allow, Depth, Error, Keys, Part, RepairOptions, Verified, Writes};
 use s3_storage::{Careless, ErrorKind, Fault, Flaw, On, Operation, Storage};
 
 use crate::{
@@ -384,11 +384,24 @@ async fn a_repair_does_not_call_a_deletion_off() {
     scene.damage(&founding, None);
     let found = look(&scene).await;
     assert_eq!(found.problems[0].part, Part::Founding);
-    let deleting =
-        "{\"deleting\": {\"aliases\": [], \"by\": 1, \"busy_until\": \"2025-12-01T00:00:00Z\"}}";
-    scene.repository.bucket.write(&founding, deleting);
-    repair(&scene.repository.bucket, &scene, found)
-        .await
-        .unwrap();
-    assert_eq!(scene.read(&founding), deleting.as_bytes());
+    let victim = scene.repository.faulty();
+    victim.at(On::Operation(Operation::Delete), 1, Fault::KillBefore);
+    let opened = open(victim, Writes::Conditional);
+    let (stable, by) = (
+        opened.suite(suite(), keys(&scene.signing)),
+        Authorship::default(),
+    );
+    let allow = Allow::default();
+    let planned = stable.deletion(allow).await.unwrap();
+    let killed = stable
+        .delete_all(planned, allow, &by, &repository::Silent)
+        .await;
+    killed.unwrap_err();
+    let deleting = scene.read(&founding);
+    let repaired = repair(&scene.repository.bucket, &scene, found).await;
+    assert!(
+        matches!(repaired, Err(Error::Deleting { .. })),
+        "{repaired:?}"
+    );
+    assert_eq!(scene.read(&founding), deleting);
 }

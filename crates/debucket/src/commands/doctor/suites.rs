@@ -34,10 +34,6 @@ pub(super) async fn checks(
     };
     let mut suite = repository.suite(name.clone(), keys);
     let mut head = suite.require_head().await;
-    if head.as_ref().is_ok_and(|head| head.commit.is_closed()) {
-        let suite = name.clone();
-        head = Err(Error::Deleting { suite });
-    }
     if matches!(head, Err(Error::NotSigned { .. }))
         && matches!(suite.is_founded_unsigned().await, Ok(true))
     {
