@@ -41,10 +41,12 @@ use self::{
 };
 use crate::{
     Allow, Error, Head, HeadSignatures, Observer, Published, Suite,
-    commit::{Run, committed},
-    draft::{Planned, blocking},
-    followers::{self, Leader},
-    keys::{Signed, signature_time},
+    commit::{
+        Run, committed,
+        draft::{Planned, blocking},
+        followers::{self, Leader},
+        keys::{Signed, signature_time},
+    },
 };
 
 /// Index files that are copied at once.

@@ -7,6 +7,19 @@
 //! The reply to the last step may be lost. So each attempt first asks whether the head is this publisher's commit already, or a
 //! descendant of it. Until that is known, an error is [`Error::Unknown`].
 
+pub(crate) mod carry_out;
+pub(crate) mod draft;
+pub(crate) mod followers;
+pub(crate) mod founding;
+pub(crate) mod keys;
+pub(crate) mod named;
+pub(crate) mod observer;
+pub(crate) mod patience;
+pub(crate) mod phase;
+pub(crate) mod prepare;
+pub(crate) mod rollback;
+pub(crate) mod upload;
+
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
@@ -28,10 +41,12 @@ use s3_storage::{ETag, Payload, PutMode, PutOptions};
 
 use crate::{
     Allow, Draft, Error, Head, Observer, PackageFile, Stage, Suite,
-    followers::{self, Leader},
-    patience::Patience,
-    prepare::Prepared,
-    upload::{Mode, Uploaded, upload_all},
+    commit::{
+        followers::Leader,
+        patience::Patience,
+        prepare::Prepared,
+        upload::{Mode, Uploaded, upload_all},
+    },
 };
 
 /// Bytes of packages that are uploaded while the indexes that name them are. More take so long that the head would have an old date.

@@ -5,6 +5,10 @@
 //! cannot be read, verified and understood. An earlier state that cannot be read may have named any package file, and anything in
 //! the folder of its suite. So these stay until it is older than what is kept of the history.
 
+pub(crate) mod condemned;
+pub(crate) mod inventory;
+pub(crate) mod kept;
+
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use deb_index::{digest::Sha256, name::SuiteName, suite::layout};
@@ -14,9 +18,11 @@ use tokio::time::Instant;
 
 use crate::{
     Error, Folder, Repository, Suite, Writes,
-    condemned::{Condemned, DEAD, DELETING, Doomed, Record},
-    inventory::{InStore, Inventory, POOL},
-    kept::{Kept, Unreadable},
+    gc::{
+        condemned::{Condemned, DEAD, DELETING, Doomed, Record},
+        inventory::{InStore, Inventory, POOL},
+        kept::{Kept, Unreadable},
+    },
 };
 
 /// Objects that are on the record at most: it is read by every publisher.

@@ -1,13 +1,21 @@
 //! Making good what [`Repository::verify`] found, as far as its content is somewhere in the repository.
 
+pub(crate) mod condemned;
+pub(crate) mod pool_file;
+pub(crate) mod rebuild;
+pub(crate) mod recommit;
+pub(crate) mod recover;
+pub(crate) mod stand_in;
+
 use std::collections::{BTreeMap, HashSet};
 
 use bytes::Bytes;
 use deb_index::{digest::Sha256, index::IndexPath, suite::commit::Authorship};
 
 use crate::{
-    Error, Repository, Suite, Verified, followers,
-    problem::{Fix, Part, Remedy},
+    Error, Repository, Suite, Verified,
+    commit::followers,
+    verify::problem::{Fix, Part, Remedy},
 };
 
 /// How a repair is done, and what it may do only if its caller has said so.

@@ -2,7 +2,7 @@
 
 use deb_index::name::SuiteName;
 
-use crate::{keys::Keys, repository::Repository};
+use crate::{commit::keys::Keys, repository::Repository};
 
 /// A suite, open for reading, and for changes if its [`Keys`] allow them.
 #[derive(Debug)]

@@ -5,6 +5,14 @@
 //! the store's ETags are MD5 digests, as for small objects on most stores, they are compared with those of the indexes. With
 //! [`Depth::Content`], everything that the head names is read and hashed.
 
+pub(crate) mod alias_check;
+pub(crate) mod chain;
+pub(crate) mod check;
+pub(crate) mod key_check;
+pub(crate) mod package_files;
+pub(crate) mod problem;
+pub(crate) mod stale;
+
 use std::{collections::BTreeMap, num::NonZeroUsize};
 
 use bytes::Bytes;
@@ -24,14 +32,14 @@ use repo_signing::VerifyError;
 
 use crate::{
     Depth, Error, Folder, Head, Keys, Repository, Suite, Verified,
-    check::{Check, Top, chain, compare},
-    draft::blocking,
-    founding::UNKNOWN,
-    indexes::QUICKEST,
-    inventory::Inventory,
-    package_files::PackageFiles,
-    problem::{Fix, Part, Remedy},
-    succession::is_unreadable,
+    commit::{draft::blocking, founding::UNKNOWN},
+    gc::inventory::Inventory,
+    read::{indexes::QUICKEST, succession::is_unreadable},
+    verify::{
+        check::{Check, Top, chain, compare},
+        package_files::PackageFiles,
+        problem::{Fix, Part, Remedy},
+    },
 };
 
 /// Times that a suite whose head moves is looked at.

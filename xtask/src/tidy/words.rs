@@ -44,8 +44,8 @@ const RULES: &[Rule] = &[
         folders: &["crates/repository/src/"],
         words: &["PutMode::Update"],
         owners: &[
-            "crates/repository/src/commit",
-            "crates/repository/src/followers",
+            "crates/repository/src/commit.rs",
+            "crates/repository/src/commit/followers",
         ],
         reason: "only commit moves a head, and only followers follow it",
     },
@@ -55,8 +55,8 @@ const RULES: &[Rule] = &[
         owners: &[
             "crates/repository/src/adopt/head.rs",
             "crates/repository/src/commit.rs",
-            "crates/repository/src/followers.rs",
-            "crates/repository/src/head.rs",
+            "crates/repository/src/commit/followers.rs",
+            "crates/repository/src/read/head.rs",
             "crates/repository/src/verify.rs",
         ],
         reason: "the head is moved by commit, read by head (another program's by adopt) and watched by followers",
@@ -66,12 +66,31 @@ const RULES: &[Rule] = &[
         words: &[".put("],
         owners: &[
             "crates/repository/src/commit.rs",
-            "crates/repository/src/followers.rs",
-            "crates/repository/src/founding.rs",
-            "crates/repository/src/prepare.rs",
-            "crates/repository/src/upload.rs",
+            "crates/repository/src/commit/followers.rs",
+            "crates/repository/src/commit/founding.rs",
+            "crates/repository/src/commit/prepare.rs",
+            "crates/repository/src/commit/upload.rs",
         ],
         reason: "only these write, each its own kind of object",
+    },
+    Rule {
+        folders: &["crates/repository/src/"],
+        words: &[".delete("],
+        owners: &[
+            "crates/repository/src/folders/delete.rs",
+            "crates/repository/src/gc.rs",
+        ],
+        reason: "only a collection, and the deletion of a suite, delete",
+    },
+    Rule {
+        folders: &["crates/repository/src/"],
+        words: &["condemned_record().update"],
+        owners: &[
+            "crates/repository/src/gc.rs",
+            "crates/repository/src/gc/",
+            "crates/repository/src/repair/condemned.rs",
+        ],
+        reason: "what is condemned is decided by collections, and spared by publishers",
     },
     Rule {
         folders: &["crates/debucket/src/"],

@@ -31,12 +31,12 @@ use crate::{
 #[derive(Debug, Clone)]
 pub enum Edit {
     /// The suite exists. The settings are those of a new one; an existing suite keeps its own.
-    /// (Boxed, since there may be tens of thousands of other edits.)
+    /// (Boxed, as [`Edit::Set`] is, since there may be tens of thousands of other edits.)
     Exist(Box<Settings>),
     /// The suite is new. One that exists is a conflict, unless it is as it is wanted.
     New,
     /// Some of the settings have these values.
-    Set(SettingsPatch),
+    Set(Box<SettingsPatch>),
     /// A package is in the suite. Unless `replace` is set, other bytes for the same package are a conflict.
     Add { stanza: Stanza, replace: bool },
     /// The file of a package that is in the suite is at the key of this stanza, because other content is at the key where it was.

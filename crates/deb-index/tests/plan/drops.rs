@@ -5,18 +5,18 @@ use deb_index::change::{Edit, IndexPlan, Intent, PlanError, Restored, SettingsPa
 use crate::suite::{Suite, intent, path, stanza};
 
 fn architectures(names: &[&str]) -> Intent {
-    Intent(vec![Edit::Set(SettingsPatch {
+    Intent(vec![Edit::Set(Box::new(SettingsPatch {
         architectures: Some(names.iter().map(|name| name.parse().unwrap()).collect()),
         drops_architectures: true,
         ..SettingsPatch::default()
-    })])
+    }))])
 }
 
 fn without(component: &str) -> Intent {
-    Intent(vec![Edit::Set(SettingsPatch {
+    Intent(vec![Edit::Set(Box::new(SettingsPatch {
         remove_components: vec![component.parse().unwrap()],
         ..SettingsPatch::default()
-    })])
+    }))])
 }
 
 fn suite() -> Suite {

@@ -54,7 +54,7 @@ fn retention(newest: u32, of: &str) -> Retention {
 }
 
 fn set(patch: SettingsPatch) -> Intent {
-    Intent(vec![Edit::Set(patch)])
+    Intent(vec![Edit::Set(Box::new(patch))])
 }
 
 fn names(suite: &Suite, architecture: &str) -> Vec<String> {

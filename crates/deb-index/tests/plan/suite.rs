@@ -69,7 +69,7 @@ pub(crate) fn for_architectures(architectures: &[&str], mut intent: Intent) -> I
         ),
         ..SettingsPatch::default()
     };
-    intent.0.push(Edit::Set(patch));
+    intent.0.push(Edit::Set(Box::new(patch)));
     intent
 }
 

@@ -166,7 +166,10 @@ impl Publish {
             stanza: file.stanza.clone(),
             replace: self.replace,
         });
-        let edits = [Edit::Exist(new_suite(keys).into()), Edit::Set(patch)];
+        let edits = [
+            Edit::Exist(new_suite(keys).into()),
+            Edit::Set(Box::new(patch)),
+        ];
         let mut edits: Vec<_> = edits.into_iter().chain(additions).collect();
         if let Some(percentage) = self.phase {
             let of = files.iter().map(|file| file.stanza.id.clone()).collect();

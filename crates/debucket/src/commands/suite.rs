@@ -200,7 +200,7 @@ impl Change {
         let repository = self.change.repository(context).await?;
         let new = new_suite(&keys);
         let suite = repository.suite(self.suite, keys);
-        let mut edits = vec![Edit::Set(self.settings.patch()?)];
+        let mut edits = vec![Edit::Set(Box::new(self.settings.patch()?))];
         if creates {
             let mut settings = new;
             if settings.components.is_empty() {

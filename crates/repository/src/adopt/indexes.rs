@@ -18,8 +18,8 @@ use s3_storage::{ErrorKind, Listed};
 
 use crate::{
     Error, Suite,
-    draft::blocking,
-    indexes::{CONCURRENT_READS, INDEX_LIMIT, QUICKEST},
+    commit::draft::blocking,
+    read::indexes::{CONCURRENT_READS, INDEX_LIMIT, QUICKEST},
 };
 
 /// An index file to be stored under its digest as well.

@@ -166,10 +166,10 @@ async fn of_two_that_create_a_suite_with_other_settings_one_is_told() {
         let mut edits = new_suite(&signing);
         edits.insert(0, Edit::New);
         // No device sees this.
-        edits.push(Edit::Set(SettingsPatch {
+        edits.push(Edit::Set(Box::new(SettingsPatch {
             keep_versions: Some(keep.try_into().ok()),
             ..SettingsPatch::default()
-        }));
+        })));
         edits
     };
     let loser = async { change(&slow, &signing, "stable", create(1)).await };

@@ -318,11 +318,11 @@ async fn what_a_dropped_architecture_leaves_is_in_nobodys_way() {
     use deb_index::change::{Edit, SettingsPatch};
     let (repository, signing) = (Repository::new(), Some(key()));
     committed(publish(&repository.bucket, &signing, &[&package("base")]).await);
-    let drop = Edit::Set(SettingsPatch {
+    let drop = Edit::Set(Box::new(SettingsPatch {
         architectures: Some(vec!["amd64".parse().unwrap()]),
         drops_architectures: true,
         ..SettingsPatch::default()
-    });
+    }));
     let allow = repository::Allow {
         release_info_change: true,
         ..Default::default()

@@ -32,7 +32,7 @@ fn certificates(keys: &[&String]) -> Keyring {
 async fn set(bucket: &Arc<Memory>, keys: Keys, patch: SettingsPatch) -> Result<Published, Error> {
     let repository = open(bucket.clone(), Writes::Conditional);
     let suite = repository.suite(suite(), keys);
-    let intent = Intent(vec![Edit::Set(patch)]);
+    let intent = Intent(vec![Edit::Set(Box::new(patch))]);
     let draft = suite.draft(intent, Allow::default()).await?;
     draft.commit(&[], &Authorship::default(), &Silent).await
 }
@@ -156,14 +156,14 @@ async fn a_publish_that_loses_to_a_rotation_does_not_undo_it() {
             vec![&old]
         };
         let slow = opened.suite(suite(), sign(&keys));
-        let refresh = Edit::Set(SettingsPatch {
+        let refresh = Edit::Set(Box::new(SettingsPatch {
             signed_by: Some(true),
             ..if give_both {
                 add(&new)
             } else {
                 SettingsPatch::default()
             }
-        });
+        }));
         let draft = slow
             .draft(Intent(vec![refresh]), Allow::default())
             .await

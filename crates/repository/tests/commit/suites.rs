@@ -48,11 +48,11 @@ async fn change_allowing<S: Storage + 'static>(
 }
 
 pub(crate) fn aliases(add: &[&str], drop: &[&str]) -> Edit {
-    Edit::Set(SettingsPatch {
+    Edit::Set(Box::new(SettingsPatch {
         add_aliases: add.iter().copied().map(name).collect(),
         drop_aliases: drop.iter().copied().map(name).collect(),
         ..SettingsPatch::default()
-    })
+    }))
 }
 
 /// Gives a suite that exists another alias, whatever its devices have to accept.
@@ -91,10 +91,10 @@ pub(crate) async fn create(
 /// What makes an empty suite.
 pub(crate) fn new_suite(signing: &Signing) -> Vec<Edit> {
     let mut edits = intent(&keys(signing), &[], false).0;
-    edits.push(Edit::Set(SettingsPatch {
+    edits.push(Edit::Set(Box::new(SettingsPatch {
         components: vec!["main".parse().unwrap()],
         ..SettingsPatch::default()
-    }));
+    })));
     edits
 }
 

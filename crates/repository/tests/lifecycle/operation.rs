@@ -183,18 +183,18 @@ impl Job {
                 // What devices of an alias have to accept is not in the model.
                 let is_alias = matches!(setting, Setting::Alias(_));
                 allow.release_info_change = *is_allowed || is_alias;
-                vec![Edit::Set(patch(setting))]
+                vec![Edit::Set(Box::new(patch(setting)))]
             }
-            Operation::AddKey(key) => vec![Edit::Set(SettingsPatch {
+            Operation::AddKey(key) => vec![Edit::Set(Box::new(SettingsPatch {
                 accept_keys: vec![accepted_key(self.shelf.signer(*key).certificate())],
                 ..SettingsPatch::default()
-            })],
+            }))],
             Operation::RetireKey(key) => {
                 let fingerprint = self.shelf.signer(*key).certificate().fingerprint();
-                vec![Edit::Set(SettingsPatch {
+                vec![Edit::Set(Box::new(SettingsPatch {
                     retire_keys: Retired::These(vec![fingerprint]),
                     ..SettingsPatch::default()
-                })]
+                }))]
             }
             Operation::Adopt => {
                 return match suite.adoption(Accept::default(), allow).await? {

@@ -152,7 +152,7 @@ async fn carry_out(
     let repository = change.repository(context).await?;
     let suite = repository.suite(suite, keys);
     let wanted = Wanted {
-        intent: Intent(vec![Edit::Set(patch)]),
+        intent: Intent(vec![Edit::Set(Box::new(patch))]),
         ..Wanted::default()
     };
     change.carry_out(context, &suite, wanted).await

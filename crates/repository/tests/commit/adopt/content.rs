@@ -238,10 +238,10 @@ async fn a_new_architecture_begins_with_the_packages_for_all() {
         .write_signed(&repository, signing.as_ref().unwrap())
         .await;
     adopted(&repository, &signing, Accept::default()).await;
-    let set = Edit::Set(SettingsPatch {
+    let set = Edit::Set(Box::new(SettingsPatch {
         architectures: Some(vec!["amd64".parse().unwrap(), "riscv64".parse().unwrap()]),
         ..Default::default()
-    });
+    }));
     let nothing: &[&Package] = &[];
     let mut wanted = intent(&keys(&signing), nothing, false);
     wanted.0.push(set);

@@ -1,0 +1,114 @@
+//! Carrying out a change that is planned, or a dry run of that.
+
+use deb_index::suite::commit::Authorship;
+
+use crate::{
+    Draft, Error, Observer, Outcome, PackageFile, Published, Silent,
+    commit::{
+        Run, followers,
+        upload::{Mode, restore_all, upload_all},
+    },
+};
+
+impl Draft<'_> {
+    /// Carries the change out, however many other publishers do the same. `files` are the packages that the intent adds.
+    ///
+    /// # Errors
+    /// Those of the store; conflicts with a publisher that was faster. The suite is then as others left it;
+    /// [`Error::Unknown`] alone leaves that open.
+    pub async fn commit(
+        mut self,
+        files: &[PackageFile],
+        authorship: &Authorship,
+        observer: &dyn Observer,
+    ) -> Result<Published, Error> {
+        self.carry_out(files, authorship, observer).await
+    }
+
+    /// The same. The draft is then as it was carried out, on whatever base that was in the end.
+    ///
+    /// # Errors
+    /// Those of [`Draft::commit`].
+    pub async fn carry_out(
+        &mut self,
+        files: &[PackageFile],
+        authorship: &Authorship,
+        observer: &dyn Observer,
+    ) -> Result<Published, Error> {
+        let suite = self.suite;
+        match self.carried_out(files, authorship, observer).await {
+            Err(error) => Err(suite.explained(error).await),
+            published => published,
+        }
+    }
+
+    async fn carried_out(
+        &mut self,
+        files: &[PackageFile],
+        authorship: &Authorship,
+        observer: &dyn Observer,
+    ) -> Result<Published, Error> {
+        let run = Run {
+            suite: self.suite,
+            authorship,
+            allow: self.allow,
+            observer,
+            files,
+        };
+        let restored = restore_all(self.suite, &self.lost, files, observer, Mode::Write).await?;
+        self.store_time = restored.max(self.store_time);
+        run.check_clock(self.store_time)?;
+        if self.is_empty()
+            && let Some(head) = &self.base
+        {
+            let stale_followers = followers::check(self.suite, head, &self.beside).await.err();
+            return Ok(Published {
+                outcome: Outcome::Unchanged(Box::new(head.clone())),
+                stale_followers,
+            });
+        }
+        let (prepared, tags) = run.first(self).await?;
+        let ((outcome, leader), tags) = match run.move_head(self, prepared).await? {
+            Ok(written) => (written, tags),
+            Err(pending) => (run.again(self, *pending).await?, None),
+        };
+        let stale_followers = match leader {
+            Some(leader) => followers::bring_up(run.suite, leader, tags).await.err(),
+            None => None,
+        };
+        Ok(Published {
+            outcome,
+            stale_followers,
+        })
+    }
+
+    /// Looks at all that [`Draft::commit`] comes upon before it writes. From then on the plan has the keys that packages would get.
+    ///
+    /// What only a write tells is not known: whether the store takes it, and what others do meanwhile.
+    ///
+    /// # Errors
+    /// Those of [`Draft::commit`] with the same files.
+    pub async fn rehearse(&mut self, files: &[PackageFile]) -> Result<(), Error> {
+        restore_all(self.suite, &self.lost, files, &Silent, Mode::Look).await?;
+        if self.is_empty() {
+            return Ok(());
+        }
+        let run = Run {
+            suite: self.suite,
+            authorship: &Authorship::default(),
+            allow: self.allow,
+            observer: &Silent,
+            files,
+        };
+        let wanted = run.unsent(self);
+        self.spare(files, Mode::Look).await?;
+        let repository = self.suite.repository;
+        let found = upload_all(repository, &wanted, &Silent, Mode::Look).await?;
+        run.stored(self, &wanted, found).await?;
+        let base = self.base.as_ref();
+        let time = self.suite.time_of(base, self.store_time, self.allow);
+        self.suite
+            .rehearse(&self.planned, base, time, self.allow)
+            .await
+    }
+}

@@ -1,0 +1,245 @@
+//! The first commit of a suite.
+//!
+//! A missing head means a new suite only if the suite never had one. And since a signed suite has its head at another key than an
+//! unsigned one, two first publishers that disagree would not meet there: `suite.json` decides between them.
+
+use bytes::Bytes;
+use deb_index::{
+    digest::Sha256,
+    suite::{founding::Founding, layout},
+};
+use futures::{StreamExt as _, TryStreamExt as _};
+use jiff::Timestamp;
+use s3_storage::{Cas, ConditionalWrites, Current, ErrorKind, Payload, PutMode, PutOptions, Swap};
+
+use crate::{Error, Folder, Head, Suite, Writes, read::succession::is_unreadable};
+
+/// Commits that are read to find out whether one of them had a parent.
+const SEARCHED: usize = 200;
+/// The most bytes of `suite.json` that are read.
+const LIMIT: u64 = 1 << 20;
+/// What is wrong with one that says nothing.
+pub(crate) const UNKNOWN: &str = "says neither that the suite is signed nor that it is not";
+
+impl Suite<'_> {
+    /// Fails if a suite without a head has had one. Commits without a parent prove nothing: the first publish was killed before
+    /// it wrote the head. Returns the store's clock.
+    pub(crate) async fn check_is_new(&self) -> Result<Option<Timestamp>, Error> {
+        let store_time = self.check_founding().await?;
+        if self.has_history().await? && self.signed_head().await?.is_none() {
+            let suite = self.name.clone();
+            return Err(match self.what_it_is().await? {
+                Some(Folder::Remains) => Error::Deleting { suite },
+                _ => Error::HeadVanished { suite },
+            });
+        }
+        Ok(store_time)
+    }
+
+    /// Fails if an earlier first commit, which may still run or was killed, decided otherwise about signing. Returns the store's
+    /// clock.
+    pub(crate) async fn check_founding(&self) -> Result<Option<Timestamp>, Error> {
+        let (founding, store_time) = self.founding().await?;
+        self.check_kind(founding.as_ref()).await?;
+        Ok(store_time)
+    }
+
+    /// The head; none if the suite never had one.
+    ///
+    /// # Errors
+    /// [`Error::HeadVanished`]; those of [`Suite::head`].
+    pub(crate) async fn head_if_ever(&self) -> Result<Option<Head>, Error> {
+        loop {
+            if let Some(head) = self.head().await? {
+                return Ok(Some(head));
+            }
+            if !self.has_history().await? {
+                return Ok(None);
+            }
+            // Otherwise its first publish was just now.
+            if self.signed_head().await?.is_none() {
+                return Err(Error::HeadVanished {
+                    suite: self.name.clone(),
+                });
+            }
+        }
+    }
+
+    pub(crate) async fn has_history(&self) -> Result<bool, Error> {
+        let storage = &self.repository.storage;
+        let records = layout::succession(&self.name);
+        if storage.list(&records, None).try_next().await?.is_some() {
+            return Ok(true);
+        }
+        let folder = layout::commits(&self.name);
+        let commits = storage.list(&folder, None).take(SEARCHED);
+        let commits =
+            commits.try_filter_map(async |entry| Ok(layout::commit_at(&self.name, entry.key())));
+        for id in commits.try_collect::<Vec<_>>().await? {
+            match self.read_commit(&id).await {
+                Ok(commit) if commit.parent.is_some() => return Ok(true),
+                Ok(_) => {}
+                Err(error) if is_unreadable(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(false)
+    }
+
+    /// Before the first head: finds out whether the store honours preconditions, and whether the suite is signed. Returns the
+    /// store's clock.
+    pub(crate) async fn found(&self) -> Result<Option<Timestamp>, Error> {
+        self.require_conditional_writes().await?;
+        let is_signed = self.keys.is_signed();
+        let (content, mut options) = founding(is_signed);
+        options.mode = self.repository.writes.mode(PutMode::Create);
+        let key = layout::founding_key(&self.name);
+        let payload = Payload::Bytes(content.clone());
+        match self.repository.storage.put(&key, payload, options).await {
+            Ok(reply) => return Ok(reply.date),
+            Err(error) if error.is_ambiguous() || error.is_refused_condition() => {}
+            Err(error) => return Err(error.into()),
+        }
+        loop {
+            let (founding, store_time) = self.founding().await?;
+            self.check_kind(founding.as_ref()).await?;
+            if matches!(founding, Some(Founding::Suite { .. })) {
+                return Ok(store_time);
+            }
+            // The name was that of a suite that is deleted.
+            self.change_founding(|now| {
+                Ok(if now == founding {
+                    Swap::Write(content.clone(), ())
+                } else {
+                    Swap::Keep(())
+                })
+            })
+            .await?;
+        }
+    }
+
+    /// Changes `suite.json` by compare and swap.
+    pub(crate) async fn change_founding<T>(
+        &self,
+        mut change: impl FnMut(Option<Founding>) -> Result<Swap<T>, Error>,
+    ) -> Result<T, Error> {
+        let key = layout::founding_key(&self.name);
+        let cas = Cas {
+            key: &key,
+            limit: LIMIT,
+            conditional: self.repository.writes == Writes::Conditional,
+        };
+        let change = |current: &Current| change(current.bytes.as_deref().map(Founding::parse));
+        cas.update(self.repository.storage.as_ref(), change).await
+    }
+
+    /// Fails if the folder is neither free nor that of a suite that is signed as this one.
+    async fn check_kind(&self, founding: Option<&Founding>) -> Result<(), Error> {
+        let name = || self.name.clone();
+        match founding {
+            None | Some(Founding::Deleted) => Ok(()),
+            Some(Founding::Suite { signed, .. }) if *signed == self.keys.is_signed() => Ok(()),
+            Some(Founding::Suite { signed, .. }) => Err(Error::FoundedOtherwise {
+                suite: name(),
+                is_signed: *signed,
+            }),
+            Some(Founding::AliasOf(suite)) => Err(Error::IsAlias {
+                alias: name(),
+                suite: suite.clone(),
+            }),
+            Some(Founding::Deleting(_)) => match self.what_it_is().await? {
+                Some(Folder::Deleting) => Err(Error::Deleting { suite: name() }),
+                Some(Folder::Reserved(until)) => Err(Error::Reserved {
+                    suite: name(),
+                    until,
+                }),
+                _ => Ok(()),
+            },
+            Some(Founding::Unknown) => Err(self.damaged(layout::founding_key(&self.name), UNKNOWN)),
+        }
+    }
+
+    /// Tries the store, unless the caller promised to be the only publisher.
+    pub(crate) async fn require_conditional_writes(&self) -> Result<(), Error> {
+        if self.repository.writes == Writes::SingleWriter {
+            return Ok(());
+        }
+        match s3_storage::probe(self.repository.storage.as_ref()).await? {
+            ConditionalWrites::Supported => Ok(()),
+            ConditionalWrites::Unsupported(gap) => Err(Error::NoConditionalWrites(gap)),
+        }
+    }
+
+    /// Before every later head: the store must still refuse what it must, whatever is between it and us by now. `suite.json`
+    /// serves as an object that exists; it says the same even if the store takes the writes.
+    pub(crate) async fn prove_conditional_writes(&self, head: Option<&Head>) -> Result<(), Error> {
+        let Some(head) = head.filter(|_| self.repository.writes == Writes::Conditional) else {
+            return Ok(());
+        };
+        if !head.commit.settings.single_writer {
+            let key = layout::founding_key(&self.name);
+            let storage = self.repository.storage.as_ref();
+            let (content, options) = founding(self.keys.is_signed());
+            if s3_storage::still_refuses(storage, &key, content, &options)
+                .await?
+                .is_none()
+            {
+                return Ok(());
+            }
+        }
+        // The object may also have been missing: the whole test decides.
+        self.require_conditional_writes().await
+    }
+
+    /// Whether the suite was founded as an unsigned one.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn is_founded_unsigned(&self) -> Result<bool, Error> {
+        let founding = self.founding().await?.0;
+        Ok(matches!(
+            founding,
+            Some(Founding::Suite { signed: false, .. })
+        ))
+    }
+
+    /// Writes `suite.json` anew, as the head shows that it has to be; unless somebody has begun to delete the suite meanwhile.
+    pub(crate) async fn restore_founding(&self, signed: bool) -> Result<(), Error> {
+        let (content, _) = founding(signed);
+        let seen = self.founding().await?.0;
+        // After that, because a deletion closes the suite before it begins to say so.
+        if self.what_it_is().await? == Some(Folder::Deleting) {
+            let suite = self.name.clone();
+            return Err(Error::Deleting { suite });
+        }
+        self.change_founding(|now| {
+            let is_wanted = now == seen && !now.is_some_and(|now| now.is_suite(signed));
+            Ok(if is_wanted {
+                Swap::Write(content.clone(), ())
+            } else {
+                Swap::Keep(())
+            })
+        })
+        .await
+    }
+
+    /// What `suite.json` says, if it is there; and the store's clock.
+    pub(crate) async fn founding(&self) -> Result<(Option<Founding>, Option<Timestamp>), Error> {
+        let key = layout::founding_key(&self.name);
+        match self.repository.storage.get_bytes(&key, LIMIT).await {
+            Ok((meta, bytes)) => Ok((Some(Founding::parse(&bytes)), meta.date)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok((None, error.date())),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// `suite.json`, and how it is written.
+fn founding(signed: bool) -> (Bytes, PutOptions) {
+    let id = Some(fastrand::u64(..));
+    let content = Bytes::from(Founding::Suite { signed, id }.to_bytes());
+    let mut options = PutOptions::new(PutMode::Create);
+    options.sha256 = Some(Sha256::of(&content).0);
+    options.content_type = Some("application/json");
+    (content, options)
+}

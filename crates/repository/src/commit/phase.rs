@@ -1,0 +1,297 @@
+//! Packages whose phase changes: which are meant, and what takes the place of those that are taken back.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
+};
+
+use deb_index::{
+    change::Selector,
+    digest::Sha256,
+    name::{Architecture, Component},
+    package_id::PackageId,
+    phase::Percentage,
+    stanza::{Stanza, StanzaRef},
+    suite::{
+        commit::{Change, Commit},
+        layout,
+    },
+    version::Version,
+};
+use futures::TryStreamExt as _;
+
+use crate::{Error, Head, Listed, Past, Selection, Suite, read::succession::is_unreadable};
+
+/// The packages that selectors mean, as far as their phase may change.
+#[derive(Debug, Default)]
+pub struct Meant {
+    /// Those whose version a selector names.
+    pub named: Vec<PackageId>,
+    /// The others that are being phased.
+    pub phased: Vec<PackageId>,
+    /// By name, the newest version of each package of which none is meant, because all are for all devices.
+    pub released: BTreeMap<String, String>,
+    /// The selectors that match nothing.
+    pub unmatched: Vec<Selector>,
+}
+
+/// What a halt of some packages needs.
+#[derive(Debug, Default)]
+pub struct Halting {
+    /// The versions before them, as far as no other version is left.
+    pub earlier: Vec<Stanza>,
+    /// Packages of which a device would see no version any more.
+    pub without: Vec<PackageId>,
+    /// Why there is none, where the version before is damaged or was collected.
+    pub problem: Option<Error>,
+}
+
+impl Suite<'_> {
+    /// The packages that selectors mean: the version that a selector names, otherwise those of each name that are being phased, in the
+    /// architectures and components that have them. `only_newest` leaves only the newest of them.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub async fn meant(
+        &self,
+        head: &Head,
+        of: &[Selector],
+        only_newest: bool,
+    ) -> Result<Meant, Error> {
+        let list = self
+            .packages_of(head.id(), head.commit.clone(), Selection::default())
+            .await?;
+        let packages = self.sorted(&list)?;
+        let mut meant = Meant::default();
+        let mut seen = HashSet::new();
+        for selector in of {
+            let mut matching: Vec<_> = packages
+                .iter()
+                .filter(|package| selector.matches(&package.component, &package.stanza))
+                .collect();
+            if matching.is_empty() {
+                meant.unmatched.push(selector.clone());
+            }
+            let version = |package: &&Listed<'_>| {
+                let [name, version] = [package.stanza.name, package.stanza.version];
+                (name.to_owned(), version.to_owned())
+            };
+            // The newest come last.
+            meant.released.extend(matching.iter().map(version));
+            matching
+                .retain(|package| selector.is_exact() || package.stanza.phase() != Percentage::ALL);
+            let newest: HashMap<_, _> = matching.iter().map(version).collect();
+            if only_newest {
+                matching.retain(|package| newest[package.stanza.name] == package.stanza.version);
+            }
+            for package in matching {
+                let id = self.owned(&package.component, &package.stanza)?.id;
+                if seen.insert(id.clone()) {
+                    let list = if selector.is_exact() {
+                        &mut meant.named
+                    } else {
+                        &mut meant.phased
+                    };
+                    list.push(id);
+                }
+            }
+        }
+        let is_meant = |name: &String| seen.iter().any(|id| id.name.as_str() == name);
+        meant.released.retain(|name, _| !is_meant(name));
+        Ok(meant)
+    }
+
+    /// Those of the selectors that match nothing that the suite ever had, as far as its history goes back.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub async fn never_had(
+        &self,
+        head: &Head,
+        mut of: Vec<Selector>,
+    ) -> Result<Vec<Selector>, Error> {
+        let mut history = std::pin::pin!(self.history(head.id()));
+        while !of.is_empty()
+            && let Some((_, commit)) = history.try_next().await?
+        {
+            of.retain(|selector| {
+                !commit
+                    .changes
+                    .iter()
+                    .any(|change| selector.is_about(change))
+            });
+        }
+        Ok(of)
+    }
+
+    /// What takes the place of packages that are taken back: where a device would see no other version of one, the newest of those
+    /// that the suite had just before the package came in.
+    ///
+    /// # Errors
+    /// Those of reading, unless it is the earlier state that is damaged.
+    pub async fn halting(&self, head: &Head, of: &[PackageId]) -> Result<Halting, Error> {
+        let list = self
+            .packages_of(head.id(), head.commit.clone(), Selection::default())
+            .await?;
+        let packages = self.sorted(&list)?;
+        // Those that are needed, with the architectures whose devices would see none.
+        let mut needed: Vec<Needed<'_>> = Vec::new();
+        for id in of {
+            let is_left = |architecture: &&Architecture| {
+                let mut packages = packages.iter();
+                packages.any(|package| {
+                    let Listed {
+                        component, stanza, ..
+                    } = package;
+                    let is_halted = |id: &PackageId| is(id, component, stanza);
+                    *component == id.component
+                        && stanza.name == id.name.as_str()
+                        && is_seen(stanza, architecture)
+                        && !of.iter().any(is_halted)
+                })
+            };
+            let architectures = head.commit.settings.architectures.iter();
+            let own = architectures
+                .filter(|architecture| id.is_in(&id.component, architecture))
+                .filter(|architecture| !is_left(architecture))
+                .collect::<Vec<_>>();
+            if !own.is_empty() {
+                needed.push((id, own));
+            }
+        }
+        let mut found = Halting::default();
+        let mut past = std::pin::pin!(self.past(head.id()));
+        let mut child: Option<Arc<Commit>> = None;
+        while !needed.is_empty() {
+            let (id, commit) = match past.try_next().await {
+                Ok(Some(Past::Commit(id, commit))) => (id, Arc::from(commit)),
+                Ok(Some(Past::Lost(id))) => {
+                    let key = layout::commit_key(&self.name, &id);
+                    found.lost(self.damaged(key, "is missing or damaged"))?;
+                    break;
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    found.lost(error)?;
+                    break;
+                }
+            };
+            let came = |wanted: &PackageId| {
+                let mut changes = child.iter().flat_map(|child| child.changes.iter());
+                changes.any(|change| change.action == Change::ADD && is_about(change, wanted))
+            };
+            let (here, later): (Vec<_>, Vec<_>) =
+                needed.into_iter().partition(|(wanted, _)| came(wanted));
+            needed = later;
+            if !here.is_empty()
+                && let Err(error) = self.find_earlier(id, &commit, &here, &mut found).await
+            {
+                found.lost(error)?;
+                found
+                    .without
+                    .extend(here.into_iter().map(|(id, _)| id.clone()));
+            }
+            child = Some(commit);
+        }
+        let rest = needed.into_iter().map(|(id, _)| id.clone());
+        found.without.extend(rest);
+        Ok(found)
+    }
+
+    /// Looks for the versions before packages in the state of the suite that they came into.
+    async fn find_earlier(
+        &self,
+        id: Sha256,
+        then: &Arc<Commit>,
+        wanted: &[Needed<'_>],
+        found: &mut Halting,
+    ) -> Result<(), Error> {
+        let all = Selection::default();
+        let list = self.packages_of(id, then.clone(), all).await?;
+        let packages = self.sorted(&list)?;
+        let before = |id: &PackageId, architecture: &Architecture| {
+            let is_earlier = |stanza: &StanzaRef<'_>| {
+                let version = stanza.version.parse::<Version>();
+                version.is_ok_and(|version| version.compare(&id.version).is_lt())
+            };
+            let newest = packages.iter().rev().find(|package| {
+                package.component == id.component
+                    && package.stanza.name == id.name.as_str()
+                    && is_seen(&package.stanza, architecture)
+                    && is_earlier(&package.stanza)
+            });
+            newest.map(|package| self.owned(&package.component, &package.stanza))
+        };
+        let mut earlier = Vec::new();
+        for (wanted, architectures) in wanted {
+            for architecture in architectures {
+                earlier.push((*wanted, before(wanted, architecture).transpose()?));
+            }
+        }
+        let stanzas = earlier.iter().filter_map(|(_, stanza)| stanza.as_ref());
+        let files = stanzas.map(|stanza| (stanza.key.clone(), Some(stanza.size)));
+        let mut gone = self.gone(files.collect()).await?;
+        for (wanted, stanza) in earlier {
+            match stanza.filter(|stanza| !gone.contains(&stanza.key)) {
+                Some(stanza) if found.earlier.contains(&stanza) => {}
+                Some(stanza) => found.earlier.push(stanza),
+                None if found.without.contains(wanted) => {}
+                None => found.without.push(wanted.clone()),
+            }
+        }
+        match gone.pop_first() {
+            Some(key) => found.lost(self.collected(id, key)),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn owned(
+        &self,
+        component: &Component,
+        stanza: &StanzaRef<'_>,
+    ) -> Result<Stanza, Error> {
+        let owned = stanza.to_owned(component.clone());
+        owned.map_err(|source| Error::MalformedIndex {
+            suite: self.name.clone(),
+            path: component.to_string(),
+            source,
+        })
+    }
+}
+
+/// A package, and the architectures whose devices would see none of its versions without it.
+type Needed<'a> = (&'a PackageId, Vec<&'a Architecture>);
+
+impl Halting {
+    /// Notes that an earlier state is lost. An error that is about something else is given back.
+    fn lost(&mut self, error: Error) -> Result<(), Error> {
+        let is_lost = matches!(
+            error,
+            Error::Collected { .. } | Error::MalformedIndex { .. }
+        );
+        if !is_lost && !is_unreadable(&error) {
+            return Err(error);
+        }
+        self.problem.get_or_insert(error);
+        Ok(())
+    }
+}
+
+/// Whether a device of an architecture sees a package.
+fn is_seen(stanza: &StanzaRef<'_>, architecture: &Architecture) -> bool {
+    ["all", architecture.as_str()].contains(&stanza.architecture)
+}
+
+fn is(id: &PackageId, component: &Component, stanza: &StanzaRef<'_>) -> bool {
+    id.component == *component
+        && id.name.as_str() == stanza.name
+        && id.version.as_str() == stanza.version
+        && id.architecture.as_str() == stanza.architecture
+}
+
+fn is_about(change: &Change, id: &PackageId) -> bool {
+    change.component.as_deref() == Some(id.component.as_str())
+        && change.package.as_deref() == Some(id.name.as_str())
+        && change.version.as_deref() == Some(id.version.as_str())
+        && change.architecture.as_deref() == Some(id.architecture.as_str())
+}

@@ -1,0 +1,155 @@
+//! Bringing an earlier state of a suite back.
+//!
+//! The new commit names the stored index files of the old one. So everything that those name has to be there still.
+
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::Arc,
+};
+
+use deb_index::{
+    change::{Edit, Restored, differences},
+    digest::Sha256,
+    index::{IndexPath, packages::Packages},
+    suite::{
+        commit::{Change, Commit},
+        layout,
+    },
+};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use jiff::Timestamp;
+
+use crate::{Error, Head, Past, Selection, Suite, read::indexes::IndexCache};
+
+/// Objects that are looked for at once.
+const CONCURRENT: usize = 32;
+
+impl Suite<'_> {
+    /// The edit that restores the indexes of the commit `id`.
+    ///
+    /// # Errors
+    /// [`Error::Collected`] if an object that they need is gone; those of reading.
+    pub async fn restored(&self, head: &Head, id: Sha256, commit: &Commit) -> Result<Edit, Error> {
+        self.check_requirements(id, commit)?;
+        let now = &head.commit.indexes;
+        let changed = commit
+            .indexes
+            .iter()
+            .filter(|(path, index)| now.get(path) != Some(index));
+        let files = changed.flat_map(|(path, index)| {
+            let files = index.files.values();
+            files.map(|file| (layout::by_hash_key(&self.name, path, &file.sha256), None))
+        });
+        self.require(id, files.collect()).await?;
+        let paths = |commit: &Commit| {
+            let paths = commit.indexes.keys();
+            paths
+                .filter(|path| path.as_packages().is_some())
+                .cloned()
+                .collect::<Vec<_>>()
+        };
+        let plain = IndexCache::default()
+            .load(self, commit, paths(commit))
+            .await?;
+        let current = IndexCache::default()
+            .load(self, &head.commit, paths(&head.commit))
+            .await?;
+        let mut packages = HashSet::new();
+        for (path, then) in &plain {
+            let empty = bytes::Bytes::new();
+            let before = self.parse(path, current.get(path).unwrap_or(&empty))?;
+            differences(&before, &self.parse(path, then)?, |difference| {
+                let (action, stanza) = (difference.action, difference.stanza);
+                if let (true, Some(key)) = (action != Change::REMOVE, stanza.field("Filename")) {
+                    let size = stanza.field("Size").and_then(|size| size.parse().ok());
+                    packages.insert((key.to_owned(), size));
+                }
+            });
+        }
+        self.require(id, packages).await?;
+        Ok(Edit::Restore(Arc::new(Restored {
+            indexes: commit.indexes.clone(),
+            plain,
+        })))
+    }
+
+    /// Fails if one of these objects, which the commit needs, is gone or has another size.
+    async fn require(
+        &self,
+        commit: Sha256,
+        objects: HashSet<(String, Option<u64>)>,
+    ) -> Result<(), Error> {
+        match self.gone(objects).await?.pop_first() {
+            Some(key) => Err(self.collected(commit, key)),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn collected(&self, commit: Sha256, key: String) -> Error {
+        Error::Collected {
+            suite: self.name.clone(),
+            commit,
+            key,
+        }
+    }
+
+    /// The keys of those of these objects that are gone or have another size.
+    pub(crate) async fn gone(
+        &self,
+        objects: HashSet<(String, Option<u64>)>,
+    ) -> Result<BTreeSet<String>, Error> {
+        let looks = stream::iter(objects).map(|(key, size)| async move {
+            let there = self.look(&key).await?;
+            let is_there = there.is_some_and(|there| size.is_none_or(|size| there.size == size));
+            Ok::<_, Error>((!is_there).then_some(key))
+        });
+        let gone = looks.buffer_unordered(CONCURRENT);
+        gone.try_filter_map(async |key| Ok(key)).try_collect().await
+    }
+
+    /// Digests of the packages that are in the suite since before `time`. None are known to be if a commit since then is lost,
+    /// which is returned, too.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub async fn older_than(
+        &self,
+        head: &Head,
+        time: Timestamp,
+    ) -> Result<(HashSet<Sha256>, Option<Sha256>), Error> {
+        let list = self.packages_of(head.id(), head.commit.clone(), Selection::default());
+        let list = list.await?;
+        let packages = self.sorted(&list)?;
+        let mut old: HashSet<_> = packages
+            .iter()
+            .filter_map(|package| package.stanza.sha256())
+            .collect();
+        let mut past = std::pin::pin!(self.past(head.id()));
+        while let Some(step) = past.try_next().await? {
+            let commit = match step {
+                Past::Commit(_, commit) => commit,
+                Past::Lost(id) => return Ok((HashSet::new(), Some(id))),
+            };
+            if commit.time < time {
+                break;
+            }
+            let added = commit.changes.iter().filter(|change| change.brings_file());
+            for sha256 in added.filter_map(|change| change.sha256.as_ref()?.parse().ok()) {
+                old.remove(&sha256);
+            }
+        }
+        Ok((old, None))
+    }
+
+    pub(crate) fn parse<'p>(
+        &self,
+        path: &IndexPath,
+        plain: &'p [u8],
+    ) -> Result<Packages<'p>, Error> {
+        Packages::parse(plain).map_err(|source| Error::MalformedIndex {
+            suite: self.name.clone(),
+            path: path.to_string(),
+            source,
+        })
+    }
+}

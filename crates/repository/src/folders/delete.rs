@@ -1,0 +1,435 @@
+//! Deleting a suite, or a name that was an alias, for good.
+//!
+//! A closing commit, on which nobody builds, makes racing publishers stop. Then `suite.json` says that the folder is being deleted: it
+//! keeps others from founding a suite there and collectors from collecting. What is there is deleted, the heads first, so that clients
+//! see all or nothing. At last `suite.json` says by compare and swap that the folder is anyone's. Deleting again goes on where an
+//! earlier run ended. But a request of a run that was killed may still arrive, which would take from a new suite what it has just
+//! written: so the name stays taken until such a run is certainly dead.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use deb_index::{
+    change::{Edit, Intent},
+    name::SuiteName,
+    suite::{
+        commit::Authorship,
+        founding::{Deleting, Founding},
+        layout,
+    },
+};
+use jiff::Timestamp;
+use s3_storage::Swap;
+use tokio::time::Instant;
+
+use crate::{
+    Allow, Draft, Error, Folder, Observer, Suite, Tally,
+    gc::condemned::{DEAD, DELETING},
+};
+
+/// Objects that one request deletes.
+const BATCH: usize = 1000;
+/// Listings, until nothing is left.
+const ROUNDS: usize = 5;
+/// How the folders of a component's indexes begin.
+const INDEX_FOLDERS: [&str; 3] = ["binary-", "source/", "i18n/"];
+/// What clients begin with, in the order in which it is deleted: as long as the last is there, they see the whole suite.
+const HEADS: [&str; 3] = ["Release", "Release.gpg", "InRelease"];
+
+/// What is deleted with a suite, or would be.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Deletion {
+    /// Entries of its package indexes; none if the suite has no head any more.
+    pub entries: Option<u64>,
+    /// The aliases that go with it.
+    pub aliases: BTreeSet<SuiteName>,
+    /// Objects below `dists/`. Package files are left to a garbage collection.
+    pub objects: Tally,
+    /// How far an earlier run has come, if there was one.
+    pub progress: Progress,
+    /// What `suite.json` said: what is deleted must be what was planned to be, and not a suite that has its name by now.
+    seen: Option<Founding>,
+}
+
+/// How far a deletion has come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Progress {
+    #[default]
+    NotBegun,
+    /// Nobody can publish into the suite any more.
+    Closed,
+    /// All is deleted, but the name cannot be used again before this time: an earlier run may not be dead.
+    Reserved(Timestamp),
+    Done,
+}
+
+/// One run.
+#[derive(Clone, Copy)]
+struct Me {
+    /// A number of its own.
+    by: u64,
+    /// When it is certainly done.
+    busy_until: Timestamp,
+}
+
+/// What the folder is, as far as deleting it matters.
+#[derive(Default)]
+struct Target {
+    aliases: BTreeSet<SuiteName>,
+    /// What `suite.json` says.
+    seen: Option<Founding>,
+    entries: Option<u64>,
+    /// Whether there is a head to close.
+    has_head: bool,
+    progress: Progress,
+}
+
+impl Suite<'_> {
+    /// What deleting the suite would delete.
+    ///
+    /// # Errors
+    /// As [`Suite::delete_all`]. Nothing is written.
+    pub async fn deletion(&self, allow: Allow) -> Result<Deletion, Error> {
+        let target = self.target().await?;
+        self.repository.check_no_collector().await?;
+        self.closing(&target, allow).await?;
+        let mut objects = Tally::default();
+        for size in self.contents(&target.aliases).await?.values() {
+            objects.objects += 1;
+            objects.bytes += size;
+        }
+        Ok(Deletion {
+            entries: target.entries,
+            aliases: target.aliases,
+            objects,
+            progress: target.progress,
+            seen: target.seen,
+        })
+    }
+
+    /// Deletes the suite and its aliases as planned, or what is left of them. Of a name that is an alias no longer, what it showed last.
+    ///
+    /// # Errors
+    /// [`Missing`](crate::Missing) if there is nothing of that name; an alias that is in use; a garbage collection that runs; those of
+    /// a commit and of the store. It can be called again whatever happened.
+    pub async fn delete_all(
+        &self,
+        planned: Deletion,
+        allow: Allow,
+        authorship: &Authorship,
+        observer: &dyn Observer,
+    ) -> Result<Deletion, Error> {
+        self.repository.check_no_collector().await?;
+        let mut target = self.planned_target(&planned).await?;
+        if let Some(draft) = self.closing(&target, allow).await? {
+            // The head that it is planned on is that of the suite that was to be deleted, and any later one follows from it.
+            self.planned_target(&planned).await?;
+            draft.commit(&[], authorship, observer).await?;
+            target = self.planned_target(&planned).await?;
+        }
+        let now = self.founding().await?.1.ok_or(Error::NoStoreTime)?;
+        let began = Instant::now();
+        let me = Me {
+            by: fastrand::u64(..),
+            busy_until: now.checked_add(DEAD).unwrap_or(Timestamp::MAX),
+        };
+        let earlier = self.reserve(&target, me).await?;
+        let mut aliases = BTreeMap::new();
+        for alias in target.aliases {
+            if let Some(earlier) = self.reserve_alias(&alias, me).await? {
+                aliases.insert(alias, earlier);
+            }
+        }
+        // A collector that has read the suites before does not begin to delete after this.
+        self.repository.stop_collectors().await?;
+        let names: BTreeSet<_> = aliases.keys().cloned().collect();
+        self.delete_contents(&names, began).await?;
+        for (alias, earlier) in aliases {
+            self.repository
+                .folder(&alias)
+                .release(me.by, earlier)
+                .await?;
+        }
+        Ok(Deletion {
+            aliases: names,
+            progress: self.release(me.by, earlier).await?,
+            ..planned
+        })
+    }
+
+    /// What there is to delete, if it is still what was to be deleted, or is being deleted already.
+    async fn planned_target(&self, planned: &Deletion) -> Result<Target, Error> {
+        let target = self.target().await?;
+        match target.seen {
+            Some(Founding::Deleting(_)) => Ok(target),
+            _ if target.seen == planned.seen => Ok(target),
+            // Where it is missing, the commit that closes the suite writes it.
+            _ if planned.seen.is_none() && target.has_head => Ok(target),
+            _ => Err(Error::Replaced {
+                suite: self.name.clone(),
+            }),
+        }
+    }
+
+    /// The commit that closes the suite, if there is a head to close.
+    async fn closing(&self, target: &Target, allow: Allow) -> Result<Option<Draft<'_>>, Error> {
+        if !target.has_head {
+            return Ok(None);
+        }
+        let draft = self.draft(Intent(vec![Edit::Close]), allow);
+        draft.await.map(Some)
+    }
+
+    async fn target(&self) -> Result<Target, Error> {
+        let seen = self.founding().await?.0;
+        let is_left = match self.what_it_is().await? {
+            None | Some(Folder::Deleted | Folder::Remains) => {
+                !self.contents(&BTreeSet::new()).await?.is_empty()
+            }
+            Some(Folder::Deleting | Folder::Reserved(_)) => true,
+            Some(Folder::Alias(suite)) => {
+                if self.repository.has_alias(&suite, &self.name).await? {
+                    let alias = self.name.clone();
+                    return Err(Error::IsAlias { alias, suite });
+                }
+                return Ok(Target {
+                    seen,
+                    ..Target::default()
+                });
+            }
+            Some(Folder::Suite { .. } | Folder::Foreign) => return self.target_suite(seen).await,
+        };
+        if !is_left {
+            return Err(self.missing().into());
+        }
+        let mut aliases = BTreeSet::new();
+        if let Some(Founding::Deleting(deleting)) = &seen {
+            for alias in &deleting.aliases {
+                if self.may_delete(alias).await? {
+                    aliases.insert(alias.clone());
+                }
+            }
+        }
+        Ok(Target {
+            aliases,
+            seen,
+            progress: Progress::Closed,
+            ..Target::default()
+        })
+    }
+
+    async fn target_suite(&self, seen: Option<Founding>) -> Result<Target, Error> {
+        let head = self.current_head().await?;
+        let Some(head) = head else {
+            if self.has_history().await? {
+                let suite = self.name.clone();
+                return Err(Error::HeadVanished { suite });
+            }
+            return Err(self.missing().into());
+        };
+        let packages = head.commit.indexes.iter();
+        let packages = packages.filter(|(path, _)| path.as_packages().is_some());
+        Ok(Target {
+            aliases: self.own_aliases().await?,
+            seen,
+            entries: Some(packages.filter_map(|(_, index)| index.entries).sum()),
+            has_head: true,
+            progress: if head.commit.is_closed() {
+                Progress::Closed
+            } else {
+                Progress::NotBegun
+            },
+        })
+    }
+
+    /// The names that the suite holds as aliases.
+    async fn own_aliases(&self) -> Result<BTreeSet<SuiteName>, Error> {
+        let mut own = BTreeSet::new();
+        for (alias, folder) in self.repository.folders().await? {
+            let Folder::Alias(holder) = folder else {
+                continue;
+            };
+            if holder == self.name {
+                own.insert(alias);
+                continue;
+            }
+            let shown = self.repository.folder(&alias).shown_head().await?;
+            if shown.is_some_and(|head| head.release.names.first() == Some(&self.name)) {
+                return Err(Error::AliasLags {
+                    suite: self.name.clone(),
+                    alias,
+                    holder,
+                });
+            }
+        }
+        Ok(own)
+    }
+
+    /// Says in `suite.json` that the folder is being deleted, unless it is not the one that was to be. Returns until when an earlier
+    /// run may be at work.
+    async fn reserve(&self, target: &Target, me: Me) -> Result<Option<Timestamp>, Error> {
+        let suite = || self.name.clone();
+        let reserved = self.reserve_if(&target.aliases, me, |now| match now {
+            // Another suite has just taken it.
+            Some(Founding::AliasOf(holder)) if now != target.seen.as_ref() => Err(Error::IsAlias {
+                alias: suite(),
+                suite: holder.clone(),
+            }),
+            Some(Founding::Deleting(_)) => Ok(()),
+            now if now == target.seen.as_ref() => Ok(()),
+            _ => Err(Error::Replaced { suite: suite() }),
+        });
+        reserved.await
+    }
+
+    async fn reserve_if(
+        &self,
+        aliases: &BTreeSet<SuiteName>,
+        me: Me,
+        check: impl Fn(Option<&Founding>) -> Result<(), Error>,
+    ) -> Result<Option<Timestamp>, Error> {
+        let mut earlier = None;
+        self.change_founding(|now| {
+            check(now.as_ref())?;
+            let mut aliases = aliases.clone();
+            if let Some(Founding::Deleting(now)) = now {
+                // The reply was lost.
+                if now.by == me.by {
+                    return Ok(Swap::Keep(earlier));
+                }
+                aliases.extend(now.aliases);
+                earlier = Some(now.busy_until);
+            }
+            let deleting = Founding::Deleting(Deleting {
+                aliases,
+                by: me.by,
+                busy_until: earlier.map_or(me.busy_until, |until| until.max(me.busy_until)),
+            });
+            Ok(Swap::Write(deleting.to_bytes().into(), earlier))
+        })
+        .await
+    }
+
+    /// Whether the folder of an alias is this suite's to delete.
+    async fn may_delete(&self, alias: &SuiteName) -> Result<bool, Error> {
+        let folder = self.repository.folder(alias).what_it_is().await?;
+        Ok(match folder {
+            Some(Folder::Alias(holder)) => holder == self.name,
+            Some(Folder::Deleting | Folder::Reserved(_) | Folder::Deleted | Folder::Remains) => {
+                true
+            }
+            Some(Folder::Suite { .. } | Folder::Foreign) | None => false,
+        })
+    }
+
+    /// Says in the folder of an alias, too, that it is being deleted. Returns until when an earlier run may be at work there; the outer
+    /// none if another suite has taken the name.
+    async fn reserve_alias(
+        &self,
+        alias: &SuiteName,
+        me: Me,
+    ) -> Result<Option<Option<Timestamp>>, Error> {
+        let folder = self.repository.folder(alias);
+        let none = BTreeSet::new();
+        let reserved = folder.reserve_if(&none, me, |now| match now {
+            Some(Founding::AliasOf(holder)) if *holder == self.name => Ok(()),
+            Some(Founding::Deleting(_) | Founding::Deleted) => Ok(()),
+            _ => Err(self.taken(alias, None)),
+        });
+        match reserved.await {
+            Ok(earlier) => Ok(Some(earlier)),
+            Err(Error::AliasTaken { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn delete_contents(
+        &self,
+        aliases: &BTreeSet<SuiteName>,
+        began: Instant,
+    ) -> Result<(), Error> {
+        let storage = self.repository.storage.as_ref();
+        let folders = || aliases.iter().chain([&self.name]);
+        for _ in 0..ROUNDS {
+            let mut found = self.contents(aliases).await?;
+            if found.is_empty() {
+                return Ok(());
+            }
+            let mut batches: Vec<Vec<String>> = Vec::new();
+            for folder in folders() {
+                for head in HEADS {
+                    let key = layout::in_suite(folder, head);
+                    if found.remove(&key).is_some() {
+                        batches.push(vec![key]);
+                    }
+                }
+            }
+            let others: Vec<_> = found.into_keys().collect();
+            batches.extend(others.chunks(BATCH).map(<[String]>::to_vec));
+            for batch in batches {
+                // Others take this run for dead after a while.
+                if began.elapsed() > DELETING {
+                    let suite = self.name.clone();
+                    return Err(Error::Deleting { suite });
+                }
+                storage.delete(&batch).await?;
+            }
+        }
+        let suite = self.name.clone();
+        Err(Error::Deleting { suite })
+    }
+
+    /// The objects in the folders of the suite and of those of these aliases that are being deleted with it, and their sizes. Other
+    /// suites may be below them, and `suite.json` is not among them.
+    async fn contents(
+        &self,
+        aliases: &BTreeSet<SuiteName>,
+    ) -> Result<BTreeMap<String, u64>, Error> {
+        let inventory = self.repository.dists().await?;
+        let suites = inventory.marks();
+        let mut found = BTreeMap::new();
+        for folder in aliases.iter().chain([&self.name]) {
+            let is_inner = |name: &&SuiteName| {
+                let name = name.to_string();
+                name.strip_prefix(&folder.to_string())
+                    .is_some_and(|rest| rest.starts_with('/'))
+            };
+            let inner: Vec<_> = suites.keys().filter(is_inner).collect();
+            let prefix = layout::in_suite(folder, "");
+            for (key, object) in inventory.below(&prefix) {
+                let is_of = |name: &&SuiteName| key.starts_with(&layout::in_suite(name, ""));
+                // The folder may also be that of a component of the suite that it is in.
+                let inside = key.strip_prefix(&prefix).unwrap_or_default();
+                let is_of_component = INDEX_FOLDERS.iter().any(|start| inside.starts_with(start));
+                let is_other = is_of_component || inner.iter().any(is_of);
+                if *key != layout::founding_key(folder) && !is_other {
+                    found.insert(key.clone(), object.size);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Says that the folder is anyone's, if no earlier run may be at work, and no later one has begun.
+    async fn release(&self, by: u64, busy_until: Option<Timestamp>) -> Result<Progress, Error> {
+        let now = self.founding().await?.1.ok_or(Error::NoStoreTime)?;
+        self.change_founding(|founding| {
+            let Some(Founding::Deleting(deleting)) = founding else {
+                return Ok(Swap::Keep(Progress::Done));
+            };
+            if deleting.by != by {
+                return Ok(Swap::Keep(Progress::Reserved(deleting.busy_until)));
+            }
+            Ok(match busy_until {
+                Some(until) if now <= until => {
+                    let rest = Founding::Deleting(Deleting {
+                        busy_until: until,
+                        ..deleting
+                    });
+                    Swap::Write(rest.to_bytes().into(), Progress::Reserved(until))
+                }
+                _ => Swap::Write(Founding::Deleted.to_bytes().into(), Progress::Done),
+            })
+        })
+        .await
+    }
+}
