@@ -274,7 +274,7 @@ impl Takeover<'_> {
             observer,
             files: &[],
         };
-        let store_time = suite.found().await?.max(self.head.store_time);
+        let store_time = suite.found().await?.1.max(self.head.store_time);
         run.check_clock(store_time)?;
         stream::iter(&self.copies)
             .map(|copy| suite.copy(copy))

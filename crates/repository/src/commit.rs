@@ -121,7 +121,9 @@ impl Run<'_> {
     ) -> Result<(Prepared, Option<followers::Tags>), Error> {
         let suite = self.suite;
         if draft.base.is_none() {
-            draft.store_time = suite.found().await?.max(draft.store_time);
+            let (founding, store_time) = suite.found().await?;
+            draft.founding = Some(founding);
+            draft.store_time = store_time.max(draft.store_time);
             self.check_clock(draft.store_time)?;
         }
         let head = draft.base.as_ref();
@@ -152,6 +154,16 @@ impl Run<'_> {
                 Ok((self.prepare(draft).await?, tags))
             }
         }
+    }
+
+    /// After a first head: if the suite for which it was made was deleted meanwhile, so was what the head names. That is stored again.
+    pub(crate) async fn outlive(&self, draft: &mut Draft<'_>) -> Result<(), Error> {
+        let is_first = draft.base.is_none();
+        if is_first && self.suite.founding().await?.0 != draft.founding {
+            draft.founding = Some(self.suite.found().await?.0);
+            self.prepare(draft).await?;
+        }
+        Ok(())
     }
 
     /// The files of the packages that the plan adds, each once, without those that are stored.

@@ -72,6 +72,7 @@ impl Draft<'_> {
             Ok(written) => (written, tags),
             Err(pending) => (run.again(self, *pending).await?, None),
         };
+        run.outlive(self).await?;
         let stale_followers = match leader {
             Some(leader) => followers::bring_up(run.suite, leader, tags).await.err(),
             None => None,

@@ -10,7 +10,7 @@ use deb_index::{
         plan,
     },
     fingerprint::Fingerprint,
-    suite::{commit::Commit, layout, settings::Settings},
+    suite::{commit::Commit, founding::Founding, layout, settings::Settings},
 };
 use jiff::Timestamp;
 use repo_signing::{Certificate, KeyState};
@@ -64,6 +64,8 @@ pub struct Draft<'a> {
     pub(crate) stored: HashSet<String>,
     /// Whether a commit is needed even if it changes no package: it takes the place of a head that was put back, or of its date.
     pub(crate) is_needed: bool,
+    /// What `suite.json` said when the first head of the suite was about to be made.
+    pub(crate) founding: Option<Founding>,
     /// The store's clock, as far as it has been seen.
     pub(crate) store_time: Option<Timestamp>,
 }
@@ -250,6 +252,7 @@ impl Suite<'_> {
             stored: HashSet::new(),
             damaged,
             is_needed,
+            founding: None,
             store_time,
         })
     }

@@ -86,9 +86,9 @@ impl Suite<'_> {
         Ok(false)
     }
 
-    /// Before the first head: finds out whether the store honours preconditions, and whether the suite is signed. Returns the
-    /// store's clock.
-    pub(crate) async fn found(&self) -> Result<Option<Timestamp>, Error> {
+    /// Before the first head: finds out whether the store honours preconditions, and whether the suite is signed. Returns what
+    /// `suite.json` says now, and the store's clock.
+    pub(crate) async fn found(&self) -> Result<(Founding, Option<Timestamp>), Error> {
         self.require_conditional_writes().await?;
         let is_signed = self.keys.is_signed();
         let (content, mut options) = founding(is_signed);
@@ -96,15 +96,15 @@ impl Suite<'_> {
         let key = layout::founding_key(&self.name);
         let payload = Payload::Bytes(content.clone());
         match self.repository.storage.put(&key, payload, options).await {
-            Ok(reply) => return Ok(reply.date),
+            Ok(reply) => return Ok((Founding::parse(&content), reply.date)),
             Err(error) if error.is_ambiguous() || error.is_refused_condition() => {}
             Err(error) => return Err(error.into()),
         }
         loop {
             let (founding, store_time) = self.founding().await?;
             self.check_kind(founding.as_ref()).await?;
-            if matches!(founding, Some(Founding::Suite { .. })) {
-                return Ok(store_time);
+            if let Some(founding @ Founding::Suite { .. }) = founding {
+                return Ok((founding, store_time));
             }
             // The name was that of a suite that is deleted.
             self.change_founding(|now| {

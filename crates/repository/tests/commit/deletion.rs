@@ -393,6 +393,30 @@ async fn a_name_that_is_deleted_while_a_suite_takes_it_shows_nothing_broken() {
     }
 }
 
+/// A first publish is about to write the head, while another one is first and the suite is deleted.
+#[tokio::test]
+async fn a_first_publish_that_outlives_a_whole_suite_names_nothing_that_is_missing() {
+    let scene = Scene::new(Some(key())).await;
+    let (repository, signing) = (&scene.repository, &scene.signing);
+    scene.delete().await.unwrap();
+    let (slow, gate, late) = (repository.faulty(), Gate::new(), package("late"));
+    let head = On::Key(Operation::Put, "stable/InRelease".to_owned());
+    slow.at(head, 1, Fault::PauseBefore(gate.clone()));
+    let publisher = async { publish(&slow, signing, &[&late]).await };
+    let others = async {
+        gate.reached().await;
+        committed(publish(&repository.bucket, signing, &[&package("first")]).await);
+        scene.delete().await.unwrap();
+        gate.open();
+    };
+    let (published, ()) = tokio::join!(publisher, others);
+    repository.check_as_client().await;
+    if repository.release().is_some() {
+        committed(published);
+        assert!(problems(repository, signing, "stable").await.is_empty());
+    }
+}
+
 #[tokio::test]
 async fn a_collector_and_a_deletion_keep_out_of_each_others_way() {
     let scene = Scene::new(Some(key())).await;

@@ -116,7 +116,7 @@ impl World {
             });
             let mut problems = found.problems.clone();
             if is_over {
-                assert_eq!(problems.remove(0).part, Part::Head);
+                assert_eq!(problems.remove(0).part, Part::Date);
             }
             if !self.is_settled(number) {
                 problems.retain(|problem| problem.part != Part::Follower);

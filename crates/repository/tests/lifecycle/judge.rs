@@ -218,6 +218,7 @@ fn is_of_deletion(error: &Error) -> bool {
     match error {
         Error::Source { source, .. } => is_of_deletion(source),
         Error::Deleting { .. }
+        | Error::Deleted { .. }
         | Error::Reserved { .. }
         | Error::Replaced { .. }
         | Error::HeadVanished { .. }

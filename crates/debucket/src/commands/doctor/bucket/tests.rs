@@ -156,7 +156,7 @@ fn who_lets_everyone_in_fails_and_who_could_is_warned() {
     expect(
         &judge(&Ok(None), &Ok(false), &Ok(open)),
         Status::Fail,
-        "ACL lets",
+        "ACL gives",
     );
     let half = PublicAccessBlock {
         restrict_buckets: false,
