@@ -166,7 +166,11 @@ fn who_lets_everyone_in_fails_and_who_could_is_warned() {
         let check = judge(&Ok(block), &Ok(false), &owner);
         expect(&check, Status::Warn, "put-public-access-block --bucket b");
     }
-    expect(&judge(&unknown(), &Ok(false), &owner), Status::Ok, "not public");
+    expect(
+        &judge(&unknown(), &Ok(false), &owner),
+        Status::Ok,
+        "not public",
+    );
 }
 
 #[test]
