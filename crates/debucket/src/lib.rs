@@ -23,5 +23,6 @@ pub mod run;
 pub mod secrets;
 pub mod settings_text;
 pub mod source;
+mod storage_advice;
 pub mod store_options;
 pub mod text;

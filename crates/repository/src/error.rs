@@ -132,7 +132,7 @@ pub enum Error {
     #[error("suite {suite} was deleted, and its name is reserved until {until}")]
     Reserved { suite: SuiteName, until: Timestamp },
     /// Another run has deleted it, and its name may be that of a new suite by now.
-    #[error("suite {suite} is not the one any more that was to be deleted")]
+    #[error("suite {suite} has been replaced since the deletion was planned")]
     Replaced { suite: SuiteName },
     /// What was read of it before is gone.
     #[error("suite {suite} was deleted meanwhile")]
@@ -193,7 +193,7 @@ pub enum Error {
     /// A garbage collection is deleting an object that a publisher needs.
     #[error("{key} is being deleted by a garbage collection")]
     BeingCollected { key: String },
-    #[error("another garbage collection is running since {since}")]
+    #[error("another garbage collection has been running since {since}")]
     CollectorRuns { since: Timestamp },
     #[error("publishers kept changing what was to be deleted; nothing was deleted")]
     CollectorContention,
@@ -299,7 +299,7 @@ pub enum Missing {
 fn taken(by: Option<&SuiteName>) -> String {
     by.map_or_else(
         || "there is a suite of this name".to_owned(),
-        |by| format!("it is one of suite {by}"),
+        |by| format!("it is already an alias of suite {by}"),
     )
 }
 

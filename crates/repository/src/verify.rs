@@ -109,6 +109,10 @@ impl Suite<'_> {
                 return match (self.what_it_is().await?, other) {
                     (Some(Folder::Deleting), _) => Ok(self.unfinished(BEING_DELETED)),
                     (Some(Folder::Remains), _) => Ok(self.unfinished(DELETED)),
+                    (Some(Folder::Alias(suite)), _) => Err(Error::IsAlias {
+                        alias: self.name.clone(),
+                        suite,
+                    }),
                     (Some(Folder::Deleted | Folder::Reserved(_)), _) | (_, Ok(_)) => {
                         Ok(Top::default())
                     }

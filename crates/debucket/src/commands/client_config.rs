@@ -252,6 +252,7 @@ struct Policies {
     reader: Policy,
     publisher: Policy,
     collector: Policy,
+    deleter: Policy,
 }
 
 impl Config {
@@ -272,6 +273,7 @@ impl Config {
                 reader: Policy::of(Role::Reader, url),
                 publisher: Policy::of(Role::Publisher, url),
                 collector: Policy::of(Role::Collector, url),
+                deleter: Policy::of(Role::Deleter, url),
             },
         }
     }

@@ -209,7 +209,7 @@ fn left(released: &BTreeMap<String, String>) -> Option<String> {
         _ => {}
     }
     Some(format!(
-        "for all devices, so left as they are unless they are named like this: {}",
+        "already released to all devices, so unchanged; to change one, name its version: {}",
         names.join(", ")
     ))
 }

@@ -228,13 +228,15 @@ impl Change {
         } = &self.settings;
         let usage = |text| Err(Error::Usage(text));
         if creates && !(dropped_aliases.is_empty() && remove_component.is_empty()) {
-            return usage("a new suite has no alias and no component to take away".to_owned());
+            return usage(
+                "--no-alias and --remove-component do not apply to a new suite".to_owned(),
+            );
         }
         if let Some(name) = aliases.iter().find(|name| **name == self.suite) {
             return usage(format!("{name} is the suite's own name, not an alias"));
         }
         if let Some(name) = aliases.iter().find(|name| dropped_aliases.contains(name)) {
-            return usage(format!("{name} cannot both be an alias and be none"));
+            return usage(format!("{name} is given to both --alias and --no-alias"));
         }
         if let Some(name) = components
             .iter()

@@ -67,9 +67,9 @@ impl Verify {
             repository.all_suites().await?
         };
         for other in others {
-            context.printer.note(&format!(
-                "suite {other} is of another tool, so it is left out"
-            ));
+            context
+                .printer
+                .note(&format!("skipping suite {other}: another tool wrote it"));
         }
         let mut suites = Vec::new();
         for name in names {

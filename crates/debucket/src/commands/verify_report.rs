@@ -141,7 +141,7 @@ impl Found {
             key: problem.key.clone(),
             problem: problem.text.clone(),
             means: match (problem.remedy, problem.part) {
-                (Remedy::Manual, Part::Founding) => "the name is not the suite's to use",
+                (Remedy::Manual, Part::Founding) => "the suite cannot use this name",
                 (_, part) => means(part),
             },
             remedy: match problem.remedy {
@@ -267,7 +267,7 @@ impl Report for VerifyReport {
             match problems.len() - left {
                 0 => {}
                 1 => count.push_str(", 1 loss in its history"),
-                lost => count.push_str(&format!(", {lost} losses in its history")),
+                lost => count.push_str(&format!(", {lost} lost objects in its history")),
             }
             let checked = match packages.zip(*size) {
                 Some((packages, size)) => {

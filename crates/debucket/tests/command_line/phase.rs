@@ -238,7 +238,7 @@ fn a_version_for_all_devices_is_changed_only_if_it_is_named() {
     store.phase(&["tool", "--halt"]).expect(0);
     for arguments in [&["t*", "--halt"][..], &["tool", "50"], &["tool", "--halt"]] {
         let left = store.phase(&[arguments, &["--output", "json"]].concat());
-        let told = "for all devices, so left as they are unless they are named like this: tool=1";
+        let told = "already released to all devices, so unchanged; to change one, name its version: tool=1";
         assert!(left.stderr.contains(told), "{left:#?}");
         let document = left.json();
         assert_eq!(document["changed"], false);

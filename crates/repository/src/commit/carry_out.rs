@@ -72,10 +72,13 @@ impl Draft<'_> {
             Ok(written) => (written, tags),
             Err(pending) => (run.again(self, *pending).await?, None),
         };
-        run.outlive(self).await?;
-        let stale_followers = match leader {
-            Some(leader) => followers::bring_up(run.suite, leader, tags).await.err(),
-            None => None,
+        let stale_followers = match (run.outlive(self).await, leader) {
+            (Err(error @ (Error::Deleting { .. } | Error::Reserved { .. })), _) => {
+                return Err(error);
+            }
+            (Err(error), _) => Some(error),
+            (Ok(()), Some(leader)) => followers::bring_up(run.suite, leader, tags).await.err(),
+            (Ok(()), None) => None,
         };
         Ok(Published {
             outcome,

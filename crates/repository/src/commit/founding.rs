@@ -28,10 +28,8 @@ impl Suite<'_> {
         let store_time = self.check_founding().await?;
         if self.has_history().await? && self.signed_head().await?.is_none() {
             let suite = self.name.clone();
-            return Err(match self.what_it_is().await? {
-                Some(Folder::Remains) => Error::Deleting { suite },
-                _ => Error::HeadVanished { suite },
-            });
+            self.check_not_deleting(self.what_it_is().await?.as_ref())?;
+            return Err(Error::HeadVanished { suite });
         }
         Ok(store_time)
     }
@@ -147,14 +145,9 @@ impl Suite<'_> {
                 alias: name(),
                 suite: suite.clone(),
             }),
-            Some(Founding::Deleting(_)) => match self.what_it_is().await? {
-                Some(Folder::Deleting) => Err(Error::Deleting { suite: name() }),
-                Some(Folder::Reserved(until)) => Err(Error::Reserved {
-                    suite: name(),
-                    until,
-                }),
-                _ => Ok(()),
-            },
+            Some(Founding::Deleting(_)) => {
+                self.check_not_deleting(self.what_it_is().await?.as_ref())
+            }
             Some(Founding::Unknown) => Err(self.damaged(layout::founding_key(&self.name), UNKNOWN)),
         }
     }
@@ -171,7 +164,8 @@ impl Suite<'_> {
     }
 
     /// Before every later head: the store must still refuse what it must, whatever is between it and us by now. `suite.json`
-    /// serves as an object that exists; it says the same even if the store takes the writes.
+    /// serves as an object that exists: should the store take the writes, it gets another number and says the same. Where it is
+    /// missing, this writes it.
     pub(crate) async fn prove_conditional_writes(&self, head: Option<&Head>) -> Result<(), Error> {
         let Some(head) = head.filter(|_| self.repository.writes == Writes::Conditional) else {
             return Ok(());
@@ -208,9 +202,11 @@ impl Suite<'_> {
         let (content, _) = founding(signed);
         let seen = self.founding().await?.0;
         // After that, because a deletion closes the suite before it begins to say so.
-        if self.what_it_is().await? == Some(Folder::Deleting) {
-            let suite = self.name.clone();
-            return Err(Error::Deleting { suite });
+        let what = self.what_it_is().await?;
+        self.check_not_deleting(what.as_ref())?;
+        if let Some(Folder::Alias(suite)) = what {
+            let alias = self.name.clone();
+            return Err(Error::IsAlias { alias, suite });
         }
         self.change_founding(|now| {
             let is_wanted = now == seen && !now.is_some_and(|now| now.is_suite(signed));

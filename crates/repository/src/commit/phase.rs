@@ -110,10 +110,13 @@ impl Suite<'_> {
         head: &Head,
         mut of: Vec<Selector>,
     ) -> Result<Vec<Selector>, Error> {
-        let mut history = std::pin::pin!(self.history(head.id()));
+        let mut past = std::pin::pin!(self.past(head.id()));
         while !of.is_empty()
-            && let Some((_, commit)) = history.try_next().await?
+            && let Some(step) = past.try_next().await?
         {
+            let Past::Commit(_, commit) = step else {
+                continue;
+            };
             of.retain(|selector| {
                 !commit
                     .changes

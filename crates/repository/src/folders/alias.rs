@@ -107,23 +107,17 @@ impl Suite<'_> {
         }
         let folder = self.repository.folder(alias);
         let founding = folder.founding().await?.0;
-        let suite = || alias.clone();
-        match folder.what_it_is().await? {
-            None | Some(Folder::Deleted) => Ok(founding),
-            Some(Folder::Alias(holder)) if holder == self.name => Ok(founding),
-            Some(Folder::Alias(holder)) => {
+        let what = folder.what_it_is().await?;
+        match what {
+            Some(Folder::Alias(holder)) if holder != self.name => {
                 if self.repository.has_alias(&holder, alias).await? {
                     return Err(self.taken(alias, Some(holder)));
                 }
-                Ok(founding)
             }
-            Some(Folder::Deleting | Folder::Remains) => Err(Error::Deleting { suite: suite() }),
-            Some(Folder::Reserved(until)) => Err(Error::Reserved {
-                suite: suite(),
-                until,
-            }),
-            Some(Folder::Suite { .. } | Folder::Foreign) => Err(self.taken(alias, None)),
+            Some(Folder::Suite { .. } | Folder::Foreign) => return Err(self.taken(alias, None)),
+            what => folder.check_not_deleting(what.as_ref())?,
         }
+        Ok(founding)
     }
 
     /// Fails unless this suite holds an alias.
@@ -135,7 +129,7 @@ impl Suite<'_> {
             Some(Founding::Deleting(_)) => Err(Error::Deleting {
                 suite: alias.clone(),
             }),
-            Some(Founding::Deleted) => Err(Error::Deleting {
+            Some(Founding::Deleted) => Err(Error::Deleted {
                 suite: alias.clone(),
             }),
             None | Some(Founding::Unknown) => Err(self.damaged(

@@ -227,8 +227,8 @@ impl Repository {
     /// # Errors
     /// A head that cannot be read.
     pub async fn has_alias(&self, suite: &SuiteName, alias: &SuiteName) -> Result<bool, Error> {
-        let head = self.folder(suite).current_head().await?;
-        Ok(head.is_some_and(|head| head.commit.settings.aliases.contains(alias)))
+        let head = self.folder(suite).signed_head().await?;
+        Ok(head.is_some_and(|head| head.release.names.contains(alias)))
     }
 }
 
@@ -242,6 +242,19 @@ impl Suite<'_> {
         }
         let folder = self.repository.folder(&self.name);
         folder.judged(marks).await.map(Some)
+    }
+
+    /// Fails if the folder is one that is being deleted, or whose name is not free yet.
+    pub(crate) fn check_not_deleting(&self, folder: Option<&Folder>) -> Result<(), Error> {
+        let suite = self.name.clone();
+        match folder {
+            Some(Folder::Deleting | Folder::Remains) => Err(Error::Deleting { suite }),
+            Some(Folder::Reserved(until)) => Err(Error::Reserved {
+                suite,
+                until: *until,
+            }),
+            _ => Ok(()),
+        }
     }
 
     async fn judged(&self, marks: Marks) -> Result<Folder, Error> {

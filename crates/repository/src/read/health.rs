@@ -12,8 +12,8 @@ use jiff::Timestamp;
 use s3_storage::ErrorKind;
 
 use crate::{
-    Error, Folder, Head, Repository, Selection, Suite, commit::keys::signature_time,
-    gc::condemned::Record, read::succession::Seen,
+    Error, Head, Repository, Selection, Suite, commit::keys::signature_time, gc::condemned::Record,
+    read::succession::Seen,
 };
 
 /// Objects that are looked at at once.
@@ -76,21 +76,18 @@ impl Suite<'_> {
     /// # Errors
     /// As [`Suite::existing_head`]; [`Error::HeadVanished`]; [`Error::Deleting`].
     pub async fn require_head(&self) -> Result<Head, Error> {
-        let suite = || self.name.clone();
         let head = match self.head_if_ever().await {
-            Ok(Some(head)) if head.commit.is_closed() => Err(Error::Deleting { suite: suite() }),
+            Ok(Some(head)) if head.commit.is_closed() => Err(Error::Deleting {
+                suite: self.name.clone(),
+            }),
             Ok(Some(head)) => return Ok(head),
             Ok(None) => Err(self.missing().into()),
             Err(error) => Err(error),
         };
-        match self.what_it_is().await {
-            Ok(Some(Folder::Deleting | Folder::Remains)) => Err(Error::Deleting { suite: suite() }),
-            Ok(Some(Folder::Reserved(until))) => Err(Error::Reserved {
-                suite: suite(),
-                until,
-            }),
-            _ => head,
+        if let Ok(what) = self.what_it_is().await {
+            self.check_not_deleting(what.as_ref())?;
         }
+        head
     }
 
     /// The index files by hash that the head names and that are missing or have another size.
@@ -117,11 +114,14 @@ impl Suite<'_> {
     /// What is wrong in the folders of the aliases of the head.
     ///
     /// # Errors
-    /// Those of the store; [`Error::AliasTaken`], [`Error::Damaged`], [`Error::Deleting`].
+    /// Those of the store; after all others were looked at, that of an alias that the suite does not hold.
     pub async fn ailing_aliases(&self, head: &Head) -> Result<Vec<Ailing>, Error> {
-        let mut ailing = Vec::new();
+        let (mut ailing, mut lost) = (Vec::new(), None);
         for alias in &head.commit.settings.aliases {
-            self.check_held(alias).await?;
+            if let Err(error) = self.check_held(alias).await {
+                lost = lost.or(Some(error));
+                continue;
+            }
             let heads: &[&str] = if head.signatures.is_unsigned() {
                 &["Release"]
             } else {
@@ -131,7 +131,10 @@ impl Suite<'_> {
             let expected = indexes.chain(beside(alias, head, heads));
             ailing.extend(self.ailing(expected.collect()).await?);
         }
-        Ok(ailing)
+        match lost {
+            Some(error) if ailing.is_empty() => Err(error),
+            _ => Ok(ailing),
+        }
     }
 
     /// The package files that are missing or have another size: of a large suite, some of them are looked at.

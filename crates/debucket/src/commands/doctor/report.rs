@@ -4,9 +4,9 @@ use deb_index::name::SuiteName;
 use serde::Serialize;
 
 use crate::{
-    advice::storage_advice,
     error::{Error, Role, in_full},
     printer::Report,
+    storage_advice::storage_advice,
     text::one_line,
 };
 

@@ -15,9 +15,9 @@ use s3_storage::{
 
 use super::report::Check;
 use crate::{
-    advice::rights,
     error::Role,
     iam::{FOLDERS, Grant, May, PROBE_FOLDER, grants},
+    storage_advice::rights,
 };
 
 /// What the trials need.
