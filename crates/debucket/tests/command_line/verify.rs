@@ -126,7 +126,7 @@ fn a_whole_repository_has_no_problem() {
         store
             .verify(&[])
             .stderr
-            .contains("suite other is of another tool")
+            .contains("skipping suite other: another tool")
     );
     store.verify(&["nothing"]).expect(4);
     store.read(&["log", "--verify"]).expect(0);
