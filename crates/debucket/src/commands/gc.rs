@@ -3,13 +3,16 @@
 use clap::Args;
 use deb_index::name::SuiteName;
 use jiff::{SignedDuration, Timestamp};
-use repository::{CollectOptions, Collected, Keys, Tally};
+use repository::{CollectOptions, Collected, Keys, Repository, Suite, Tally};
 use serde::Serialize;
 
 use crate::{
     context::Context, duration::Span, error::Error, key_options::TrustOptions, printer::Report,
     store_options::WriteOptions, text::bytes,
 };
+
+/// Times that the suites are looked for again because one was begun meanwhile.
+const TRIES: usize = 5;
 
 /// Delete packages, indexes and commits that no suite names any more
 ///
@@ -18,7 +21,7 @@ use crate::{
 /// and verified.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Exit codes: 0 done, or nothing to do; 1 failed, or a suite cannot be relied on; 2 usage.
+Exit codes: 0 done, or nothing to do; 1 failed, or a suite cannot be relied on; 2 usage; 3 a suite is being deleted.
 
 Examples:
   debucket gc --repo s3://acme-apt --keyring acme.asc --dry-run
@@ -106,6 +109,32 @@ impl Count {
 impl Gc {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
         let repository = context.collectable_repository(&self.write).await?;
+        let options = CollectOptions {
+            grace: self.grace.into(),
+            keep_history: self.keep_history.into(),
+            dry_run: self.dry_run,
+            leave_pool: self.leave_pool,
+        };
+        if !self.dry_run {
+            context.set_goes_on();
+        }
+        let mut tries = 0..TRIES;
+        let collected = loop {
+            let suites = self.suites(&repository).await?;
+            match repository.collect(&suites, options).await {
+                // It was begun meanwhile.
+                Err(repository::Error::Missing(_)) if tries.next().is_some() => {}
+                collected => break collected?,
+            }
+        };
+        let document = Document::new(context, self.dry_run, collected, options.kept())?;
+        context.printer.outcome(&document, || {
+            format!("{} were deleted", document.deleted.text())
+        })
+    }
+
+    /// All suites of the repository, with the keys that they are checked with.
+    async fn suites<'r>(&self, repository: &'r Repository) -> Result<Vec<Suite<'r>>, Error> {
         let (ours, _) = repository.all_suites().await?;
         let mut suites = Vec::new();
         for name in ours {
@@ -117,20 +146,7 @@ impl Gc {
                 suite
             });
         }
-        let options = CollectOptions {
-            grace: self.grace.into(),
-            keep_history: self.keep_history.into(),
-            dry_run: self.dry_run,
-            leave_pool: self.leave_pool,
-        };
-        if !self.dry_run {
-            context.set_goes_on();
-        }
-        let collected = repository.collect(&suites, options).await?;
-        let document = Document::new(context, self.dry_run, collected, options.kept())?;
-        context.printer.outcome(&document, || {
-            format!("{} were deleted", document.deleted.text())
-        })
+        Ok(suites)
     }
 }
 

@@ -361,10 +361,10 @@ impl Suites {
                 Folder::Suite { has_head: true } => found.suites.push(name),
                 Folder::Foreign => found.foreign.push(name),
                 Folder::Alias(suite) => {
-                    let aliases = if repository.has_alias(&suite, &name).await? {
-                        &mut found.aliases
-                    } else {
-                        &mut found.dropped_aliases
+                    let aliases = match repository.has_alias(&suite, &name).await {
+                        Ok(false) => &mut found.dropped_aliases,
+                        // A head that cannot be read is told by whatever reads it.
+                        Ok(true) | Err(_) => &mut found.aliases,
                     };
                     aliases.insert(name, suite);
                 }

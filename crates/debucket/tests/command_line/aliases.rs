@@ -313,6 +313,52 @@ fn a_repair_by_the_name_of_an_alias_takes_nothing_from_its_suite() {
     store.read(&["verify"]).expect(0);
 }
 
+/// Whoever may publish could write any `suite.json`.
+#[test]
+fn a_forged_claim_takes_no_alias_and_ends_no_command() {
+    let store = Store::start();
+    for suite in ["trixie", "forky"] {
+        store.publish_into(suite, "tool").expect(0);
+    }
+    let set = ["suite", "set", "trixie", "--alias", "stable"];
+    store.signed(&set).expect(0);
+    let founding = "robots/dists/stable/suite.json";
+    let forge = |text: &[u8]| drop(store.server.put(BUCKET, founding, text).unwrap());
+    forge(b"{\"alias_of\": \"stable\"}");
+    assert_eq!(store.suites(), "forky\ntrixie\nstable -> trixie\n");
+    store.signed(&["verify", "--repair"]).expect(0);
+    store.read(&["verify"]).expect(0);
+    forge(b"{\"alias_of\": \"forky\"}");
+    let deleted = store
+        .signed(&["suite", "delete", "forky", "--yes"])
+        .expect(0);
+    assert!(deleted.starts_with("deleted: forky\n"), "{deleted}");
+    store.read(&["list", "--suite", "trixie"]).expect(0);
+    let head = |suite: &str| {
+        store
+            .server
+            .get(BUCKET, &format!("robots/dists/{suite}/InRelease"))
+    };
+    assert_eq!(head("stable").unwrap(), head("trixie").unwrap());
+    // A damaged head of a suite hides nothing else, and an alias of which nothing is whole ends no repair.
+    for key in ["stable/suite.json", "stable/InRelease", "trixie/Release"] {
+        let key = format!("robots/dists/{key}");
+        store.server.put(BUCKET, &key, b"garbage").unwrap();
+    }
+    store.signed(&["verify", "--repair"]).expect(1);
+    assert_ne!(
+        store
+            .server
+            .get(BUCKET, "robots/dists/trixie/Release")
+            .unwrap()
+            .unwrap(),
+        b"garbage"
+    );
+    let head = "robots/dists/trixie/InRelease";
+    store.server.put(BUCKET, head, b"garbage").unwrap();
+    assert!(store.suites().contains("trixie"));
+}
+
 #[test]
 fn suites_are_listed_as_what_they_are() {
     let store = Store::start();

@@ -124,7 +124,9 @@ impl Suite<'_> {
     pub(crate) async fn check_held(&self, alias: &SuiteName) -> Result<(), Error> {
         match self.repository.folder(alias).founding().await?.0 {
             Some(Founding::AliasOf(suite)) if suite == self.name => Ok(()),
-            Some(Founding::AliasOf(suite)) => Err(self.taken(alias, Some(suite))),
+            Some(Founding::AliasOf(suite)) if suite != *alias => {
+                Err(self.taken(alias, Some(suite)))
+            }
             Some(Founding::Suite { .. }) => Err(self.taken(alias, None)),
             Some(Founding::Deleting(_)) => Err(Error::Deleting {
                 suite: alias.clone(),
@@ -132,7 +134,7 @@ impl Suite<'_> {
             Some(Founding::Deleted) => Err(Error::Deleted {
                 suite: alias.clone(),
             }),
-            None | Some(Founding::Unknown) => Err(self.damaged(
+            None | Some(Founding::Unknown | Founding::AliasOf(_)) => Err(self.damaged(
                 layout::founding_key(alias),
                 "does not say whose alias this is",
             )),

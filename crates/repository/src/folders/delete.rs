@@ -201,7 +201,8 @@ impl Suite<'_> {
         if !is_left {
             return Err(self.missing().into());
         }
-        let mut aliases = BTreeSet::new();
+        // An earlier run may have come no further than to say what it deletes.
+        let mut aliases = self.own_aliases().await?;
         if let Some(Founding::Deleting(deleting)) = &seen {
             for alias in &deleting.aliases {
                 if self.may_delete(alias).await? {
@@ -248,17 +249,24 @@ impl Suite<'_> {
             let Folder::Alias(holder) = folder else {
                 continue;
             };
-            if holder == self.name {
-                own.insert(alias);
-                continue;
-            }
-            let shown = self.repository.folder(&alias).shown_head().await?;
-            if shown.is_some_and(|head| head.release.names.first() == Some(&self.name)) {
-                return Err(Error::AliasLags {
-                    suite: self.name.clone(),
-                    alias,
-                    holder,
-                });
+            let shown = match self.repository.folder(&alias).shown_head().await {
+                Ok(head) => head.and_then(|head| head.release.names.first().cloned()),
+                Err(error @ Error::Storage(_)) => return Err(error),
+                Err(_) => None,
+            };
+            match shown {
+                Some(suite) if suite == self.name && holder != self.name => {
+                    return Err(Error::AliasLags {
+                        suite,
+                        alias,
+                        holder,
+                    });
+                }
+                // Whoever may publish could have written that this suite holds it.
+                Some(suite)
+                    if suite != self.name && self.repository.has_alias(&suite, &alias).await? => {}
+                _ if holder == self.name => drop(own.insert(alias)),
+                _ => {}
             }
         }
         Ok(own)

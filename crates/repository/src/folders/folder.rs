@@ -272,14 +272,12 @@ impl Suite<'_> {
                 Some(now) if deleting.busy_until < now => Folder::Deleted,
                 _ => Folder::Reserved(deleting.busy_until),
             },
-            Some(Founding::AliasOf(suite)) if !marks.commits => Folder::Alias(suite),
+            Some(Founding::AliasOf(suite)) if !marks.commits && suite != self.name => {
+                Folder::Alias(suite)
+            }
             Some(Founding::Deleted) if marks.is_empty() => Folder::Deleted,
             Some(Founding::Deleted) if !(marks.head && marks.commits) => Folder::Remains,
-            None | Some(Founding::Unknown | Founding::Suite { .. })
-                if marks.head && !marks.commits =>
-            {
-                self.shown_folder(marks).await?
-            }
+            _ if marks.head && !marks.commits => self.shown_folder(marks).await?,
             _ => Folder::Suite {
                 has_head: marks.head,
             },

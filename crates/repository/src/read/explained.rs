@@ -16,10 +16,8 @@ impl Suite<'_> {
         }
         let suite = self.name.clone();
         match self.what_it_is().await {
-            Ok(Some(Folder::Deleting)) => Error::Deleting { suite },
-            Ok(Some(Folder::Deleted | Folder::Reserved(_) | Folder::Remains)) => {
-                Error::Deleted { suite }
-            }
+            Ok(Some(Folder::Deleting | Folder::Remains)) => Error::Deleting { suite },
+            Ok(Some(Folder::Deleted | Folder::Reserved(_))) => Error::Deleted { suite },
             _ => error,
         }
     }

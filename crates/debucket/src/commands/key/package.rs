@@ -56,6 +56,8 @@ pub(super) struct Package {
 /// The JSON document of `debucket key package`.
 #[derive(Debug, Serialize)]
 struct Built {
+    /// The suite whose keys it has.
+    suite: SuiteName,
     package: String,
     version: String,
     /// Path of the package.
@@ -129,6 +131,7 @@ impl Package {
             create(&path, &package, PUBLIC)?;
         }
         let built = Built {
+            suite: suite.name().clone(),
             package: name.to_string(),
             version: version.to_string(),
             file,
@@ -199,6 +202,7 @@ fn control(
 impl Report for Built {
     fn text(&self) -> String {
         let Self {
+            suite,
             package,
             version,
             file,
@@ -211,7 +215,7 @@ impl Report for Built {
             text.push_str(&format!("  {key}\n"));
         }
         text.push_str(&format!(
-            "next:\n  debucket publish {file}\n  Signed-By: {keyring} in the sources of devices that install it\n"
+            "next:\n  debucket publish {file} --suite {suite}\n  Signed-By: {keyring} in the sources of devices that install it\n"
         ));
         text
     }
