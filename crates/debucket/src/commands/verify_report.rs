@@ -54,7 +54,7 @@ struct Found {
     /// `repair`: with `--repair`. `repair-unproven`: with `--repair --accept-unproven`. `manual`: see `next`. `lost`: its content is
     /// nowhere in the repository.
     remedy: &'static str,
-    next: &'static str,
+    next: String,
     #[serde(skip)]
     is_settled: bool,
 }
@@ -187,48 +187,51 @@ fn means(part: Part) -> &'static str {
     }
 }
 
-fn next(problem: &Problem) -> &'static str {
+fn next(problem: &Problem) -> String {
+    let suite = problem.suite.as_ref();
+    let name = suite.map_or_else(String::new, |suite| format!(" {suite}"));
+    let of = suite.map_or_else(String::new, |suite| format!(" --suite {suite}"));
     match (problem.remedy, problem.part) {
-        (Remedy::Repair, _) => "`debucket verify --repair` repairs it",
+        (Remedy::Repair, _) => format!("`debucket verify{name} --repair` repairs it"),
         (Remedy::RepairUnproven, Part::Index) => {
-            "publish the packages that are gone afterwards: `debucket verify --repair --accept-unproven` makes the index again \
-             without them"
+            format!("`debucket verify{name} --repair --accept-unproven` makes the index again \
+             without the packages that are gone; publish those afterwards")
         }
         (Remedy::RepairUnproven, _) => {
-            "look at the suite's commits; then `debucket verify --repair --accept-unproven` signs the newest again, or if none \
-             is left, what is in the pool"
+            format!("look at the suite's commits; then `debucket verify{name} --repair --accept-unproven` signs the newest again, or if none \
+             is left, what is in the pool")
         }
         (Remedy::Manual, Part::Head) => {
-            "check --keyring; otherwise restore the object from the bucket's version history"
+            "check --keyring; otherwise restore the object from the bucket's version history".to_owned()
         }
         (Remedy::Manual, Part::Key) => {
-            "retire it if the suite has another key (`debucket key retire`); if not, extend it (`gpg --quick-set-expire`), give \
-             devices the new certificate, and sign with it (`debucket refresh --force --adopt-signing-key`); where that is not \
-             possible, `debucket key reset` replaces it"
+            format!("retire it if the suite has another key (`debucket key retire{name}`); if not, extend it (`gpg --quick-set-expire`), give \
+             devices the new certificate, and sign with it (`debucket refresh{of} --force --adopt-signing-key`); where that is not \
+             possible, `debucket key reset{name}` replaces it")
         }
         (Remedy::Manual, Part::Date) => {
-            "refresh the suite if its validity is over (`debucket refresh`); if it is dated in the future and the store's clock is \
-             right by now, `debucket publish --reset-date` dates it anew"
+            format!("refresh the suite if its validity is over (`debucket refresh{of}`); if it is dated in the future and the store's clock is \
+             right by now, `debucket refresh{of} --force --reset-date` dates it anew")
         }
         (Remedy::Manual, Part::Founding) => {
-            "end the deletion (`debucket suite delete`), or drop the alias (`debucket suite set --no-alias`)"
+            format!("end the deletion (`debucket suite delete{name}`), or drop the alias (`debucket suite set{name} --no-alias`)")
         }
         (Remedy::Manual, Part::Commit) => {
             "use a newer debucket if it says so; if another key signs the suite, too, give it with --sign-key or --keyring; \
-             otherwise restore the object from the bucket's version history"
+             otherwise restore the object from the bucket's version history".to_owned()
         }
         (Remedy::Manual, Part::Condemned) => {
-            "use a newer debucket if it says so; otherwise run `debucket verify --repair` after that time"
+            format!("use a newer debucket if it says so; otherwise run `debucket verify{name} --repair` after that time")
         }
         (Remedy::Lost, Part::Package) => {
-            "publish the same file again (`debucket publish --replace FILE`); if nobody has it, it is lost for good, unless the \
-             bucket has an earlier version of it: then remove the package"
+            format!("publish the same file again (`debucket publish --replace FILE{of}`); if it is nowhere else, it is lost for good, unless the \
+             bucket has an earlier version of it: then remove the package")
         }
         (Remedy::Lost, Part::History) => {
-            "nothing has to be done: it is lost for good, unless the bucket has an earlier version of it"
+            "nothing has to be done: it is lost for good, unless the bucket has an earlier version of it".to_owned()
         }
         (Remedy::Manual | Remedy::Lost, _) => {
-            "lost for good, unless the bucket has an earlier version of it"
+            "lost for good, unless the bucket has an earlier version of it".to_owned()
         }
     }
 }

@@ -209,7 +209,10 @@ fn all_problems_are_found_at_once() {
     store.publish(&file, &[]).expect(0);
     store.expect_problems(&["--deep"], &[expected[3], expected[4], expected[5]]);
     // What was damaged, too, as it is advised.
-    assert!(told.stdout.contains("`debucket publish --replace FILE`"));
+    assert!(
+        told.stdout
+            .contains("`debucket publish --replace FILE --suite stable`")
+    );
     for (name, version) in [("hello", "2.0"), ("tool", "1.0")] {
         let text = format!("{name} {version}");
         let file = package::write(store.folder.path(), name, version, "all", &text);
