@@ -75,11 +75,12 @@ impl Suite<'_> {
                         .await?;
                 }
                 Fix::Founding { signed } => self.restore_founding(signed).await?,
-                Fix::Alias(alias) => match self.claim(&alias).await {
-                    Err(error @ Error::Storage(_)) => return Err(error),
-                    // It stays a problem, and hinders no other repair.
-                    Ok(()) | Err(_) => {}
-                },
+                // What is refused stays a problem, and hinders no other repair.
+                Fix::Alias(alias) => {
+                    if let Err(error @ Error::Storage(_)) = self.claim(&alias).await {
+                        return Err(error);
+                    }
+                }
                 Fix::Succession { parent, id } => {
                     followers::restore_succession(self, parent, id).await?;
                 }
