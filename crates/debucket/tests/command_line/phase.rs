@@ -414,3 +414,19 @@ fn other_architectures_with_an_older_version_are_left_alone() {
     store.phase(&["tool", "--halt"]).expect(0);
     assert_eq!(store.phases("stable"), ["1 100", "1 100"]);
 }
+
+#[test]
+fn a_version_that_came_back_by_a_halt_can_be_taken_back_too() {
+    let store = Store::start();
+    store.tool("1", &["--phase", "100"]).expect(0);
+    for version in ["2", "3"] {
+        store
+            .tool(version, &["--keep", "1", "--phase", "10"])
+            .expect(0);
+    }
+    store.phase(&["tool=3", "--halt"]).expect(0);
+    assert_eq!(store.phases("stable"), ["2 10"]);
+    store.phase(&["tool=2", "--halt"]).expect(0);
+    assert_eq!(store.phases("stable"), ["1 100"]);
+    store.phase(&["tool=1", "--halt"]).expect(4);
+}

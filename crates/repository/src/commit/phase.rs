@@ -186,29 +186,30 @@ impl Suite<'_> {
             let (here, later): (Vec<_>, Vec<_>) =
                 needed.into_iter().partition(|(wanted, _)| came(wanted));
             needed = later;
-            if !here.is_empty()
-                && let Err(error) = self.find_earlier(id, &commit, &here, &mut found).await
-            {
-                found.lost(error)?;
-                found
-                    .without
-                    .extend(here.into_iter().map(|(id, _)| id.clone()));
+            if !here.is_empty() {
+                match self.find_earlier(id, &commit, &here, &mut found).await {
+                    // It may have been in the suite before, too, and have come back.
+                    Ok(left) => needed.extend(left),
+                    Err(error) => {
+                        found.lost(error)?;
+                        found.leave(here.iter().map(|(id, _)| *id));
+                    }
+                }
             }
             child = Some(commit);
         }
-        let rest = needed.into_iter().map(|(id, _)| id.clone());
-        found.without.extend(rest);
+        found.leave(needed.iter().map(|(id, _)| *id));
         Ok(found)
     }
 
-    /// Looks for the versions before packages in the state of the suite that they came into.
-    async fn find_earlier(
+    /// Looks for the versions before packages in the state of the suite that they came into. Returns those that had none there.
+    async fn find_earlier<'a>(
         &self,
         id: Sha256,
         then: &Arc<Commit>,
-        wanted: &[Needed<'_>],
+        wanted: &[Needed<'a>],
         found: &mut Halting,
-    ) -> Result<(), Error> {
+    ) -> Result<Vec<Needed<'a>>, Error> {
         let all = Selection::default();
         let list = self.packages_of(id, then.clone(), all).await?;
         let packages = self.sorted(&list)?;
@@ -225,27 +226,33 @@ impl Suite<'_> {
             });
             newest.map(|package| self.owned(&package.component, &package.stanza))
         };
-        let mut earlier = Vec::new();
+        let (mut earlier, mut left) = (Vec::new(), Vec::new());
         for (wanted, architectures) in wanted {
+            let mut none = Vec::new();
             for architecture in architectures {
-                earlier.push((*wanted, before(wanted, architecture).transpose()?));
+                match before(wanted, architecture).transpose()? {
+                    Some(stanza) => earlier.push((*wanted, stanza)),
+                    None => none.push(*architecture),
+                }
+            }
+            if !none.is_empty() {
+                left.push((*wanted, none));
             }
         }
-        let stanzas = earlier.iter().filter_map(|(_, stanza)| stanza.as_ref());
+        let stanzas = earlier.iter().map(|(_, stanza)| stanza);
         let files = stanzas.map(|stanza| (stanza.key.clone(), Some(stanza.size)));
         let mut gone = self.gone(files.collect()).await?;
         for (wanted, stanza) in earlier {
-            match stanza.filter(|stanza| !gone.contains(&stanza.key)) {
-                Some(stanza) if found.earlier.contains(&stanza) => {}
-                Some(stanza) => found.earlier.push(stanza),
-                None if found.without.contains(wanted) => {}
-                None => found.without.push(wanted.clone()),
+            if gone.contains(&stanza.key) {
+                found.leave([wanted].into_iter());
+            } else if !found.earlier.contains(&stanza) {
+                found.earlier.push(stanza);
             }
         }
-        match gone.pop_first() {
-            Some(key) => found.lost(self.collected(id, key)),
-            None => Ok(()),
+        if let Some(key) = gone.pop_first() {
+            found.lost(self.collected(id, key))?;
         }
+        Ok(left)
     }
 
     pub(crate) fn owned(
@@ -266,6 +273,15 @@ impl Suite<'_> {
 type Needed<'a> = (&'a PackageId, Vec<&'a Architecture>);
 
 impl Halting {
+    /// Notes that nothing takes the place of these packages.
+    fn leave<'p>(&mut self, packages: impl Iterator<Item = &'p PackageId>) {
+        for package in packages {
+            if !self.without.contains(package) {
+                self.without.push(package.clone());
+            }
+        }
+    }
+
     /// Notes that an earlier state is lost. An error that is about something else is given back.
     fn lost(&mut self, error: Error) -> Result<(), Error> {
         let is_lost = matches!(
