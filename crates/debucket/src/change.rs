@@ -227,9 +227,14 @@ pub(crate) fn print(
 /// Warns if the followers of a new head were not brought up.
 pub(crate) fn stale_followers(context: &Context, published: &Published) -> Option<String> {
     let error = published.stale_followers.as_ref()?;
-    let warning = format!(
-        "clients that do not read InRelease or fetch by hash may see the previous state until the next publish: {error}"
-    );
+    let warning = match error {
+        repository::Error::AliasTaken { alias, .. } => {
+            format!("devices of {alias} see the previous state until this is settled: {error}")
+        }
+        error => format!(
+            "clients that do not read InRelease or fetch by hash may see the previous state until the next publish: {error}"
+        ),
+    };
     context.printer.warn(&warning);
     Some(warning)
 }
