@@ -72,6 +72,8 @@ impl Draft<'_> {
             Ok(written) => (written, tags),
             Err(pending) => (run.again(self, *pending).await?, None),
         };
+        // What follows the commit that closes a suite would only be deleted, or be left where another run has deleted all.
+        let leader = leader.filter(|_| !self.intent.closes());
         let stale_followers = match (run.outlive(self).await, leader) {
             (Err(error @ (Error::Deleting { .. } | Error::Reserved { .. })), _) => {
                 return Err(error);

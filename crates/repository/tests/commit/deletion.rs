@@ -330,6 +330,32 @@ async fn a_suite_that_was_begun_meanwhile_is_not_deleted() {
     assert!(begun > 5, "{begun}");
 }
 
+/// A run waits at any request while another one ends the deletion. What it had stored for its closing commit may be left, and what
+/// would follow that is not.
+#[tokio::test]
+async fn of_two_deletions_the_slower_one_writes_no_followers() {
+    for nth in 1.. {
+        let scene = Scene::new(Some(key())).await;
+        let (slow, gate) = (scene.repository.faulty(), Gate::new());
+        slow.at(On::Requests, nth, Fault::PauseBefore(gate.clone()));
+        let mut first = std::pin::pin!(delete(&slow, &scene.signing, "stable"));
+        tokio::select! {
+            biased;
+            () = gate.reached() => {}
+            _ = &mut first => return,
+        }
+        scene.delete().await.unwrap();
+        gate.open();
+        let _ = first.await;
+        let is_follower = |key: &String| key.contains("/Release") || key.contains("/succession/");
+        assert!(
+            !scene.left().iter().any(is_follower),
+            "request {nth}: {:?}",
+            scene.left()
+        );
+    }
+}
+
 /// Whatever a publisher that was held up has left in the folder of a suite that is gone, the same again deletes it, and gc goes on.
 #[tokio::test]
 async fn what_a_publisher_leaves_that_was_held_up_at_any_request_is_deleted_by_the_same_again() {
