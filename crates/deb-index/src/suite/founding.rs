@@ -18,7 +18,11 @@ pub enum Founding {
         id: Option<u64>,
     },
     /// It is that of an alias, which this suite holds.
-    AliasOf(SuiteName),
+    AliasOf {
+        suite: SuiteName,
+        /// A number of its own, which tells it from an earlier claim of the same suite.
+        id: Option<u64>,
+    },
     /// What is in it is being deleted.
     Deleting(Deleting),
     /// It is empty, and anyone's.
@@ -45,7 +49,7 @@ impl Founding {
         let value = match self {
             Self::Suite { signed, id: None } => serde_json::json!({ "signed": signed }),
             Self::Suite { signed, id } => serde_json::json!({ "signed": signed, "id": id }),
-            Self::AliasOf(suite) => serde_json::json!({ "alias_of": suite }),
+            Self::AliasOf { suite, id } => serde_json::json!({ "alias_of": suite, "id": id }),
             Self::Deleting(deleting) => serde_json::json!({ "deleting": deleting }),
             Self::Deleted => serde_json::json!({ "deleted": true }),
             Self::Unknown => serde_json::json!({}),
@@ -72,10 +76,10 @@ impl Founding {
         }
         let file: File = serde_json::from_slice(bytes).unwrap_or_default();
         let deleting = file.deleting.map(Self::Deleting);
-        let alias = file.alias_of.map(Self::AliasOf);
         let deleted = file.deleted.filter(|deleted| *deleted);
         let deleted = deleted.map(|_| Self::Deleted);
         let id = file.id;
+        let alias = file.alias_of.map(|suite| Self::AliasOf { suite, id });
         let suite = file.signed.map(|signed| Self::Suite { signed, id });
         let known = deleting.or(alias).or(deleted).or(suite);
         known.unwrap_or(Self::Unknown)
@@ -98,7 +102,10 @@ mod tests {
                 signed: false,
                 id: None,
             },
-            Founding::AliasOf(name()),
+            Founding::AliasOf {
+                suite: name(),
+                id: Some(1),
+            },
             Founding::Deleting(Deleting {
                 aliases: BTreeSet::from([name()]),
                 by: u64::MAX,

@@ -141,7 +141,7 @@ impl Suite<'_> {
                 suite: name(),
                 is_signed: *signed,
             }),
-            Some(Founding::AliasOf(suite)) => Err(Error::IsAlias {
+            Some(Founding::AliasOf { suite, .. }) => Err(Error::IsAlias {
                 alias: name(),
                 suite: suite.clone(),
             }),

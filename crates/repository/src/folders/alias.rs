@@ -81,7 +81,10 @@ impl Suite<'_> {
     /// Makes a name an alias of this suite, unless it is taken.
     pub(crate) async fn claim(&self, alias: &SuiteName) -> Result<(), Error> {
         let folder = self.repository.folder(alias);
-        let own = Founding::AliasOf(self.name.clone());
+        let own = Founding::AliasOf {
+            suite: self.name.clone(),
+            id: Some(fastrand::u64(..)),
+        };
         for _ in 0..TRIES {
             let free = self.free_for_alias(alias).await?;
             let is_claimed = folder.change_founding(|now| {
@@ -123,8 +126,8 @@ impl Suite<'_> {
     /// Fails unless this suite holds an alias.
     pub(crate) async fn check_held(&self, alias: &SuiteName) -> Result<(), Error> {
         match self.repository.folder(alias).founding().await?.0 {
-            Some(Founding::AliasOf(suite)) if suite == self.name => Ok(()),
-            Some(Founding::AliasOf(suite)) if suite != *alias => {
+            Some(Founding::AliasOf { suite, .. }) if suite == self.name => Ok(()),
+            Some(Founding::AliasOf { suite, .. }) if suite != *alias => {
                 Err(self.taken(alias, Some(suite)))
             }
             Some(Founding::Suite { .. }) => Err(self.taken(alias, None)),
@@ -134,7 +137,7 @@ impl Suite<'_> {
             Some(Founding::Deleted) => Err(Error::Deleted {
                 suite: alias.clone(),
             }),
-            None | Some(Founding::Unknown | Founding::AliasOf(_)) => Err(self.damaged(
+            None | Some(Founding::Unknown | Founding::AliasOf { .. }) => Err(self.damaged(
                 layout::founding_key(alias),
                 "does not say whose alias this is",
             )),

@@ -277,11 +277,13 @@ impl Suite<'_> {
     async fn reserve(&self, target: &Target, me: Me) -> Result<Option<Timestamp>, Error> {
         let suite = || self.name.clone();
         let reserved = self.reserve_if(&target.aliases, me, |now| match now {
-            // Another suite has just taken it.
-            Some(Founding::AliasOf(holder)) if now != target.seen.as_ref() => Err(Error::IsAlias {
-                alias: suite(),
-                suite: holder.clone(),
-            }),
+            // A suite has just taken it.
+            Some(Founding::AliasOf { suite: holder, .. }) if now != target.seen.as_ref() => {
+                Err(Error::IsAlias {
+                    alias: suite(),
+                    suite: holder.clone(),
+                })
+            }
             Some(Founding::Deleting(_)) => Ok(()),
             now if now == target.seen.as_ref() => Ok(()),
             _ => Err(Error::Replaced { suite: suite() }),
@@ -339,7 +341,7 @@ impl Suite<'_> {
         let folder = self.repository.folder(alias);
         let none = BTreeSet::new();
         let reserved = folder.reserve_if(&none, me, |now| match now {
-            Some(Founding::AliasOf(holder)) if *holder == self.name => Ok(()),
+            Some(Founding::AliasOf { suite, .. }) if *suite == self.name => Ok(()),
             Some(Founding::Deleting(_) | Founding::Deleted) => Ok(()),
             _ => Err(self.taken(alias, None)),
         });

@@ -272,7 +272,7 @@ impl Suite<'_> {
                 Some(now) if deleting.busy_until < now => Folder::Deleted,
                 _ => Folder::Reserved(deleting.busy_until),
             },
-            Some(Founding::AliasOf(suite)) if !marks.commits && suite != self.name => {
+            Some(Founding::AliasOf { suite, .. }) if !marks.commits && suite != self.name => {
                 Folder::Alias(suite)
             }
             Some(Founding::Deleted) if marks.is_empty() => Folder::Deleted,

@@ -419,6 +419,43 @@ async fn a_name_that_is_deleted_while_a_suite_takes_it_shows_nothing_broken() {
     }
 }
 
+/// A run that deletes what a name showed last waits at any request while the suite that dropped the name takes it again.
+#[tokio::test]
+async fn a_name_that_its_suite_takes_again_is_not_deleted() {
+    for nth in 1.. {
+        let scene = Scene::new(Some(key())).await;
+        let (repository, signing) = (&scene.repository, &scene.signing);
+        let bucket = &repository.bucket;
+        committed(drop_alias(bucket, signing, "stable", "trixie").await);
+        let (slow, gate) = (repository.faulty(), Gate::new());
+        slow.at(On::Requests, nth, Fault::PauseBefore(gate.clone()));
+        let mut deleter = std::pin::pin!(delete(&slow, signing, "trixie"));
+        tokio::select! {
+            biased;
+            () = gate.reached() => {}
+            done = &mut deleter => {
+                assert_eq!(done.unwrap().progress, Progress::Done);
+                break;
+            }
+        }
+        let taken = add(bucket, signing, "stable", "trixie").await;
+        gate.open();
+        let deleted = deleter.await;
+        if taken.is_ok() {
+            deleted.unwrap_err();
+            assert_eq!(
+                repository.check_as_client_of("trixie").await.len(),
+                1,
+                "request {nth}"
+            );
+            assert!(
+                problems(repository, signing, "stable").await.is_empty(),
+                "request {nth}"
+            );
+        }
+    }
+}
+
 /// A first publish is about to write the head, while another one is first and the suite is deleted.
 #[tokio::test]
 async fn a_first_publish_that_outlives_a_whole_suite_names_nothing_that_is_missing() {
