@@ -85,6 +85,28 @@ impl Store {
     }
 }
 
+/// What the pool has already needs no copy, so it does not matter that the source has lost it, in a dry run as in a run.
+#[test]
+fn a_package_that_is_there_already_is_not_needed_from_the_source() {
+    for damage in [None, Some(&b"other"[..])] {
+        let store = Store::with_other_bucket();
+        let signing = store.signing();
+        let signing = signing.each_ref().map(String::as_str);
+        store.add_to(REPO, "lab", "tool", "1.0", &signing);
+        store.add_other("tool", "1.0");
+        let key = format!("robots/{TOOL}");
+        store.server.delete(OTHER_BUCKET, &key).unwrap();
+        if let Some(bytes) = damage {
+            store.server.put(OTHER_BUCKET, &key, bytes).unwrap();
+        }
+        for more in [&["--all", "--dry-run"][..], &["--all"]] {
+            store.promote_from(OTHER, more).expect(0);
+        }
+        assert_eq!(store.stable(), ["tool 1.0"]);
+        store.check();
+    }
+}
+
 #[test]
 fn packages_of_another_bucket_are_copied_by_the_store() {
     let store = Store::with_other_bucket();

@@ -407,6 +407,11 @@ impl<'a> NewObject<'a> {
                     failure = Some(error);
                     look = true;
                 }
+                // What cannot be had from elsewhere may be here.
+                Err(error) if !look && matches!(self.source, Source::Stored { .. }) => {
+                    failure = Some(error);
+                    look = true;
+                }
                 Err(error) => return Err(self.source.failed(error)),
             }
         }
