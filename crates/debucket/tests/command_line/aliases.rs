@@ -360,6 +360,22 @@ fn a_forged_claim_takes_no_alias_and_ends_no_command() {
 }
 
 #[test]
+fn a_name_with_nothing_but_a_malformed_suite_json_is_free() {
+    let store = Store::start();
+    store.publish_into("stable", "tool").expect(0);
+    let founding = "robots/dists/testing/suite.json";
+    store.server.put(BUCKET, founding, b"garbage").unwrap();
+    for command in [&["verify"][..], &["gc"]] {
+        store.read(command).expect(0);
+    }
+    store
+        .signed(&["suite", "delete", "testing", "--yes"])
+        .expect(4);
+    store.publish_into("testing", "tool").expect(0);
+    store.read(&["verify"]).expect(0);
+}
+
+#[test]
 fn suites_are_listed_as_what_they_are() {
     let store = Store::start();
     store.publish_into("trixie", "tool").expect(0);

@@ -148,7 +148,10 @@ impl Suite<'_> {
             Some(Founding::Deleting(_)) => {
                 self.check_not_deleting(self.what_it_is().await?.as_ref())
             }
-            Some(Founding::Unknown) => Err(self.damaged(layout::founding_key(&self.name), UNKNOWN)),
+            Some(Founding::Unknown) => match self.what_it_is().await? {
+                None | Some(Folder::Deleted) => Ok(()),
+                Some(_) => Err(self.damaged(layout::founding_key(&self.name), UNKNOWN)),
+            },
         }
     }
 

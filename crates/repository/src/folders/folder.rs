@@ -33,7 +33,7 @@ pub enum Folder {
     Deleting,
     /// What was there is deleted, but the name is not free before this time: an interrupted run may not be dead.
     Reserved(Timestamp),
-    /// What was there is deleted.
+    /// What was there is deleted, or there is nothing but a `suite.json` that says nothing.
     Deleted,
     /// It was deleted, and a publisher that was held up meanwhile has left something.
     Remains,
@@ -275,7 +275,7 @@ impl Suite<'_> {
             Some(Founding::AliasOf { suite, .. }) if !marks.commits && suite != self.name => {
                 Folder::Alias(suite)
             }
-            Some(Founding::Deleted) if marks.is_empty() => Folder::Deleted,
+            Some(Founding::Deleted | Founding::Unknown) if marks.is_empty() => Folder::Deleted,
             Some(Founding::Deleted) if !(marks.head && marks.commits) => Folder::Remains,
             _ if marks.head && !marks.commits => self.shown_folder(marks).await?,
             _ => Folder::Suite {

@@ -76,7 +76,10 @@ fn an_empty_bucket_wants_a_key_and_an_unsigned_suite_needs_none() {
     );
 
     let founding = "robots/dists/begun/suite.json";
-    store.server.put(BUCKET, founding, b"{}").unwrap();
+    store
+        .server
+        .put(BUCKET, founding, b"{\"signed\": true}")
+        .unwrap();
     let begun = store.doctor(&[]);
     begun.expect("begun: head", "warn", "has no head yet", "publish into it");
     store.server.delete(BUCKET, founding).unwrap();
