@@ -15,7 +15,7 @@ use crate::{
 const DEAD: Duration = Duration::from_secs(2 * 3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-async fn delete<S: Storage + 'static>(
+pub(crate) async fn delete<S: Storage + 'static>(
     storage: &Arc<S>,
     signing: &Signing,
     suite: &str,
@@ -30,14 +30,14 @@ async fn delete<S: Storage + 'static>(
 }
 
 /// A suite `stable` with a package and the alias `trixie`, and a suite `forky` beside it, and one below it.
-struct Scene {
-    repository: Repository,
-    signing: Signing,
+pub(crate) struct Scene {
+    pub(crate) repository: Repository,
+    pub(crate) signing: Signing,
     base: Package,
 }
 
 impl Scene {
-    async fn new(signing: Signing) -> Self {
+    pub(crate) async fn new(signing: Signing) -> Self {
         let (repository, base) = (Repository::new(), package("base"));
         let bucket = &repository.bucket;
         committed(publish(bucket, &signing, &[&base]).await);
@@ -52,7 +52,7 @@ impl Scene {
         }
     }
 
-    async fn delete(&self) -> Result<Deletion, Error> {
+    pub(crate) async fn delete(&self) -> Result<Deletion, Error> {
         delete(&self.repository.bucket, &self.signing, "stable").await
     }
 
@@ -75,7 +75,7 @@ impl Scene {
     }
 
     /// What is left of the suite and its alias.
-    fn left(&self) -> Vec<String> {
+    pub(crate) fn left(&self) -> Vec<String> {
         let mut keys = self.repository.bucket.keys();
         keys.retain(|key| key.starts_with("dists/stable/") || key.starts_with("dists/trixie/"));
         keys.retain(|key| !key.contains("/updates/"));
@@ -95,7 +95,7 @@ impl Scene {
     }
 
     /// The suite is gone, nothing else is, and both names can be used anew.
-    async fn check_gone(&self) {
+    pub(crate) async fn check_gone(&self) {
         let (repository, signing) = (&self.repository, &self.signing);
         let bucket = &repository.bucket;
         assert_eq!(
@@ -280,204 +280,6 @@ async fn two_deletions_at_once_leave_the_name_to_the_one_that_ends_it() {
     tokio::join!(first, second);
     repository.clock.advance(DEAD);
     scene.check_gone().await;
-}
-
-/// A run waits at any request while another one ends the deletion and the suite begins again. As soon as it has read the old head,
-/// it leaves the new suite alone.
-#[tokio::test]
-async fn a_suite_that_was_begun_meanwhile_is_not_deleted() {
-    let (mut begun, mut nth) = (0, 1);
-    loop {
-        let scene = Scene::new(Some(key())).await;
-        let (repository, signing) = (&scene.repository, &scene.signing);
-        let (slow, gate) = (repository.faulty(), Gate::new());
-        slow.at(On::Requests, nth, Fault::PauseBefore(gate.clone()));
-        let mut first = std::pin::pin!(delete(&slow, signing, "stable"));
-        tokio::select! {
-            biased;
-            () = gate.reached() => {}
-            done = &mut first => {
-                assert_eq!(done.unwrap().progress, Progress::Done);
-                break;
-            }
-        }
-        let requests = slow.requests();
-        let head = (Operation::Get, "dists/stable/InRelease".to_owned());
-        let has_read = requests[..requests.len() - 1].contains(&head);
-        let second = scene.delete().await.unwrap();
-        if second.progress == Progress::Done {
-            committed(publish(&repository.bucket, signing, &[&package("new")]).await);
-        }
-        gate.open();
-        let done = first.await;
-        if second.progress == Progress::Done && has_read {
-            begun += 1;
-            assert!(done.is_err(), "request {nth}: {done:?}");
-            let shown = repository.check_as_client().await;
-            assert_eq!(
-                shown,
-                BTreeSet::from(["new_1.0_all".to_owned()]),
-                "request {nth}"
-            );
-            assert!(
-                problems(repository, signing, "stable").await.is_empty(),
-                "request {nth}"
-            );
-            committed(publish(&repository.bucket, signing, &[&package("more")]).await);
-        }
-        nth += 1;
-    }
-    assert!(begun > 5, "{begun}");
-}
-
-/// A run waits at any request while another one ends the deletion. What it had stored for its closing commit may be left, and what
-/// would follow that is not.
-#[tokio::test]
-async fn of_two_deletions_the_slower_one_writes_no_followers() {
-    for nth in 1.. {
-        let scene = Scene::new(Some(key())).await;
-        let (slow, gate) = (scene.repository.faulty(), Gate::new());
-        slow.at(On::Requests, nth, Fault::PauseBefore(gate.clone()));
-        let mut first = std::pin::pin!(delete(&slow, &scene.signing, "stable"));
-        tokio::select! {
-            biased;
-            () = gate.reached() => {}
-            _ = &mut first => return,
-        }
-        scene.delete().await.unwrap();
-        gate.open();
-        let _ = first.await;
-        let is_follower = |key: &String| key.contains("/Release") || key.contains("/succession/");
-        assert!(
-            !scene.left().iter().any(is_follower),
-            "request {nth}: {:?}",
-            scene.left()
-        );
-    }
-}
-
-/// Whatever a publisher that was held up has left in the folder of a suite that is gone, the same again deletes it, and gc goes on.
-#[tokio::test]
-async fn what_a_publisher_leaves_that_was_held_up_at_any_request_is_deleted_by_the_same_again() {
-    for nth in 1.. {
-        let scene = Scene::new(Some(key())).await;
-        let (repository, signing) = (&scene.repository, &scene.signing);
-        let (slow, gate, late) = (repository.faulty(), Gate::new(), package("late"));
-        slow.at(On::Requests, nth, Fault::PauseBefore(gate.clone()));
-        let packages = [&late];
-        let mut publisher = std::pin::pin!(publish(&slow, signing, &packages));
-        tokio::select! {
-            biased;
-            () = gate.reached() => {}
-            published = &mut publisher => {
-                committed(published);
-                break;
-            }
-        }
-        scene.delete().await.unwrap();
-        gate.open();
-        let published = publisher.await;
-        if repository.bucket.read("dists/stable/InRelease").is_some() {
-            // It had read nothing before, and made a new suite.
-            committed(published);
-            continue;
-        }
-        collect_all(repository, signing).await;
-        match scene.delete().await {
-            Ok(again) => assert_eq!(again.progress, Progress::Done, "request {nth}"),
-            Err(Error::Missing(Missing::Suite { .. })) => {}
-            Err(error) => panic!("request {nth}: {error:?}"),
-        }
-        scene.check_gone().await;
-    }
-}
-
-/// A suite that takes a name waits at any request while what the name showed last is deleted.
-#[tokio::test]
-async fn a_name_that_is_deleted_while_a_suite_takes_it_shows_nothing_broken() {
-    for nth in 1.. {
-        let scene = Scene::new(Some(key())).await;
-        let (repository, signing) = (&scene.repository, &scene.signing);
-        let bucket = &repository.bucket;
-        committed(drop_alias(bucket, signing, "stable", "trixie").await);
-        let (slow, gate) = (repository.faulty(), Gate::new());
-        slow.at(On::Requests, nth, Fault::PauseBefore(gate.clone()));
-        let mut taker = std::pin::pin!(add(&slow, signing, "forky", "trixie"));
-        tokio::select! {
-            biased;
-            () = gate.reached() => {}
-            taken = &mut taker => {
-                committed(taken);
-                break;
-            }
-        }
-        // It is refused where the suite lists the name already.
-        let _ = delete(bucket, signing, "trixie").await;
-        gate.open();
-        let _ = taker.await;
-        repository.check_as_client_of("trixie").await;
-    }
-}
-
-/// A run that deletes what a name showed last waits at any request while the suite that dropped the name takes it again.
-#[tokio::test]
-async fn a_name_that_its_suite_takes_again_is_not_deleted() {
-    for nth in 1.. {
-        let scene = Scene::new(Some(key())).await;
-        let (repository, signing) = (&scene.repository, &scene.signing);
-        let bucket = &repository.bucket;
-        committed(drop_alias(bucket, signing, "stable", "trixie").await);
-        let (slow, gate) = (repository.faulty(), Gate::new());
-        slow.at(On::Requests, nth, Fault::PauseBefore(gate.clone()));
-        let mut deleter = std::pin::pin!(delete(&slow, signing, "trixie"));
-        tokio::select! {
-            biased;
-            () = gate.reached() => {}
-            done = &mut deleter => {
-                assert_eq!(done.unwrap().progress, Progress::Done);
-                break;
-            }
-        }
-        let taken = add(bucket, signing, "stable", "trixie").await;
-        gate.open();
-        let deleted = deleter.await;
-        if taken.is_ok() {
-            deleted.unwrap_err();
-            assert_eq!(
-                repository.check_as_client_of("trixie").await.len(),
-                1,
-                "request {nth}"
-            );
-            assert!(
-                problems(repository, signing, "stable").await.is_empty(),
-                "request {nth}"
-            );
-        }
-    }
-}
-
-/// A first publish is about to write the head, while another one is first and the suite is deleted.
-#[tokio::test]
-async fn a_first_publish_that_outlives_a_whole_suite_names_nothing_that_is_missing() {
-    let scene = Scene::new(Some(key())).await;
-    let (repository, signing) = (&scene.repository, &scene.signing);
-    scene.delete().await.unwrap();
-    let (slow, gate, late) = (repository.faulty(), Gate::new(), package("late"));
-    let head = On::Key(Operation::Put, "stable/InRelease".to_owned());
-    slow.at(head, 1, Fault::PauseBefore(gate.clone()));
-    let publisher = async { publish(&slow, signing, &[&late]).await };
-    let others = async {
-        gate.reached().await;
-        committed(publish(&repository.bucket, signing, &[&package("first")]).await);
-        scene.delete().await.unwrap();
-        gate.open();
-    };
-    let (published, ()) = tokio::join!(publisher, others);
-    repository.check_as_client().await;
-    if repository.release().is_some() {
-        committed(published);
-        assert!(problems(repository, signing, "stable").await.is_empty());
-    }
 }
 
 #[tokio::test]

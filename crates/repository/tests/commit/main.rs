@@ -17,6 +17,7 @@ mod foreign;
 mod gc;
 mod gc_damage;
 mod halt;
+mod held_up;
 mod lost;
 mod pool;
 mod put_back;

@@ -97,7 +97,7 @@ async fn a_repair_overwrites_no_head_that_it_has_not_looked_at() {
             let scene = broken(how).await;
             let found = look(&scene).await;
             let told = shown(&found.problems);
-            // Meanwhile, somebody else repairs it and goes on, or writes what is no head.
+            // Meanwhile, another process repairs it and goes on, or writes what is no head.
             let bytes = if other == "whole" {
                 scene.repair(true).await.unwrap();
                 let next = crate::damage::built("next", "amd64");
