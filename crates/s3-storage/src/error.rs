@@ -213,7 +213,7 @@ impl Error {
         }
     }
 
-    /// Whether the store refused a write because its precondition does not hold, or because it met another write: somebody else
+    /// Whether the store refused a write because its precondition does not hold, or because it met another write: another process
     /// was first.
     pub fn is_refused_condition(&self) -> bool {
         matches!(

@@ -14,7 +14,7 @@ use crate::{
 pub enum Phasing {
     /// All of them. For versions that the caller named one by one.
     Named,
-    /// Those that are being phased. One that is for all devices stays as it is, whoever made it so meanwhile.
+    /// Those that are being phased. One that is for all devices stays as it is, even if it was made so meanwhile.
     Begun,
     /// Those that the same intent adds.
     Added,

@@ -313,7 +313,7 @@ fn a_repair_by_the_name_of_an_alias_takes_nothing_from_its_suite() {
     store.read(&["verify"]).expect(0);
 }
 
-/// Whoever may publish could write any `suite.json`.
+/// Any publisher could write any `suite.json`.
 #[test]
 fn a_forged_claim_takes_no_alias_and_ends_no_command() {
     let store = Store::start();

@@ -43,7 +43,7 @@ fn start_command(store: &Store, proxy: &FaultProxy, arguments: &[&str], prelude:
     let mut publish = store.debucket(arguments);
     publish.env("DEBUCKET_SIGN_KEY", store.path("key.asc"));
     publish.env("AWS_ENDPOINT_URL", proxy.endpoint());
-    // Whoever started the tests may ignore some, as nohup does, and a shell cannot stop that.
+    // The process that started the tests may ignore some, as nohup does, and a shell cannot stop that.
     let mut shell = Command::new("/usr/bin/env");
     shell
         .args(["--default-signal=HUP,INT,TERM", "/bin/sh"])

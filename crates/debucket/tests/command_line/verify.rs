@@ -78,7 +78,7 @@ impl Store {
                     .map(|field| problem[field].as_str().unwrap().to_owned())
             })
             .collect();
-        // What is lost of the history matters to nobody.
+        // What is lost of the history matters to no device.
         let is_open =
             |[_, _, severity, remedy]: &[String; 4]| severity == "error" || remedy != "lost";
         assert_eq!(run.code, i32::from(found.iter().any(is_open)), "{run:#?}");

@@ -200,7 +200,7 @@ impl Suite<'_> {
         ))
     }
 
-    /// Writes `suite.json` anew, as the head shows that it has to be; unless somebody has begun to delete the suite meanwhile.
+    /// Writes `suite.json` anew, as the head shows that it has to be, unless the deletion of the suite has begun meanwhile.
     pub(crate) async fn restore_founding(&self, signed: bool) -> Result<(), Error> {
         let (content, _) = founding(signed);
         let seen = self.founding().await?.0;

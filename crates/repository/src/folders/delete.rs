@@ -262,7 +262,7 @@ impl Suite<'_> {
                         holder,
                     });
                 }
-                // Whoever may publish could have written that this suite holds it.
+                // Any publisher could have written that this suite holds it.
                 Some(suite)
                     if suite != self.name && self.repository.has_alias(&suite, &alias).await? => {}
                 _ if holder == self.name => drop(own.insert(alias)),

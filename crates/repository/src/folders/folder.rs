@@ -1,7 +1,7 @@
 //! What the folders below `dists/` are. It follows from what is directly in each, and from what `suite.json` there says; where that
 //! is lost, from the suite that the head there names.
 //!
-//! `suite.json` alone is not believed: whoever may publish could have written it. A folder with commits is not an alias, and one
+//! `suite.json` alone is not believed: any publisher could have written it. A folder with commits is not an alias, and one
 //! with an open head is not being deleted.
 
 use std::collections::BTreeMap;
@@ -233,7 +233,7 @@ impl Repository {
 }
 
 impl Suite<'_> {
-    /// What the folder of this name is; none if there is none.
+    /// What the folder of this name is, if there is one.
     pub(crate) async fn what_it_is(&self) -> Result<Option<Folder>, Error> {
         let prefix = layout::in_suite(&self.name, "");
         let (marks, _) = self.repository.listed_marks(&prefix).await?;

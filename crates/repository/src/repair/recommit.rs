@@ -129,7 +129,7 @@ impl Suite<'_> {
     }
 
     /// Writes the head anew as a commit says, in place of one that is missing, damaged or older: of the one with the tag
-    /// `instead_of`, and none that somebody has written meanwhile. It gets the date of the commit, so devices that have the commit see
+    /// `instead_of`, and none that was written meanwhile. It gets the date of the commit, so devices that have the commit see
     /// no change.
     ///
     /// # Errors
@@ -166,8 +166,8 @@ impl Suite<'_> {
             signed,
             files: HashMap::new(),
         };
-        let nobody = Authorship::default();
-        let run = self.repair_run(&nobody);
+        let authorship = Authorship::default();
+        let run = self.repair_run(&authorship);
         self.take_place(&run, instead_of, prepared).await
     }
 

@@ -21,7 +21,7 @@ pub(crate) struct Content {
     /// Keys that sign; none in an unsigned suite.
     pub(crate) keys: BTreeSet<usize>,
     pub(crate) has_alias: bool,
-    /// It is being deleted, and nobody may change it.
+    /// It is being deleted, and cannot be changed.
     pub(crate) is_closed: bool,
 }
 

@@ -34,7 +34,7 @@ pub(crate) struct World {
     pub(crate) cuts: [Timestamp; REPOSITORIES.len()],
     /// Whether several suites have listed the alias since none did: one of them does not have it.
     pub(crate) is_alias_contested: bool,
-    /// Whether something may be in its folder that nobody answers for.
+    /// Whether something may be in its folder that no process at work answers for.
     pub(crate) is_alias_littered: bool,
     /// What was there when it was last checked.
     pub(crate) checked: Option<u64>,
@@ -258,7 +258,7 @@ impl World {
         assert!(matches!(flight.operation, Operation::Delete));
         let life = &mut self.lives[flight.suite];
         let is_closed = life.last().is_some_and(|last| last.content.is_closed);
-        assert!(is_closed, "a suite that nobody has closed is deleted");
+        assert!(is_closed, "a suite that was not closed is deleted");
         life.is_stale = false;
         // Its alias goes, too, with whatever it shows.
         let is_other = |head: &Head| head.suite != flight.suite && !head.is_alias();
@@ -372,7 +372,7 @@ impl World {
         last.any(|last| last.content.has_alias)
     }
 
-    /// Whether somebody may be deleting what is in the folder of the alias, or has left it behind.
+    /// Whether a process may be deleting what is in the folder of the alias, or has left it behind.
     pub(crate) fn is_alias_broken(&self) -> bool {
         let is_deletion = |flight: &Flight| matches!(flight.operation, Operation::DeleteAlias);
         self.is_alias_littered || self.flights.iter().flatten().any(is_deletion)
