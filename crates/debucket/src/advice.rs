@@ -337,7 +337,7 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
         E::TagRefused { .. } | E::WeakTag { .. } => {
             "talk to the store directly, without a proxy or cache in between (--endpoint-url)"
         }
-        E::Contention { .. } => "run the same command again",
+        E::Contention { .. } | E::FollowersContention { .. } => "run the same command again",
         E::Unknown { .. } => {
             "run the same command again: it changes nothing if the change is there; `debucket log` shows whether it is"
         }

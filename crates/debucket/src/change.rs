@@ -232,7 +232,7 @@ pub(crate) fn stale_followers(context: &Context, published: &Published) -> Optio
             format!("devices of {alias} see the previous state until this is settled: {error}")
         }
         error => format!(
-            "clients that do not read InRelease or fetch by hash may see the previous state until the next publish: {error}"
+            "clients that do not read InRelease or fetch by hash may see the previous state until the next publish or `debucket refresh`: {error}"
         ),
     };
     context.printer.warn(&warning);

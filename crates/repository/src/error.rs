@@ -255,6 +255,9 @@ pub enum Error {
         "other publishers won the race for suite {suite} {attempts} times; nothing was changed"
     )]
     Contention { suite: SuiteName, attempts: u32 },
+    /// The head was moved, and some of what follows it may show an earlier one.
+    #[error("other publishers kept changing what follows the head of suite {suite}")]
+    FollowersContention { suite: SuiteName },
     /// The head was sent, but whether the store took it is not known.
     #[error("it is not known whether the change of suite {suite} took effect")]
     Unknown {

@@ -8,10 +8,9 @@
 //! An older publisher must not undo what a newer one wrote. Each follower is written on the condition that it is still as it was,
 //! and after the writes the head is looked at again: if it has moved on meanwhile, the followers are brought up to that head.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
-    sync::Arc,
-};
+mod leader;
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use bytes::Bytes;
 use deb_index::{
@@ -19,20 +18,22 @@ use deb_index::{
     digest::Sha256,
     index::IndexPath,
     name::SuiteName,
-    suite::{commit::Commit, layout},
+    suite::layout,
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use s3_storage::{ETag, Listed, Payload, PutMode, PutOptions};
 
 use crate::{
     Error, Head, Suite,
-    commit::{keys::signature_time, prepare::Prepared},
+    commit::followers::leader::{Content, Follower, Turn},
     read::succession::{Beside, COMMIT, FOLLOWS, Seen},
 };
 
+pub(crate) use leader::Leader;
+
 /// Followers that are looked at or written at once.
 const CONCURRENT: usize = 16;
-/// Rounds before the rest is left to the next publisher.
+/// Times that they are written, while others write them first or move the head.
 const ROUNDS: usize = 8;
 
 /// The followers that are about to change. All others follow the head.
@@ -41,47 +42,6 @@ pub(crate) struct Tags {
     changed: BTreeSet<IndexPath>,
     /// Version tags of those that exist.
     tags: BTreeMap<String, ETag>,
-}
-
-/// A head whose followers are brought up.
-#[derive(Debug)]
-pub(crate) struct Leader {
-    etag: ETag,
-    id: Sha256,
-    commit: Arc<Commit>,
-    /// The bytes of the head.
-    head: Bytes,
-    /// The bytes of `Release`.
-    text: Bytes,
-    /// The content of `Release.gpg`; none in an unsigned suite.
-    detached: Option<Bytes>,
-    /// Index files that need not be read.
-    files: HashMap<Sha256, Bytes>,
-}
-
-struct Follower {
-    key: String,
-    follows: Sha256,
-    content: Content,
-    turn: Turn,
-    /// The alias in whose folder it is.
-    alias: Option<SuiteName>,
-}
-
-enum Content {
-    Here(Bytes),
-    /// An index file of an earlier commit, at the key under its digest.
-    Stored(String),
-}
-
-/// When a follower is written.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Turn {
-    First,
-    /// After the indexes in the folder of an alias: what names them.
-    AliasHead,
-    /// Last, because it says that all others are up.
-    Release,
 }
 
 /// The record of what took a commit's place.
@@ -191,7 +151,15 @@ pub(crate) async fn bring_up(
     tags: Option<Tags>,
 ) -> Result<(), Error> {
     let stale = match tags {
-        Some(tags) => leader.changed(suite, &tags),
+        // All others follow the head.
+        Some(Tags { changed, mut tags }) => {
+            let followers = leader.followers(suite, Some(&changed)).into_iter();
+            let with_modes = followers.map(|follower| {
+                let tag = tags.remove(&follower.key);
+                (follower, tag.map_or(PutMode::Create, PutMode::Update))
+            });
+            with_modes.collect()
+        }
         None => examine(suite, leader.followers(suite, None)).await?,
     };
     write_until_up(suite, leader, stale).await
@@ -266,33 +234,38 @@ pub(crate) async fn restore_succession(
 }
 
 /// Writes followers, and looks at the head again, until all are up.
+///
+/// # Errors
+/// [`Error::FollowersContention`] if others wrote first each time, so that some may be stale; those of [`bring_up`].
 async fn write_until_up(
     suite: &Suite<'_>,
     mut leader: Leader,
     mut stale: Vec<(Follower, PutMode)>,
 ) -> Result<(), Error> {
-    for _ in 0..ROUNDS {
-        if stale.is_empty() {
-            for alias in &leader.commit.settings.aliases {
-                suite.hold(alias).await?;
-            }
-            return Ok(());
+    let mut rounds = 0..ROUNDS;
+    while !stale.is_empty() {
+        if rounds.next().is_none() {
+            return Err(Error::FollowersContention {
+                suite: suite.name.clone(),
+            });
         }
         let refused = write_all(suite, &leader, stale).await?;
-        let now = suite
-            .repository
-            .storage
-            .head(&leader.head_key(suite))
-            .await?;
+        let head_key = layout::head_key(&suite.name, leader.detached.is_some());
+        let now = suite.repository.storage.head(&head_key).await?;
         stale = if now.etag == leader.etag {
             examine(suite, refused).await?
         } else {
             let Some(head) = suite.current_head().await? else {
-                return Ok(());
+                return Err(Error::Deleted {
+                    suite: suite.name.clone(),
+                });
             };
             leader = Leader::of_head(suite, &head).await?;
             examine(suite, leader.followers(suite, None)).await?
         };
+    }
+    for alias in &leader.commit.settings.aliases {
+        suite.hold(alias).await?;
     }
     Ok(())
 }
@@ -404,129 +377,5 @@ async fn put(
         Ok(_) => Ok(true),
         Err(error) if error.is_refused_condition() => Ok(false),
         Err(error) => Err(error.into()),
-    }
-}
-
-impl Leader {
-    pub(crate) fn of_prepared(prepared: Prepared, etag: ETag) -> Self {
-        Self {
-            etag,
-            id: prepared.id,
-            head: prepared.head().clone(),
-            commit: prepared.commit,
-            text: prepared.text,
-            detached: prepared.signed.map(|signed| signed.detached),
-            files: prepared.files,
-        }
-    }
-
-    /// A head that was read. `Release.gpg` is signed anew: its signature is not kept anywhere else.
-    pub(crate) async fn of_head(suite: &Suite<'_>, head: &Head) -> Result<Self, Error> {
-        let time = signature_time(head.release.date)?;
-        let (signed, settings) = (head.signed(), &head.commit.settings);
-        let chosen = suite
-            .keys
-            .choose(&suite.name, Some(signed), settings, time, false)?;
-        let signed = suite.keys.sign(&head.text, time, &chosen).await?;
-        Ok(Self {
-            etag: head.etag.clone(),
-            id: head.id(),
-            head: head.bytes.clone(),
-            commit: head.commit.clone(),
-            text: head.text.clone(),
-            detached: signed.map(|signed| signed.detached),
-            files: HashMap::new(),
-        })
-    }
-
-    fn head_key(&self, suite: &Suite<'_>) -> String {
-        layout::head_key(&suite.name, self.detached.is_some())
-    }
-
-    /// Its followers; those of indexes only if they are among `changed`, where that is given.
-    fn followers(&self, suite: &Suite<'_>, changed: Option<&BTreeSet<IndexPath>>) -> Vec<Follower> {
-        let key = |path: &str| layout::in_suite(&suite.name, path);
-        let here = |key, bytes: &Bytes, turn| Follower {
-            key,
-            follows: Sha256::of(bytes),
-            content: Content::Here(bytes.clone()),
-            turn,
-            alias: None,
-        };
-        let mut followers = Vec::new();
-        let is_wanted = |path| changed.is_none_or(|changed| changed.contains(path));
-        let aliases = &self.commit.settings.aliases;
-        let folders: Vec<_> = [None].into_iter().chain(aliases.iter().map(Some)).collect();
-        for (path, index) in self
-            .commit
-            .indexes
-            .iter()
-            .filter(|(path, _)| is_wanted(*path))
-        {
-            for (extension, stored) in &index.files {
-                for alias in &folders {
-                    let content = match self.files.get(&stored.sha256) {
-                        Some(bytes) => Content::Here(bytes.clone()),
-                        None => Content::Stored(key(&path.by_hash(&stored.sha256))),
-                    };
-                    let folder = alias.unwrap_or(&suite.name);
-                    followers.push(Follower {
-                        key: layout::in_suite(folder, &path.with_extension(extension)),
-                        follows: stored.sha256,
-                        content,
-                        turn: Turn::First,
-                        alias: alias.cloned(),
-                    });
-                }
-            }
-        }
-        let successor = layout::successor_key(&suite.name, self.commit.parent.as_ref());
-        followers.push(Follower {
-            follows: self.id,
-            ..here(successor, &succession(&self.id), Turn::First)
-        });
-        let beside = |folder: &SuiteName, turn| {
-            let detached = self.detached.as_ref().map(|detached| Follower {
-                follows: Sha256::of(&self.text),
-                ..here(layout::in_suite(folder, "Release.gpg"), detached, turn)
-            });
-            let release = here(layout::in_suite(folder, "Release"), &self.text, turn);
-            [release].into_iter().chain(detached)
-        };
-        for alias in aliases {
-            let of_alias = |follower| Follower {
-                alias: Some(alias.clone()),
-                ..follower
-            };
-            followers.extend(beside(alias, Turn::AliasHead).map(of_alias));
-            if self.detached.is_some() {
-                let key = layout::head_key(alias, true);
-                followers.push(of_alias(here(key, &self.head, Turn::AliasHead)));
-            }
-        }
-        if self.detached.is_some() {
-            followers.extend(beside(&suite.name, Turn::Release));
-        }
-        followers
-    }
-
-    /// The followers that change with this head, if all those of its parent were up and have these tags.
-    fn changed(
-        &self,
-        suite: &Suite<'_>,
-        Tags { changed, tags }: &Tags,
-    ) -> Vec<(Follower, PutMode)> {
-        let followers = self.followers(suite, Some(changed));
-        let mode = |follower: &Follower| match tags.get(&follower.key) {
-            Some(etag) => PutMode::Update(etag.clone()),
-            None => PutMode::Create,
-        };
-        followers
-            .into_iter()
-            .map(|follower| {
-                let mode = mode(&follower);
-                (follower, mode)
-            })
-            .collect()
     }
 }

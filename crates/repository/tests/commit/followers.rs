@@ -1,6 +1,7 @@
 //! Followers that were deleted, or that an older publisher wrote last.
 
-use s3_storage::{Fault, Gate, On, Operation};
+use repository::Error;
+use s3_storage::{ErrorKind, Fault, Gate, On, Operation};
 
 use crate::repository::{Repository, committed, in_suite, is_unchanged, key, package, publish};
 
@@ -66,4 +67,30 @@ async fn an_older_publisher_that_is_killed_after_it_wrote_last_is_made_good() {
     let again = publish(&repository.bucket, &signing, &[&new]).await;
     assert!(is_unchanged(again));
     repository.check_followers().await;
+}
+
+/// For every follower, and for any number of times that somebody else is said to have written it first: it is up, or the publisher
+/// says that it is not.
+#[tokio::test]
+async fn followers_that_are_still_stale_are_never_passed_over_in_silence() {
+    let signing = Some(key());
+    for follower in ["amd64/Packages.gz", "/succession/", "stable/Release"] {
+        let mut told = 0;
+        for refusals in 0..18 {
+            let repository = Repository::new();
+            committed(publish(&repository.bucket, &signing, &[&package("base")]).await);
+            let slow = repository.faulty();
+            for _ in 0..refusals {
+                let on = On::Key(Operation::Put, follower.to_owned());
+                slow.at(on, 1, Fault::Fail(ErrorKind::PreconditionFailed));
+            }
+            let published = publish(&slow, &signing, &[&package("wanted")]).await;
+            match published.unwrap().stale_followers {
+                None => repository.check_followers().await,
+                Some(Error::FollowersContention { .. }) => told += 1,
+                Some(error) => panic!("{follower} {refusals}: {error:?}"),
+            }
+        }
+        assert!((1..12).contains(&told), "{follower}: {told}");
+    }
 }
