@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use crate::{
     Error, Folder, Repository, Suite, Writes,
     gc::{
-        condemned::{Condemned, DEAD, DELETING, Doomed, Record},
+        condemned::{Condemned, DELETING, Doomed, Record},
         inventory::{InStore, Inventory, POOL},
         kept::{Kept, Unreadable},
     },
@@ -147,18 +147,15 @@ impl Repository {
         let record = Record::of(&current)?;
         let now = current.date.ok_or(Error::NoStoreTime)?;
         self.clock.check(now)?;
-        if let Some(doomed) = &record.doomed
-            && doomed.by != me
-            && now.duration_since(doomed.since).abs() <= DEAD
-        {
-            return Err(Error::CollectorRuns {
-                since: doomed.since,
-            });
+        if record.doomed.as_ref().is_none_or(|doomed| doomed.by != me) {
+            record.check_idle(Some(now))?;
         }
         let inventory = self.inventory().await?;
         let by_name: BTreeMap<&SuiteName, &Suite<'_>> =
             suites.iter().map(|suite| (&suite.name, suite)).collect();
-        let folders = self.told_apart(inventory.marks()).await?;
+        let folders = self.judged(inventory.marks()).await.into_iter();
+        let folders = folders.map(|(name, folder)| Ok((name, folder?)));
+        let folders = folders.collect::<Result<BTreeMap<_, _>, Error>>()?;
         let others = folders
             .iter()
             .filter(|(_, folder)| **folder == Folder::Foreign);

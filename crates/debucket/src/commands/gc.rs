@@ -3,7 +3,7 @@
 use clap::Args;
 use deb_index::name::SuiteName;
 use jiff::{SignedDuration, Timestamp};
-use repository::{CollectOptions, Collected, Keys, Repository, Suite, Tally};
+use repository::{CollectOptions, Collected, Repository, Suite, Tally};
 use serde::Serialize;
 
 use crate::{
@@ -138,13 +138,9 @@ impl Gc {
         let (ours, _) = repository.all_suites().await?;
         let mut suites = Vec::new();
         for name in ours {
-            let suite = repository.suite(name.clone(), self.trust.keys()?);
-            let is_unsigned = suite.is_founded_unsigned().await?;
-            suites.push(if is_unsigned {
-                repository.suite(name, Keys::Unsigned)
-            } else {
-                suite
-            });
+            let mut suite = repository.suite(name, self.trust.keys()?);
+            suite.recognize_unsigned().await?;
+            suites.push(suite);
         }
         Ok(suites)
     }

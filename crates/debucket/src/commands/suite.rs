@@ -357,7 +357,7 @@ impl Suites {
             foreign: Vec::new(),
         };
         for (name, folder) in repository.folders().await? {
-            match folder {
+            match folder? {
                 Folder::Suite { has_head: true } => found.suites.push(name),
                 Folder::Foreign => found.foreign.push(name),
                 Folder::Alias(suite) => {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use clap::Args;
 use deb_index::name::SuiteName;
-use repository::{Depth, Keys, Problem, Remedy, RepairOptions, Repository, Suite, Verified};
+use repository::{Depth, Problem, Remedy, RepairOptions, Repository, Suite, Verified};
 
 use super::verify_report::VerifyReport;
 use crate::{
@@ -138,10 +138,8 @@ impl Verify {
         } else {
             keys.for_reading()
         };
-        let suite = repository.suite(name.clone(), keys);
-        if suite.is_founded_unsigned().await? {
-            return Ok(repository.suite(name, Keys::Unsigned));
-        }
+        let mut suite = repository.suite(name, keys);
+        suite.recognize_unsigned().await?;
         Ok(suite)
     }
 

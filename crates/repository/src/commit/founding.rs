@@ -12,7 +12,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use s3_storage::{Cas, ConditionalWrites, Current, ErrorKind, Payload, PutMode, PutOptions, Swap};
 
-use crate::{Error, Folder, Head, Suite, Writes, read::succession::is_unreadable};
+use crate::{Error, Folder, Head, Keys, Suite, Writes, read::succession::is_unreadable};
 
 /// Commits that are read to find out whether one of them had a parent.
 const SEARCHED: usize = 200;
@@ -88,13 +88,13 @@ impl Suite<'_> {
     /// `suite.json` says now, and the store's clock.
     pub(crate) async fn found(&self) -> Result<(Founding, Option<Timestamp>), Error> {
         self.require_conditional_writes().await?;
-        let is_signed = self.keys.is_signed();
-        let (content, mut options) = founding(is_signed);
+        let own = self.new_founding();
+        let (content, mut options) = written(&own);
         options.mode = self.repository.writes.mode(PutMode::Create);
         let key = layout::founding_key(&self.name);
-        let payload = Payload::Bytes(content.clone());
+        let payload = Payload::Bytes(content);
         match self.repository.storage.put(&key, payload, options).await {
-            Ok(reply) => return Ok((Founding::parse(&content), reply.date)),
+            Ok(reply) => return Ok((own, reply.date)),
             Err(error) if error.is_ambiguous() || error.is_refused_condition() => {}
             Err(error) => return Err(error.into()),
         }
@@ -105,15 +105,29 @@ impl Suite<'_> {
                 return Ok((founding, store_time));
             }
             // The name was that of a suite that is deleted.
-            self.change_founding(|now| {
-                Ok(if now == founding {
-                    Swap::Write(content.clone(), ())
-                } else {
-                    Swap::Keep(())
-                })
-            })
-            .await?;
+            self.swap_founding(founding.as_ref(), &own).await?;
         }
+    }
+
+    /// What `suite.json` says of a new suite.
+    pub(crate) fn new_founding(&self) -> Founding {
+        new_suite(self.keys.is_signed())
+    }
+
+    /// Writes `suite.json` if it still says what it said, or is still missing. Whether it says `next` now.
+    pub(crate) async fn swap_founding(
+        &self,
+        before: Option<&Founding>,
+        next: &Founding,
+    ) -> Result<bool, Error> {
+        self.change_founding(|now| {
+            Ok(match now.as_ref() {
+                now if now == Some(next) => Swap::Keep(true),
+                now if now == before => Swap::Write(next.to_bytes().into(), true),
+                _ => Swap::Keep(false),
+            })
+        })
+        .await
     }
 
     /// Changes `suite.json` by compare and swap.
@@ -176,7 +190,7 @@ impl Suite<'_> {
         if !head.commit.settings.single_writer {
             let key = layout::founding_key(&self.name);
             let storage = self.repository.storage.as_ref();
-            let (content, options) = founding(self.keys.is_signed());
+            let (content, options) = written(&self.new_founding());
             if s3_storage::still_refuses(storage, &key, content, &options)
                 .await?
                 .is_none()
@@ -188,21 +202,21 @@ impl Suite<'_> {
         self.require_conditional_writes().await
     }
 
-    /// Whether the suite was founded as an unsigned one.
+    /// Goes on without keys if the suite was founded as an unsigned one. Returns whether it was.
     ///
     /// # Errors
     /// Those of the store.
-    pub async fn is_founded_unsigned(&self) -> Result<bool, Error> {
+    pub async fn recognize_unsigned(&mut self) -> Result<bool, Error> {
         let founding = self.founding().await?.0;
-        Ok(matches!(
-            founding,
-            Some(Founding::Suite { signed: false, .. })
-        ))
+        let is_unsigned = founding.is_some_and(|founding| founding.is_suite(false));
+        if is_unsigned {
+            self.keys = Keys::Unsigned;
+        }
+        Ok(is_unsigned)
     }
 
     /// Writes `suite.json` anew, as the head shows that it has to be, unless the deletion of the suite has begun meanwhile.
     pub(crate) async fn restore_founding(&self, signed: bool) -> Result<(), Error> {
-        let (content, _) = founding(signed);
         let seen = self.founding().await?.0;
         // After that, because a deletion closes the suite before it begins to say so.
         let what = self.what_it_is().await?;
@@ -211,15 +225,11 @@ impl Suite<'_> {
             let alias = self.name.clone();
             return Err(Error::IsAlias { alias, suite });
         }
-        self.change_founding(|now| {
-            let is_wanted = now == seen && !now.is_some_and(|now| now.is_suite(signed));
-            Ok(if is_wanted {
-                Swap::Write(content.clone(), ())
-            } else {
-                Swap::Keep(())
-            })
-        })
-        .await
+        if !seen.as_ref().is_some_and(|seen| seen.is_suite(signed)) {
+            self.swap_founding(seen.as_ref(), &new_suite(signed))
+                .await?;
+        }
+        Ok(())
     }
 
     /// What `suite.json` says, if it is there; and the store's clock.
@@ -233,10 +243,14 @@ impl Suite<'_> {
     }
 }
 
-/// `suite.json`, and how it is written.
-fn founding(signed: bool) -> (Bytes, PutOptions) {
+fn new_suite(signed: bool) -> Founding {
     let id = Some(fastrand::u64(..));
-    let content = Bytes::from(Founding::Suite { signed, id }.to_bytes());
+    Founding::Suite { signed, id }
+}
+
+/// The content of `suite.json`, and how it is written.
+fn written(founding: &Founding) -> (Bytes, PutOptions) {
+    let content = Bytes::from(founding.to_bytes());
     let mut options = PutOptions::new(PutMode::Create);
     options.sha256 = Some(Sha256::of(&content).0);
     options.content_type = Some("application/json");

@@ -20,7 +20,6 @@ use deb_index::{
     },
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use s3_storage::Swap;
 
 use crate::{Error, Folder, Head, Suite, commit::upload::Mode};
 
@@ -87,16 +86,7 @@ impl Suite<'_> {
         };
         for _ in 0..TRIES {
             let free = self.free_for_alias(alias).await?;
-            let is_claimed = folder.change_founding(|now| {
-                Ok(if now.as_ref() == Some(&own) {
-                    Swap::Keep(true)
-                } else if now == free {
-                    Swap::Write(own.to_bytes().into(), true)
-                } else {
-                    Swap::Keep(false)
-                })
-            });
-            if is_claimed.await? {
+            if folder.swap_founding(free.as_ref(), &own).await? {
                 return Ok(());
             }
         }

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use deb_index::{
     change::{Edit, Intent},
+    digest::Sha256,
     name::SuiteName,
     suite::{
         commit::Authorship,
@@ -22,7 +23,7 @@ use s3_storage::Swap;
 use tokio::time::Instant;
 
 use crate::{
-    Allow, Draft, Error, Folder, Observer, Suite, Tally,
+    Allow, Draft, Error, Folder, Head, Observer, Suite, Tally,
     gc::condemned::{DEAD, DELETING},
 };
 
@@ -44,43 +45,21 @@ pub struct Deletion {
     pub aliases: BTreeSet<SuiteName>,
     /// Objects below `dists/`. Package files are left to a garbage collection.
     pub objects: Tally,
-    /// How far an earlier run has come, if there was one.
-    pub progress: Progress,
-    /// What `suite.json` said: what is deleted must be what was planned to be, and not a suite that has its name by now.
-    seen: Option<Founding>,
-}
-
-/// How far a deletion has come.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Progress {
-    #[default]
-    NotBegun,
-    /// Nobody can publish into the suite any more.
-    Closed,
     /// All is deleted, but the name cannot be used again before this time: an earlier run may not be dead.
-    Reserved(Timestamp),
-    Done,
+    pub reserved_until: Option<Timestamp>,
+    /// What `suite.json` said, and the commit of the head: what is deleted must be what was planned to be, and not a suite that has
+    /// its name by now.
+    founding: Option<Founding>,
+    head: Option<Sha256>,
 }
 
 /// One run.
 #[derive(Clone, Copy)]
-struct Me {
+struct Run {
     /// A number of its own.
     by: u64,
     /// When it is certainly done.
     busy_until: Timestamp,
-}
-
-/// What the folder is, as far as deleting it matters.
-#[derive(Default)]
-struct Target {
-    aliases: BTreeSet<SuiteName>,
-    /// What `suite.json` says.
-    seen: Option<Founding>,
-    entries: Option<u64>,
-    /// Whether there is a head to close.
-    has_head: bool,
-    progress: Progress,
 }
 
 impl Suite<'_> {
@@ -89,21 +68,14 @@ impl Suite<'_> {
     /// # Errors
     /// As [`Suite::delete_all`]. Nothing is written.
     pub async fn deletion(&self, allow: Allow) -> Result<Deletion, Error> {
-        let target = self.target().await?;
+        let mut planned = self.present().await?;
         self.repository.check_no_collector().await?;
-        self.closing(&target, allow).await?;
-        let mut objects = Tally::default();
-        for size in self.contents(&target.aliases).await?.values() {
-            objects.objects += 1;
-            objects.bytes += size;
+        self.closing(&planned, allow).await?;
+        for size in self.contents(&planned.aliases).await?.values() {
+            planned.objects.objects += 1;
+            planned.objects.bytes += size;
         }
-        Ok(Deletion {
-            entries: target.entries,
-            aliases: target.aliases,
-            objects,
-            progress: target.progress,
-            seen: target.seen,
-        })
+        Ok(planned)
     }
 
     /// Deletes the suite and its aliases as planned, or what is left of them. Of a name that is an alias no longer, what it showed last.
@@ -113,29 +85,30 @@ impl Suite<'_> {
     /// a commit and of the store. It can be called again whatever happened.
     pub async fn delete_all(
         &self,
-        planned: Deletion,
+        mut planned: Deletion,
         allow: Allow,
         authorship: &Authorship,
         observer: &dyn Observer,
     ) -> Result<Deletion, Error> {
         self.repository.check_no_collector().await?;
-        let mut target = self.planned_target(&planned).await?;
+        let mut target = self.still_present(&planned).await?;
         if let Some(draft) = self.closing(&target, allow).await? {
+            self.identify(&mut planned).await?;
             // The head that it is planned on is that of the suite that was to be deleted, and any later one follows from it.
-            self.planned_target(&planned).await?;
+            self.still_present(&planned).await?;
             draft.commit(&[], authorship, observer).await?;
-            target = self.planned_target(&planned).await?;
+            target = self.still_present(&planned).await?;
         }
         let now = self.founding().await?.1.ok_or(Error::NoStoreTime)?;
         let began = Instant::now();
-        let me = Me {
+        let run = Run {
             by: fastrand::u64(..),
             busy_until: now.checked_add(DEAD).unwrap_or(Timestamp::MAX),
         };
-        let earlier = self.reserve(&target, me).await?;
+        let earlier = self.reserve(&target, run).await?;
         let mut aliases = BTreeMap::new();
         for alias in target.aliases {
-            if let Some(earlier) = self.reserve_alias(&alias, me).await? {
+            if let Some(earlier) = self.reserve_alias(&alias, run).await? {
                 aliases.insert(alias, earlier);
             }
         }
@@ -146,107 +119,116 @@ impl Suite<'_> {
         for (alias, earlier) in aliases {
             self.repository
                 .folder(&alias)
-                .release(me.by, earlier)
+                .release(run.by, earlier)
                 .await?;
         }
         Ok(Deletion {
             aliases: names,
-            progress: self.release(me.by, earlier).await?,
+            reserved_until: self.release(run.by, earlier).await?,
             ..planned
         })
     }
 
     /// What there is to delete, if it is still what was to be deleted, or is being deleted already.
-    async fn planned_target(&self, planned: &Deletion) -> Result<Target, Error> {
-        let target = self.target().await?;
-        match target.seen {
-            Some(Founding::Deleting(_)) => Ok(target),
-            _ if target.seen == planned.seen => Ok(target),
-            // Where it is missing, the commit that closes the suite writes it.
-            _ if planned.seen.is_none() && target.has_head => Ok(target),
-            _ => Err(Error::Replaced {
-                suite: self.name.clone(),
-            }),
+    async fn still_present(&self, planned: &Deletion) -> Result<Deletion, Error> {
+        let now = self.present().await?;
+        match &now.founding {
+            Some(Founding::Deleting(_)) => Ok(now),
+            founding if *founding != planned.founding => Err(self.replaced()),
+            Some(Founding::Suite { .. }) => Ok(now),
+            // Nothing else tells a suite from a later one of its name.
+            _ if now.head != planned.head => Err(self.replaced()),
+            _ => Ok(now),
+        }
+    }
+
+    /// Gives the suite a `suite.json` that tells it from a later one of its name, if what it has does not.
+    async fn identify(&self, planned: &mut Deletion) -> Result<(), Error> {
+        let founding = planned.founding.as_ref();
+        if !matches!(
+            founding,
+            Some(Founding::Suite { .. } | Founding::Deleting(_))
+        ) {
+            let own = self.new_founding();
+            if !self.swap_founding(founding, &own).await? {
+                return Err(self.replaced());
+            }
+            planned.founding = Some(own);
+        }
+        Ok(())
+    }
+
+    fn replaced(&self) -> Error {
+        Error::Replaced {
+            suite: self.name.clone(),
         }
     }
 
     /// The commit that closes the suite, if there is a head to close.
-    async fn closing(&self, target: &Target, allow: Allow) -> Result<Option<Draft<'_>>, Error> {
-        if !target.has_head {
+    async fn closing(&self, target: &Deletion, allow: Allow) -> Result<Option<Draft<'_>>, Error> {
+        if target.head.is_none() {
             return Ok(None);
         }
         let draft = self.draft(Intent(vec![Edit::Close]), allow);
         draft.await.map(Some)
     }
 
-    async fn target(&self) -> Result<Target, Error> {
-        let seen = self.founding().await?.0;
-        let is_left = match self.what_it_is().await? {
-            None | Some(Folder::Deleted | Folder::Remains) => {
-                !self.contents(&BTreeSet::new()).await?.is_empty()
+    /// What there is to delete. Its objects are not counted.
+    async fn present(&self) -> Result<Deletion, Error> {
+        let mut present = Deletion {
+            founding: self.founding().await?.0,
+            ..Deletion::default()
+        };
+        match self.what_it_is().await? {
+            Some(Folder::Suite { .. } | Folder::Foreign) => {
+                let head = self.head_to_close().await?;
+                let packages = head.commit.indexes.iter();
+                let packages = packages.filter(|(path, _)| path.as_packages().is_some());
+                present.entries = Some(packages.filter_map(|(_, index)| index.entries).sum());
+                present.head = Some(head.id());
             }
-            Some(Folder::Deleting | Folder::Reserved(_)) => true,
             Some(Folder::Alias(suite)) => {
                 if self.repository.has_alias(&suite, &self.name).await? {
                     let alias = self.name.clone();
                     return Err(Error::IsAlias { alias, suite });
                 }
-                return Ok(Target {
-                    seen,
-                    ..Target::default()
-                });
+                return Ok(present);
             }
-            Some(Folder::Suite { .. } | Folder::Foreign) => return self.target_suite(seen).await,
-        };
-        if !is_left {
-            return Err(self.missing().into());
-        }
-        // An earlier run may have come no further than to say what it deletes.
-        let mut aliases = self.own_aliases().await?;
-        if let Some(Founding::Deleting(deleting)) = &seen {
-            for alias in &deleting.aliases {
-                if self.may_delete(alias).await? {
-                    aliases.insert(alias.clone());
+            Some(Folder::Deleting | Folder::Reserved(_)) => {}
+            None | Some(Folder::Deleted | Folder::Remains) => {
+                if self.contents(&BTreeSet::new()).await?.is_empty() {
+                    return Err(self.missing().into());
                 }
             }
         }
-        Ok(Target {
-            aliases,
-            seen,
-            progress: Progress::Closed,
-            ..Target::default()
-        })
+        present.aliases = self.own_aliases().await?;
+        // An earlier run may have come no further than to say what it deletes.
+        if let (None, Some(Founding::Deleting(deleting))) = (present.head, &present.founding) {
+            for alias in &deleting.aliases {
+                if self.may_delete(alias).await? {
+                    present.aliases.insert(alias.clone());
+                }
+            }
+        }
+        Ok(present)
     }
 
-    async fn target_suite(&self, seen: Option<Founding>) -> Result<Target, Error> {
-        let head = self.current_head().await?;
-        let Some(head) = head else {
-            if self.has_history().await? {
+    async fn head_to_close(&self) -> Result<Head, Error> {
+        match self.current_head().await? {
+            Some(head) => Ok(head),
+            None if self.has_history().await? => {
                 let suite = self.name.clone();
-                return Err(Error::HeadVanished { suite });
+                Err(Error::HeadVanished { suite })
             }
-            return Err(self.missing().into());
-        };
-        let packages = head.commit.indexes.iter();
-        let packages = packages.filter(|(path, _)| path.as_packages().is_some());
-        Ok(Target {
-            aliases: self.own_aliases().await?,
-            seen,
-            entries: Some(packages.filter_map(|(_, index)| index.entries).sum()),
-            has_head: true,
-            progress: if head.commit.is_closed() {
-                Progress::Closed
-            } else {
-                Progress::NotBegun
-            },
-        })
+            None => Err(self.missing().into()),
+        }
     }
 
     /// The names that the suite holds as aliases.
     async fn own_aliases(&self) -> Result<BTreeSet<SuiteName>, Error> {
         let mut own = BTreeSet::new();
         for (alias, folder) in self.repository.folders().await? {
-            let Folder::Alias(holder) = folder else {
+            let Folder::Alias(holder) = folder? else {
                 continue;
             };
             let shown = match self.repository.folder(&alias).shown_head().await {
@@ -274,19 +256,16 @@ impl Suite<'_> {
 
     /// Says in `suite.json` that the folder is being deleted, unless it is not the one that was to be. Returns until when an earlier
     /// run may be at work.
-    async fn reserve(&self, target: &Target, me: Me) -> Result<Option<Timestamp>, Error> {
-        let suite = || self.name.clone();
-        let reserved = self.reserve_if(&target.aliases, me, |now| match now {
-            // A suite has just taken it.
-            Some(Founding::AliasOf { suite: holder, .. }) if now != target.seen.as_ref() => {
-                Err(Error::IsAlias {
-                    alias: suite(),
-                    suite: holder.clone(),
-                })
-            }
+    async fn reserve(&self, target: &Deletion, run: Run) -> Result<Option<Timestamp>, Error> {
+        let reserved = self.reserve_if(&target.aliases, run, |now| match now {
             Some(Founding::Deleting(_)) => Ok(()),
-            now if now == target.seen.as_ref() => Ok(()),
-            _ => Err(Error::Replaced { suite: suite() }),
+            now if now == target.founding.as_ref() => Ok(()),
+            // A suite has just taken it.
+            Some(Founding::AliasOf { suite, .. }) => Err(Error::IsAlias {
+                alias: self.name.clone(),
+                suite: suite.clone(),
+            }),
+            _ => Err(self.replaced()),
         });
         reserved.await
     }
@@ -294,7 +273,7 @@ impl Suite<'_> {
     async fn reserve_if(
         &self,
         aliases: &BTreeSet<SuiteName>,
-        me: Me,
+        run: Run,
         check: impl Fn(Option<&Founding>) -> Result<(), Error>,
     ) -> Result<Option<Timestamp>, Error> {
         let mut earlier = None;
@@ -303,7 +282,7 @@ impl Suite<'_> {
             let mut aliases = aliases.clone();
             if let Some(Founding::Deleting(now)) = now {
                 // The reply was lost.
-                if now.by == me.by {
+                if now.by == run.by {
                     return Ok(Swap::Keep(earlier));
                 }
                 aliases.extend(now.aliases);
@@ -311,8 +290,8 @@ impl Suite<'_> {
             }
             let deleting = Founding::Deleting(Deleting {
                 aliases,
-                by: me.by,
-                busy_until: earlier.map_or(me.busy_until, |until| until.max(me.busy_until)),
+                by: run.by,
+                busy_until: earlier.map_or(run.busy_until, |until| until.max(run.busy_until)),
             });
             Ok(Swap::Write(deleting.to_bytes().into(), earlier))
         })
@@ -336,11 +315,11 @@ impl Suite<'_> {
     async fn reserve_alias(
         &self,
         alias: &SuiteName,
-        me: Me,
+        run: Run,
     ) -> Result<Option<Option<Timestamp>>, Error> {
         let folder = self.repository.folder(alias);
         let none = BTreeSet::new();
-        let reserved = folder.reserve_if(&none, me, |now| match now {
+        let reserved = folder.reserve_if(&none, run, |now| match now {
             Some(Founding::AliasOf { suite, .. }) if *suite == self.name => Ok(()),
             Some(Founding::Deleting(_) | Founding::Deleted) => Ok(()),
             _ => Err(self.taken(alias, None)),
@@ -419,26 +398,29 @@ impl Suite<'_> {
         Ok(found)
     }
 
-    /// Says that the folder is anyone's, if no earlier run may be at work, and no later one has begun.
-    async fn release(&self, by: u64, busy_until: Option<Timestamp>) -> Result<Progress, Error> {
+    /// Says that the folder is anyone's, if no earlier run may be at work, and no later one has begun. Otherwise, returns until when
+    /// the name is reserved.
+    async fn release(
+        &self,
+        by: u64,
+        busy_until: Option<Timestamp>,
+    ) -> Result<Option<Timestamp>, Error> {
         let now = self.founding().await?.1.ok_or(Error::NoStoreTime)?;
         self.change_founding(|founding| {
             let Some(Founding::Deleting(deleting)) = founding else {
-                return Ok(Swap::Keep(Progress::Done));
+                return Ok(Swap::Keep(None));
             };
             if deleting.by != by {
-                return Ok(Swap::Keep(Progress::Reserved(deleting.busy_until)));
+                return Ok(Swap::Keep(Some(deleting.busy_until)));
             }
-            Ok(match busy_until {
-                Some(until) if now <= until => {
-                    let rest = Founding::Deleting(Deleting {
-                        busy_until: until,
-                        ..deleting
-                    });
-                    Swap::Write(rest.to_bytes().into(), Progress::Reserved(until))
-                }
-                _ => Swap::Write(Founding::Deleted.to_bytes().into(), Progress::Done),
-            })
+            let reserved_until = busy_until.filter(|until| now <= *until);
+            let next = reserved_until.map_or(Founding::Deleted, |busy_until| {
+                Founding::Deleting(Deleting {
+                    busy_until,
+                    ..deleting
+                })
+            });
+            Ok(Swap::Write(next.to_bytes().into(), reserved_until))
         })
         .await
     }

@@ -41,15 +41,12 @@ pub enum Folder {
     Foreign,
 }
 
-/// The suites of a repository.
-#[derive(Debug, Default)]
-pub struct SuitesFound {
-    /// Those of this program.
-    pub suites: Vec<SuiteName>,
-    /// Those of other programs.
-    pub others: Vec<SuiteName>,
-    /// Names of which it cannot be told what they are, and why.
-    pub unknown: Vec<(SuiteName, Error)>,
+impl Folder {
+    /// Whether it is a suite of this program, also one whose head is gone or that is being deleted.
+    #[must_use]
+    pub fn is_suite(&self) -> bool {
+        matches!(self, Self::Suite { .. } | Self::Deleting | Self::Remains)
+    }
 }
 
 /// What is directly in a folder and tells what it is.
@@ -116,13 +113,36 @@ impl Inventory {
 }
 
 impl Repository {
-    /// What the folders below `dists/` are, by name. A name may have several segments (`bookworm/updates`).
+    /// What the folders below `dists/` are, by name; or why that is not known. A name may have several segments (`bookworm/updates`).
     ///
     /// # Errors
-    /// Those of the store.
-    pub async fn folders(&self) -> Result<BTreeMap<SuiteName, Folder>, Error> {
-        let found = self.folders_in("").await?;
-        self.told_apart(found).await
+    /// Those of listing.
+    pub async fn folders(&self) -> Result<BTreeMap<SuiteName, Result<Folder, Error>>, Error> {
+        let marks = self.folders_in("").await?;
+        let mut folders = self.judged(marks.clone()).await;
+        for (name, folder) in &mut folders {
+            // What is in it tells enough, for all but a deletion that has begun.
+            if folder.is_err() && marks[name].head && marks[name].commits {
+                *folder = Ok(Folder::Suite { has_head: true });
+            }
+        }
+        Ok(folders)
+    }
+
+    /// The names of this program's suites, and those of other programs.
+    ///
+    /// # Errors
+    /// Those of the store; a folder of which it is not known what it is.
+    pub async fn all_suites(&self) -> Result<(Vec<SuiteName>, Vec<SuiteName>), Error> {
+        let (mut suites, mut others) = (Vec::new(), Vec::new());
+        for (name, folder) in self.folders().await? {
+            match folder? {
+                folder if folder.is_suite() => suites.push(name),
+                Folder::Foreign => others.push(name),
+                _ => {}
+            }
+        }
+        Ok((suites, others))
     }
 
     /// The folders of suites and aliases in a folder below `dists/`, itself included. It is given with a slash at its end.
@@ -146,50 +166,8 @@ impl Repository {
         Ok(found)
     }
 
-    /// Looks for suites, those included whose head is gone or that are being deleted.
-    ///
-    /// # Errors
-    /// Those of listing.
-    pub async fn find_suites(&self) -> Result<SuitesFound, Error> {
-        let mut found = SuitesFound::default();
-        let marks = self.folders_in("").await?;
-        for (name, folder) in self.judged(marks.clone()).await {
-            match folder {
-                Ok(Folder::Suite { .. } | Folder::Deleting | Folder::Remains) => {
-                    found.suites.push(name);
-                }
-                Ok(Folder::Foreign) => found.others.push(name),
-                Ok(Folder::Alias(_) | Folder::Reserved(_) | Folder::Deleted) => {}
-                // What is in it tells enough, for all but a deletion that has begun.
-                Err(_) if marks[&name].head && marks[&name].commits => found.suites.push(name),
-                Err(error) => found.unknown.push((name, error)),
-            }
-        }
-        Ok(found)
-    }
-
-    /// The same, as names of this program's suites, and those of other programs.
-    ///
-    /// # Errors
-    /// Those of the store.
-    pub async fn all_suites(&self) -> Result<(Vec<SuiteName>, Vec<SuiteName>), Error> {
-        let found = self.find_suites().await?;
-        match found.unknown.into_iter().next() {
-            Some((_, error)) => Err(error),
-            None => Ok((found.suites, found.others)),
-        }
-    }
-
-    /// What these folders are.
-    pub(crate) async fn told_apart(
-        &self,
-        folders: BTreeMap<SuiteName, Marks>,
-    ) -> Result<BTreeMap<SuiteName, Folder>, Error> {
-        let folders = self.judged(folders).await.into_iter();
-        folders.map(|(name, folder)| Ok((name, folder?))).collect()
-    }
-
-    async fn judged(
+    /// What folders are in which these marks were found.
+    pub(crate) async fn judged(
         &self,
         folders: BTreeMap<SuiteName, Marks>,
     ) -> BTreeMap<SuiteName, Result<Folder, Error>> {

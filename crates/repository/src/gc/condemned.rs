@@ -71,6 +71,13 @@ pub(crate) struct Doomed {
     pub(crate) objects: BTreeMap<String, Condemned>,
 }
 
+impl Doomed {
+    /// Whether the collector is certainly dead. Where the store's clock is not known, that is not known either.
+    fn is_dead(&self, now: Option<Timestamp>) -> bool {
+        now.is_some_and(|now| now.duration_since(self.since) > DEAD)
+    }
+}
+
 /// Why a record cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RecordProblem {
@@ -138,13 +145,11 @@ impl Record {
     }
 
     /// Fails if a collector may be deleting now.
-    fn check_idle(&self, now: Option<Timestamp>) -> Result<(), Error> {
+    pub(crate) fn check_idle(&self, now: Option<Timestamp>) -> Result<(), Error> {
         match &self.doomed {
-            Some(doomed) if now.is_none_or(|now| now.duration_since(doomed.since) <= DEAD) => {
-                Err(Error::CollectorRuns {
-                    since: doomed.since,
-                })
-            }
+            Some(doomed) if !doomed.is_dead(now) => Err(Error::CollectorRuns {
+                since: doomed.since,
+            }),
             _ => Ok(()),
         }
     }
@@ -152,7 +157,7 @@ impl Record {
     /// Takes these keys off; the first that a collector is deleting, if there is one.
     fn strike(&mut self, keys: &BTreeSet<&str>, now: Option<Timestamp>) -> Option<String> {
         if let Some(doomed) = &mut self.doomed {
-            let is_dead = now.is_some_and(|now| now.duration_since(doomed.since) > DEAD);
+            let is_dead = doomed.is_dead(now);
             let mut hits = keys.iter().filter(|key| doomed.objects.contains_key(**key));
             match hits.next() {
                 Some(key) if !is_dead => return Some((*key).to_owned()),

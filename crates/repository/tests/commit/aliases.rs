@@ -11,8 +11,8 @@ use crate::{
         Package, Repository, Signing, committed, is_unchanged, key, keys, open, package, publish,
     },
     suites::{
-        add, aliases, change, collect_all, create, drop_alias, name, new_suite, problems, repair,
-        repair_once,
+        add, aliases, change, collect_all, create, drop_alias, folders, name, new_suite, problems,
+        repair, repair_once,
     },
 };
 
@@ -74,12 +74,11 @@ async fn an_alias_follows_its_suite_signed_or_not() {
         committed(scene.publish(bucket, &package("wanted")).await);
         scene.check(&["base", "wanted"]).await;
         let repository = open(bucket.clone(), Writes::Conditional);
-        let folders = repository.folders().await.unwrap();
         let expected = [
             (name("stable"), Folder::Suite { has_head: true }),
             (name("trixie"), Folder::Alias(name("stable"))),
         ];
-        assert_eq!(folders, expected.into());
+        assert_eq!(folders(&scene.repository).await, expected.into());
         // Reading resolves it, changing does not.
         let reader = || keys(&scene.signing).for_reading();
         let alias = repository.suite(name("trixie"), reader());
@@ -427,9 +426,8 @@ async fn a_lost_claim_is_made_again_by_a_repair_or_the_next_publish() {
                 None => drop(bucket.remove(founding)),
                 Some(text) => bucket.write(founding, text),
             }
-            let folders = open(bucket.clone(), Writes::Conditional);
-            let folders = folders.folders().await.unwrap();
-            assert_eq!(folders[&name("trixie")], Folder::Alias(name("stable")));
+            let of_alias = &folders(repository).await[&name("trixie")];
+            assert_eq!(*of_alias, Folder::Alias(name("stable")));
             collect_all(repository, signing).await;
             assert_eq!(repository.check_as_client_of("trixie").await.len(), 1);
             let found = problems(repository, signing, "stable").await;

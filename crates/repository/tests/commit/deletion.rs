@@ -1,14 +1,20 @@
 //! Deleting a suite: its clients see all of it or nothing, whoever is killed or races, and its name is free in the end.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::Duration,
+};
 
 use deb_index::suite::commit::Authorship;
-use repository::{Allow, Deletion, Error, Folder, Missing, Progress, Published, Silent, Writes};
+use repository::{Allow, Deletion, Error, Folder, Missing, Published, Silent, Writes};
 use s3_storage::{ErrorKind, Fault, Faulty, Gate, Memory, On, Operation, Storage};
 
 use crate::{
     repository::{Package, Repository, Signing, committed, key, keys, open, package, publish},
-    suites::{add, change, collect, collect_all, collect_on, create, drop_alias, name, problems},
+    suites::{
+        add, change, collect, collect_all, collect_on, create, drop_alias, folders, name, problems,
+    },
 };
 
 /// Longer than a run that was killed may still be at work.
@@ -105,8 +111,6 @@ impl Scene {
         for other in ["forky", "stable/updates"] {
             assert!(problems(repository, signing, other).await.is_empty());
         }
-        let opened = open(bucket.clone(), Writes::Conditional);
-        let folders = opened.folders().await.unwrap();
         let suite = Folder::Suite { has_head: true };
         let expected = [
             (name("forky"), suite.clone()),
@@ -114,7 +118,7 @@ impl Scene {
             (name("stable/updates"), suite),
             (name("trixie"), Folder::Deleted),
         ];
-        assert_eq!(folders, expected.into());
+        assert_eq!(folders(repository).await, expected.into());
         collect_all(repository, signing).await;
         assert_eq!(
             bucket.read(&self.base.file.stanza.key),
@@ -148,7 +152,7 @@ async fn a_deleted_suite_is_gone_and_its_names_are_free() {
         assert_eq!(scene.repository.bucket.keys(), before, "nothing is written");
         assert_eq!(planned.objects.objects as usize, scene.left().len() - 2);
         let done = scene.delete().await.unwrap();
-        assert_eq!((done.entries, done.progress), (Some(2), Progress::Done));
+        assert_eq!((done.entries, done.reserved_until), (Some(2), None));
         assert_eq!(done.aliases, BTreeSet::from([name("trixie")]));
         scene.check_gone().await;
     }
@@ -166,7 +170,7 @@ async fn a_kill_at_any_write_can_be_followed_by_the_same_again() {
             victim.at(On::Writes, nth, fault.clone());
             let result = delete(&victim, signing, "stable").await;
             if !victim.is_killed() {
-                assert_eq!(result.unwrap().progress, Progress::Done);
+                assert_eq!(result.unwrap().reserved_until, None);
                 assert!(nth > 15, "it takes more than {nth} writes");
                 break;
             }
@@ -184,7 +188,7 @@ async fn a_kill_at_any_write_can_be_followed_by_the_same_again() {
             }
             let again = scene.delete().await.unwrap();
             scene.shown().await;
-            if let Progress::Reserved(until) = again.progress {
+            if let Some(until) = again.reserved_until {
                 assert!(until > repository.clock.now());
                 assert_eq!(scene.left().len(), 2, "write {nth}");
                 let error = publish(&repository.bucket, signing, &[&package("late")]).await;
@@ -194,6 +198,65 @@ async fn a_kill_at_any_write_can_be_followed_by_the_same_again() {
             }
             scene.check_gone().await;
         }
+    }
+}
+
+/// Whatever `suite.json` said when a deletion was planned, and if it was missing: a later suite of that name stays.
+#[tokio::test]
+async fn a_planned_deletion_leaves_a_later_suite_of_that_name_alone() {
+    let founding = "dists/stable/suite.json";
+    for planned_on in [
+        "a suite",
+        "no suite.json",
+        "remains",
+        "remains, no suite.json",
+    ] {
+        for later_is_bare in [false, true] {
+            let scene = Scene::new(Some(key())).await;
+            let (repository, signing) = (&scene.repository, &scene.signing);
+            let bucket = &repository.bucket;
+            if planned_on.starts_with("remains") {
+                scene.delete().await.unwrap();
+                bucket.write("dists/stable/main/binary-amd64/Packages.gz", "late");
+            }
+            if planned_on.ends_with("no suite.json") {
+                assert!(bucket.remove(founding));
+            }
+            let opened = open(bucket.clone(), Writes::Conditional);
+            let suite = opened.suite(name("stable"), keys(signing));
+            let planned = suite.deletion(Allow::default()).await.unwrap();
+            scene.delete().await.unwrap();
+            committed(publish(bucket, signing, &[&package("later")]).await);
+            if later_is_bare {
+                assert!(bucket.remove(founding));
+            }
+            let by = Authorship::default();
+            let deleted = suite.delete_all(planned, Allow::default(), &by, &Silent);
+            let error = deleted.await;
+            assert!(
+                matches!(error, Err(Error::Replaced { .. })),
+                "{planned_on}: {error:?}"
+            );
+            let shown = repository.check_as_client().await;
+            assert_eq!(shown, BTreeSet::from(["later_1.0_all".to_owned()]));
+            collect_all(repository, signing).await;
+            committed(publish(bucket, signing, &[&package("last")]).await);
+            assert!(problems(repository, signing, "stable").await.is_empty());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_suite_whose_suite_json_is_missing_or_malformed_is_deleted_whole() {
+    for malformed in [None, Some("{}")] {
+        let scene = Scene::new(Some(key())).await;
+        let bucket = &scene.repository.bucket;
+        match malformed {
+            None => assert!(bucket.remove("dists/stable/suite.json")),
+            Some(text) => bucket.write("dists/stable/suite.json", text),
+        }
+        scene.delete().await.unwrap();
+        scene.check_gone().await;
     }
 }
 
@@ -253,7 +316,7 @@ async fn followers_of_a_publisher_that_was_held_up_are_deleted_by_the_same_again
     collect(repository, signing).await.unwrap();
     let error = publish(&repository.bucket, signing, &[&package("late")]).await;
     assert!(matches!(error, Err(Error::Deleting { .. })), "{error:?}");
-    assert_eq!(scene.delete().await.unwrap().progress, Progress::Done);
+    assert_eq!(scene.delete().await.unwrap().reserved_until, None);
     scene.check_gone().await;
 }
 
@@ -272,7 +335,7 @@ async fn two_deletions_at_once_leave_the_name_to_the_one_that_ends_it() {
         gate.reached().await;
         let second = scene.delete().await.unwrap();
         // The first may still delete what somebody writes there.
-        assert!(matches!(second.progress, Progress::Reserved(_)));
+        assert!(second.reserved_until.is_some());
         let error = publish(&repository.bucket, signing, &[&package("late")]).await;
         assert!(matches!(error, Err(Error::Reserved { .. })), "{error:?}");
         gate.open();
@@ -371,8 +434,11 @@ async fn what_an_alias_showed_last_is_deleted_by_its_name() {
     assert!(matches!(error, Err(Error::IsAlias { .. })), "{error:?}");
     committed(drop_alias(bucket, signing, "stable", "trixie").await);
     assert_eq!(
-        delete(bucket, signing, "trixie").await.unwrap().progress,
-        Progress::Done
+        delete(bucket, signing, "trixie")
+            .await
+            .unwrap()
+            .reserved_until,
+        None
     );
     let left = scene.left().into_iter();
     let left: Vec<_> = left
@@ -400,7 +466,7 @@ async fn a_suite_that_an_alias_of_another_one_still_shows_stays() {
     let error = scene.delete().await;
     assert!(matches!(error, Err(Error::AliasLags { .. })), "{error:?}");
     add(bucket, signing, "forky", "trixie").await.unwrap();
-    assert_eq!(scene.delete().await.unwrap().progress, Progress::Done);
+    assert_eq!(scene.delete().await.unwrap().reserved_until, None);
     assert!(problems(repository, signing, "forky").await.is_empty());
     assert!(repository.bucket.read("dists/trixie/InRelease").is_some());
 }

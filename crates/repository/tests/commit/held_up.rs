@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, pin::Pin, sync::Arc};
 
-use repository::{Error, Missing, Progress};
+use repository::{Error, Missing};
 use s3_storage::{Fault, Faulty, Gate, Memory, On, Operation};
 
 use crate::{
@@ -39,7 +39,7 @@ async fn a_suite_that_was_begun_meanwhile_is_not_deleted() {
         let gate = match held_up(&slow, nth, first.as_mut()).await {
             Ok(gate) => gate,
             Err(done) => {
-                assert_eq!(done.unwrap().progress, Progress::Done);
+                assert_eq!(done.unwrap().reserved_until, None);
                 break;
             }
         };
@@ -47,12 +47,12 @@ async fn a_suite_that_was_begun_meanwhile_is_not_deleted() {
         let head = (Operation::Get, "dists/stable/InRelease".to_owned());
         let has_read = requests[..requests.len() - 1].contains(&head);
         let second = scene.delete().await.unwrap();
-        if second.progress == Progress::Done {
+        if second.reserved_until.is_none() {
             committed(publish(&repository.bucket, signing, &[&package("new")]).await);
         }
         gate.open();
         let done = first.await;
-        if second.progress == Progress::Done && has_read {
+        if second.reserved_until.is_none() && has_read {
             begun += 1;
             assert!(done.is_err(), "request {nth}: {done:?}");
             let shown = repository.check_as_client().await;
@@ -122,7 +122,7 @@ async fn what_a_publisher_leaves_that_was_held_up_at_any_request_is_deleted_by_t
         }
         collect_all(repository, signing).await;
         match scene.delete().await {
-            Ok(again) => assert_eq!(again.progress, Progress::Done, "request {nth}"),
+            Ok(again) => assert_eq!(again.reserved_until, None, "request {nth}"),
             Err(Error::Missing(Missing::Suite { .. })) => {}
             Err(error) => panic!("request {nth}: {error:?}"),
         }
@@ -168,7 +168,7 @@ async fn a_name_that_its_suite_takes_again_is_not_deleted() {
         let gate = match held_up(&slow, nth, deleter.as_mut()).await {
             Ok(gate) => gate,
             Err(done) => {
-                assert_eq!(done.unwrap().progress, Progress::Done);
+                assert_eq!(done.unwrap().reserved_until, None);
                 break;
             }
         };

@@ -1,6 +1,6 @@
 //! Changing, collecting and verifying any suite of a repository.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use deb_index::{
     change::{Edit, Intent, SettingsPatch},
@@ -9,8 +9,8 @@ use deb_index::{
 };
 use jiff::SignedDuration;
 use repository::{
-    Allow, CollectOptions, Collected, Depth, Error, Problem, Published, RepairOptions, Silent,
-    Writes,
+    Allow, CollectOptions, Collected, Depth, Error, Folder, Problem, Published, RepairOptions,
+    Silent, Writes,
 };
 use s3_storage::Storage;
 
@@ -96,6 +96,14 @@ pub(crate) fn new_suite(signing: &Signing) -> Vec<Edit> {
         ..SettingsPatch::default()
     })));
     edits
+}
+
+/// What the folders below `dists/` are.
+pub(crate) async fn folders(repository: &Repository) -> BTreeMap<SuiteName, Folder> {
+    let opened = open(repository.bucket.clone(), Writes::Conditional);
+    let folders = opened.folders().await.unwrap().into_iter();
+    let folders = folders.map(|(name, folder)| (name, folder.unwrap()));
+    folders.collect()
 }
 
 pub(crate) async fn collect(

@@ -210,7 +210,7 @@ impl Job {
             Operation::Delete | Operation::DeleteAlias => {
                 let planned = suite.deletion(Allow::default()).await?;
                 let deleted = suite.delete_all(planned, allow, &by, &Silent).await?;
-                let is_free = deleted.progress == repository::Progress::Done;
+                let is_free = deleted.reserved_until.is_none();
                 return Ok(Done::Deleted { is_free });
             }
             Operation::Repair => return self.repair().await,

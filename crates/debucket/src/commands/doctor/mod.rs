@@ -15,7 +15,7 @@ use clap::Args;
 use deb_index::name::SuiteName;
 use futures::{StreamExt as _, join, stream};
 use jiff::Timestamp;
-use repository::{Keys, Repository};
+use repository::{Folder, Keys, Repository};
 use s3_storage::{LocalClock, S3, Storage, probe_folder};
 
 use self::{
@@ -186,12 +186,19 @@ impl Doctor {
         let mut checks = Vec::new();
         let mut names = self.suites.clone();
         if !is_named {
-            match repository.find_suites().await {
-                Ok(found) => {
-                    checks.push(reach::suites(&found.suites, &found.others));
-                    names = found.suites;
-                    let unknown = found.unknown.into_iter();
-                    checks.extend(unknown.map(|(name, error)| suites::unknown(&name, error, role)));
+            match repository.folders().await {
+                Ok(folders) => {
+                    let (mut others, mut unknown) = (Vec::new(), Vec::new());
+                    for (name, folder) in folders {
+                        match folder {
+                            Ok(folder) if folder.is_suite() => names.push(name),
+                            Ok(Folder::Foreign) => others.push(name),
+                            Ok(_) => {}
+                            Err(error) => unknown.push(suites::unknown(&name, error, role)),
+                        }
+                    }
+                    checks.push(reach::suites(&names, &others));
+                    checks.extend(unknown);
                 }
                 Err(error) => checks.push(reach::no_suites(error, role)),
             }

@@ -35,9 +35,8 @@ pub(super) async fn checks(
     let mut suite = repository.suite(name.clone(), keys);
     let mut head = suite.require_head().await;
     if matches!(head, Err(Error::NotSigned { .. }))
-        && matches!(suite.is_founded_unsigned().await, Ok(true))
+        && matches!(suite.recognize_unsigned().await, Ok(true))
     {
-        suite = repository.suite(name.clone(), Keys::Unsigned);
         head = suite.require_head().await;
     }
     let of_keys = |head: &Head| match &problem {

@@ -8,7 +8,7 @@ use std::{
 use clap::Args;
 use deb_index::name::SuiteName;
 use jiff::Timestamp;
-use repository::{Deletion, Progress};
+use repository::Deletion;
 use serde::Serialize;
 
 use crate::{
@@ -110,10 +110,7 @@ impl Delete {
             suite: self.suite.clone(),
             dry_run: self.change.dry_run,
             deleted: !self.change.dry_run,
-            reserved_until: match deletion.progress {
-                Progress::Reserved(until) => Some(until),
-                Progress::NotBegun | Progress::Closed | Progress::Done => None,
-            },
+            reserved_until: deletion.reserved_until,
             entries: deletion.entries,
             objects: deletion.objects.objects,
             bytes: deletion.objects.bytes,
