@@ -24,7 +24,6 @@ use crate::uri::{Keys, Location};
 /// How long nothing may arrive, if nothing else is said; apt's own methods have the same.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// All clients.
 #[derive(Default)]
 pub struct Clients {
     known: Mutex<HashMap<(String, Settings), Arc<Client>>>,
@@ -192,7 +191,6 @@ pub struct Client {
     account: Mutex<String>,
 }
 
-/// A request that failed.
 #[derive(Debug)]
 pub struct Refused {
     /// What the store said.

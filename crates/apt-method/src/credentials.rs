@@ -76,12 +76,10 @@ impl Sources {
         sources
     }
 
-    /// apt's configuration.
     pub fn config(&self) -> &Config {
         &self.config
     }
 
-    /// The environment.
     pub fn environment(&self) -> &Environment {
         &self.environment
     }

@@ -7,7 +7,6 @@ use std::collections::HashMap;
 pub struct Environment(HashMap<String, String>);
 
 impl Environment {
-    /// The process's own.
     pub fn of_process() -> Self {
         Self(
             std::env::vars_os()

@@ -41,7 +41,6 @@ pub struct Left {
 }
 
 impl Left {
-    /// Looks for one.
     pub fn find(path: &Path) -> Option<Self> {
         let metadata = fs::symlink_metadata(path).ok()?;
         let modified = metadata
@@ -115,7 +114,6 @@ fn hash_range(file: &File, mut from: u64, to: u64, hasher: &mut Hasher) -> io::R
 /// What a transfer is about.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// The file.
     pub path: PathBuf,
     /// How many bytes of it are kept.
     pub resumed: u64,
@@ -123,7 +121,6 @@ pub struct Plan {
     pub size: u64,
     /// The content's date.
     pub date: Option<Timestamp>,
-    /// The digests to compute.
     pub algorithms: Vec<Algorithm>,
 }
 

@@ -28,7 +28,6 @@ pub struct Profile {
     pub keys: Option<Keys>,
     /// The ARN of the role to assume with them.
     pub role: Option<String>,
-    /// The region.
     pub region: Option<String>,
     /// The store's URL.
     pub endpoint: Option<String>,

@@ -112,9 +112,7 @@ impl Expected {
 pub enum Action {
     /// Take the configuration: its items are in the message.
     Configure(Message),
-    /// Fetch an item.
     Fetch(ItemId, Request),
-    /// Say this to apt.
     Send(Message),
 }
 
@@ -134,7 +132,6 @@ pub enum Event {
     },
     /// All of it is in its file.
     Done {
-        /// Size and digests.
         digests: Digests,
         /// The content's date.
         last_modified: Option<Timestamp>,

@@ -143,7 +143,6 @@ impl Settings {
         }
     }
 
-    /// The keys.
     pub fn keys(&self) -> Option<Keys> {
         Some(Keys {
             id: self.id.clone()?,

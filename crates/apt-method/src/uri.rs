@@ -33,9 +33,7 @@ impl fmt::Debug for Secret {
 /// An access key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Keys {
-    /// The identifier.
     pub id: String,
-    /// The secret.
     pub secret: Secret,
     /// The token that belongs to temporary keys.
     pub token: Option<Secret>,
@@ -44,7 +42,6 @@ pub struct Keys {
 /// An object's address, taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Location {
-    /// The bucket.
     pub bucket: String,
     /// The key, decoded.
     pub key: String,

@@ -38,9 +38,7 @@ pub struct Deb {
     /// The control file as the package has it: one paragraph, ending in exactly one newline, with no
     /// empty line before or in it.
     pub control: Vec<u8>,
-    /// `Package`.
     pub package: PackageName,
-    /// `Version`.
     pub version: Version,
     /// `Architecture`; `all` or a single one.
     pub architecture: Architecture,

@@ -24,7 +24,6 @@ pub enum Algorithm {
     Sha1,
     /// SHA-256, the one that every APT in use relies on.
     Sha256,
-    /// SHA-512.
     Sha512,
 }
 
@@ -38,7 +37,6 @@ impl Algorithm {
 pub struct Sha256(pub [u8; 32]);
 
 impl Sha256 {
-    /// The digest of `bytes`.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         Self(Sha256State::digest(bytes).into())
@@ -122,7 +120,6 @@ impl Digests {
         self.sha1.map(hex::encode)
     }
 
-    /// SHA-256.
     #[must_use]
     pub fn sha256(&self) -> Sha256 {
         self.sha256

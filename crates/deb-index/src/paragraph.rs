@@ -27,7 +27,6 @@ pub struct Paragraph<'a> {
     fields: Vec<Field<'a>>,
 }
 
-/// One field of a paragraph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Field<'a> {
     /// The name as written. Names compare without regard to case.
@@ -54,32 +53,19 @@ pub enum ParagraphError {
     },
     /// An empty line, which would end the paragraph.
     #[error("line {line}: empty line inside the paragraph")]
-    EmptyLine {
-        /// Where it is.
-        line: usize,
-    },
+    EmptyLine { line: usize },
     /// A line of nothing but white space. Readers disagree on whether it ends the paragraph.
     #[error("line {line}: blank line (write “ .” for an empty line of text)")]
-    BlankLine {
-        /// Where it is.
-        line: usize,
-    },
+    BlankLine { line: usize },
     /// A continuation line with no field before it.
     #[error("line {line}: continuation line before the first field")]
-    OrphanContinuation {
-        /// Where it is.
-        line: usize,
-    },
+    OrphanContinuation { line: usize },
     /// A line without a colon.
     #[error("line {line}: no “:” after the field's name")]
-    NoColon {
-        /// Where it is.
-        line: usize,
-    },
+    NoColon { line: usize },
     /// A field name with characters that it cannot have.
     #[error("line {line}: malformed field name “{name}”")]
     MalformedName {
-        /// Where it is.
         line: usize,
         /// The name, made printable.
         name: String,
@@ -87,17 +73,14 @@ pub enum ParagraphError {
     /// A field that is there twice. Readers disagree on which one counts.
     #[error("line {line}: field “{name}” was there before, on line {first}")]
     DuplicateField {
-        /// Where it is.
         line: usize,
         /// Where it was first.
         first: usize,
-        /// The name.
         name: String,
     },
     /// A NUL or Control-Z byte. C programs take the one for the end, dpkg the other for a new line.
     #[error("line {line}: byte {byte:#04x} in the text")]
     ControlByte {
-        /// Where it is.
         line: usize,
         /// 0x00 or 0x1a.
         byte: u8,

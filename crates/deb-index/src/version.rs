@@ -57,7 +57,6 @@ impl Version {
         self.text.get(self.upstream as usize..).unwrap_or_default()
     }
 
-    /// The upstream part.
     #[must_use]
     pub fn upstream(&self) -> &str {
         let part = self.upstream as usize..self.upstream_end as usize;
@@ -70,7 +69,6 @@ impl Version {
         self.text.get(self.upstream_end as usize + 1..)
     }
 
-    /// The whole text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text

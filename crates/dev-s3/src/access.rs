@@ -28,9 +28,7 @@ use crate::{
 /// Credentials that the store knows.
 #[derive(Clone)]
 pub struct AccessKey {
-    /// The access key id.
     pub id: String,
-    /// The secret access key.
     pub secret: String,
     /// Temporary credentials: the token that must come with each request.
     pub session_token: Option<String>,
@@ -41,7 +39,6 @@ pub struct AccessKey {
 /// What an access key may do where the bucket's policy says nothing.
 #[derive(Debug, Clone)]
 pub enum Grants {
-    /// Everything.
     All,
     /// `s3:GetObject` on every key, and nothing else: no listing.
     GetObjectOnly,
@@ -96,7 +93,6 @@ impl Access {
         }
     }
 
-    /// Replaces all keys.
     pub(crate) fn set_keys(&self, keys: Vec<AccessKey>) {
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
     }

@@ -241,7 +241,6 @@ pub(crate) struct Digested {
 }
 
 impl Digests {
-    /// Nothing yet.
     pub(crate) fn new(algorithms: impl IntoIterator<Item = Algorithm>) -> Self {
         let mut hasher = ChecksumHasher::default();
         for algorithm in algorithms {
@@ -259,7 +258,6 @@ impl Digests {
         }
     }
 
-    /// More bytes.
     pub(crate) fn update(&mut self, bytes: &[u8]) {
         self.md5.update(bytes);
         self.hasher.update(bytes);

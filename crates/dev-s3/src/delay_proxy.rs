@@ -41,7 +41,6 @@ impl DelayProxy {
         Ok(Self { address, serving })
     }
 
-    /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }

@@ -121,7 +121,6 @@ impl FaultProxy {
         self.inner.state().rules.push(rule);
     }
 
-    /// Removes all rules.
     pub fn clear_rules(&self) {
         self.inner.state().rules.clear();
     }

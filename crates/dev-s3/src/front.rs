@@ -52,7 +52,6 @@ pub(crate) struct Front {
 }
 
 impl Front {
-    /// Serves one request.
     pub(crate) async fn serve(
         self: Arc<Self>,
         request: Request<Incoming>,

@@ -19,7 +19,6 @@ use crate::{
 /// A request, without any secret: signatures and tokens are left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestInfo {
-    /// `GET`.
     pub method: Method,
     /// Empty where the request is about all buckets.
     pub bucket: String,
@@ -40,7 +39,6 @@ pub struct RequestInfo {
 /// A request that was answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoggedRequest {
-    /// What was asked.
     pub request: RequestInfo,
     /// The reply's HTTP status; 0 where there was none (a fault of the proxy).
     pub status: u16,

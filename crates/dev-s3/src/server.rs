@@ -108,7 +108,6 @@ impl Builder {
         self
     }
 
-    /// The store's clock.
     #[must_use]
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
@@ -227,7 +226,6 @@ impl DevS3 {
     /// Its secret. It protects nothing: the server is for loopback.
     pub const DEFAULT_SECRET: &'static str = "devs3secret";
 
-    /// A server to be.
     pub fn builder() -> Builder {
         Builder::default()
     }
@@ -246,7 +244,6 @@ impl DevS3 {
         }
     }
 
-    /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -256,12 +253,10 @@ impl DevS3 {
         self.ca_pem.as_deref()
     }
 
-    /// The store's clock.
     pub fn clock(&self) -> &Clock {
         &self.clock
     }
 
-    /// Replaces all access keys.
     pub fn set_access_keys(&self, keys: Vec<AccessKey>) {
         self.access.set_keys(keys);
     }

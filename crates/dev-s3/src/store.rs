@@ -14,14 +14,12 @@ use crate::{
     clock::Clock, conditions::WriteConditions, multipart::Upload, object::Object, policy::Policy,
 };
 
-/// All buckets.
 #[derive(Debug)]
 pub(crate) struct Store {
     pub(crate) clock: Clock,
     buckets: Mutex<BTreeMap<String, Bucket>>,
 }
 
-/// One bucket.
 #[derive(Debug)]
 pub(crate) struct Bucket {
     /// Seconds since 1970.
@@ -62,7 +60,6 @@ impl Bucket {
 }
 
 impl Store {
-    /// An empty store.
     pub(crate) fn new(clock: Clock) -> Self {
         Self {
             clock,
@@ -120,7 +117,6 @@ impl Store {
         })
     }
 
-    /// The object at a key.
     pub(crate) fn object(&self, bucket: &str, key: &str) -> S3Result<Arc<Object>> {
         self.with_bucket(bucket, |bucket| {
             bucket

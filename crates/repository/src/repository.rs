@@ -7,7 +7,6 @@ use s3_storage::{PutMode, Storage};
 
 use crate::{clock::Clock, url::RepositoryUrl};
 
-/// An open repository.
 #[derive(Debug, Clone)]
 pub struct Repository {
     pub(crate) storage: Arc<dyn Storage>,

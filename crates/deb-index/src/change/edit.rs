@@ -264,7 +264,6 @@ impl Intent {
         self.0.iter().any(|edit| matches!(edit, Edit::Close))
     }
 
-    /// The indexes to restore.
     pub(super) fn restored(&self) -> Option<&Restored> {
         self.0.iter().rev().find_map(|edit| match edit {
             Edit::Restore(restored) => Some(restored.as_ref()),

@@ -14,25 +14,16 @@ pub enum Warning {
     Udeb,
     /// A value that apt does not understand: it warns on every device, and ignores the field.
     IgnoredByApt {
-        /// The field.
         field: &'static str,
         /// Its value, shortened and printable.
         value: String,
     },
     /// A character within a line of a value that other readers than dpkg and apt take for its end: for them, what follows is not
     /// part of the field, and may look like another one.
-    EndsLine {
-        /// The field.
-        field: String,
-        /// The character.
-        character: char,
-    },
+    EndsLine { field: String, character: char },
     /// An obsolete field whose value dpkg, unlike apt, appends to the version: apt sees an upgrade for
     /// ever.
-    AppendedToVersion {
-        /// The field.
-        field: &'static str,
-    },
+    AppendedToVersion { field: &'static str },
 }
 
 impl Warning {

@@ -43,7 +43,6 @@ pub struct Deleting {
 }
 
 impl Founding {
-    /// The bytes of the file.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let value = match self {
@@ -63,7 +62,6 @@ impl Founding {
         matches!(self, Self::Suite { signed, .. } if *signed == is_signed)
     }
 
-    /// Reads the file.
     #[must_use]
     pub fn parse(bytes: &[u8]) -> Self {
         #[derive(Default, Deserialize)]

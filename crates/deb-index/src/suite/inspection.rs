@@ -230,7 +230,6 @@ impl Inspected<'_> {
 }
 
 impl Damage {
-    /// A damaged index.
     #[must_use]
     pub fn of_index(path: &IndexPath, problem: Problem) -> Self {
         Self {

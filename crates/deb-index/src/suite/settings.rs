@@ -17,7 +17,6 @@ use crate::{
     name::{Architecture, Component, SuiteName},
 };
 
-/// The settings of a suite.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
     /// `Origin` in `Release`: who made the packages. apt pins by it.

@@ -13,7 +13,6 @@ pub type Hook = Arc<dyn Fn(&RequestInfo) -> BoxFuture<'static, Next> + Send + Sy
 /// What a [`Hook`] decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
-    /// The request goes its way.
     Continue,
     /// The client's connection is closed without a reply.
     Close,

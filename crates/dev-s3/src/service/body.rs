@@ -31,7 +31,6 @@ pub(super) struct Received {
     pub(super) digested: Digested,
 }
 
-/// Reads a body.
 pub(super) async fn receive(
     body: Option<StreamingBlob>,
     announced: Announced,

@@ -40,7 +40,6 @@ pub(crate) struct Prepared {
     pub(crate) text: Bytes,
     /// None in an unsigned suite.
     pub(crate) signed: Option<SignedRelease>,
-    /// The new index files.
     pub(crate) files: HashMap<Sha256, Bytes>,
 }
 

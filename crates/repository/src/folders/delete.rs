@@ -53,7 +53,6 @@ pub struct Deletion {
     head: Option<Sha256>,
 }
 
-/// One run.
 #[derive(Clone, Copy)]
 struct Run {
     /// A number of its own.
