@@ -77,8 +77,10 @@ impl Phase {
         let repository = self.change.repository(context).await?;
         let suite = repository.suite(name, keys);
         let head = suite.existing_head().await?;
-        let meant = suite.meant(&head, &selectors, percentage.is_some()).await?;
-        let mut missing = meant.unmatched;
+        let targets = suite
+            .phase_targets(&head, &selectors, percentage.is_some())
+            .await?;
+        let mut missing = targets.unmatched;
         if self.halt {
             // What is out already need not be taken out.
             missing = suite.never_had(&head, missing).await?;
@@ -87,10 +89,10 @@ impl Phase {
             return Err(not_found(suite.name(), &missing));
         }
         let of = [
-            (Phasing::Named, meant.named),
-            (Phasing::Begun, meant.phased),
+            (Phasing::Named, targets.named),
+            (Phasing::Begun, targets.phased),
         ];
-        let mut warnings: Vec<_> = left(&meant.released).into_iter().collect();
+        let mut warnings: Vec<_> = left(&targets.released).into_iter().collect();
         for warning in &warnings {
             context.printer.warn(warning);
         }

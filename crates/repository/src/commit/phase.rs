@@ -24,7 +24,7 @@ use crate::{Error, Head, Listed, Past, Selection, Suite, read::succession::is_un
 
 /// The packages that selectors mean, as far as their phase may change.
 #[derive(Debug, Default)]
-pub struct Meant {
+pub struct PhaseTargets {
     /// Those whose version a selector names.
     pub named: Vec<PackageId>,
     /// The others that are being phased.
@@ -52,17 +52,17 @@ impl Suite<'_> {
     ///
     /// # Errors
     /// Those of reading.
-    pub async fn meant(
+    pub async fn phase_targets(
         &self,
         head: &Head,
         of: &[Selector],
         only_newest: bool,
-    ) -> Result<Meant, Error> {
+    ) -> Result<PhaseTargets, Error> {
         let list = self
             .packages_of(head.id(), head.commit.clone(), Selection::default())
             .await?;
         let packages = self.sorted(&list)?;
-        let mut meant = Meant::default();
+        let mut meant = PhaseTargets::default();
         let mut seen = HashSet::new();
         for selector in of {
             let mut matching: Vec<_> = packages

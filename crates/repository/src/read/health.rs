@@ -3,7 +3,6 @@
 
 use deb_index::{
     digest::Sha256,
-    index::IndexPath,
     name::SuiteName,
     suite::{commit::Commit, layout},
 };
@@ -23,7 +22,7 @@ const PACKAGES: usize = 200;
 
 /// An object that clients cannot use, or that does not show what the head has.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ailing {
+pub struct Unhealthy {
     pub key: String,
     /// What is wrong, to be read after the key: `is missing`.
     pub problem: String,
@@ -38,7 +37,7 @@ pub struct PackagesSeen {
     pub all: usize,
     /// Those that were looked at.
     pub seen: usize,
-    pub ailing: Vec<Ailing>,
+    pub unhealthy: Vec<Unhealthy>,
 }
 
 /// What an object has to be.
@@ -94,8 +93,8 @@ impl Suite<'_> {
     ///
     /// # Errors
     /// Those of the store.
-    pub async fn ailing_indexes(&self, head: &Head) -> Result<Vec<Ailing>, Error> {
-        self.ailing(by_hash(&self.name, &head.commit).collect())
+    pub async fn unhealthy_indexes(&self, head: &Head) -> Result<Vec<Unhealthy>, Error> {
+        self.unhealthy(by_hash(&self.name, &head.commit).collect())
             .await
     }
 
@@ -103,20 +102,20 @@ impl Suite<'_> {
     ///
     /// # Errors
     /// Those of the store.
-    pub async fn ailing_followers(&self, head: &Head) -> Result<Vec<Ailing>, Error> {
+    pub async fn unhealthy_followers(&self, head: &Head) -> Result<Vec<Unhealthy>, Error> {
         let mut expected: Vec<_> = followers(&self.name, &head.commit).collect();
         if !head.signatures.is_unsigned() {
             expected.extend(beside(&self.name, head, &["Release", "Release.gpg"]));
         }
-        self.ailing(expected).await
+        self.unhealthy(expected).await
     }
 
     /// What is wrong in the folders of the aliases of the head.
     ///
     /// # Errors
     /// Those of the store; after all others were looked at, that of an alias that the suite does not hold.
-    pub async fn ailing_aliases(&self, head: &Head) -> Result<Vec<Ailing>, Error> {
-        let (mut ailing, mut lost) = (Vec::new(), None);
+    pub async fn unhealthy_aliases(&self, head: &Head) -> Result<Vec<Unhealthy>, Error> {
+        let (mut unhealthy, mut lost) = (Vec::new(), None);
         for alias in &head.commit.settings.aliases {
             if let Err(error) = self.check_held(alias).await {
                 lost = lost.or(Some(error));
@@ -129,11 +128,11 @@ impl Suite<'_> {
             };
             let indexes = by_hash(alias, &head.commit).chain(followers(alias, &head.commit));
             let expected = indexes.chain(beside(alias, head, heads));
-            ailing.extend(self.ailing(expected.collect()).await?);
+            unhealthy.extend(self.unhealthy(expected.collect()).await?);
         }
         match lost {
-            Some(error) if ailing.is_empty() => Err(error),
-            _ => Ok(ailing),
+            Some(error) if unhealthy.is_empty() => Err(error),
+            _ => Ok(unhealthy),
         }
     }
 
@@ -141,7 +140,7 @@ impl Suite<'_> {
     ///
     /// # Errors
     /// An index that cannot be read; those of the store.
-    pub async fn ailing_packages(&self, head: &Head) -> Result<PackagesSeen, Error> {
+    pub async fn unhealthy_packages(&self, head: &Head) -> Result<PackagesSeen, Error> {
         let commit = head.commit.clone();
         let list = self.packages_of(head.id(), commit, Selection::default());
         let list = list.await?;
@@ -163,7 +162,7 @@ impl Suite<'_> {
         Ok(PackagesSeen {
             all,
             seen: expected.len(),
-            ailing: self.ailing(expected).await?,
+            unhealthy: self.unhealthy(expected).await?,
         })
     }
 
@@ -181,7 +180,7 @@ impl Suite<'_> {
         chosen.map(drop)
     }
 
-    async fn ailing(&self, expected: Vec<Expected>) -> Result<Vec<Ailing>, Error> {
+    async fn unhealthy(&self, expected: Vec<Expected>) -> Result<Vec<Unhealthy>, Error> {
         let looks = expected.into_iter().map(|expected| async move {
             let (problem, lags) = match self.repository.storage.head(&expected.key).await {
                 Ok(meta) => {
@@ -202,7 +201,7 @@ impl Suite<'_> {
                 }
                 Err(error) => return Err(Error::from(error)),
             };
-            Ok(Some(Ailing {
+            Ok(Some(Unhealthy {
                 key: expected.key,
                 problem: problem.to_owned(),
                 lags,
@@ -221,9 +220,9 @@ fn by_hash<'c>(
     folder: &'c SuiteName,
     commit: &'c Commit,
 ) -> impl Iterator<Item = Expected> + use<'c> {
-    files(commit).map(move |(path, _, size, sha256)| Expected {
-        key: layout::in_suite(folder, &path.by_hash(&sha256)),
-        size: Some(size),
+    commit.files().map(move |(path, _, stored)| Expected {
+        key: layout::by_hash_key(folder, path, &stored.sha256),
+        size: Some(stored.size),
         follows: None,
     })
 }
@@ -233,11 +232,13 @@ fn followers<'c>(
     folder: &'c SuiteName,
     commit: &'c Commit,
 ) -> impl Iterator<Item = Expected> + use<'c> {
-    files(commit).map(move |(path, extension, size, sha256)| Expected {
-        key: layout::in_suite(folder, &path.with_extension(extension)),
-        size: Some(size),
-        follows: Some(sha256),
-    })
+    commit
+        .files()
+        .map(move |(path, extension, stored)| Expected {
+            key: layout::in_suite(folder, &path.with_extension(extension)),
+            size: Some(stored.size),
+            follows: Some(stored.sha256),
+        })
 }
 
 /// What follows the head itself.
@@ -251,11 +252,4 @@ fn beside(folder: &SuiteName, head: &Head, names: &[&str]) -> Vec<Expected> {
         })),
     };
     names.iter().map(expected).collect()
-}
-
-/// The files of a commit's indexes, each with its size and digest.
-fn files(commit: &Commit) -> impl Iterator<Item = (&IndexPath, &str, u64, Sha256)> {
-    let indexes = commit.indexes.iter();
-    let files = indexes.flat_map(|(path, index)| index.files.iter().map(move |it| (path, it)));
-    files.map(|(path, (extension, stored))| (path, extension.as_str(), stored.size, stored.sha256))
 }

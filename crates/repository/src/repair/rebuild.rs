@@ -57,10 +57,10 @@ enum Source {
 
 /// What the history tells of an index.
 #[derive(Debug, Default)]
-struct Told {
+struct Recorded {
     packages: BTreeMap<Name, Source>,
     removed: HashSet<Name>,
-    /// When the state was the head that is the last one told of.
+    /// When the newest state whose changes are known was the head.
     until: Option<Timestamp>,
     /// Whether nothing before that is left out.
     has_beginning: bool,
@@ -77,20 +77,20 @@ impl Check<'_> {
         let Some((component, architecture)) = path.as_packages() else {
             return Ok(None);
         };
-        let mut told = self.told(path, index, commit).await?;
-        self.take_for_all(&mut told, path, commit).await?;
-        let first = self.rendered(&component, told.packages.clone()).await?;
+        let mut recorded = self.recorded(path, index, commit).await?;
+        self.take_for_all(&mut recorded, path, commit).await?;
+        let first = self.rendered(&component, recorded.packages.clone()).await?;
         let is_same = |plain: &Bytes| Sha256::of(plain) == index.sha256;
         if is_same(&first.0) {
             return Ok(Some(Rebuilt::of(first, true)));
         }
-        if told.has_beginning && !self.is_stand_in {
+        if recorded.has_beginning && !self.is_stand_in {
             return Ok(Some(Rebuilt::of(first, false)));
         }
-        // What the lost commits did is not told. The files that are newer may be what they added.
-        let since = told.until.filter(|_| told.has_beginning);
+        // What the lost commits did is not known. The files that are newer may be what they added.
+        let since = recorded.until.filter(|_| recorded.has_beginning);
         let more = candidates(self.inventory, &component, &architecture, since);
-        let second = self.with(&component, &told, &more).await?;
+        let second = self.with(&component, &recorded, &more).await?;
         if is_same(&second.0) {
             return Ok(Some(Rebuilt::of(second, true)));
         }
@@ -102,15 +102,20 @@ impl Check<'_> {
             .into_iter()
             .filter(|key| !others.contains(key))
             .collect();
-        let third = self.with(&component, &told, &own).await?;
+        let third = self.with(&component, &recorded, &own).await?;
         let is_proven = is_same(&third.0);
         Ok((third.1 > 0 || is_proven).then(|| Rebuilt::of(third, is_proven)))
     }
 
     /// What the history tells of an index, from the last state that can be read on.
-    async fn told(&self, path: &IndexPath, lost: &Index, commit: &Commit) -> Result<Told, Error> {
+    async fn recorded(
+        &self,
+        path: &IndexPath,
+        lost: &Index,
+        commit: &Commit,
+    ) -> Result<Recorded, Error> {
         let suite = self.suite;
-        let mut told = Told::default();
+        let mut recorded = Recorded::default();
         let mut steps = Vec::new();
         let mut parent = commit.parent;
         if self.is_stand_in {
@@ -119,14 +124,14 @@ impl Check<'_> {
                 None => None,
             };
         } else {
-            told.until = Some(commit.time);
+            recorded.until = Some(commit.time);
             steps.push(commit.changes.clone());
         }
         for _ in 0..SEARCHED {
             let Some(id) = parent else {
                 // The first commit began with nothing, or with what another program had made.
                 let is_adopted = |change: &Change| change.action == Change::ADOPT;
-                told.has_beginning = steps
+                recorded.has_beginning = steps
                     .last()
                     .is_some_and(|first: &Arc<Vec<Change>>| !first.iter().any(is_adopted));
                 break;
@@ -137,9 +142,9 @@ impl Check<'_> {
                 Err(error) if is_unreadable(&error) => break,
                 Err(error) => return Err(error),
             };
-            told.until = told.until.or(Some(before.time));
+            recorded.until = recorded.until.or(Some(before.time));
             let Some(index) = before.indexes.get(path) else {
-                told.has_beginning = true;
+                recorded.has_beginning = true;
                 break;
             };
             if index.sha256 != lost.sha256 {
@@ -147,8 +152,8 @@ impl Check<'_> {
                 if let Some(plain) = plain
                     && let Ok(packages) = Packages::parse(&plain)
                 {
-                    told.add_all(packages.stanzas());
-                    told.has_beginning = true;
+                    recorded.add_all(packages.stanzas());
+                    recorded.has_beginning = true;
                     break;
                 }
             }
@@ -161,15 +166,15 @@ impl Check<'_> {
             .rev()
             .flat_map(|changes| changes.iter().cloned())
         {
-            told.apply(change, is_in.as_ref());
+            recorded.apply(change, is_in.as_ref());
         }
-        Ok(told)
+        Ok(recorded)
     }
 
     /// Packages for all architectures are in the other indexes of the component, too.
     async fn take_for_all(
         &self,
-        told: &mut Told,
+        recorded: &mut Recorded,
         path: &IndexPath,
         commit: &Commit,
     ) -> Result<(), Error> {
@@ -182,23 +187,24 @@ impl Check<'_> {
                 continue;
             };
             if let Ok(packages) = Packages::parse(&plain) {
-                told.packages
+                recorded
+                    .packages
                     .retain(|(_, _, architecture), _| architecture != "all");
-                told.add_all(packages.for_all_architectures().stanzas());
+                recorded.add_all(packages.for_all_architectures().stanzas());
                 return Ok(());
             }
         }
         Ok(())
     }
 
-    /// What is told of, with further packages where nothing is told of them.
+    /// What is recorded, with further packages of which nothing is recorded.
     async fn with(
         &self,
         component: &Component,
-        told: &Told,
+        recorded: &Recorded,
         more: &[String],
     ) -> Result<(Bytes, usize), Error> {
-        let mut packages = told.packages.clone();
+        let mut packages = recorded.packages.clone();
         let file = |key: &String| Source::File {
             key: key.clone(),
             sha256: None,
@@ -207,7 +213,7 @@ impl Check<'_> {
         let more = more.iter().map(file).collect();
         for stanza in self.suite.stanzas(component, more).await? {
             let name = name_of(&stanza.borrowed());
-            if !told.removed.contains(&name) {
+            if !recorded.removed.contains(&name) {
                 packages.entry(name).or_insert(Source::Here(stanza.bytes));
             }
         }
@@ -258,7 +264,7 @@ impl Rebuilt {
     }
 }
 
-impl Told {
+impl Recorded {
     fn add_all(&mut self, stanzas: &[StanzaRef<'_>]) {
         for stanza in stanzas {
             let bytes = Bytes::copy_from_slice(stanza.bytes);

@@ -1,14 +1,7 @@
 //! Followers that do not show what the head has.
 
 use bytes::Bytes;
-use deb_index::{
-    digest::Sha256,
-    name::SuiteName,
-    suite::{
-        commit::{Commit, Stored},
-        layout,
-    },
-};
+use deb_index::{digest::Sha256, name::SuiteName, suite::layout};
 
 use crate::{Depth, Error, Head, Suite, gc::inventory::Inventory, verify::check::compare};
 
@@ -111,7 +104,9 @@ impl Suite<'_> {
         depth: Depth,
     ) -> Result<Vec<(String, String)>, Error> {
         let mut stale = Vec::new();
-        for (key, by_hash, stored) in followers_of_index(folder, &head.commit) {
+        for (path, extension, stored) in head.commit.files() {
+            let key = layout::in_suite(folder, &path.with_extension(extension));
+            let by_hash = layout::by_hash_key(folder, path, &stored.sha256);
             let there = inventory.get(&key);
             if let Some(text) = compare(there, stored.size) {
                 stale.push((key, text));
@@ -138,18 +133,4 @@ impl Suite<'_> {
             Err(error) => Err(error),
         }
     }
-}
-
-/// The followers of the indexes of a commit: each with the key of what it follows, and how that is stored.
-fn followers_of_index<'c>(
-    suite: &'c SuiteName,
-    commit: &'c Commit,
-) -> impl Iterator<Item = (String, String, &'c Stored)> {
-    commit.indexes.iter().flat_map(move |(path, index)| {
-        index.files.iter().map(move |(extension, stored)| {
-            let key = layout::in_suite(suite, &path.with_extension(extension));
-            let by_hash = layout::in_suite(suite, &path.by_hash(&stored.sha256));
-            (key, by_hash, stored)
-        })
-    })
 }

@@ -95,12 +95,12 @@ impl Scene {
         let suite = opened.suite(suite(), keys(&self.signing));
         let head = suite.existing_head().await?;
         let selectors = [selector.parse().unwrap()];
-        let meant = suite.meant(&head, &selectors, false).await?;
-        assert!(meant.unmatched.is_empty());
-        let (only, of) = if meant.named.is_empty() {
-            (Phasing::Begun, meant.phased)
+        let targets = suite.phase_targets(&head, &selectors, false).await?;
+        assert!(targets.unmatched.is_empty());
+        let (only, of) = if targets.named.is_empty() {
+            (Phasing::Begun, targets.phased)
         } else {
-            (Phasing::Named, meant.named)
+            (Phasing::Named, targets.named)
         };
         let halting = suite.halting(&head, &of).await?;
         if !halting.without.is_empty() {

@@ -44,9 +44,9 @@ pub(crate) enum Wish {
     },
     Prune(usize, u32),
     Rollback(Content),
-    Phase(Meant, u8),
+    Phase(Targets, u8),
     /// Packages, and what takes their place.
-    Halt(Meant, Vec<(Package, Build)>),
+    Halt(Targets, Vec<(Package, Build)>),
     /// The date is not part of the content.
     Refresh,
     Set(Setting, bool),
@@ -59,12 +59,12 @@ pub(crate) enum Wish {
 
 /// Packages whose phase changes: whatever it is, or only if it is not all devices.
 #[derive(Debug, Clone)]
-pub(crate) struct Meant {
+pub(crate) struct Targets {
     pub(crate) packages: Vec<Package>,
     is_named: bool,
 }
 
-impl Meant {
+impl Targets {
     fn changes(&self, package: &Package, build: Build) -> bool {
         self.packages.contains(package) && (self.is_named || build.phase != 100)
     }
@@ -123,7 +123,7 @@ impl Content {
     }
 
     /// The packages that are being phased, or whose version the selector names; of each name all or the newest.
-    pub(crate) fn meant(&self, selector: usize, only_newest: bool) -> Meant {
+    pub(crate) fn targets(&self, selector: usize, only_newest: bool) -> Targets {
         let is_named = selector == NAMES_VERSION;
         let packages = self
             .packages
@@ -135,7 +135,7 @@ impl Content {
             !others.any(|other| other.name == one.name && other.version > one.version)
         };
         let packages = meant.clone().filter(|one| !only_newest || is_newest(one));
-        Meant {
+        Targets {
             packages: packages.copied().collect(),
             is_named,
         }
@@ -259,22 +259,11 @@ impl Wish {
             } => {
                 let mut new = BTreeMap::new();
                 for file in files {
-                    let package = Package {
-                        component: *component,
-                        name: file.name,
-                        architecture: file.architecture,
-                        version: file.version,
-                    };
-                    new.insert(package, file.build);
+                    new.insert(file.package(*component), file.build);
                 }
                 // In the order of the files.
                 for file in files {
-                    let package = Package {
-                        component: *component,
-                        name: file.name,
-                        architecture: file.architecture,
-                        version: file.version,
-                    };
+                    let package = file.package(*component);
                     next.add(&BTreeMap::from([(package, file.build)]), *replace)?;
                     if let (Some(phase), Some(build)) = (phase, next.packages.get_mut(&package)) {
                         build.phase = *phase;

@@ -19,7 +19,7 @@ use repository::{
 };
 
 use crate::{
-    script::{ARCHITECTURE_LISTS, FORMAT_LISTS, LABELS, Operation, SELECTORS, Setting},
+    script::{ARCHITECTURE_LISTS, FORMAT_LISTS, File, LABELS, Operation, SELECTORS, Setting},
     shelf::{
         ALIAS, Build, COMPONENTS, Package, SIGNED, SUITES, Shelf, repository_of, suite, suites_of,
     },
@@ -109,17 +109,9 @@ impl Job {
                 keep,
                 ..
             } => {
-                let package = |file: &crate::script::File| Package {
-                    component: *component,
-                    name: file.name,
-                    architecture: file.architecture,
-                    version: file.version,
-                };
-                files.extend(
-                    packages
-                        .iter()
-                        .map(|file| self.shelf.file(package(file), file.build)),
-                );
+                let packages = packages.iter();
+                let file = |file: &File| self.shelf.file(file.package(*component), file.build);
+                files.extend(packages.map(file));
                 let mut edits = vec![Edit::Exist(new_suite(suite.name(), &self).into())];
                 edits.extend(additions(&files, *replace));
                 edits.extend(phase.map(|percent| Edit::Phase {
@@ -160,10 +152,10 @@ impl Job {
                 let head = suite.existing_head().await?;
                 self.note(Read::Commit(head.id()));
                 let of = [SELECTORS[*selector].parse().unwrap()];
-                let meant = suite.meant(&head, &of, true).await?;
+                let targets = suite.phase_targets(&head, &of, true).await?;
                 let of = [
-                    (Phasing::Named, meant.named),
-                    (Phasing::Begun, meant.phased),
+                    (Phasing::Named, targets.named),
+                    (Phasing::Begun, targets.phased),
                 ];
                 let edit = |(only, of)| Edit::Phase {
                     of,
@@ -223,14 +215,19 @@ impl Job {
     async fn halt(&self, suite: &Suite<'_>, selector: usize) -> Result<Vec<Edit>, Error> {
         let head = suite.existing_head().await?;
         let of = [SELECTORS[selector].parse().unwrap()];
-        let meant = suite.meant(&head, &of, false).await?;
-        let all: Vec<_> = meant.named.iter().chain(&meant.phased).cloned().collect();
+        let targets = suite.phase_targets(&head, &of, false).await?;
+        let all: Vec<_> = targets
+            .named
+            .iter()
+            .chain(&targets.phased)
+            .cloned()
+            .collect();
         let earlier = suite.halting(&head, &all).await?.earlier;
         let found = earlier.iter().map(|stanza| self.shelf.package(stanza));
         self.note(Read::Halting(head.id(), found.collect()));
         let of = [
-            (Phasing::Named, meant.named),
-            (Phasing::Begun, meant.phased),
+            (Phasing::Named, targets.named),
+            (Phasing::Begun, targets.phased),
         ];
         let edit = |(only, of)| Edit::Halt {
             of,

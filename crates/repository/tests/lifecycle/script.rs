@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 
 use crate::shelf::{
-    ARCHITECTURES, BUILDS, COMPONENTS, COPIED, NAMES, REPOSITORIES, SIGNED, SUITES, VERSIONS,
+    ARCHITECTURES, BUILDS, COMPONENTS, COPIED, NAMES, Package, REPOSITORIES, SIGNED, SUITES,
+    VERSIONS,
 };
 
 /// How a life begins.
@@ -114,6 +115,17 @@ pub(crate) struct File {
     pub(crate) version: usize,
     pub(crate) architecture: usize,
     pub(crate) build: usize,
+}
+
+impl File {
+    pub(crate) fn package(self, component: usize) -> Package {
+        Package {
+            component,
+            name: self.name,
+            architecture: self.architecture,
+            version: self.version,
+        }
+    }
 }
 
 #[derive(Debug, Clone)]

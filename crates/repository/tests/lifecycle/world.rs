@@ -314,13 +314,13 @@ impl World {
             Operation::Prune { selector, newest } => Wish::Prune(*selector, *newest),
             Operation::Rollback { .. } => Wish::Rollback(content(life)?),
             Operation::Phase { selector, percent } => {
-                Wish::Phase(content(life)?.meant(*selector, true), *percent)
+                Wish::Phase(content(life)?.targets(*selector, true), *percent)
             }
             Operation::Halt { selector } => {
                 let Some(Read::Halting(id, earlier)) = flight.read() else {
                     return None;
                 };
-                let of = life.find(id)?.content.meant(*selector, false);
+                let of = life.find(id)?.content.targets(*selector, false);
                 let expected = life.earlier(id, &of.packages);
                 let mut history = life.history(id);
                 let is_cut = history.any(|moment| self.may_be_gone(flight.suite, moment));

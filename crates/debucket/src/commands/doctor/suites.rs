@@ -4,7 +4,8 @@ use deb_index::{fingerprint::Fingerprint, name::SuiteName, paragraph::Paragraph,
 use jiff::Timestamp;
 use repo_signing::{Certificate, Keyring, SignatureTime, choose_key, keys_at};
 use repository::{
-    Ailing, Error, Head, HeadSignatures, Keys, PackagesSeen, Repository, Suite, Warning, key_expiry,
+    Error, Head, HeadSignatures, Keys, PackagesSeen, Repository, Suite, Unhealthy, Warning,
+    key_expiry,
 };
 
 use super::report::{Check, Status};
@@ -61,10 +62,10 @@ pub(super) async fn checks(
         }
         Ok(head) => {
             let (indexes, packages, followers, aliases) = futures::join!(
-                suite.ailing_indexes(&head),
-                suite.ailing_packages(&head),
-                suite.ailing_followers(&head),
-                suite.ailing_aliases(&head)
+                suite.unhealthy_indexes(&head),
+                suite.unhealthy_packages(&head),
+                suite.unhealthy_followers(&head),
+                suite.unhealthy_aliases(&head)
             );
             let by_hash = by_hash(&head, indexes, role);
             let packages = match packages {
@@ -304,7 +305,7 @@ const REPAIR: &str = "`debucket verify --repair` repairs what can be, and says w
 const LOST: &str =
     "if `debucket verify` says that they are lost, publish the packages again, with --replace";
 
-fn by_hash(head: &Head, found: Result<Vec<Ailing>, Error>, role: Role) -> Check {
+fn by_hash(head: &Head, found: Result<Vec<Unhealthy>, Error>, role: Role) -> Check {
     let paragraph = Paragraph::parse(&head.text).ok();
     let by_hash = paragraph
         .as_ref()
@@ -324,13 +325,13 @@ fn by_hash(head: &Head, found: Result<Vec<Ailing>, Error>, role: Role) -> Check 
         .sum();
     match found {
         Err(error) => Check::failed(BY_HASH, &error.into(), role),
-        Ok(ailing) => match ailing.first() {
+        Ok(unhealthy) => match unhealthy.first() {
             None => Check::ok(BY_HASH, format!("all {count} index files are there")),
             Some(first) => Check::fail(
                 BY_HASH,
                 format!(
                     "{} of {count} index files fail, so devices cannot update: {} {}",
-                    ailing.len(),
+                    unhealthy.len(),
                     first.key,
                     first.problem
                 ),
@@ -341,11 +342,15 @@ fn by_hash(head: &Head, found: Result<Vec<Ailing>, Error>, role: Role) -> Check 
 }
 
 fn judge_packages(found: Result<PackagesSeen, Error>, role: Role) -> Check {
-    let PackagesSeen { all, seen, ailing } = match found {
+    let PackagesSeen {
+        all,
+        seen,
+        unhealthy,
+    } = match found {
         Ok(found) => found,
         Err(error) => return Check::failed(PACKAGES, &error.into(), role),
     };
-    match ailing.first() {
+    match unhealthy.first() {
         None if seen < all => Check::ok(
             PACKAGES,
             format!(
@@ -357,7 +362,7 @@ fn judge_packages(found: Result<PackagesSeen, Error>, role: Role) -> Check {
             PACKAGES,
             format!(
                 "{} of {seen} package files cannot be installed: {} {}",
-                ailing.len(),
+                unhealthy.len(),
                 first.key,
                 first.problem
             ),
@@ -366,19 +371,19 @@ fn judge_packages(found: Result<PackagesSeen, Error>, role: Role) -> Check {
     }
 }
 
-fn judge_followers(found: Result<Vec<Ailing>, Error>, role: Role) -> Check {
-    let ailing = match found {
-        Ok(ailing) => ailing,
+fn judge_followers(found: Result<Vec<Unhealthy>, Error>, role: Role) -> Check {
+    let unhealthy = match found {
+        Ok(unhealthy) => unhealthy,
         Err(error) => return Check::failed(FOLLOWERS, &error.into(), role),
     };
-    let Some(first) = ailing.first() else {
+    let Some(first) = unhealthy.first() else {
         return Check::ok(FOLLOWERS, "all follow the head");
     };
     Check::warn(
         FOLLOWERS,
         format!(
             "{} do not follow the head, so clients without InRelease or by-hash fail or see an old state: {} {}",
-            ailing.len(),
+            unhealthy.len(),
             first.key,
             first.problem
         ),
@@ -389,17 +394,22 @@ fn judge_followers(found: Result<Vec<Ailing>, Error>, role: Role) -> Check {
     )
 }
 
-fn judge_aliases(head: &Head, found: Result<Vec<Ailing>, Error>, role: Role) -> Check {
-    let ailing = match found {
-        Ok(ailing) => ailing,
+fn judge_aliases(head: &Head, found: Result<Vec<Unhealthy>, Error>, role: Role) -> Check {
+    let unhealthy = match found {
+        Ok(unhealthy) => unhealthy,
         Err(error) => return Check::failed(ALIASES, &error.into(), role),
     };
-    let Some(first) = ailing.iter().min_by_key(|ailing| ailing.lags) else {
+    let Some(first) = unhealthy.iter().min_by_key(|unhealthy| unhealthy.lags) else {
         let aliases = head.commit.settings.aliases.iter();
         let aliases: Vec<_> = aliases.map(ToString::to_string).collect();
         return Check::ok(ALIASES, format!("{} follow the head", aliases.join(", ")));
     };
-    let detail = format!("{} objects: {} {}", ailing.len(), first.key, first.problem);
+    let detail = format!(
+        "{} objects: {} {}",
+        unhealthy.len(),
+        first.key,
+        first.problem
+    );
     let next = by_publisher(role, REPAIR);
     match first.lags {
         true => Check::warn(ALIASES, detail, next),
