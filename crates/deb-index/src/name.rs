@@ -53,7 +53,6 @@ macro_rules! name {
                 }
             }
 
-            /// The name as text.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -141,7 +140,6 @@ impl Architecture {
         Self("all".into())
     }
 
-    /// True for `all`.
     #[must_use]
     pub fn is_all(&self) -> bool {
         &*self.0 == "all"
@@ -165,27 +163,27 @@ impl Component {
 
 fn check_package(name: &str) -> Result<(), &'static str> {
     let taken = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"+-.".contains(&b);
-    if name.is_empty() {
-        Err("is empty")
-    } else if name.len() > MAX_NAME {
-        Err("is longer than 200 bytes")
-    } else if !name.bytes().all(taken) {
-        Err("may have only lowercase letters, digits, “+”, “-” and “.”")
-    } else if !begins_with_alphanumeric(name) {
-        Err("does not begin with a letter or digit")
-    } else {
-        Ok(())
-    }
+    let rule = "may have only lowercase letters, digits, “+”, “-” and “.”";
+    check_bytes(name, taken, rule)
 }
 
 fn check_architecture(name: &str) -> Result<(), &'static str> {
     let taken = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    let rule = "may have only lowercase letters, digits and “-”";
+    check_bytes(name, taken, rule)
+}
+
+fn check_bytes(
+    name: &str,
+    taken: impl Fn(u8) -> bool,
+    rule: &'static str,
+) -> Result<(), &'static str> {
     if name.is_empty() {
         Err("is empty")
     } else if name.len() > MAX_NAME {
         Err("is longer than 200 bytes")
     } else if !name.bytes().all(taken) {
-        Err("may have only lowercase letters, digits and “-”")
+        Err(rule)
     } else if !begins_with_alphanumeric(name) {
         Err("does not begin with a letter or digit")
     } else {

@@ -72,12 +72,7 @@ impl Stanza {
     /// The stanza as it is found in an index.
     #[must_use]
     pub fn borrowed(&self) -> StanzaRef<'_> {
-        StanzaRef {
-            name: self.id.name.as_str(),
-            version: self.id.version.as_str(),
-            architecture: self.id.architecture.as_str(),
-            bytes: &self.bytes,
-        }
+        StanzaRef::of(&self.id, &self.bytes)
     }
 
     /// The same package with its file at another key.
@@ -138,6 +133,15 @@ pub struct StanzaError {
 }
 
 impl<'a> StanzaRef<'a> {
+    pub(crate) fn of(id: &'a PackageId, bytes: &'a [u8]) -> Self {
+        Self {
+            name: id.name.as_str(),
+            version: id.version.as_str(),
+            architecture: id.architecture.as_str(),
+            bytes,
+        }
+    }
+
     /// The stanza, with its file at another key.
     #[must_use]
     pub fn at_key(&self, key: &str) -> Vec<u8> {

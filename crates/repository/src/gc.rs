@@ -61,7 +61,7 @@ pub struct Tally {
 }
 
 /// Result of a collection; of a dry run, what would have been done.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Collected {
     /// Suites that were read.
     pub suites: Vec<SuiteName>,
@@ -69,7 +69,6 @@ pub struct Collected {
     pub commits: u64,
     /// All objects below `dists/` and `pool/`, before.
     pub stored: Tally,
-    /// What was deleted.
     pub deleted: Tally,
     /// What was condemned by this run.
     pub condemned: Tally,
@@ -208,16 +207,9 @@ impl Repository {
             collected: Collected {
                 suites: read.iter().map(|suite| suite.name.clone()).collect(),
                 commits: kept.commits.len() as u64,
-                stored: Tally::default(),
-                deleted: Tally::default(),
-                condemned: Tally::default(),
-                waiting: Tally::default(),
-                spared: 0,
-                left: Tally::default(),
                 pool_left,
                 unreadable: std::mem::take(&mut kept.unreadable),
-                deleted_keys: Vec::new(),
-                condemned_keys: Vec::new(),
+                ..Collected::default()
             },
             record,
         };

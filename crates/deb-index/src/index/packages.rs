@@ -52,15 +52,8 @@ impl<'a> Packages<'a> {
     }
 
     fn position(&self, id: &PackageId) -> Option<usize> {
-        let wanted = StanzaRef {
-            name: id.name.as_str(),
-            version: id.version.as_str(),
-            architecture: id.architecture.as_str(),
-            bytes: &[],
-        };
-        let found = self
-            .stanzas
-            .binary_search_by(|stanza| stanza.order(&wanted));
+        let wanted = StanzaRef::of(id, &[]);
+        let found = self.stanzas.binary_search_by(|it| it.order(&wanted));
         found.ok()
     }
 
@@ -115,7 +108,6 @@ impl<'a> Packages<'a> {
         index
     }
 
-    /// The bytes of the index.
     #[must_use]
     pub fn render(&self) -> Vec<u8> {
         let lengths = self.stanzas.iter().map(|stanza| stanza.bytes.len() + 2);

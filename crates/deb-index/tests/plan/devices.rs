@@ -12,7 +12,7 @@ use deb_index::{
 };
 use proptest::prelude::*;
 
-use crate::suite::{Suite, intent, stanza};
+use crate::suite::{Suite, stanza};
 
 fn add(name: &str, version: &str, architecture: &str, build: &str) -> Edit {
     Edit::Add {
@@ -60,14 +60,12 @@ fn planned(suite: &Suite, edits: Vec<Edit>) -> Vec<String> {
 
 fn suite() -> Suite {
     let mut suite = Suite::default();
-    suite
-        .apply(&intent([
-            stanza("a", "1", "all", "1"),
-            stanza("a", "2", "all", "2"),
-            stanza("b", "1", "amd64", "b"),
-            stanza("b", "1", "arm64", "c"),
-        ]))
-        .unwrap();
+    suite.add([
+        stanza("a", "1", "all", "1"),
+        stanza("a", "2", "all", "2"),
+        stanza("b", "1", "amd64", "b"),
+        stanza("b", "1", "arm64", "c"),
+    ]);
     suite
 }
 
@@ -158,7 +156,7 @@ proptest! {
             stanza(name, &v.to_string(), ARCHITECTURES[*a], &format!("{n}{v}{a}"))
         };
         let mut suite = Suite::default();
-        suite.apply(&intent(before.iter().map(one))).unwrap();
+        suite.add(before.iter().map(one));
         let newest = |packages: &std::collections::BTreeSet<(usize, u32, usize)>, device: usize| {
             let seen = packages.iter().filter(|(_, _, a)| [0, device].contains(a));
             seen.map(|(n, v, _)| (*n, *v)).collect::<BTreeMap<_, _>>()

@@ -2,7 +2,7 @@
 
 use deb_index::change::{Edit, IndexPlan, Intent, PlanError, Restored, SettingsPatch};
 
-use crate::suite::{Suite, intent, path, stanza};
+use crate::suite::{Suite, path, stanza};
 
 fn architectures(names: &[&str]) -> Intent {
     Intent(vec![Edit::Set(Box::new(SettingsPatch {
@@ -23,14 +23,12 @@ fn suite() -> Suite {
     let mut suite = Suite::default();
     let mut extra = stanza("blob", "1", "all", "blob");
     extra.id.component = "extra".parse().unwrap();
-    suite
-        .apply(&intent([
-            stanza("a", "1", "all", "a"),
-            stanza("b", "1", "amd64", "b"),
-            stanza("b", "1", "arm64", "c"),
-            extra,
-        ]))
-        .unwrap();
+    suite.add([
+        stanza("a", "1", "all", "a"),
+        stanza("b", "1", "amd64", "b"),
+        stanza("b", "1", "arm64", "c"),
+        extra,
+    ]);
     suite
 }
 
@@ -123,8 +121,7 @@ fn a_component_leaves_with_all_its_indexes() {
 fn a_rollback_brings_back_what_the_suite_has_dropped_and_leaves_what_is_newer() {
     let mut now = suite();
     let then = now.clone();
-    now.apply(&intent([stanza("d", "1", "amd64", "d")]))
-        .unwrap();
+    now.add([stanza("d", "1", "amd64", "d")]);
     now.apply(&architectures(&["amd64"])).unwrap();
     now.apply(&without("extra")).unwrap();
     now.apply(&architectures(&["amd64", "riscv64"])).unwrap();

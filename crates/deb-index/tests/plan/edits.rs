@@ -1,20 +1,18 @@
 //! Packages are removed, pruned and restored; settings change.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeMap, HashSet},
     num::NonZeroU32,
     sync::Arc,
 };
 
 use deb_index::{
-    change::{Edit, IndexPlan, Intent, Phasing, Restored, Retention, Selector, SettingsPatch},
+    change::{Edit, IndexPlan, Intent, Restored, Retention, Selector, SettingsPatch},
     digest::Sha256,
     index::compression::Format,
-    stanza::Stanza,
     suite::{commit::Change, release},
 };
 use jiff::{SignedDuration, Timestamp};
-use proptest::prelude::*;
 
 use crate::suite::{Suite, for_architectures, intent, path, stanza};
 
@@ -29,7 +27,7 @@ fn suite(packages: &[(&str, &str, &str)]) -> Suite {
             &format!("{name}{version}{architecture}"),
         )
     });
-    suite.apply(&intent(stanzas)).unwrap();
+    suite.add(stanzas);
     suite
 }
 
@@ -37,14 +35,14 @@ fn selector(text: &str) -> Selector {
     text.parse().unwrap()
 }
 
-fn remove(text: &str) -> Intent {
+pub(crate) fn remove(text: &str) -> Intent {
     Intent(vec![Edit::Remove {
         of: selector(text),
         except: HashSet::new(),
     }])
 }
 
-fn retention(newest: u32, of: &str) -> Retention {
+pub(crate) fn retention(newest: u32, of: &str) -> Retention {
     Retention {
         of: vec![selector(of)],
         newest: newest.try_into().unwrap(),
@@ -53,8 +51,8 @@ fn retention(newest: u32, of: &str) -> Retention {
     }
 }
 
-fn set(patch: SettingsPatch) -> Intent {
-    Intent(vec![Edit::Set(Box::new(patch))])
+fn keep(suite: &mut Suite, retention: Retention) {
+    suite.apply(&Intent(vec![Edit::Keep(retention)])).unwrap();
 }
 
 fn names(suite: &Suite, architecture: &str) -> Vec<String> {
@@ -62,7 +60,7 @@ fn names(suite: &Suite, architecture: &str) -> Vec<String> {
 }
 
 /// What a rollback to the state of `suite` restores.
-fn restore(suite: &Suite) -> Edit {
+pub(crate) fn restore(suite: &Suite) -> Edit {
     Edit::Restore(Arc::new(Restored {
         indexes: suite.commit.as_ref().unwrap().indexes.clone(),
         plain: suite.plain.clone(),
@@ -117,7 +115,7 @@ fn a_mirror_keeps_what_the_source_has() {
     let kept = [new.sha256, Sha256::of(b"b1amd64")].map(|sha256| (main.clone(), sha256));
     let mut elsewhere = stanza("b", "1", "amd64", "b1amd64");
     elsewhere.id.component = "extra".parse().unwrap();
-    suite.apply(&intent([elsewhere])).unwrap();
+    suite.add([elsewhere]);
     suite
         .apply(&Intent(vec![
             Edit::Add {
@@ -147,18 +145,14 @@ fn the_newest_versions_of_each_name_and_architecture_stay() {
         ("b", "2", "all"),
         ("b", "1", "amd64"),
     ]);
-    suite
-        .apply(&Intent(vec![Edit::Keep(retention(2, "a"))]))
-        .unwrap();
+    keep(&mut suite, retention(2, "a"));
     assert_eq!(
         names(&suite, "amd64").len(),
         5,
         "{:?}",
         names(&suite, "amd64")
     );
-    suite
-        .apply(&Intent(vec![Edit::Keep(retention(1, "*"))]))
-        .unwrap();
+    keep(&mut suite, retention(1, "*"));
     assert_eq!(
         names(&suite, "amd64"),
         ["a_1:0.1_amd64", "b_1_amd64", "b_2_all"]
@@ -185,9 +179,7 @@ fn retention_of_some_versions_counts_all() {
         ),
     ] {
         let mut suite = suite(&packages);
-        suite
-            .apply(&Intent(vec![Edit::Keep(retention(newest, of))]))
-            .unwrap();
+        keep(&mut suite, retention(newest, of));
         assert_eq!(names(&suite, "amd64"), left, "{of}");
     }
 }
@@ -205,7 +197,7 @@ fn retention_can_be_limited_to_old_versions_and_old_files() {
         ..retention(1, "a")
     };
     let mut one = suite(&packages);
-    one.apply(&Intent(vec![Edit::Keep(below)])).unwrap();
+    keep(&mut one, below);
     assert_eq!(
         names(&one, "amd64"),
         ["a_2_amd64", "a_3_amd64", "a_4_amd64"]
@@ -218,7 +210,7 @@ fn retention_can_be_limited_to_old_versions_and_old_files() {
         ..retention(1, "a")
     };
     let mut two = suite(&packages);
-    two.apply(&Intent(vec![Edit::Keep(only)])).unwrap();
+    keep(&mut two, only);
     assert_eq!(
         names(&two, "amd64"),
         ["a_1_amd64", "a_3_amd64", "a_4_amd64"],
@@ -238,15 +230,13 @@ fn retention_of_the_suite_is_part_of_every_publish_and_spares_what_it_adds() {
         keep_versions: Some(NonZeroU32::new(2)),
         ..SettingsPatch::default()
     };
-    suite.apply(&set(patch)).unwrap();
+    suite.set(patch);
     assert_eq!(
         names(&suite, "amd64").len(),
         4,
         "the setting alone removes nothing"
     );
-    suite
-        .apply(&intent([stanza("a", "3", "amd64", "3")]))
-        .unwrap();
+    suite.add([stanza("a", "3", "amd64", "3")]);
     assert_eq!(
         names(&suite, "amd64"),
         ["a_2_amd64", "a_3_amd64", "b_1_amd64", "b_2_amd64"]
@@ -268,15 +258,11 @@ fn retention_of_the_suite_leaves_the_same_packages_for_all_in_every_index() {
         keep_versions: Some(NonZeroU32::new(1)),
         ..SettingsPatch::default()
     };
-    suite.apply(&set(patch)).unwrap();
-    suite
-        .apply(&intent([stanza("a", "1", "amd64", "a1amd64")]))
-        .unwrap();
+    suite.set(patch);
+    suite.add([stanza("a", "1", "amd64", "a1amd64")]);
     assert_eq!(names(&suite, "amd64"), ["a_1_all", "a_1_amd64", "a_2_all"]);
     assert_eq!(names(&suite, "arm64"), ["a_1_all", "a_2_all", "b_1_arm64"]);
-    suite
-        .apply(&intent([stanza("a", "3", "all", "a3all")]))
-        .unwrap();
+    suite.add([stanza("a", "3", "all", "a3all")]);
     assert_eq!(names(&suite, "amd64"), ["a_1_amd64", "a_3_all"]);
     assert_eq!(names(&suite, "arm64"), ["a_3_all", "b_1_arm64"]);
 }
@@ -285,15 +271,14 @@ fn retention_of_the_suite_leaves_the_same_packages_for_all_in_every_index() {
 fn a_rollback_brings_the_stored_indexes_back() {
     let mut now = suite(&[("a", "1", "all"), ("b", "1", "amd64")]);
     let then = now.clone();
-    now.apply(&intent([
+    now.add([
         stanza("a", "2", "all", "2"),
         stanza("c", "1", "riscv64", "c"),
-    ]))
-    .unwrap();
+    ]);
     now.apply(&remove("b")).unwrap();
     let mut extra = stanza("blob", "1", "amd64", "blob");
     extra.id.component = "extra".parse().unwrap();
-    now.apply(&intent([extra])).unwrap();
+    now.add([extra]);
 
     let rollback = Intent(vec![restore(&then)]);
     let plan = now.plan(&rollback).unwrap();
@@ -321,13 +306,12 @@ fn a_rollback_brings_the_stored_indexes_back() {
 fn a_rollback_writes_the_formats_that_the_suite_has_now() {
     let mut now = suite(&[("a", "1", "amd64")]);
     let then = now.clone();
-    now.apply(&intent([stanza("a", "2", "amd64", "2")]))
-        .unwrap();
+    now.add([stanza("a", "2", "amd64", "2")]);
     let patch = SettingsPatch {
         formats: Some(vec![Format::Gz, Format::Xz]),
         ..SettingsPatch::default()
     };
-    now.apply(&set(patch)).unwrap();
+    now.set(patch);
     now.apply(&Intent(vec![restore(&then)])).unwrap();
     assert_eq!(names(&now, "amd64"), ["a_1_amd64"]);
     for index in now.commit.unwrap().indexes.values() {
@@ -348,8 +332,8 @@ fn settings_are_set_and_unset() {
         valid_seconds: Some(NonZeroU32::new(3600)),
         ..SettingsPatch::default()
     };
-    suite.apply(&set(patch.clone())).unwrap();
-    assert!(!suite.apply(&set(patch)).unwrap());
+    suite.set(patch.clone());
+    assert!(!suite.set(patch));
     let mut commit = suite.commit.clone().unwrap();
     commit.time = Timestamp::from_second(1_764_000_000).unwrap();
     let text = String::from_utf8(release::render(&commit, &Sha256::of(b""))).unwrap();
@@ -367,7 +351,7 @@ fn settings_are_set_and_unset() {
         valid_seconds: Some(None),
         ..SettingsPatch::default()
     };
-    suite.apply(&set(unset)).unwrap();
+    suite.set(unset);
     let settings = suite.commit.unwrap().settings;
     assert!(
         settings.origin.is_none() && settings.fields.is_empty() && settings.valid_seconds.is_none()
@@ -381,7 +365,7 @@ fn new_formats_are_written_for_every_index() {
         formats: Some(vec![Format::Xz]),
         ..SettingsPatch::default()
     };
-    suite.apply(&set(patch)).unwrap();
+    suite.set(patch);
     let commit = suite.commit.unwrap();
     assert!(commit.changes.is_empty());
     for index in commit.indexes.values() {
@@ -413,112 +397,4 @@ fn architectures_that_are_set_are_written_though_nothing_is_added() {
         ))
         .unwrap();
     assert_eq!(names(&suite, "armhf"), ["a_1_all"]);
-}
-
-/// A step, and what it does to a set of packages (name, version, architecture).
-#[derive(Debug, Clone)]
-enum Step {
-    Add(usize, u32, usize),
-    Remove(usize, u32),
-    Keep(u32),
-    Restore(usize),
-    Phase(usize, u32, u8),
-    /// The second version is put in the place of the first.
-    Halt(usize, u32, u32, usize),
-}
-
-const NAMES: [&str; 3] = ["a0", "b0", "c0"];
-const ARCHITECTURES: [&str; 3] = ["amd64", "arm64", "all"];
-
-type Model = BTreeSet<(usize, u32, usize)>;
-
-fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let step = prop_oneof![
-        4 => (0..3usize, 1..5u32, 0..3usize).prop_map(|(n, v, a)| Step::Add(n, v, a)),
-        2 => (0..3usize, 1..5u32).prop_map(|(n, v)| Step::Remove(n, v)),
-        1 => (1..3u32).prop_map(Step::Keep),
-        1 => (0..8usize).prop_map(Step::Restore),
-        1 => (0..3usize, 1..5u32, 0..=100u8).prop_map(|(n, v, p)| Step::Phase(n, v, p)),
-        1 => (0..3usize, 1..5u32, 1..5u32, 0..3usize).prop_map(|(n, v, w, a)| Step::Halt(n, v, w, a)),
-    ];
-    proptest::collection::vec(step, 1..12)
-}
-
-fn packages_of(model: &Model, architecture: usize) -> BTreeSet<String> {
-    let seen = model
-        .iter()
-        .filter(|(_, _, own)| [2, architecture].contains(own));
-    seen.map(|(n, v, a)| format!("{}_{v}_{}", NAMES[*n], ARCHITECTURES[*a]))
-        .collect()
-}
-
-fn stanza_of(n: usize, v: u32, a: usize) -> Stanza {
-    stanza(
-        NAMES[n],
-        &v.to_string(),
-        ARCHITECTURES[a],
-        &format!("{n}{v}{a}"),
-    )
-}
-
-proptest! {
-    #[test]
-    fn any_sequence_of_edits_does_what_the_model_says(steps in steps()) {
-        let mut suite = Suite::default();
-        let mut model = Model::new();
-        let mut first = intent([]);
-        first.0.extend(set(SettingsPatch {
-            components: vec!["main".parse().unwrap()],
-            ..SettingsPatch::default()
-        }).0);
-        suite.apply(&first).unwrap();
-        let mut history = vec![(suite.clone(), model.clone())];
-        for step in steps {
-            let edit = match step {
-                Step::Add(n, v, a) => {
-                    model.insert((n, v, a));
-                    Edit::Add { stanza: stanza_of(n, v, a), replace: false }
-                }
-                Step::Remove(n, v) => {
-                    model.retain(|(name, version, _)| (*name, *version) != (n, v));
-                    remove(&format!("{}={v}", NAMES[n])).0.remove(0)
-                }
-                Step::Keep(newest) => {
-                    let all = model.clone();
-                    model.retain(|(n, v, a)| {
-                        let later = all.iter().filter(|(name, version, own)| (name, own) == (n, a) && version > v);
-                        later.count() < newest as usize
-                    });
-                    Edit::Keep(retention(newest, "*"))
-                }
-                Step::Phase(n, v, percentage) => Edit::Phase {
-                    of: (0..3).map(|a| stanza_of(n, v, a).id).collect(),
-                    percentage: percentage.try_into().unwrap(),
-                    only: Phasing::Named,
-                },
-                Step::Halt(n, v, earlier, a) => {
-                    model.retain(|(name, version, _)| (*name, *version) != (n, v));
-                    model.insert((n, earlier, a));
-                    Edit::Halt {
-                        of: (0..3).map(|a| stanza_of(n, v, a).id).collect(),
-                        earlier: vec![stanza_of(n, earlier, a)],
-                        only: Phasing::Named,
-                    }
-                }
-                Step::Restore(at) => {
-                    let (then, content) = &history[at % history.len()];
-                    model.clone_from(content);
-                    restore(then)
-                }
-            };
-            let wanted = Intent(vec![edit]);
-            suite.apply(&wanted).unwrap();
-            prop_assert!(!suite.apply(&wanted).unwrap(), "an edit is idempotent");
-            for (at, architecture) in ["amd64", "arm64"].into_iter().enumerate() {
-                let names: BTreeSet<_> = suite.packages(architecture).into_keys().collect();
-                prop_assert_eq!(names, packages_of(&model, at));
-            }
-            history.push((suite.clone(), model.clone()));
-        }
-    }
 }

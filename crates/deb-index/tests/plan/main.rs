@@ -7,4 +7,5 @@ mod devices;
 mod drops;
 mod edits;
 mod phase;
+mod sequences;
 mod suite;

@@ -74,7 +74,7 @@ fn names(suite: &Suite, architecture: &str) -> Vec<String> {
 fn a_phase_is_a_field_of_the_stanza_and_a_change_of_its_own() {
     let mut suite = Suite::default();
     let (one, two) = (stanza("a", "1", "all", "1"), stanza("a", "2", "all", "2"));
-    suite.apply(&intent([one.clone(), two.clone()])).unwrap();
+    suite.add([one.clone(), two.clone()]);
     let before = suite.plain.clone();
     suite.apply(&phase(&[&two], 10)).unwrap();
     for architecture in ["amd64", "arm64"] {
@@ -93,7 +93,7 @@ fn a_phase_is_a_field_of_the_stanza_and_a_change_of_its_own() {
     );
     assert!(!suite.apply(&phase(&[&two], 10)).unwrap());
     assert!(
-        !suite.apply(&intent([two.clone()])).unwrap(),
+        !suite.add([two.clone()]),
         "publishing again leaves the phase"
     );
     suite.apply(&phase(&[&two], 100)).unwrap();
@@ -134,7 +134,7 @@ fn a_package_is_published_with_a_phase_and_another_build_without_one() {
 fn edits_apply_in_order() {
     let mut suite = Suite::default();
     let one = stanza("a", "1", "amd64", "1");
-    suite.apply(&intent([one.clone()])).unwrap();
+    suite.add([one.clone()]);
     let mut both = phase(&[&one], 10);
     both.0.extend(phase(&[&one], 50).0);
     suite.apply(&both).unwrap();
@@ -146,7 +146,7 @@ fn a_halt_takes_a_version_out_and_brings_the_one_before_it_back() {
     let mut suite = Suite::default();
     let (one, two) = (stanza("a", "1", "all", "1"), stanza("a", "2", "amd64", "2"));
     let other = stanza("b", "2", "amd64", "b");
-    suite.apply(&intent([two.clone(), other])).unwrap();
+    suite.add([two.clone(), other]);
     let wanted = halt(&[&two], &[&one]);
     suite.apply(&wanted).unwrap();
     assert_eq!(names(&suite, "amd64"), ["a_1_all", "b_2_amd64"]);
@@ -156,7 +156,7 @@ fn a_halt_takes_a_version_out_and_brings_the_one_before_it_back() {
     let mut suite = Suite::default();
     let rebuilt = stanza("a", "1", "all", "rebuilt");
     let three = stanza("a", "3", "amd64", "3");
-    suite.apply(&intent([two, rebuilt.clone(), three])).unwrap();
+    suite.add([two, rebuilt.clone(), three]);
     suite.apply(&wanted).unwrap();
     assert_eq!(suite.packages("amd64")["a_1_all"], rebuilt.sha256);
     assert_eq!(names(&suite, "amd64"), ["a_1_all", "a_3_amd64"]);
@@ -169,9 +169,7 @@ fn a_version_for_all_devices_is_not_phased_or_taken_back_in_passing() {
     let (one, two) = (stanza("a", "1", "all", "1"), stanza("a", "2", "all", "2"));
     let other = stanza("b", "2", "amd64", "b");
     let (zero, earlier) = (stanza("b", "1", "all", "b1"), stanza("a", "0", "all", "0"));
-    suite
-        .apply(&intent([one.clone(), two.clone(), other.clone()]))
-        .unwrap();
+    suite.add([one.clone(), two.clone(), other.clone()]);
     suite.apply(&phase(&[&other], 10)).unwrap();
     let all = [&one, &two, &other];
     suite.apply(&phase_only(Phasing::Begun, &all, 50)).unwrap();
@@ -188,7 +186,7 @@ fn a_version_for_all_devices_is_not_phased_or_taken_back_in_passing() {
 fn what_an_intent_adds_is_phased_and_what_was_there_stays() {
     let mut suite = Suite::default();
     let (one, two) = (stanza("a", "1", "all", "1"), stanza("a", "2", "amd64", "2"));
-    suite.apply(&intent([one.clone()])).unwrap();
+    suite.add([one.clone()]);
     let mut wanted = intent([one.clone(), two.clone()]);
     wanted
         .0
@@ -204,7 +202,7 @@ fn what_an_intent_adds_is_phased_and_what_was_there_stays() {
 fn a_halt_in_one_component_leaves_the_others_alone() {
     let mut suite = Suite::default();
     let two = stanza("a", "2", "amd64", "2");
-    suite.apply(&intent([two.clone()])).unwrap();
+    suite.add([two.clone()]);
     let mut elsewhere = two.clone();
     elsewhere.id = PackageId {
         component: "extra".parse().unwrap(),
@@ -224,7 +222,7 @@ proptest! {
         let mut ends = Vec::new();
         for order in [[&a_one, &b_two], [&b_two, &a_one]] {
             let mut suite = Suite::default();
-            suite.apply(&intent([a.clone(), b.clone()])).unwrap();
+            suite.add([a.clone(), b.clone()]);
             suite.apply(&phase(&[&a, &b], again)).unwrap();
             for edit in order {
                 suite.apply(edit).unwrap();

@@ -140,6 +140,16 @@ impl Suite {
         Ok(true)
     }
 
+    /// Adds packages. Whether that changed anything.
+    pub(crate) fn add(&mut self, stanzas: impl IntoIterator<Item = Stanza>) -> bool {
+        self.apply(&intent(stanzas)).unwrap()
+    }
+
+    pub(crate) fn set(&mut self, patch: SettingsPatch) -> bool {
+        let edit = Edit::Set(Box::new(patch));
+        self.apply(&Intent(vec![edit])).unwrap()
+    }
+
     /// name_version_architecture → digest, of one architecture's index.
     pub(crate) fn packages(&self, architecture: &str) -> BTreeMap<String, Sha256> {
         let Some(plain) = self.plain.get(&path(architecture)) else {

@@ -1,10 +1,6 @@
 //! Deleting a suite: its clients see all of it or nothing, whoever is killed or races, and its name is free in the end.
 
-use std::{
-    collections::BTreeSet,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use deb_index::suite::commit::Authorship;
 use repository::{Allow, Deletion, Error, Folder, Missing, Published, Silent, Writes};

@@ -8,7 +8,7 @@ use deb_index::{
 };
 use repository::{Accept, Allow, Outcome, Silent, Writes};
 
-use super::{IN_RELEASE, adopt, adopted, content, names, stanzas};
+use super::{IN_RELEASE, adopt, adopted, adopted_signed, content, names, stanzas};
 use crate::{
     foreign::Foreign,
     repository::{
@@ -67,10 +67,7 @@ async fn a_suite_is_taken_over_where_it_is() {
 async fn an_adopted_suite_is_a_suite_like_any_other() {
     let repository = Repository::new();
     let signing = Some(key());
-    Foreign::usual(&repository)
-        .write_signed(&repository, signing.as_ref().unwrap())
-        .await;
-    adopted(&repository, &signing, Accept::default()).await;
+    adopted_signed(&repository, &Foreign::usual(&repository), &signing).await;
     let old = stanzas(&repository, "main/binary-amd64");
     committed(publish(&repository.bucket, &signing, &[&package("new")]).await);
     for index in ["main/binary-amd64", "main/binary-all"] {
@@ -110,10 +107,7 @@ async fn packages_of_an_index_for_all_architectures_reach_every_index() {
     let mut foreign = Foreign::usual(&repository);
     foreign.fields = foreign.fields.replace("all amd64", "all amd64 arm64");
     foreign.add(&repository, &["main/binary-all"], "lonely", "1.0", "all");
-    foreign
-        .write_signed(&repository, signing.as_ref().unwrap())
-        .await;
-    let found = adopted(&repository, &signing, Accept::default()).await;
+    let found = adopted_signed(&repository, &foreign, &signing).await;
     let (amd64, arm64) = ("main/binary-amd64/Packages", "main/binary-arm64/Packages");
     assert_eq!(found.rewritten, [amd64, arm64]);
     assert_eq!(found.packages, 3);
@@ -155,10 +149,7 @@ async fn an_escaped_file_name_is_corrected() {
             *stanza = stanza.replace("plus_1.0+git1", "plus_1.0%2Bgit1");
         }
     }
-    foreign
-        .write_signed(&repository, signing.as_ref().unwrap())
-        .await;
-    let found = adopted(&repository, &signing, Accept::default()).await;
+    let found = adopted_signed(&repository, &foreign, &signing).await;
     assert_eq!((found.packages, found.rewritten.len()), (3, 2), "{found:?}");
     assert_eq!(found.corrected, ["plus_1.0+git1_all"]);
     let packages = repository.check_as_client().await;
@@ -223,10 +214,7 @@ async fn the_date_never_falls() {
     let signing = Some(key());
     let mut foreign = Foreign::usual(&repository);
     foreign.fields = foreign.fields.replace("24 Nov 2025 15", "24 Nov 2025 23");
-    foreign
-        .write_signed(&repository, signing.as_ref().unwrap())
-        .await;
-    adopted(&repository, &signing, Accept::default()).await;
+    adopted_signed(&repository, &foreign, &signing).await;
     assert_eq!(repository.date().to_string(), "2025-11-24T23:00:00Z");
 }
 
@@ -234,10 +222,7 @@ async fn the_date_never_falls() {
 async fn a_new_architecture_begins_with_the_packages_for_all() {
     let repository = Repository::new();
     let signing = Some(key());
-    Foreign::usual(&repository)
-        .write_signed(&repository, signing.as_ref().unwrap())
-        .await;
-    adopted(&repository, &signing, Accept::default()).await;
+    adopted_signed(&repository, &Foreign::usual(&repository), &signing).await;
     let set = Edit::Set(Box::new(SettingsPatch {
         architectures: Some(vec!["amd64".parse().unwrap(), "riscv64".parse().unwrap()]),
         ..Default::default()

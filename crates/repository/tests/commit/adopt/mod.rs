@@ -12,7 +12,10 @@ use repository::{
 };
 use s3_storage::Storage;
 
-use crate::repository::{Repository, Signing, committed, keys, open, suite};
+use crate::{
+    foreign::Foreign,
+    repository::{Repository, Signing, committed, keys, open, suite},
+};
 
 mod content;
 mod refusals;
@@ -84,6 +87,13 @@ async fn adopted(repository: &Repository, signing: &Signing, accept: Accept) -> 
     committed(Ok(published));
     repository.check_followers().await;
     found.unwrap()
+}
+
+/// Adopts what another program has made and signed with the same key.
+async fn adopted_signed(repository: &Repository, foreign: &Foreign, signing: &Signing) -> Found {
+    let key = signing.as_ref().unwrap();
+    foreign.write_signed(repository, key).await;
+    adopted(repository, signing, Accept::default()).await
 }
 
 const UNVERIFIED: Accept = Accept {
