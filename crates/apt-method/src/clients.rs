@@ -193,7 +193,6 @@ pub struct Client {
 
 #[derive(Debug)]
 pub struct Refused {
-    /// What the store said.
     pub error: Error,
     /// Why each source of credentials gave nothing, where the request was made without.
     pub unsigned: Option<String>,

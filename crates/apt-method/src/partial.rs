@@ -119,7 +119,7 @@ pub struct Plan {
     pub resumed: u64,
     /// How many bytes it will have.
     pub size: u64,
-    /// The content's date.
+    /// The content's `Last-Modified`.
     pub date: Option<Timestamp>,
     pub algorithms: Vec<Algorithm>,
 }

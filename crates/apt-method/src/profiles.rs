@@ -21,7 +21,6 @@ pub struct Profiles {
     pub unusable: Vec<PathBuf>,
 }
 
-/// What a profile says.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Profile {
     /// Keys, its own or those of the profile that it borrows from.
@@ -29,7 +28,7 @@ pub struct Profile {
     /// The ARN of the role to assume with them.
     pub role: Option<String>,
     pub region: Option<String>,
-    /// The store's URL.
+    /// URL of the store: `https://s3.example.com`.
     pub endpoint: Option<String>,
     /// Its keys are not in it: they come from what it names.
     pub needs_its_files: bool,

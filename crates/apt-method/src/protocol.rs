@@ -125,7 +125,6 @@ pub enum Event {
     Started {
         /// Size of the whole content in bytes.
         size: u64,
-        /// The content's date.
         last_modified: Option<Timestamp>,
         /// How many bytes were there already.
         resumed: u64,
@@ -133,14 +132,12 @@ pub enum Event {
     /// All of it is in its file.
     Done {
         digests: Digests,
-        /// The content's date.
         last_modified: Option<Timestamp>,
         /// How many bytes were there already.
         resumed: u64,
     },
     /// It has not changed since the date that apt named.
     NotModified,
-    /// It could not be had.
     Failed(Failure),
 }
 

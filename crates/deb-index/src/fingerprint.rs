@@ -25,7 +25,6 @@ impl Fingerprint {
         Self(bytes)
     }
 
-    /// Its bytes.
     #[must_use]
     pub const fn to_bytes(self) -> [u8; 20] {
         self.0

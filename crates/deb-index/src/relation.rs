@@ -38,7 +38,7 @@ pub struct Relation {
 pub struct VersionRange {
     /// How a version compares to the given one.
     pub operator: Operator,
-    /// The given version.
+    /// The version that others are compared with.
     pub version: Version,
 }
 

@@ -10,7 +10,6 @@ use std::{
 /// S3 returns no more entries than this in a page.
 pub(crate) const PAGE: usize = 1000;
 
-/// What is listed.
 #[derive(Debug, Default)]
 pub(crate) struct Query<'a> {
     pub(crate) prefix: &'a str,
@@ -22,7 +21,6 @@ pub(crate) struct Query<'a> {
     pub(crate) limit: usize,
 }
 
-/// What a page has.
 #[derive(Debug, Default)]
 pub(crate) struct Page<'a, T> {
     pub(crate) objects: Vec<(&'a str, &'a T)>,

@@ -37,7 +37,6 @@ pub(crate) struct Upload {
     pub(crate) parts: BTreeMap<i32, UploadedPart>,
 }
 
-/// A part that arrived.
 #[derive(Debug, Clone)]
 pub(crate) struct UploadedPart {
     pub(crate) content: Content,

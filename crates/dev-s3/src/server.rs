@@ -385,7 +385,6 @@ impl DevS3 {
         self.front.log().clone()
     }
 
-    /// Forgets them.
     pub fn clear_request_log(&self) {
         self.front.log().clear();
     }

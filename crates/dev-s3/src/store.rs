@@ -75,7 +75,7 @@ impl Store {
             .collect()
     }
 
-    /// Looks into a bucket.
+    /// Calls `look` with a bucket; `NoSuchBucket` if it does not exist.
     pub(crate) fn with_bucket<T>(
         &self,
         bucket: &str,

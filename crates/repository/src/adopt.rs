@@ -79,7 +79,6 @@ pub struct Takeover<'a> {
     release: ForeignRelease,
     planned: Planned,
     copies: Vec<Copy>,
-    /// What is broken.
     pub damage: Vec<Damage>,
     /// Whether a `Packages` index is among it, without which nothing can be taken over.
     lacks_index: bool,

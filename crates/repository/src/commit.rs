@@ -62,7 +62,6 @@ pub struct Published {
     pub stale_followers: Option<Error>,
 }
 
-/// Result of a change.
 #[derive(Debug)]
 pub enum Outcome {
     /// The suite was like that already.

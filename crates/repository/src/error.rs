@@ -12,7 +12,6 @@ use deb_index::{
 use jiff::Timestamp;
 use repo_signing::{ChooseError, SignError, VerifyError};
 
-/// A failed operation.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

@@ -32,7 +32,6 @@ const BATCH: usize = 1000;
 /// Times that everything is looked at again because a publisher has struck something off the record.
 const TRIES: usize = 5;
 
-/// What is collected.
 #[derive(Debug, Clone, Copy)]
 pub struct CollectOptions {
     /// How long an object must have been unnamed before it is deleted. Longer than a publish takes.

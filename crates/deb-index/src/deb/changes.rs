@@ -18,7 +18,6 @@ pub struct Changes {
     pub packages: Vec<ListedFile>,
 }
 
-/// A file of a build.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedFile {
     /// Its name, in the folder of the `.changes`.

@@ -30,7 +30,6 @@ pub struct Damage {
     pub problem: Problem,
 }
 
-/// What is broken.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "problem", rename_all = "snake_case")]
 pub enum Problem {

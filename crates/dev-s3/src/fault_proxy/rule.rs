@@ -18,7 +18,6 @@ pub enum Next {
     Close,
 }
 
-/// What goes wrong.
 #[derive(Clone)]
 pub enum Fault {
     /// The hook is called before anything reaches the store.

@@ -47,7 +47,7 @@ use crate::{access::Access, store::Store};
 pub(crate) struct Service {
     pub(crate) store: Arc<Store>,
     pub(crate) access: Access,
-    /// The buckets' region.
+    /// The buckets' region; `us-east-1` if there is none.
     pub(crate) region: Option<String>,
 }
 

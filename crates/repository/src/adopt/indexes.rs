@@ -43,7 +43,6 @@ pub(super) struct Found {
     pub(super) damage: Vec<Damage>,
 }
 
-/// A form of an index.
 struct Form<'a> {
     /// None for the plain form.
     extension: Option<&'a str>,

@@ -54,7 +54,7 @@ pub struct Unreadable {
 
 #[derive(Debug)]
 struct Wanted {
-    /// Which of the suites.
+    /// Position among the suites that are read.
     suite: usize,
     path: IndexPath,
     commit: Arc<Commit>,

@@ -99,7 +99,6 @@ impl Head {
         self.release.commit
     }
 
-    /// Its key.
     pub(crate) fn key(&self) -> String {
         layout::head_key(&self.commit.suite, !self.signatures.is_unsigned())
     }

@@ -35,7 +35,6 @@ pub struct PackageList {
     only_all: bool,
 }
 
-/// A package in a list.
 #[derive(Debug, Clone)]
 pub struct Listed<'a> {
     pub component: Component,
