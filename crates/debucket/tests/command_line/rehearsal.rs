@@ -354,6 +354,25 @@ fn a_dry_run_names_the_keys_that_the_run_gives() {
     assert_eq!(dry["changes"], done["changes"]);
 }
 
+/// A document without what only the run knows: the commit, when it was made, and that it was.
+fn comparable(mut document: Value) -> Value {
+    match &mut document {
+        Value::Object(fields) => {
+            let known = ["dry_run", "commit", "parent", "date", "deleted"];
+            fields.retain(|name, _| !known.contains(&name.as_str()));
+            for (_, value) in fields {
+                *value = comparable(value.take());
+            }
+        }
+        Value::Array(items) => items
+            .iter_mut()
+            .for_each(|item| *item = comparable(item.take())),
+        Value::String(text) if text.parse::<Timestamp>().is_ok() => *text = "a time".to_owned(),
+        _ => {}
+    }
+    document
+}
+
 #[test]
 fn a_dry_run_and_the_run_print_the_same_document() {
     let scene = Scene::new(None, 0);
@@ -369,23 +388,8 @@ fn a_dry_run_and_the_run_print_the_same_document() {
             report => vec![report.clone()],
         });
         for (dry, done) in reports[0].iter().zip(&reports[1]) {
-            for field in [
-                "suite",
-                "changed",
-                "new_suite",
-                "changes",
-                "packages",
-                "unchanged",
-                "client_changes",
-                "setting_changes",
-                "warnings",
-                "aliases",
-                "entries",
-                "objects",
-                "condemned_keys",
-            ] {
-                assert_eq!(dry.get(field), done.get(field), "{command:?} {field}");
-            }
+            let [dry, done] = [dry, done].map(|report| comparable(report.clone()));
+            assert!(dry == done, "{command:?}\n{dry:#}\n{done:#}");
         }
     }
 }
