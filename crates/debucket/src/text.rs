@@ -132,6 +132,27 @@ mod tests {
     }
 
     #[test]
+    fn a_shell_takes_a_word_as_it_is() {
+        for word in [
+            "",
+            "plain-1.0",
+            "two words",
+            "it's",
+            "$HOME",
+            "`id`",
+            "a\\b",
+        ] {
+            let script = format!("printf %s {}", shell_word(word));
+            let shell = std::process::Command::new("sh")
+                .args(["-c", &script])
+                .output()
+                .unwrap();
+            assert_eq!(shell.stdout, word.as_bytes());
+        }
+        assert_eq!(shell_word("plain-1.0"), "plain-1.0");
+    }
+
+    #[test]
     fn sizes_are_short() {
         for (count, shown) in [
             (0, "0 B"),
