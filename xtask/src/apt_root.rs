@@ -102,12 +102,10 @@ impl AptRoot {
         )
     }
 
-    /// The root's folder.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// A path inside.
     pub(crate) fn path(&self, relative: &str) -> PathBuf {
         self.folder.join(relative)
     }
@@ -160,7 +158,6 @@ impl AptRoot {
         Ok(run)
     }
 
-    /// `apt-get install`.
     pub(crate) fn install(&self, packages: &[&str]) -> Result<AptOutcome> {
         let mut arguments = vec!["install", "--yes", "--allow-downgrades"];
         arguments.extend(packages);

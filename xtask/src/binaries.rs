@@ -16,9 +16,7 @@ use crate::process;
 /// The two programs that the project ships.
 #[derive(Debug, Clone)]
 pub(crate) struct Binaries {
-    /// The publisher.
     pub(crate) debucket: PathBuf,
-    /// The acquire method.
     pub(crate) method: PathBuf,
 }
 

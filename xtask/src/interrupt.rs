@@ -175,7 +175,6 @@ impl TempFolder {
         Ok(Self { path })
     }
 
-    /// Where it is.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }

@@ -16,7 +16,6 @@ use anyhow::{Context as _, Result};
 /// How long it waits for the rest of a request.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What it was asked.
 #[derive(Debug, Default)]
 pub(crate) struct Request {
     /// Such as `PUT`.
@@ -76,7 +75,6 @@ impl Loopback {
         })
     }
 
-    /// Its URL.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }

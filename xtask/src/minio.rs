@@ -29,13 +29,11 @@ const GO: (u32, u32) = (1, 24);
 
 /// The credentials that it is started with.
 pub(crate) const ACCESS_KEY: &str = "debucket-e2e";
-/// Their secret.
 pub(crate) const SECRET_KEY: &str = "debucket-e2e-secret";
 
 /// Where MinIO comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// A program.
     Program(PathBuf),
     /// An engine (`docker`, `podman`) that runs its image.
     Container(String),
@@ -168,7 +166,6 @@ impl Minio {
             .context("MinIO does not start"))
     }
 
-    /// Its URL.
     pub(crate) fn endpoint(&self) -> String {
         format!("http://{}", self.address)
     }

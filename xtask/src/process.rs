@@ -25,13 +25,11 @@ pub(crate) const TIME_LIMIT: Duration = Duration::from_secs(180);
 pub(crate) struct Outcome {
     /// The command line, for messages.
     pub(crate) command: String,
-    /// How it ended.
     pub(crate) status: ExitStatus,
     /// What it wrote to standard output.
     pub(crate) stdout: String,
     /// What it wrote to standard error.
     pub(crate) stderr: String,
-    /// How long it ran.
     pub(crate) elapsed: Duration,
 }
 
@@ -143,7 +141,6 @@ pub(crate) fn start(command: &mut Command) -> Result<Running> {
 }
 
 impl Running {
-    /// Its process id.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }

@@ -30,7 +30,6 @@ pub(crate) const REGION: &str = "eu-central-1";
 /// The most that a test reads of one object, in bytes.
 const LARGEST: u64 = 1 << 30;
 
-/// Which store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Choice {
     /// The server of `crates/dev-s3`, in this process.
@@ -169,7 +168,6 @@ impl Store {
         matches!(self.server, Server::Embedded(_) | Server::Minio(_))
     }
 
-    /// Creates a bucket.
     pub(crate) fn create_bucket(&self, name: &str) -> Result<Bucket> {
         self.runtime
             .block_on(create_bucket(&self.config(name)))
@@ -301,7 +299,6 @@ impl Bucket {
         Ok(())
     }
 
-    /// Deletes an object.
     pub(crate) fn delete(&self, key: &str) -> Result<()> {
         Ok(self
             .runtime

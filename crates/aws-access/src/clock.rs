@@ -33,7 +33,6 @@ impl LocalClock {
         Self(Arc::new(now))
     }
 
-    /// What it shows.
     pub fn now(&self) -> SystemTime {
         (self.0)()
     }

@@ -28,7 +28,6 @@ pub(crate) const TOTAL_TIMEOUT: Duration = Duration::from_secs(90);
 pub struct Keys {
     /// The identifier; not a secret.
     pub access_key_id: String,
-    /// The secret.
     pub secret_access_key: String,
     /// The token of temporary keys.
     pub session_token: Option<String>,

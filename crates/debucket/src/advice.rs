@@ -20,7 +20,19 @@ impl Error {
     /// What to do next, where the cause says so.
     #[must_use]
     pub fn advice(&self, role: Role) -> Option<String> {
+        self.advice_of(role, "")
+    }
+
+    /// The same. `source`: options with which the repository is reached that packages come from.
+    pub(crate) fn advice_of(&self, role: Role, source: &str) -> Option<String> {
         let advice = match self {
+            Self::Repository(repository::Error::Source {
+                repository,
+                source: error,
+            }) => {
+                return source_advice(error)
+                    .map(|advice| in_repository(&advice, repository, source));
+            }
             Self::Repository(error) => return repository_advice(error, role),
             Self::Deb {
                 problem: DebError::NotADeb(_),
@@ -114,9 +126,6 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
     use repository::Error as E;
     let advice = match error {
         E::Storage(error) => return storage_advice(error, role),
-        E::Source { repository, source } => {
-            return source_advice(source).map(|advice| in_repository(&advice, repository));
-        }
         E::NotChecked { .. } => "give the public key that signs it with --from-keyring",
         E::Plan(PlanError::Conflict { .. }) => {
             "give the new build a higher version, or pass --replace to replace the old one"
@@ -322,7 +331,14 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
         } => {
             "install the new certificate on the devices first; when they have it, pass --adopt-signing-key"
         }
-        E::Key { .. } => "sign with a key that is valid, or renew this one",
+        E::Key {
+            suite, certificate, ..
+        } => {
+            return Some(format!(
+                "sign with a key that is valid, or renew this one; if the suite has another key, \
+                 `debucket key retire {suite} {certificate}` takes this one out"
+            ));
+        }
         E::ReleaseInfo { .. } => {
             "leave it as it is; or pass --allow-release-info-change, and run `apt update --allow-releaseinfo-change` on \
              each device"

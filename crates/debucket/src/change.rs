@@ -4,7 +4,6 @@ use clap::Args;
 use deb_index::{
     change::{Intent, PlanError},
     name::SuiteName,
-    suite::settings::Settings,
 };
 use repository::{Allow, Draft, Keys, PackageFile, Published, Repository, Suite};
 
@@ -12,18 +11,12 @@ use crate::{
     authorship::authorship,
     change_report::ChangeReport,
     context::Context,
-    error::{Error, not_found},
+    error::{Error, Role, not_found},
     key_options::{SigningOptions, SourceTrust},
     printer::Report,
     progress::Progress,
     store_options::WriteOptions,
 };
-
-/// Architectures of a new suite, in addition to those of its packages: what most fleets of Debian and Ubuntu machines have. With both, the
-/// devices of both see a first package for all architectures.
-const DEFAULT_ARCHITECTURES: [&str; 2] = ["amd64", "arm64"];
-/// Formats of a new suite's indexes: every client reads gz, and modern ones prefer zst, which is fast on both sides.
-const DEFAULT_FORMATS: [&str; 2] = ["gz", "zst"];
 
 /// How a suite is changed.
 #[derive(Debug, Args)]
@@ -107,15 +100,15 @@ impl ChangeOptions {
     }
 
     pub(crate) async fn repository(&self, context: &Context) -> Result<Repository, Error> {
-        context.writable_repository(&self.write).await
+        self.repository_as(Role::Publisher, context).await
     }
 
-    /// Opens the repository for deleting a suite.
-    pub(crate) async fn deletable_repository(
+    pub(crate) async fn repository_as(
         &self,
+        role: Role,
         context: &Context,
     ) -> Result<Repository, Error> {
-        context.deletable_repository(&self.write).await
+        context.writable_repository(&self.write, role).await
     }
 
     pub(crate) fn allow(&self) -> Allow {
@@ -237,17 +230,4 @@ pub(crate) fn stale_followers(context: &Context, published: &Published) -> Optio
     };
     context.printer.warn(&warning);
     Some(warning)
-}
-
-/// The settings of a new suite.
-pub(crate) fn new_suite(keys: &Keys) -> Settings {
-    Settings {
-        architectures: DEFAULT_ARCHITECTURES
-            .iter()
-            .flat_map(|name| name.parse())
-            .collect(),
-        formats: DEFAULT_FORMATS.map(ToOwned::to_owned).to_vec(),
-        signing_keys: keys.certificates(),
-        ..Settings::default()
-    }
 }

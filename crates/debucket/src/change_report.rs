@@ -217,7 +217,7 @@ impl ChangeReport {
             unchanged: Unchanged::default(),
             copies: files.iter().any(PackageFile::is_copied),
             client_changes: draft.view_changes().to_vec(),
-            settings: draft.plan().settings.clone(),
+            settings: draft.settings(),
             setting_changes: Vec::new(),
             warnings: Vec::new(),
         };

@@ -33,6 +33,8 @@ pub struct Context {
     goes_on: AtomicBool,
     /// The store, once a command has opened it, and for what.
     opened: OnceLock<(Arc<dyn Storage>, Role)>,
+    /// Options of a command that reads the repository which packages are promoted from.
+    source: OnceLock<String>,
 }
 
 impl Context {
@@ -44,6 +46,7 @@ impl Context {
             stage: Mutex::new(Stage::Preparing),
             goes_on: AtomicBool::new(false),
             opened: OnceLock::new(),
+            source: OnceLock::new(),
         }
     }
 
@@ -75,7 +78,8 @@ impl Context {
     /// Prints an error, what caused it, and what to do next.
     pub fn report(&self, error: &Error) {
         let role = self.opened.get().map_or(Role::Publisher, |(_, role)| *role);
-        printer::report(error, role);
+        let source = self.source.get().map_or("", String::as_str);
+        printer::report(error, error.advice_of(role, source));
     }
 
     /// The same error. Where no key was given, it says which the suite wants, if the store can be asked soon.
@@ -121,31 +125,29 @@ impl Context {
             .await
     }
 
-    /// Opens the repository for changes.
+    /// Opens the repository for changes with the rights of a role.
     pub(crate) async fn writable_repository(
         &self,
         write: &WriteOptions,
+        role: Role,
     ) -> Result<Repository, Error> {
         let config = write.config(self.store.config())?;
-        self.open(config, write.writes(), Role::Publisher).await
+        self.open(config, write.writes(), role).await
     }
 
-    /// Opens the repository for a garbage collection.
-    pub(crate) async fn collectable_repository(
-        &self,
-        write: &WriteOptions,
-    ) -> Result<Repository, Error> {
-        let config = write.config(self.store.config())?;
-        self.open(config, write.writes(), Role::Collector).await
+    /// Notes how the repository is reached that packages are promoted from.
+    pub(crate) fn set_source(&self, store: &StoreOptions) {
+        let _ = self.source.set(store.given());
     }
 
     /// Opens another repository, to take packages from it.
     pub(crate) async fn other_repository(
         &self,
         url: RepositoryUrl,
-        config: S3Config,
+        store: &StoreOptions,
     ) -> Result<Repository, Error> {
         let bucket = url.bucket.clone();
+        let config = store.config();
         let store = S3::connect(S3Config { bucket, ..config }).await;
         let store = store.map_err(repository::Error::from)?;
         let storage = Arc::new(Prefixed::new(store, &url.prefix));
@@ -167,15 +169,6 @@ impl Context {
         let (store, storage) = self.connect(config, role).await?;
         let repository = Repository::new(storage.clone(), self.url()?, write.writes());
         Ok((store, storage, repository))
-    }
-
-    /// Opens the repository for deleting a suite.
-    pub(crate) async fn deletable_repository(
-        &self,
-        write: &WriteOptions,
-    ) -> Result<Repository, Error> {
-        let config = write.config(self.store.config())?;
-        self.open(config, write.writes(), Role::Deleter).await
     }
 
     async fn open(
@@ -235,16 +228,17 @@ impl Context {
         self.warn_of_all(suite, &suite.warnings(head));
     }
 
-    /// Prints warnings about a suite, which may be of another repository.
+    /// Prints warnings about a suite, which may be one that packages are promoted from.
     pub(crate) fn warn_of_all(&self, suite: &Suite<'_>, warnings: &[Warning]) {
-        let url = suite.repository().url();
-        let is_own = self.url().is_ok_and(|own| own == *url);
+        let url = suite.repository().url().to_string();
         for warning in warnings {
             self.printer.warn(warning);
-            match warning_advice(suite.name(), warning) {
-                Some(next) if is_own => self.printer.next(&next),
-                Some(next) => self.printer.next(&in_repository(&next, &url.to_string())),
-                None => {}
+            match (warning_advice(suite.name(), warning), self.source.get()) {
+                (Some(next), None) => self.printer.next(&next),
+                (Some(next), Some(source)) => {
+                    self.printer.next(&in_repository(&next, &url, source));
+                }
+                (None, _) => {}
             }
         }
     }

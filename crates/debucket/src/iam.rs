@@ -130,31 +130,24 @@ const DELETE_SUITES: Grant = grant("DeleteSuites", "delete-suites", May::Delete,
 
 /// What a role may do.
 pub(crate) fn grants(role: Role) -> &'static [Grant] {
+    /// The last two are a deleter's only.
+    const COMMITS: [Grant; 10] = [
+        READ,
+        CREATE,
+        REPLACE,
+        BY_DIGEST,
+        UPLOAD,
+        ABORT,
+        REMOVE_PROBE,
+        LIST,
+        CREATE_RECORD,
+        DELETE_SUITES,
+    ];
     match role {
         Role::Reader => &[READ],
-        Role::Publisher => &[
-            READ,
-            CREATE,
-            REPLACE,
-            BY_DIGEST,
-            UPLOAD,
-            ABORT,
-            REMOVE_PROBE,
-            LIST,
-        ],
+        Role::Publisher => &COMMITS[..COMMITS.len() - 2],
         Role::Collector => &[READ, CREATE_RECORD, REPLACE_RECORD, GARBAGE, LIST],
-        Role::Deleter => &[
-            READ,
-            CREATE,
-            REPLACE,
-            BY_DIGEST,
-            UPLOAD,
-            ABORT,
-            REMOVE_PROBE,
-            LIST,
-            CREATE_RECORD,
-            DELETE_SUITES,
-        ],
+        Role::Deleter => &COMMITS,
     }
 }
 
@@ -196,7 +189,6 @@ impl Statement {
 }
 
 impl Policy {
-    /// What a role needs.
     pub fn of(role: Role, url: &RepositoryUrl) -> Self {
         let statements = grants(role).iter().map(|grant| grant.statement(url));
         Self {

@@ -29,7 +29,7 @@ const OWN_CRATES: [&str; 6] = [
 
 fn main() -> ExitCode {
     if let Err(error) = secrets::refuse(std::env::args_os()) {
-        printer::report(&error, Role::Publisher);
+        printer::report(&error, error.advice(Role::Publisher));
         return ExitCode::from(error.exit_code());
     }
     let Cli {
@@ -73,7 +73,7 @@ fn usage(error: &clap::Error) -> ExitCode {
     match printer::print(text.as_bytes()) {
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => {
-            printer::report(&error, Role::Publisher);
+            printer::report(&error, error.advice(Role::Publisher));
             ExitCode::from(error.exit_code())
         }
     }

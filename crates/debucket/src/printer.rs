@@ -16,7 +16,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use crate::{
-    error::{Error, Role},
+    error::Error,
     text::{is_obeyed, one_line, printable},
 };
 
@@ -150,15 +150,15 @@ impl Printer {
 }
 
 /// Prints an error, what caused it, and what to do next.
-pub fn report(error: &Error, role: Role) {
+pub fn report(error: &Error, next: Option<String>) {
     eprint_line(&format!("error: {error}"));
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
         eprint_line(&format!("  caused by: {error}"));
         cause = error.source();
     }
-    if let Some(advice) = error.advice(role) {
-        eprint_line(&format!("  next: {advice}"));
+    if let Some(next) = next {
+        eprint_line(&format!("  next: {next}"));
     }
 }
 

@@ -7,10 +7,10 @@ use deb_index::name::SuiteName;
 use repository::{RepositoryUrl, Writes};
 use s3_storage::{Acl, S3Config, Sse};
 
-use crate::{environment, error::Error};
+use crate::{environment, error::Error, text::shell_word};
 
 /// Where the repository is and how to reach it.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Repository")]
 pub struct StoreOptions {
     /// Address of the repository, s3://BUCKET[/PREFIX] [env: DEBUCKET_REPO]
@@ -154,6 +154,44 @@ impl StoreOptions {
             (_, true) => Some(false),
             _ => None,
         }
+    }
+
+    /// How another repository is reached: likewise, but for what is given.
+    pub(crate) fn with(&self, profile: Option<&String>, endpoint: Option<&String>) -> Self {
+        let mut other = self.clone();
+        if endpoint.is_some() {
+            other.endpoint_url = endpoint.cloned();
+            (other.path_style, other.virtual_hosted) = (false, false);
+        }
+        if profile.is_some() {
+            other.profile = profile.cloned();
+        }
+        other
+    }
+
+    /// The options that were given, but for the repository, each after a space, for a shell.
+    pub(crate) fn given(&self) -> String {
+        let ca_bundle = self.ca_bundle.as_ref();
+        let ca_bundle = ca_bundle.map(|path| path.display().to_string());
+        let values = [
+            ("endpoint-url", &self.endpoint_url),
+            ("profile", &self.profile),
+            ("region", &self.region),
+            ("ca-bundle", &ca_bundle),
+        ];
+        let mut text = String::new();
+        for (name, value) in values {
+            if let Some(value) = value {
+                text.push_str(&format!(" --{name} {}", shell_word(value)));
+            }
+        }
+        if self.path_style {
+            text.push_str(" --path-style");
+        }
+        if self.virtual_hosted {
+            text.push_str(" --virtual-hosted");
+        }
+        text
     }
 
     pub(crate) fn config(&self) -> S3Config {

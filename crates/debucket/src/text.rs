@@ -93,12 +93,21 @@ impl Table {
     }
 }
 
-/// Advice with the repository in each command, for another one than that which is changed.
-pub(crate) fn in_repository(advice: &str, url: &str) -> String {
+/// A word as a shell takes it for one.
+pub(crate) fn shell_word(word: &str) -> Cow<'_, str> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+=,".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return Cow::Borrowed(word);
+    }
+    Cow::Owned(format!("'{}'", word.replace('\'', r"'\''")))
+}
+
+/// Advice with the repository in each command, and options with which it is reached (empty if there are none).
+pub(crate) fn in_repository(advice: &str, url: &str, options: &str) -> String {
     // Every second piece is a command.
     let pieces = advice.split('`').enumerate().map(|(at, piece)| {
         if at % 2 == 1 && piece.starts_with("debucket ") {
-            format!("{piece} --repo {url}")
+            format!("{piece} --repo {url}{options}")
         } else {
             piece.to_owned()
         }
@@ -120,6 +129,27 @@ mod tests {
         table.line(["y".repeat(41), "3".into(), "z".into()]);
         let long = format!("a     1   x\nlong  22\n{}  3   z\n", "y".repeat(41));
         assert_eq!(table.render(), long);
+    }
+
+    #[test]
+    fn a_shell_takes_a_word_as_it_is() {
+        for word in [
+            "",
+            "plain-1.0",
+            "two words",
+            "it's",
+            "$HOME",
+            "`id`",
+            "a\\b",
+        ] {
+            let script = format!("printf %s {}", shell_word(word));
+            let shell = std::process::Command::new("sh")
+                .args(["-c", &script])
+                .output()
+                .unwrap();
+            assert_eq!(shell.stdout, word.as_bytes());
+        }
+        assert_eq!(shell_word("plain-1.0"), "plain-1.0");
     }
 
     #[test]

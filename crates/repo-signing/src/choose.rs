@@ -13,7 +13,7 @@ use crate::{Fingerprint, KeyAt, KeyProblem, KeyState};
 #[non_exhaustive]
 pub enum ChooseError {
     /// None of the keys may sign.
-    #[error("no key can sign: {}", list(.problems))]
+    #[error("{}", unusable(.problems))]
     NoUsableKey {
         /// Each key, and what is wrong with it. Empty if the signer holds no key for signing.
         problems: Vec<(Fingerprint, KeyProblem)>,
@@ -73,10 +73,15 @@ pub fn choose_key(
     }
 }
 
-fn list(problems: &[(Fingerprint, KeyProblem)]) -> String {
-    if problems.is_empty() {
-        return "there is no secret key for signing".to_owned();
+fn unusable(problems: &[(Fingerprint, KeyProblem)]) -> String {
+    match problems {
+        [] => "there is no secret key for signing".to_owned(),
+        [(key, problem)] => format!("the key {key} cannot sign: {problem}"),
+        _ => format!("no key of the certificate can sign: {}", list(problems)),
     }
+}
+
+fn list(problems: &[(Fingerprint, KeyProblem)]) -> String {
     problems
         .iter()
         .map(|(key, problem)| format!("{key}: {problem}"))

@@ -16,9 +16,9 @@ pub(crate) fn convert(fingerprint: &pgp::types::Fingerprint) -> Option<Fingerpri
     }
 }
 
-/// Fingerprints for a message.
-pub(crate) fn list(fingerprints: &[Fingerprint]) -> String {
-    fingerprints
+/// Names in a sentence.
+pub(crate) fn list<T: ToString>(items: &[T]) -> String {
+    items
         .iter()
         .map(ToString::to_string)
         .collect::<Vec<_>>()

@@ -30,7 +30,6 @@ pub enum KeyAlgorithm {
     Rsa4096,
 }
 
-/// A new key pair.
 pub struct GeneratedKey {
     /// The secret key in ASCII armor, locked if a passphrase was given. Wiped when it is dropped.
     pub secret: Zeroizing<String>,

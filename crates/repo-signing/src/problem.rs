@@ -11,7 +11,6 @@ pub(crate) const MIN_RSA_BITS: u16 = 2048;
 /// A key that may sign at the time that was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyState {
-    /// The key.
     pub key: Fingerprint,
     /// When it stops being valid: the earliest end of the key itself, of its primary key, and of the
     /// self-signatures that give them their rights. `None` if nothing expires.
@@ -37,7 +36,6 @@ pub enum KeyProblem {
     /// The key had expired.
     #[error("it expired at {at}, before the time of the signature ({time})")]
     Expired {
-        /// When it expired.
         at: SignatureTime,
         /// The time of the signature.
         time: SignatureTime,

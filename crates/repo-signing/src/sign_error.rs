@@ -32,7 +32,6 @@ pub enum SignError {
     Computation {
         /// The key that was used.
         key: Fingerprint,
-        /// The cause.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The signature does not verify with the certificate, or is not the one that was asked for: the

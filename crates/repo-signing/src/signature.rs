@@ -49,11 +49,8 @@ pub struct Unsigned {
 /// The digest that a signature is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DigestAlgorithm {
-    /// SHA-256.
     Sha256,
-    /// SHA-384.
     Sha384,
-    /// SHA-512.
     Sha512,
 }
 
@@ -62,11 +59,8 @@ pub enum DigestAlgorithm {
 pub enum RawSignature {
     /// RSA with PKCS #1 v1.5 padding.
     Rsa(Vec<u8>),
-    /// ECDSA.
     Ecdsa {
-        /// The first number.
         r: Vec<u8>,
-        /// The second number.
         s: Vec<u8>,
     },
     /// Ed25519, where the digest is the message that is signed (not Ed25519ph).
@@ -127,12 +121,10 @@ impl ToSign<'_> {
 }
 
 impl Unsigned {
-    /// The digest to sign.
     pub fn digest(&self) -> &[u8] {
         &self.digest
     }
 
-    /// Which digest it is.
     pub fn algorithm(&self) -> DigestAlgorithm {
         match self.config.hash_alg {
             HashAlgorithm::Sha256 => DigestAlgorithm::Sha256,

@@ -34,7 +34,6 @@ pub trait Signer: Send + Sync + fmt::Debug {
 /// A key of a signer at one time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyAt {
-    /// The key.
     pub key: Fingerprint,
     /// Whether it may sign.
     pub state: Result<KeyState, KeyProblem>,

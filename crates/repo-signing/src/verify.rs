@@ -17,7 +17,7 @@ use crate::{
     Fingerprint, KeyProblem, Keyring, SignatureKind, SignatureTime, algorithm, armor,
     cleartext::{self, FrameProblem},
     component::ComponentKey,
-    fingerprint,
+    fingerprint::{self, list},
     validity::{self, Purpose, Query},
 };
 
@@ -348,12 +348,4 @@ impl fmt::Display for Issuer {
             Self::Unknown => f.write_str("an unnamed key"),
         }
     }
-}
-
-fn list(issuers: &[Issuer]) -> String {
-    issuers
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(", ")
 }

@@ -32,6 +32,7 @@ use deb_index::{
     },
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
+use jiff::Timestamp;
 use repo_signing::ChooseError;
 
 use self::{
@@ -46,6 +47,7 @@ use crate::{
         draft::{Planned, blocking},
         followers::{self, Leader},
         keys::{Signed, signature_time},
+        prepare::date,
     },
 };
 
@@ -191,6 +193,7 @@ impl Suite<'_> {
             if !by.is_empty() && !may_be_new {
                 return Err(Error::Key {
                     suite: self.name.clone(),
+                    certificate: certificate.fingerprint,
                     source: ChooseError::NewKey {
                         key: state.key,
                         problems: Vec::new(),
@@ -216,10 +219,18 @@ impl Suite<'_> {
 }
 
 impl Takeover<'_> {
-    /// The settings of the suite from its first commit on.
+    /// The settings of the suite from its first commit on, as one that was made now would have them.
     #[must_use]
-    pub fn settings(&self) -> &Settings {
-        &self.planned.plan.settings
+    pub fn settings(&self) -> Settings {
+        let now = self.time(self.head.store_time);
+        let now = now.unwrap_or_else(|| self.suite.repository.clock.now());
+        self.suite.settings_at(date(now, None), &self.planned, None)
+    }
+
+    /// The time of the first commit. A device ignores a head that is older than the one it has.
+    fn time(&self, store_time: Option<Timestamp>) -> Option<Timestamp> {
+        let date = self.release.date.filter(|_| !self.allow.reset_date);
+        store_time.map(|time| date.map_or(time, |date| time.max(date)))
     }
 
     /// Who signed what was found.
@@ -288,9 +299,7 @@ impl Takeover<'_> {
             change.rest.insert(name.to_owned(), count.into());
         }
         Arc::make_mut(&mut self.planned.plan.changes).push(change);
-        // A device ignores a head that is older than the one it has.
-        let date = self.release.date.filter(|_| !self.allow.reset_date);
-        let time = store_time.map(|time| date.map_or(time, |date| time.max(date)));
+        let time = self.time(store_time);
         let prepared = suite
             .prepare(&self.planned, None, authorship, time, self.allow)
             .await?;

@@ -226,6 +226,8 @@ pub enum Error {
     #[error("suite {suite} cannot be signed")]
     Key {
         suite: SuiteName,
+        /// Fingerprint of its primary key.
+        certificate: Fingerprint,
         source: ChooseError,
     },
     /// Devices would refuse the suite until their users accept the change.

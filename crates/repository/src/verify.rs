@@ -8,6 +8,7 @@
 pub(crate) mod alias_check;
 pub(crate) mod chain;
 pub(crate) mod check;
+pub(crate) mod founding_check;
 pub(crate) mod key_check;
 pub(crate) mod package_files;
 pub(crate) mod problem;
@@ -24,7 +25,6 @@ use deb_index::{
     },
     suite::{
         commit::{Commit, Index, Stored},
-        founding::Founding,
         layout, release,
     },
 };
@@ -32,11 +32,12 @@ use repo_signing::VerifyError;
 
 use crate::{
     Depth, Error, Folder, Head, Keys, Repository, Suite, Verified,
-    commit::{draft::blocking, founding::UNKNOWN},
+    commit::draft::blocking,
     gc::inventory::Inventory,
     read::{indexes::QUICKEST, succession::is_unreadable},
     verify::{
         check::{Check, Top, chain, compare},
+        founding_check::BEING_DELETED,
         package_files::PackageFiles,
         problem::{Fix, Part, Remedy},
     },
@@ -44,9 +45,7 @@ use crate::{
 
 /// Times that a suite whose head moves is looked at.
 const TRIES: usize = 3;
-/// What is wrong with `suite.json` while a deletion has not come to its end.
-const BEING_DELETED: &str = "says that the suite is being deleted";
-/// What is missing in it where a deletion has only begun.
+/// What is missing in `suite.json` where a deletion has only begun.
 const CLOSED: &str = "does not say that the suite is being deleted, but its newest commit does";
 /// What is wrong with it where a publisher that was held up meanwhile has left something.
 const DELETED: &str = "says that the suite was deleted, but something of it is left";
@@ -230,7 +229,8 @@ impl Suite<'_> {
         }
         match (&head, &commit) {
             (Some(head), Some(commit)) => {
-                check.founding(head).await?;
+                let founding = self.verify_founding(head).await?;
+                check.found.problems.extend(founding);
                 if !is_stand_in {
                     check.history(head.id(), commit).await?;
                 }
@@ -260,28 +260,6 @@ fn release_files(commit: &Commit) -> BTreeMap<String, Sha256> {
 }
 
 impl Check<'_> {
-    async fn founding(&mut self, head: &Head) -> Result<(), Error> {
-        let signed = !head.signatures.is_unsigned();
-        let key = layout::founding_key(&self.suite.name);
-        let text = match self.suite.founding().await?.0 {
-            Some(founding) if founding.is_suite(signed) => return Ok(()),
-            Some(Founding::Unknown) => UNKNOWN,
-            Some(Founding::Deleting(_))
-                if self.suite.what_it_is().await? == Some(Folder::Deleting) =>
-            {
-                let mut problem = self.suite.problem(Part::Founding, key, BEING_DELETED);
-                problem.remedy = Remedy::Manual;
-                self.add(problem);
-                return Ok(());
-            }
-            Some(_) => "contradicts the head",
-            None => "is missing",
-        };
-        let problem = self.suite.problem(Part::Founding, key, text);
-        self.add(problem.fixed_by(Some(Fix::Founding { signed })));
-        Ok(())
-    }
-
     /// The index files that the head names, and the packages that these name.
     async fn indexes(&mut self, commit: &Commit) -> Result<(), Error> {
         let mut packages = PackageFiles::default();

@@ -9,7 +9,6 @@ use aws_access::{Config, Credentials, LocalClock, Proxy};
 /// Everything that is needed to talk to one bucket. `S3Config::new(bucket)` is the AWS default.
 #[derive(Debug, Clone)]
 pub struct S3Config {
-    /// The bucket's name.
     pub bucket: String,
     /// The region to begin with; a wrong one is corrected by the store's answer. `None`:
     /// `AWS_REGION`, `AWS_DEFAULT_REGION`, the profile, the instance's metadata (asked for a short

@@ -63,11 +63,9 @@ pub enum ErrorKind {
 /// without them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Refusable {
-    /// The canned ACL.
     pub acl: bool,
     /// Encryption at rest, other than the bucket's default.
     pub encryption: bool,
-    /// The precondition.
     pub condition: bool,
 }
 

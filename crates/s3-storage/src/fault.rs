@@ -19,11 +19,8 @@ use crate::{
 /// An operation of [`Storage`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Operation {
-    /// [`Storage::get`].
     Get,
-    /// [`Storage::head`].
     Head,
-    /// [`Storage::put`].
     Put,
     /// [`Storage::list`]; all pages of a listing are one request here.
     List,
@@ -62,7 +59,6 @@ impl On {
     }
 }
 
-/// What goes wrong.
 #[derive(Debug, Clone)]
 pub enum Fault {
     /// The request fails like this and has no effect.
@@ -156,7 +152,6 @@ impl<S> Faulty<S> {
         }
     }
 
-    /// The wrapped store.
     pub fn inner(&self) -> &S {
         &self.inner
     }

@@ -72,7 +72,6 @@ impl Memory {
         self
     }
 
-    /// The store's clock.
     pub fn clock(&self) -> &ManualClock {
         &self.clock
     }

@@ -20,7 +20,6 @@ const RACES: usize = 5;
 /// What a store does with the preconditions of writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConditionalWrites {
-    /// It keeps them.
     Supported,
     /// It does not: a commit would not be safe.
     Unsupported(Gap),

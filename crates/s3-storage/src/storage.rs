@@ -57,11 +57,9 @@ pub enum PutMode {
 /// What is written.
 #[derive(Debug, Clone)]
 pub enum Payload {
-    /// Bytes in memory.
     Bytes(Bytes),
     /// A local file of `size` bytes, streamed; a large one in parts.
     File {
-        /// Where it is.
         path: PathBuf,
         /// Its length in bytes; a file that has another length by then is an error.
         size: u64,
@@ -94,7 +92,6 @@ impl Payload {
 pub struct Address {
     /// URL of the store; none for AWS.
     pub endpoint: Option<String>,
-    /// The bucket's name.
     pub bucket: String,
     /// The whole key.
     pub key: String,
@@ -106,14 +103,11 @@ pub type Progress = Arc<dyn Fn(u64) + Send + Sync>;
 /// How an object is written.
 #[derive(Clone)]
 pub struct PutOptions {
-    /// The precondition.
     pub mode: PutMode,
     /// SHA-256 of the payload: sent along and checked by the store; for a file in parts also
     /// checked against what was read, before the parts become an object.
     pub sha256: Option<[u8; 32]>,
-    /// `Content-Type`.
     pub content_type: Option<&'static str>,
-    /// `Cache-Control`.
     pub cache_control: Option<&'static str>,
     /// User metadata (`x-amz-meta-…`); names in lower case.
     pub metadata: BTreeMap<String, String>,
@@ -165,7 +159,6 @@ pub enum ByteRange {
 /// How an object is read. The default reads all of it.
 #[derive(Debug, Clone, Default)]
 pub struct GetOptions {
-    /// Only these bytes.
     pub range: Option<ByteRange>,
     /// Only this object; another one is
     /// [`ErrorKind::PreconditionFailed`](crate::ErrorKind::PreconditionFailed).
@@ -182,7 +175,6 @@ pub struct GetOptions {
 pub struct ObjectMeta {
     /// Length of the whole object in bytes (also where only a range was asked for).
     pub size: u64,
-    /// Its version tag.
     pub etag: ETag,
     /// When it was written, to the second.
     pub last_modified: Option<Timestamp>,
@@ -207,7 +199,6 @@ pub struct Object {
     pub offset: u64,
     /// Length of `body` in bytes.
     pub length: u64,
-    /// The content.
     pub body: Body,
 }
 
@@ -224,7 +215,6 @@ impl fmt::Debug for Object {
 /// The answer to a read.
 #[derive(Debug)]
 pub enum GetReply {
-    /// The object.
     Found(Object),
     /// The object is still the one that the caller has (304).
     NotModified {
@@ -236,11 +226,9 @@ pub enum GetReply {
 /// An object in a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedObject {
-    /// The key.
     pub key: String,
     /// Length in bytes.
     pub size: u64,
-    /// Version tag.
     pub etag: ETag,
     /// When it was written.
     pub last_modified: Option<Timestamp>,
@@ -249,7 +237,6 @@ pub struct ListedObject {
 /// An entry of a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Listed {
-    /// An object.
     Object(ListedObject),
     /// All keys that have this in common: the listing's prefix and what follows it, up to and
     /// including the first delimiter.

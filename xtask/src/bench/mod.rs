@@ -48,22 +48,16 @@ pub(crate) struct Bench {
 /// A figure and its target.
 #[derive(Debug)]
 pub(crate) struct Figure {
-    /// What was measured.
     pub(crate) name: String,
-    /// The number.
     pub(crate) value: f64,
-    /// Its unit.
     pub(crate) unit: &'static str,
-    /// What it shall be.
     pub(crate) target: Target,
 }
 
 /// What a figure shall be.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Target {
-    /// Not more than this.
     AtMost(f64),
-    /// Not less than this.
     AtLeast(f64),
     /// No target: shown for comparison.
     None,

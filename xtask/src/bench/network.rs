@@ -33,7 +33,6 @@ use crate::{
 const SMALL: usize = 5_000;
 const USUAL: usize = 500_000;
 
-/// What is measured.
 struct Case {
     name: String,
     /// Round trip to the store in milliseconds.

@@ -13,7 +13,6 @@ use s3_storage::{Credentials, Proxy, S3Config};
 /// The bucket that is there.
 pub(crate) const BUCKET: &str = "bench";
 
-/// A running server.
 pub(crate) struct Server {
     child: Child,
     /// Kept open: the server goes on talking.
@@ -53,7 +52,6 @@ impl Server {
         })
     }
 
-    /// Its URL.
     pub(crate) fn endpoint(&self) -> String {
         self.exports
             .get("AWS_ENDPOINT_URL")

@@ -17,7 +17,6 @@ use super::{
 };
 use crate::{binaries, process};
 
-/// How thoroughly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Profile {
     /// As shipped.
@@ -39,16 +38,13 @@ impl Profile {
 /// The programs of one platform.
 #[derive(Debug, Clone)]
 pub(crate) struct Built {
-    /// For what.
     pub(crate) platform: Platform,
-    /// How.
     pub(crate) profile: Profile,
     /// The folder that they lie in, to which cargo-deb gives the name `target/release`.
     pub(crate) folder: PathBuf,
 }
 
 impl Built {
-    /// The program.
     pub(crate) fn program(&self, product: Product) -> PathBuf {
         self.folder.join(product.name())
     }

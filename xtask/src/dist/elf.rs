@@ -21,7 +21,6 @@ const LIBC6: [&str; 7] = [
 /// What a program asks of the machine that starts it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Needs {
-    /// Libraries.
     pub(crate) libraries: Vec<String>,
     /// The newest version of glibc among its symbols'.
     pub(crate) glibc: Option<(u32, u32)>,

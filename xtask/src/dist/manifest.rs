@@ -45,11 +45,9 @@ pub(crate) struct Manifest {
 /// A file of a package.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Asset {
-    /// Where it lies now.
     pub(crate) source: PathBuf,
     /// Where it goes, from the root and without a slash before it.
     pub(crate) target: String,
-    /// Its mode.
     pub(crate) mode: u32,
 }
 

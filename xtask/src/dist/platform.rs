@@ -12,13 +12,10 @@ pub(crate) const GLIBC_FLOOR: (u32, u32) = (2, 31);
 /// An architecture, in Debian's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Architecture {
-    /// x86-64.
     Amd64,
-    /// AArch64.
     Arm64,
 }
 
-/// A C library.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Libc {
     /// Dynamic, for the packages.
@@ -27,7 +24,6 @@ pub(crate) enum Libc {
     Musl,
 }
 
-/// One build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Platform {
     /// For which processor.

@@ -3,14 +3,11 @@
 /// The packages of the workspace that are shipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Product {
-    /// The publisher.
     Debucket,
-    /// The acquire method.
     AptMethodS3,
 }
 
 impl Product {
-    /// Both.
     pub(crate) const ALL: [Self; 2] = [Self::Debucket, Self::AptMethodS3];
 
     /// Its name as a package of cargo and of Debian, and as a program.

@@ -63,7 +63,6 @@ pub(crate) const RELEASES: [Release; 5] = [
 pub(crate) struct Release {
     /// As the archive names it.
     pub(crate) codename: &'static str,
-    /// As people name it.
     pub(crate) title: &'static str,
     archive: Archive,
 }

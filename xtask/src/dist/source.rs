@@ -18,7 +18,6 @@ use super::{
 };
 use crate::{binaries, process};
 
-/// A checkout.
 #[derive(Debug, Clone)]
 pub(crate) struct Source {
     /// The root of the workspace.

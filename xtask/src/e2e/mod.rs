@@ -36,7 +36,6 @@ pub(crate) struct E2e {
     runner: Runner,
 }
 
-/// All of them.
 pub(crate) fn scenarios() -> Vec<&'static Scenario> {
     let groups: [&'static [Scenario]; 17] = [
         flow::SCENARIOS,

@@ -108,7 +108,6 @@ impl<'a> World<'a> {
         format!("s3://{}", self.bucket.name)
     }
 
-    /// Builds a package.
     pub(crate) fn package(&self, package: &Package) -> Result<PathBuf> {
         package.build(&self.folder.join("packages"))
     }

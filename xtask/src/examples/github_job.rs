@@ -25,7 +25,6 @@ pub(super) type Names = BTreeMap<String, String>;
 
 /// A job on its own machine.
 pub(super) struct Job<'a> {
-    /// The checkout.
     pub(super) workspace: PathBuf,
     /// `RUNNER_TEMP`.
     pub(super) temp: PathBuf,

@@ -32,7 +32,6 @@ fn samples(world: &World<'_>) -> Result<Samples> {
 
 /// A file that anyone can fetch.
 pub(super) struct Download {
-    /// Where.
     pub(super) address: String,
     /// Its SHA-256 in hexadecimal digits.
     pub(super) sha256: String,

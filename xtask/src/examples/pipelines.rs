@@ -9,7 +9,6 @@ use crate::{
     e2e::world::{World, expect_installed},
 };
 
-/// Its packages.
 pub(super) const PROJECT: [&str; 2] = ["robot", "dashboard"];
 
 /// Writes `packages/NAME`, as the pipelines expect it.

@@ -44,7 +44,6 @@ impl TokenService {
         Ok(Self { service, state })
     }
 
-    /// Its URL.
     pub(super) fn url(&self) -> String {
         self.service.url()
     }

@@ -107,7 +107,6 @@ impl Moto {
             .context("moto does not start"))
     }
 
-    /// Its URL.
     pub(super) fn endpoint(&self) -> &str {
         &self.endpoint
     }

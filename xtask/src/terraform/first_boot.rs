@@ -137,7 +137,6 @@ impl<'a> Device<'a> {
         outcome.expect_no_text("\nW: ").map(drop)
     }
 
-    /// Its root.
     pub(super) fn root(&self) -> &AptRoot {
         &self.apt
     }

@@ -40,7 +40,6 @@ impl Metadata {
         Ok(Self { service, instance })
     }
 
-    /// Its URL.
     pub(super) fn url(&self) -> String {
         self.service.url()
     }

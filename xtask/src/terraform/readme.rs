@@ -18,7 +18,6 @@ const END: &str = "<!-- END_TF_DOCS -->";
 /// A `variable` of a module.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Input {
-    /// Its name.
     pub(super) name: String,
     description: String,
     kind: String,

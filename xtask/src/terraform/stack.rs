@@ -119,7 +119,6 @@ impl<'a> Stack<'a> {
             .to_owned())
     }
 
-    /// Removes everything.
     pub(super) fn destroy(&self) -> Result<()> {
         self.run(
             self.command()

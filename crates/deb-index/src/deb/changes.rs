@@ -68,9 +68,13 @@ impl Changes {
             let value = fields.get_str(field).ok_or(ChangesError::Missing(field))?;
             Ok::<_, ChangesError>(value.lines().map(str::trim).filter(|line| !line.is_empty()))
         };
-        let suites = fields.get_str("Distribution");
-        let suites = suites.ok_or(ChangesError::Missing("Distribution"))?;
+        let suites = fields.get_str("Distribution").unwrap_or_default();
         let suites = suites.split_ascii_whitespace().map(str::parse);
+        let suites = suites.collect::<Result<Vec<_>, _>>();
+        let suites = suites.map_err(ChangesError::Suite)?;
+        if suites.is_empty() {
+            return Err(ChangesError::Missing("Distribution"));
+        }
         let mut packages: Vec<ListedFile> = Vec::new();
         for line in lines("Files")? {
             let words: Vec<_> = line.split_ascii_whitespace().collect();
@@ -110,12 +114,7 @@ impl Changes {
         if packages.is_empty() {
             return Err(ChangesError::Empty);
         }
-        Ok(Self {
-            suites: suites
-                .collect::<Result<_, _>>()
-                .map_err(ChangesError::Suite)?,
-            packages,
-        })
+        Ok(Self { suites, packages })
     }
 }
 

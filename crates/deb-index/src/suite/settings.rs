@@ -80,6 +80,25 @@ pub struct AcceptedKey {
 }
 
 impl Settings {
+    /// Those of a new suite with these keys. It has no component yet.
+    ///
+    /// With amd64 and arm64, the devices of both find a first package for all architectures. Every client reads gz, and modern ones
+    /// prefer zst, which is fast on both sides.
+    #[must_use]
+    pub fn of_new_suite(signing_keys: Vec<AcceptedKey>) -> Self {
+        Self {
+            architectures: ["amd64", "arm64"]
+                .iter()
+                .flat_map(|it| it.parse())
+                .collect(),
+            formats: [Format::Gz, Format::Zst]
+                .map(|it| it.extension().to_owned())
+                .into(),
+            signing_keys,
+            ..Self::default()
+        }
+    }
+
     /// The forms of an index that this program makes.
     pub fn known_formats(&self) -> impl Iterator<Item = Format> {
         self.formats.iter().filter_map(|format| format.parse().ok())

@@ -133,6 +133,7 @@ impl Adopt {
             if let Outcome::Committed(committed) = &published.outcome {
                 report.commit = Some(committed.id);
                 report.date = Some(committed.commit.time);
+                report.settings = Some(committed.commit.settings.clone());
             }
             report.warnings.extend(stale_followers(context, &published));
         }
@@ -158,7 +159,7 @@ impl AdoptReport {
         self.left_out.clone_from(&takeover.left_out);
         self.damage.clone_from(&takeover.damage);
         self.client_changes = takeover.view_changes().to_vec();
-        self.settings = Some(takeover.settings().clone());
+        self.settings = Some(takeover.settings());
     }
 
     fn conclusion(&self) -> String {

@@ -7,8 +7,13 @@ use repository::{CollectOptions, Collected, Repository, Suite, Tally};
 use serde::Serialize;
 
 use crate::{
-    context::Context, duration::Span, error::Error, key_options::TrustOptions, printer::Report,
-    store_options::WriteOptions, text::bytes,
+    context::Context,
+    duration::Span,
+    error::{Error, Role},
+    key_options::TrustOptions,
+    printer::Report,
+    store_options::WriteOptions,
+    text::bytes,
 };
 
 /// Times that the suites are looked for again because one was begun meanwhile.
@@ -108,7 +113,9 @@ impl Count {
 
 impl Gc {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
-        let repository = context.collectable_repository(&self.write).await?;
+        let repository = context
+            .writable_repository(&self.write, Role::Collector)
+            .await?;
         let options = CollectOptions {
             grace: self.grace.into(),
             keep_history: self.keep_history.into(),

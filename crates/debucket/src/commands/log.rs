@@ -59,7 +59,6 @@ pub struct Log {
 /// A commit in the JSON array of `debucket log`, newest first.
 #[derive(Debug, Serialize)]
 struct Document<'a> {
-    /// Its name.
     id: &'a Sha256,
     /// The commit before it; null for the first.
     parent: Option<Sha256>,

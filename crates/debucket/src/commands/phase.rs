@@ -26,7 +26,7 @@ const NAMED: usize = 10;
 ///
 /// apt keeps a phased version back on all devices but so many percent (Phased-Update-Percentage), where it would be an upgrade.
 /// Which devices get it follows from their machine's id and from the source package: the binary packages of one source come together
-/// if they have the same percentage. 100 is for all. Whoever installs it by name gets it at once.
+/// if they have the same percentage. 100 is for all. A device on which it is installed by name gets it at once.
 ///
 /// Only versions that are being phased change, of each package the newest. One that is for all devices changes only if it is named,
 /// as NAME=VERSION.

@@ -9,11 +9,10 @@ use deb_index::{
     suite::settings::Settings,
 };
 use repository::{Copies, Head, Keys, Repository, RepositoryUrl, Suite};
-use s3_storage::S3Config;
 
 use super::phase::warning as zero_warning;
 use crate::{
-    change::{ChangeOptions, Wanted, new_suite},
+    change::{ChangeOptions, Wanted},
     context::Context,
     error::{Error, not_found},
     key_options::SourceTrust,
@@ -90,6 +89,8 @@ impl SourceOptions {
     /// The repository of the suite to read; none if it is the one that is changed.
     async fn repository(&self, context: &Context) -> Result<Option<Repository>, Error> {
         let store = &context.store;
+        let theirs = store.with(self.from_profile.as_ref(), self.from_endpoint_url.as_ref());
+        context.set_source(&theirs);
         let Some(url) = &self.from_repo else {
             return Ok(None);
         };
@@ -98,21 +99,8 @@ impl SourceOptions {
         if *url == context.url()? && !is_elsewhere {
             return Ok(None);
         }
-        let mut config = store.config();
-        if self.from_endpoint_url.is_some() {
-            config = S3Config {
-                endpoint: self.from_endpoint_url.clone(),
-                path_style: None,
-                ..config
-            };
-        }
-        if self.from_profile.is_some() {
-            config.profile.clone_from(&self.from_profile);
-        }
-        context
-            .other_repository(url.clone(), config)
-            .await
-            .map(Some)
+        let repository = context.other_repository(url.clone(), &theirs).await?;
+        Ok(Some(repository))
     }
 }
 
@@ -217,7 +205,7 @@ impl Promote {
 
     /// The settings of the suite to add to, if it has to be created.
     fn new_suite(&self, keys: &Keys, theirs: &Settings) -> Settings {
-        let mut settings = new_suite(keys);
+        let mut settings = Settings::of_new_suite(keys.certificates());
         settings.architectures.clone_from(&theirs.architectures);
         let formats = theirs
             .known_formats()

@@ -7,14 +7,14 @@ use deb_index::{
     change::{Edit, Intent, Phasing, Retention, Selector, SettingsPatch},
     name::{Architecture, Component, SuiteName},
     phase::Percentage,
-    suite::settings::{FieldName, Line},
+    suite::settings::{FieldName, Line, Settings},
 };
 use repository::{Keys, PackageFile};
 use serde::Serialize;
 
 use super::phase::warning as zero_warning;
 use crate::{
-    change::{ChangeOptions, Wanted, new_suite, print},
+    change::{ChangeOptions, Wanted, print},
     change_report::ChangeReport,
     context::Context,
     environment,
@@ -167,7 +167,7 @@ impl Publish {
             replace: self.replace,
         });
         let edits = [
-            Edit::Exist(new_suite(keys).into()),
+            Edit::Exist(Settings::of_new_suite(keys.certificates()).into()),
             Edit::Set(Box::new(patch)),
         ];
         let mut edits: Vec<_> = edits.into_iter().chain(additions).collect();

@@ -21,7 +21,7 @@ use repository::{Folder, Repository};
 use serde::Serialize;
 
 use crate::{
-    change::{ChangeOptions, Wanted, new_suite},
+    change::{ChangeOptions, Wanted},
     context::Context,
     duration::Span,
     error::Error,
@@ -198,7 +198,7 @@ impl Change {
         self.check(creates)?;
         let keys = self.change.keys(&self.suite)?;
         let repository = self.change.repository(context).await?;
-        let new = new_suite(&keys);
+        let new = Settings::of_new_suite(keys.certificates());
         let suite = repository.suite(self.suite, keys);
         let mut edits = vec![Edit::Set(Box::new(self.settings.patch()?))];
         if creates {

@@ -10,7 +10,7 @@ use super::verify_report::VerifyReport;
 use crate::{
     authorship::authorship,
     context::Context,
-    error::Error,
+    error::{Error, Role},
     key_options::{KeyOptions, TrustOptions},
     store_options::WriteOptions,
 };
@@ -56,7 +56,9 @@ pub struct Verify {
 impl Verify {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
         let repository = if self.repair {
-            context.writable_repository(&self.write).await?
+            context
+                .writable_repository(&self.write, Role::Publisher)
+                .await?
         } else {
             context.repository().await?
         };
@@ -85,7 +87,7 @@ impl Verify {
         } else {
             Depth::Listing
         };
-        let mut condemned = repository.verify_condemned().await?;
+        let mut condemned = repository.verify_condemned().await?.err();
         let mut found = repository.verify(&suites, depth).await?;
         for (suite, found) in suites.iter().zip(&found) {
             if is_named && found.commit.is_none() && found.problems.is_empty() {

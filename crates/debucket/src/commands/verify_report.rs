@@ -16,7 +16,6 @@ pub(super) struct VerifyReport {
     suites: Vec<SuiteReport>,
     /// Problems outside the suites.
     problems: Vec<Found>,
-    /// What was repaired.
     repaired: Vec<Found>,
 }
 
@@ -29,7 +28,6 @@ struct SuiteReport {
     signed: Option<bool>,
     /// Package files that its indexes name; null if only its history was looked at.
     packages: Option<u64>,
-    /// Their size.
     bytes: Option<u64>,
     /// Commits of its history that were read.
     commits: u64,
@@ -39,22 +37,22 @@ struct SuiteReport {
 }
 
 #[derive(Debug, Serialize)]
-struct Found {
+pub(super) struct Found {
     /// Null if it is about the repository.
     suite: Option<SuiteName>,
     /// `error`: devices or publishers fail. `warning`: the suite as it is now is whole.
     severity: &'static str,
     /// `head`, `key`, `date`, `commit`, `index`, `package`, `history`, `follower`, `founding` or `condemned`.
     part: &'static str,
-    /// The object.
+    /// Key of the object, relative to the repository.
     key: String,
     problem: String,
     /// What follows from it.
-    means: &'static str,
+    pub(super) means: &'static str,
     /// `repair`: with `--repair`. `repair-unproven`: with `--repair --accept-unproven`. `manual`: see `next`. `lost`: its content is
     /// nowhere in the repository.
     remedy: &'static str,
-    next: String,
+    pub(super) next: String,
     #[serde(skip)]
     is_settled: bool,
 }
@@ -130,7 +128,7 @@ impl VerifyReport {
 }
 
 impl Found {
-    fn of(problem: &Problem) -> Self {
+    pub(super) fn of(problem: &Problem) -> Self {
         Self {
             suite: problem.suite.clone(),
             severity: match problem.severity {
@@ -205,8 +203,8 @@ fn next(problem: &Problem) -> String {
             "check --keyring; otherwise restore the object from the bucket's version history".to_owned()
         }
         (Remedy::Manual, Part::Key) => {
-            format!("retire it if the suite has another key (`debucket key retire{name}`); if not, extend it (`gpg --quick-set-expire`), give \
-             devices the new certificate, and sign with it (`debucket refresh{of} --force --adopt-signing-key`); where that is not \
+            format!("if it has not signed, sign the suite anew with it (`debucket refresh{of} --force`); otherwise retire it if the suite has \
+             another key (`debucket key retire{name}`); if not, extend it (`gpg --quick-set-expire`), give devices the new certificate, and sign with it (`debucket refresh{of} --force --adopt-signing-key`); where that is not \
              possible, `debucket key reset{name}` replaces it")
         }
         (Remedy::Manual, Part::Date) => {

@@ -363,6 +363,107 @@ fn a_source_has_its_own_way_of_being_verified() {
     store.check();
 }
 
+/// What is advised about the source is run as it stands, by someone whose own store is another one.
+#[test]
+fn advice_about_the_source_says_how_it_is_reached() {
+    let (store, source) = (Store::start(), Store::start());
+    let key = AccessKey::new("staging", "secret", Grants::All);
+    source.server.set_access_keys(vec![key]);
+    let credentials = "[staging]\naws_access_key_id = staging\naws_secret_access_key = secret\n";
+    std::fs::write(store.path("credentials"), credentials).unwrap();
+    let endpoint = source.server.endpoint();
+    let of_source = ["--endpoint-url", &endpoint, "--profile", "staging"];
+    let with = |arguments: &[&str]| {
+        let mut command = store.debucket(arguments);
+        command.env("AWS_SHARED_CREDENTIALS_FILE", store.path("credentials"));
+        command
+    };
+    let add = |version: &str| {
+        let file = package::write(store.folder.path(), "tool", version, "all", version);
+        let publish = [
+            &["publish", file.to_str().unwrap(), "--suite", "testing"],
+            &of_source[..],
+        ]
+        .concat();
+        run(with(&publish).args(store.signing())).expect(0);
+    };
+    let promote = |package: &str, from: &str| {
+        let promote = [
+            "promote",
+            package,
+            "--from",
+            from,
+            "--to",
+            "stable",
+            "--from-repo",
+            REPO,
+        ];
+        let reach = [
+            "--from-endpoint-url",
+            &endpoint,
+            "--from-profile",
+            "staging",
+        ];
+        run(with(&[&promote[..], &reach].concat()).args(store.signing()))
+    };
+    // The commands among the advice, each run by a shell.
+    let followed = |told: &Run| {
+        let next = told
+            .stderr
+            .lines()
+            .filter(|line| line.starts_with("  next: "));
+        let commands = next.flat_map(|line| line.split('`').skip(1).step_by(2));
+        let program = assert_cmd::cargo::cargo_bin!("debucket")
+            .display()
+            .to_string();
+        let runs = commands.map(|command| {
+            let rest = command
+                .strip_prefix("debucket ")
+                .unwrap_or_else(|| panic!("{told:#?}"));
+            let mut shell = assert_cmd::Command::new("sh");
+            let is_variable = |(name, value): (&std::ffi::OsStr, Option<&std::ffi::OsStr>)| {
+                Some((name.to_owned(), value?.to_owned()))
+            };
+            shell
+                .env_clear()
+                .envs(with(&[]).get_envs().filter_map(is_variable));
+            shell
+                .env("DEBUCKET_SIGN_KEY", store.path("key.asc"))
+                .env("DEBUCKET_REPO", "s3://nowhere");
+            run(shell.args(["-c", &format!("{program} {rest}")]))
+        });
+        runs.collect::<Vec<_>>()
+    };
+    let head = "robots/dists/testing/InRelease";
+    add("1.0");
+    let old = source.server.get(BUCKET, head).unwrap().unwrap();
+    add("2.0");
+    let missing = promote("tool", "nowhere");
+    let [listed] = &followed(&missing)[..] else {
+        panic!("{missing:#?}")
+    };
+    assert_eq!(listed.stdout, "testing\n", "{missing:#?} {listed:#?}");
+
+    let lost = format!("robots/{TOOL}");
+    let bytes = source.server.get(BUCKET, &lost).unwrap().unwrap();
+    source.server.delete(BUCKET, &lost).unwrap();
+    let damaged = promote("tool=1.0", "testing");
+    let [verified] = &followed(&damaged)[..] else {
+        panic!("{damaged:#?}")
+    };
+    assert!(verified.stdout.contains(TOOL), "{damaged:#?} {verified:#?}");
+    source.server.put(BUCKET, &lost, &bytes).unwrap();
+
+    source.server.put(BUCKET, head, &old).unwrap();
+    let warned = promote("tool=1.0", "testing");
+    assert!(warned.stderr.contains("was put back"), "{warned:#?}");
+    let repaired = followed(&warned).remove(0);
+    assert!(
+        repaired.stdout.contains("repaired: "),
+        "{warned:#?} {repaired:#?}"
+    );
+}
+
 #[test]
 fn the_printed_policies_are_enough() {
     let store = Store::with_other_bucket();

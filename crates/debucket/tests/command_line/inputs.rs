@@ -91,6 +91,39 @@ fn a_changes_file_says_which_suite_and_component() {
     assert_eq!(list(&store, "nightly"), "tool  1.0  all  contrib\n");
 }
 
+/// Several names in `Distribution` are one upload into each, as of several `--suite`.
+#[test]
+fn a_changes_file_for_several_suites_is_published_into_each() {
+    let store = Store::start();
+    let file = package::write(store.folder.path(), "tool", "1.0", "all", "tool");
+    for (number, distribution) in ["unstable testing", "unstable\ttesting  unstable"]
+        .iter()
+        .enumerate()
+    {
+        let changes = changes(&file, distribution, "net");
+        store.publish(&changes, &[]).expect(0);
+        for suite in ["unstable", "testing"] {
+            assert_eq!(
+                list(&store, suite),
+                "tool  1.0  all  main\n",
+                "{distribution:?}"
+            );
+        }
+        let again = store.publish(&changes, &["--output", "json"]).json();
+        assert_eq!(again.as_array().map(Vec::len), Some(2), "{number}: {again}");
+    }
+    let suites = run(&mut store.debucket(&["suite", "list"])).expect(0);
+    assert_eq!(suites, "testing\nunstable\n");
+    for wrong in ["", "unstable ../x"] {
+        let changes = changes(&file, wrong, "net");
+        let refused = store.publish(&changes, &[]);
+        assert!(
+            refused.code != 0 && refused.stderr.contains("Distribution"),
+            "{refused:#?}"
+        );
+    }
+}
+
 #[test]
 fn one_file_for_two_components_is_in_both() {
     let store = Store::start();

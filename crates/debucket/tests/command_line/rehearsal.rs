@@ -19,11 +19,12 @@ const OTHER: &str = "s3://acme-apt/staging";
 const STABLE: &str = "robots/dists/stable/";
 
 /// Every command that has `--dry-run`, in the repository of [`Scene`].
-const COMMANDS: [&[&str]; 24] = [
+const COMMANDS: [&[&str]; 25] = [
     &["publish", "tool_4_all.deb", "--phase", "10", "--keep", "1"],
     &["publish", "tool_2_all.deb"],
     &["publish", "tool_2_all.deb", "--replace"],
     &["publish", "tool_4_all.deb", "--suite", "new,testing"],
+    &["publish", "tool_4_all.deb", "--single-writer"],
     &["remove", "tool=1"],
     &["prune", "--keep", "1", "--older-than", "1d"],
     &["rollback", "--to", "@~1"],
@@ -354,6 +355,26 @@ fn a_dry_run_names_the_keys_that_the_run_gives() {
     assert_eq!(dry["changes"], done["changes"]);
 }
 
+/// A document without what only the run knows: the commit, when it was made, and that it was.
+fn comparable(mut document: Value) -> Value {
+    match &mut document {
+        Value::Object(fields) => {
+            let known = ["dry_run", "commit", "parent", "date"];
+            let is_done = |name: &str, value: &Value| name == "deleted" && value.is_boolean();
+            fields.retain(|name, value| !known.contains(&name.as_str()) && !is_done(name, value));
+            for (_, value) in fields {
+                *value = comparable(value.take());
+            }
+        }
+        Value::Array(items) => items
+            .iter_mut()
+            .for_each(|item| *item = comparable(item.take())),
+        Value::String(text) if text.parse::<Timestamp>().is_ok() => *text = "a time".to_owned(),
+        _ => {}
+    }
+    document
+}
+
 #[test]
 fn a_dry_run_and_the_run_print_the_same_document() {
     let scene = Scene::new(None, 0);
@@ -369,23 +390,8 @@ fn a_dry_run_and_the_run_print_the_same_document() {
             report => vec![report.clone()],
         });
         for (dry, done) in reports[0].iter().zip(&reports[1]) {
-            for field in [
-                "suite",
-                "changed",
-                "new_suite",
-                "changes",
-                "packages",
-                "unchanged",
-                "client_changes",
-                "setting_changes",
-                "warnings",
-                "aliases",
-                "entries",
-                "objects",
-                "condemned_keys",
-            ] {
-                assert_eq!(dry.get(field), done.get(field), "{command:?} {field}");
-            }
+            let [dry, done] = [dry, done].map(|report| comparable(report.clone()));
+            assert!(dry == done, "{command:?}\n{dry:#}\n{done:#}");
         }
     }
 }

@@ -1,6 +1,8 @@
 //! What is known of a signing key is known before anything is sent, in a dry run, too.
 
-use std::{path::PathBuf, process::Command};
+use std::{path::PathBuf, process::Command, time::Duration};
+
+use dev_s3::{Clock, DevS3};
 
 use crate::{
     package,
@@ -12,6 +14,29 @@ pub(crate) fn fixture(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("../repo-signing/tests/fixtures")
         .join(format!("{name}.sec.asc"))
+}
+
+/// A store whose clock shows noon of a day of 2024, the year of the fixtures.
+pub(crate) fn in_2024(day: &str) -> Store {
+    let noon: jiff::Timestamp = format!("2024-{day}T12:00:00Z").parse().unwrap();
+    let offset = noon.as_second() - Clock::default().unix();
+    Store::start_with(DevS3::builder().clock(Clock::with_offset(offset)))
+}
+
+impl Store {
+    /// The certificate of a fixture, in a file.
+    pub(crate) fn public_of(&self, name: &str) -> PathBuf {
+        let path = self.path(&format!("{name}.pub.asc"));
+        let mut export = self.debucket(&["key", "export", "--sign-key"]);
+        std::fs::write(&path, run(export.arg(fixture(name))).expect(0)).unwrap();
+        path
+    }
+
+    fn days_go_by(&self, days: u64) {
+        self.server
+            .clock()
+            .advance(Duration::from_secs(days * 86_400));
+    }
 }
 
 #[test]
@@ -128,6 +153,108 @@ fn every_command_that_sees_a_key_warns_of_its_end() {
             assert!(run.stdout.contains(" expires at "), "{run:#?}");
         }
     }
+}
+
+#[test]
+fn beside_a_good_key_one_that_ends_stops_no_device_and_can_be_taken_out() {
+    let store = in_2024("06-20");
+    let [ending, good] = ["expiring", "ed25519"].map(|name| fixture(name).display().to_string());
+    let both = ["--sign-key", &ending, "--sign-key", &good];
+    let file = |version: &str| {
+        let file = package::write(store.folder.path(), "hello", version, "all", version);
+        file.display().to_string()
+    };
+    let publish = |version: &str, keys: &[&str], more: &[&str]| {
+        let file = file(version);
+        run(&mut store.debucket(&[&["publish", &file], keys, more].concat()))
+    };
+    let warned = publish("1", &both, &[]);
+    assert_eq!(
+        warned.stderr.matches(" expires at ").count(),
+        1,
+        "{warned:#?}"
+    );
+    assert!(!warned.stderr.contains("devices refuse"), "{warned:#?}");
+    store.days_go_by(20);
+    let listed = run(store
+        .debucket(&["list", "--keyring"])
+        .arg(store.public_of("expiring")));
+    assert!(!listed.stderr.contains("devices refuse"), "{listed:#?}");
+
+    for suite in ["stable", "new"] {
+        for more in [&["--dry-run"][..], &[]] {
+            let refused = publish("2", &both, &[more, &["--suite", suite]].concat());
+            assert_eq!(refused.code, 1, "{refused:#?}");
+            assert!(
+                refused.stderr.contains(" cannot sign: it expired")
+                    && !refused.stderr.contains("no key"),
+                "{refused:#?}"
+            );
+        }
+    }
+    let refused = publish("2", &both, &[]);
+    let advised = refused
+        .stderr
+        .split('`')
+        .find(|part| part.starts_with("debucket key retire"));
+    let words: Vec<_> = advised.unwrap().split(' ').skip(1).collect();
+    run(&mut store.debucket(&[&words[..], &both].concat())).expect(0);
+    publish("2", &["--sign-key", &good], &[]).expect(0);
+}
+
+#[test]
+fn an_extended_certificate_is_as_good_as_a_new_one() {
+    let store = in_2024("05-20");
+    let keys = ["expiring", "expiring-extended"];
+    let [old, new] = keys.map(|name| fixture(name).display().to_string());
+    let [old_public, new_public] = keys.map(|name| store.public_of(name).display().to_string());
+    let file = |version: &str| {
+        let file = package::write(store.folder.path(), "hello", version, "all", version);
+        file.display().to_string()
+    };
+    let run = |arguments: &[&str]| run(&mut store.debucket(arguments));
+    let key_of = |arguments: &[&str]| {
+        let report = run(&[&["doctor", "--output", "json"], arguments].concat());
+        let report: serde_json::Value = serde_json::from_str(&report.stdout).unwrap();
+        let checks = report["checks"].as_array().unwrap();
+        let keys = checks
+            .iter()
+            .find(|check| check["check"] == "keys")
+            .unwrap();
+        keys["status"].as_str().unwrap().to_owned()
+    };
+    run(&["publish", &file("1"), "--sign-key", &old]).expect(0);
+    store.days_go_by(50);
+    run(&["publish", &file("2"), "--sign-key", &old]).expect(1);
+    for trust in [&["--keyring", old_public.as_str()][..], &[]] {
+        let verified = run(&[&["verify"], trust].concat());
+        assert!(verified.expect(1).contains("expired at"));
+        assert_eq!(key_of(&[&["--role", "reader"], trust].concat()), "fail");
+    }
+    // Who has the new certificate goes on.
+    let trust = ["--keyring", new_public.as_str()];
+    run(&[&["verify"], &trust[..]].concat()).expect(0);
+    assert_eq!(key_of(&[&["--role", "reader"], &trust[..]].concat()), "ok");
+    assert_eq!(key_of(&["--sign-key", &new]), "ok");
+    run(&["publish", &file("2"), "--sign-key", &new]).expect(0);
+    // The suite itself has it when it is told to, and gives it to those who read without one, and to the keyring package.
+    run(&["verify"]).expect(1);
+    run(&[
+        "refresh",
+        "--force",
+        "--adopt-signing-key",
+        "--sign-key",
+        &new,
+    ])
+    .expect(0);
+    run(&["verify"]).expect(0);
+    assert_eq!(key_of(&["--role", "reader"]), "ok");
+    let shown = run(&["suite", "show", "stable", "--output", "json"]).json();
+    let certificate = std::fs::read_to_string(&new_public).unwrap();
+    assert_eq!(
+        shown["settings"]["signing_keys"][0]["certificate"],
+        certificate
+    );
 }
 
 #[test]

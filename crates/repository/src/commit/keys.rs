@@ -208,6 +208,7 @@ impl Keys {
             )
             .map_err(|source| Error::Key {
                 suite: suite.clone(),
+                certificate: signer.certificate().fingerprint(),
                 source,
             })
         });

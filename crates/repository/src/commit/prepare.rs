@@ -18,7 +18,7 @@ use repo_signing::SignedRelease;
 use s3_storage::{ErrorKind, Payload, PutMode, PutOptions};
 
 use crate::{
-    Error, Head, Suite, Writes,
+    Draft, Error, Head, Suite, Writes,
     commit::{
         draft::{Allow, Planned, blocking, commit_of},
         keys::signature_time,
@@ -115,10 +115,8 @@ impl Suite<'_> {
         let formats: Vec<_> = planned.plan.settings.known_formats().collect();
         let NewIndexes { indexes, files } =
             blocking(move || NewIndexes::build(&indexes, base.as_deref(), &formats, threads)).await;
-        let mut settings = planned.plan.settings.clone();
-        settings.single_writer = self.repository.writes == Writes::SingleWriter;
         let time = date(store_time, head.filter(|_| !allow.reset_date));
-        settings.keys_since = keys_since(commit_of(head), &settings, time);
+        let settings = self.settings_at(time, planned, commit_of(head));
         Ok((
             Commit {
                 format: Commit::FORMAT,
@@ -136,6 +134,19 @@ impl Suite<'_> {
             },
             files,
         ))
+    }
+
+    /// The settings of a commit: those of the plan, and what follows from how and when it is written.
+    pub(crate) fn settings_at(
+        &self,
+        time: Timestamp,
+        planned: &Planned,
+        base: Option<&Commit>,
+    ) -> Settings {
+        let mut settings = planned.plan.settings.clone();
+        settings.single_writer = self.repository.writes == Writes::SingleWriter;
+        settings.keys_since = keys_since(base, &settings, time);
+        settings
     }
 
     /// Stores index files and the commit.
@@ -171,8 +182,11 @@ impl Suite<'_> {
     ) -> Result<(), Error> {
         match mode {
             Mode::Write => self.put_by_digest(key, bytes, sha256).await,
-            // It may be garbage.
-            Mode::Look if self.look(&key).await?.is_some() => {
+            // It may be garbage. A single writer takes it for that without a look.
+            Mode::Look
+                if self.repository.writes == Writes::SingleWriter
+                    || self.look(&key).await?.is_some() =>
+            {
                 let keys = [key.as_str()].into();
                 self.repository.condemned(&keys).await.map(drop)
             }
@@ -214,6 +228,20 @@ impl Suite<'_> {
     }
 }
 
+impl Draft<'_> {
+    /// The suite's settings from here on, as a commit that was made now would have them.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        let head = self.base.as_ref();
+        if let Some(head) = head.filter(|_| self.is_empty()) {
+            return head.commit.settings.clone();
+        }
+        let now = self.suite.time_of(head, self.store_time, self.allow);
+        let time = date(now, head.filter(|_| !self.allow.reset_date));
+        self.suite.settings_at(time, &self.planned, commit_of(head))
+    }
+}
+
 /// When the keys changed last. Each change has a time of its own, because the version of a package with them follows from it.
 fn keys_since(base: Option<&Commit>, next: &Settings, time: Timestamp) -> Option<Timestamp> {
     if next.signing_keys.is_empty() {
@@ -229,7 +257,7 @@ fn keys_since(base: Option<&Commit>, next: &Settings, time: Timestamp) -> Option
 
 /// The `Date` of a new head: the store's time, to the second, but never before its parent's. (apt ignores a head that is older
 /// than the one that it has, and refuses one from the future.)
-fn date(store_time: Timestamp, parent: Option<&Head>) -> Timestamp {
+pub(crate) fn date(store_time: Timestamp, parent: Option<&Head>) -> Timestamp {
     let whole = Timestamp::from_second(store_time.as_second()).unwrap_or(store_time);
     parent.map_or(whole, |parent| parent.release.date.max(whole))
 }

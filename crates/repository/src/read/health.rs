@@ -11,8 +11,7 @@ use jiff::Timestamp;
 use s3_storage::ErrorKind;
 
 use crate::{
-    Error, Head, Repository, Selection, Suite, commit::keys::signature_time, gc::condemned::Record,
-    read::succession::Seen,
+    Error, Head, Repository, Selection, Suite, commit::keys::signature_time, read::succession::Seen,
 };
 
 /// Objects that are looked at at once.
@@ -55,17 +54,6 @@ impl Repository {
     /// [`Error::StoreClock`].
     pub fn check_store_clock(&self, store: Timestamp) -> Result<(), Error> {
         self.clock.check(store)
-    }
-
-    /// Reads the record of what a garbage collection is going to delete. Returns the number of objects on it.
-    ///
-    /// # Errors
-    /// [`Error::CondemnedTooNew`], [`Error::CondemnedMalformed`], [`Error::Storage`].
-    pub async fn check_condemned(&self) -> Result<usize, Error> {
-        let current = self.condemned_record().read(self.storage.as_ref()).await?;
-        let record = Record::of(&current)?;
-        let doomed = record.doomed.map_or(0, |doomed| doomed.objects.len());
-        Ok(record.condemned.len() + doomed)
     }
 }
 

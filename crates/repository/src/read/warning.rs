@@ -16,9 +16,13 @@ const LEEWAY: SignedDuration = SignedDuration::from_mins(1);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Warning {
-    #[error("the signing key {key} expires at {at}; devices refuse the suite from then on")]
+    #[error(
+        "the signing key {key} expires at {at}; devices that know no other key of the suite refuse it from then on"
+    )]
     KeyExpires { key: Fingerprint, at: Timestamp },
-    #[error("the signing key {key} expired at {at}; devices refuse the suite")]
+    #[error(
+        "the signing key {key} expired at {at}; devices that know no other key of the suite refuse it"
+    )]
     KeyExpired { key: Fingerprint, at: Timestamp },
     /// A signer was given whose key the suite does not have.
     #[error("the key {key} does not sign: suite {suite} does not have it")]

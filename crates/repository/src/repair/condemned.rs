@@ -10,14 +10,17 @@ use crate::{
 };
 
 impl Repository {
-    /// What is wrong with the list of garbage, if something is.
+    /// How many objects are on the list of garbage, or what is wrong with it.
     ///
     /// # Errors
     /// Those of the store.
-    pub async fn verify_condemned(&self) -> Result<Option<Problem>, Error> {
+    pub async fn verify_condemned(&self) -> Result<Result<usize, Problem>, Error> {
         let current = self.condemned_record().read(self.storage.as_ref()).await?;
         let (text, remedy) = match Record::of(&current) {
-            Ok(_) if !is_malformed(&current) => return Ok(None),
+            Ok(record) if !is_malformed(&current) => {
+                let doomed = record.doomed.map_or(0, |doomed| doomed.objects.len());
+                return Ok(Ok(record.condemned.len() + doomed));
+            }
             Ok(_) => ("is malformed".to_owned(), Remedy::Repair),
             Err(Error::CondemnedMalformed { until }) => {
                 let text = format!("is malformed; it can be written anew after {until}");
@@ -29,7 +32,7 @@ impl Repository {
             }
             Err(error) => return Err(error),
         };
-        Ok(Some(Problem {
+        Ok(Err(Problem {
             suite: None,
             part: Part::Condemned,
             key: layout::CONDEMNED.to_owned(),

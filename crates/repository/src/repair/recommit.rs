@@ -110,11 +110,12 @@ impl Suite<'_> {
                 settings.architectures.push(architecture.clone());
             }
         }
+        let new = Settings::of_new_suite(self.keys.certificates());
         if settings.architectures.is_empty() {
-            settings.architectures = DEFAULT.iter().flat_map(|name| name.parse()).collect();
+            settings.architectures = new.architectures;
         }
-        settings.formats = vec!["gz".to_owned(), "zst".to_owned()];
-        settings.signing_keys = self.keys.certificates();
+        settings.formats = new.formats;
+        settings.signing_keys = new.signing_keys;
         let additions = stanzas.into_iter().map(|stanza| Edit::Add {
             stanza,
             replace: true,
@@ -280,6 +281,3 @@ impl Suite<'_> {
         Ok(release.map(|release| release.settings).unwrap_or_default())
     }
 }
-
-/// Architectures of a suite in whose pool is nothing for a single one, as of any new suite.
-const DEFAULT: [&str; 2] = ["amd64", "arm64"];

@@ -4,56 +4,50 @@ use deb_index::suite::settings::AcceptedKey;
 use repo_signing::{Certificate, KeyProblem, KeyState, Keyring, SignatureTime};
 
 use crate::{
-    Head, HeadSignatures, Suite, Warning, key_expiry,
+    Head, Suite, Warning, key_expiry,
     verify::problem::{Part, Problem, Remedy, Severity},
 };
 
 impl Suite<'_> {
-    /// The certificates of the suite of which no key is good any more, and the keys that will not be for long.
-    pub(crate) fn check_keys(&self, head: &Head) -> (Vec<Problem>, Vec<Warning>) {
+    /// The certificates of the suite with which clients refuse the head, and the keys that will not be good for long.
+    #[must_use]
+    pub fn check_keys(&self, head: &Head) -> (Vec<Problem>, Vec<Warning>) {
         let (mut problems, mut warnings) = (Vec::new(), Vec::new());
         let now = self.now(head);
-        let Ok(time) = SignatureTime::try_from(now.as_second()) else {
+        let time = SignatureTime::try_from(now.as_second()).ok();
+        let Some(time) = time.filter(|_| !head.signatures.is_unsigned()) else {
             return (problems, warnings);
         };
-        let accepted = head.commit.settings.signing_keys.iter();
-        let known: Vec<_> = accepted.flat_map(|key| self.certificate(key)).collect();
         let mut add = |text: String| {
             let mut problem = self.problem(Part::Key, head.key(), text);
             problem.remedy = Remedy::Manual;
             problems.push(problem);
         };
-        let by = match &head.signatures {
-            HeadSignatures::Unsigned => return (problems, warnings),
-            HeadSignatures::By(by) => by.clone(),
-            // What the suite says of itself proves nothing, but has to be true.
-            HeadSignatures::Unchecked => {
-                let keyring: Keyring = known.iter().cloned().collect();
-                match keyring.verify_inrelease(&head.bytes) {
-                    Ok(verified) => verified.signatures,
-                    Err(error) => {
-                        add(format!(
-                            "has no good signature by a key of the suite: {error}"
-                        ));
-                        return (problems, warnings);
-                    }
-                }
+        let accepted = head.commit.settings.signing_keys.iter();
+        let known: Vec<_> = accepted.flat_map(|key| self.certificate(key)).collect();
+        // The caller may have fewer. What the suite says of itself proves nothing, but has to be true.
+        let keyring: Keyring = known.iter().cloned().collect();
+        let by = match keyring.verify_inrelease(&head.bytes) {
+            Ok(verified) => verified.signatures,
+            Err(error) => {
+                add(format!(
+                    "has no good signature by a key of the suite: {error}"
+                ));
+                return (problems, warnings);
             }
         };
         for certificate in &known {
             let fingerprint = certificate.fingerprint();
-            let mut keys: Vec<_> = by
-                .iter()
-                .filter(|by| by.certificate == fingerprint)
-                .map(|by| by.key)
-                .collect();
-            if keys.is_empty() {
-                keys = certificate.signing_keys();
+            let signed = by.iter().filter(|by| by.certificate == fingerprint);
+            let signed: Vec<_> = signed.map(|by| by.key).collect();
+            if signed.is_empty() {
+                add(format!(
+                    "has no good signature by {fingerprint}, one of the suite's keys"
+                ));
             }
-            let states = keys.iter().map(|key| (*key, certificate.check(*key, time)));
             let (mut good, mut ended) = (Vec::new(), None);
-            for (key, state) in states {
-                match state {
+            for key in signed {
+                match certificate.check(key, time) {
                     Ok(state) => good.push(state),
                     Err(problem) => ended = ended.or(end(&problem).map(|end| (key, end))),
                 }

@@ -50,16 +50,16 @@ async fn a_malformed_record_stops_nobody_for_longer_than_a_collector_may_live() 
         // What is new is no garbage.
         committed(publish(bucket, signing, &[&package("base"), &package("new")]).await);
         let store = open(bucket.clone(), Writes::Conditional);
-        let problem = store.verify_condemned().await.unwrap().unwrap();
+        let problem = store.verify_condemned().await.unwrap().unwrap_err();
         assert_eq!(problem.remedy, repository::Remedy::Manual);
         scene.repository.clock.advance(HOUR);
-        let problem = store.verify_condemned().await.unwrap().unwrap();
+        let problem = store.verify_condemned().await.unwrap().unwrap_err();
         assert_eq!(problem.remedy, repository::Remedy::Repair);
         let again = collect(bucket, signing).await.unwrap();
         committed(remove(bucket, signing, "new").await);
         assert_eq!(again.deleted.objects, 0, "everything is condemned anew");
         assert!(again.condemned_keys.contains(&scene.wanted.file.stanza.key));
-        assert!(store.verify_condemned().await.unwrap().is_none());
+        assert!(store.verify_condemned().await.unwrap().is_ok());
         committed(scene.publish(bucket).await);
         scene.check(true).await;
         scene.repository.clock.advance(GRACE + GRACE);
@@ -77,7 +77,7 @@ async fn a_malformed_record_is_repaired_when_no_collector_can_be_alive() {
     assert!(store.repair_condemned().await.is_err());
     scene.repository.clock.advance(HOUR);
     store.repair_condemned().await.unwrap();
-    assert!(store.verify_condemned().await.unwrap().is_none());
+    assert!(store.verify_condemned().await.unwrap().is_ok());
     committed(scene.publish(bucket).await);
     scene.check(true).await;
 }

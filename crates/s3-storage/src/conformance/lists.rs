@@ -5,7 +5,6 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use super::{Holds as _, put, refused};
 use crate::{ErrorKind, Listed, PutMode, Storage};
 
-/// A whole listing.
 async fn all(s: &dyn Storage, prefix: &str, delimiter: Option<&str>) -> Vec<Listed> {
     let listed = s.list(prefix, delimiter).try_collect().await;
     listed.holds("a bucket can be listed")

@@ -309,7 +309,6 @@ pub(super) struct Upload {
 }
 
 impl Upload {
-    /// Sends all parts.
     async fn send(
         &self,
         parts: BoxStream<'_, Result<Part, Error>>,

@@ -63,7 +63,6 @@ pub struct Doctor {
     write: WriteOptions,
 }
 
-/// What is examined.
 struct Subject<'a> {
     s3: S3,
     storage: Arc<dyn Storage>,

@@ -6,7 +6,7 @@ use repository::Repository;
 use s3_storage::{Caller, Clocks, ErrorKind, Greeting, S3, Unidentified};
 
 use super::report::Check;
-use crate::error::{Error, Role};
+use crate::error::{Error, Role, list};
 
 /// A difference between two clocks that does no harm.
 const UNNOTICED: SignedDuration = SignedDuration::from_secs(60);
@@ -55,10 +55,6 @@ pub(super) fn identity(caller: &Result<Caller, Unidentified>) -> Check {
 
 pub(super) fn suites(names: &[SuiteName], others: &[SuiteName]) -> Check {
     const NAME: &str = "suites";
-    let list = |names: &[SuiteName]| {
-        let names: Vec<_> = names.iter().map(ToString::to_string).collect();
-        names.join(", ")
-    };
     if !others.is_empty() {
         let detail = format!("of another tool, so not looked at: {}", list(others));
         return Check::warn(NAME, detail, "`debucket adopt` takes a suite over in place");

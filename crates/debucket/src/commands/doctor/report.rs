@@ -10,7 +10,6 @@ use crate::{
     text::one_line,
 };
 
-/// Result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Status {
@@ -37,7 +36,7 @@ pub(super) struct Check {
 }
 
 impl Check {
-    fn new(
+    pub(super) fn new(
         check: &'static str,
         status: Status,
         detail: impl Into<String>,

@@ -2,14 +2,19 @@
 
 use deb_index::{fingerprint::Fingerprint, name::SuiteName, paragraph::Paragraph, suite::release};
 use jiff::Timestamp;
-use repo_signing::{Certificate, Keyring, SignatureTime, choose_key, keys_at};
+use repo_signing::{SignatureTime, choose_key, keys_at};
 use repository::{
-    Error, Head, HeadSignatures, Keys, PackagesSeen, Repository, Suite, Unhealthy, Warning,
-    key_expiry,
+    Error, Head, HeadSignatures, Keys, Problem, Remedy, Repository, Severity, Suite, Unhealthy,
+    Warning, key_expiry,
 };
 
 use super::report::{Check, Status};
-use crate::{advice::warning_advice, error::Role, text::short};
+use crate::{
+    advice::warning_advice,
+    commands::verify_report::Found,
+    error::{Role, list},
+    text::short,
+};
 
 const HEAD: &str = "head";
 const KEYS: &str = "keys";
@@ -17,6 +22,7 @@ const VALIDITY: &str = "validity";
 const BY_HASH: &str = "by-hash";
 const FOLLOWERS: &str = "followers";
 const ALIASES: &str = "aliases";
+const FOUNDING: &str = "founding";
 const PACKAGES: &str = "packages";
 /// What depends on the head.
 const BEHIND: [&str; 5] = [KEYS, VALIDITY, BY_HASH, PACKAGES, FOLLOWERS];
@@ -61,29 +67,55 @@ pub(super) async fn checks(
             [head].into_iter().chain(behind).collect()
         }
         Ok(head) => {
-            let (indexes, packages, followers, aliases) = futures::join!(
+            let (indexes, packages, followers, aliases, founding) = futures::join!(
                 suite.unhealthy_indexes(&head),
                 suite.unhealthy_packages(&head),
                 suite.unhealthy_followers(&head),
-                suite.unhealthy_aliases(&head)
+                suite.unhealthy_aliases(&head),
+                suite.verify_founding(&head),
             );
-            let by_hash = by_hash(&head, indexes, role);
+            let by_hash = judge_by_hash(&head, indexes, role);
             let packages = match packages {
                 Err(Error::Damaged { .. }) if by_hash.status == Status::Fail => {
                     Check::skipped(PACKAGES, "the indexes cannot be read")
                 }
-                packages => judge_packages(packages, role),
+                Err(error) => Check::failed(PACKAGES, &error.into(), role),
+                Ok(found) => {
+                    let (all, seen) = (found.all, found.seen);
+                    let sound = if seen < all {
+                        format!(
+                            "{seen} of {all} were looked at and are there (`debucket verify` looks at all)"
+                        )
+                    } else {
+                        format!("all {all} are there")
+                    };
+                    let ill = format!("of {seen} package files cannot be installed");
+                    judge(PACKAGES, Ok(found.unhealthy), (sound, &ill, LOST), role)
+                }
             };
+            let follow = "all follow the head".to_owned();
+            let lag = "do not follow the head, so clients without InRelease or by-hash fail or see an old state";
+            let next = "the next publish brings them up; so does `debucket verify --repair`";
             let mut checks = vec![
                 judge_head(&head, role),
                 of_keys(&head),
                 validity(&suite, &head, role),
                 by_hash,
                 packages,
-                judge_followers(followers, role),
+                judge(FOLLOWERS, followers, (follow, lag, next), role),
             ];
-            if !head.commit.settings.aliases.is_empty() {
-                checks.push(judge_aliases(&head, aliases, role));
+            let names = Vec::from_iter(&head.commit.settings.aliases);
+            if !names.is_empty() {
+                let sound = format!("{} follow the head", list(&names));
+                checks.push(judge(ALIASES, aliases, (sound, "objects", REPAIR), role));
+            }
+            // No device reads it.
+            if role != Role::Reader {
+                checks.push(match founding {
+                    Ok(None) => Check::ok(FOUNDING, "suite.json is as it has to be"),
+                    Ok(Some(problem)) => of_problem(FOUNDING, Status::Warn, &problem, role),
+                    Err(error) => Check::failed(FOUNDING, &error.into(), role),
+                });
             }
             checks
         }
@@ -100,21 +132,24 @@ pub(super) fn unknown(name: &SuiteName, error: Error, role: Role) -> Check {
 /// The record of what a garbage collection is going to delete.
 pub(super) async fn garbage(repository: &Repository, role: Role) -> Check {
     const GARBAGE: &str = "garbage";
-    let (found, problem) =
-        futures::join!(repository.check_condemned(), repository.verify_condemned());
-    match (found, problem) {
-        (Err(error), _) | (_, Err(error)) => Check::failed(GARBAGE, &error.into(), role),
-        (Ok(_), Ok(Some(problem))) => Check::warn(
-            GARBAGE,
-            problem.to_string(),
-            by_publisher(role, "`debucket verify --repair` writes it anew"),
-        ),
-        (Ok(objects), Ok(None)) => Check::ok(GARBAGE, format!("{objects} objects condemned")),
+    match repository.verify_condemned().await {
+        Ok(Ok(objects)) => Check::ok(GARBAGE, format!("{objects} objects condemned")),
+        Ok(Err(problem)) => {
+            let status = match problem.remedy {
+                Remedy::Repair => Status::Warn,
+                _ => Status::Fail,
+            };
+            of_problem(GARBAGE, status, &problem, role)
+        }
+        Err(error) => Check::failed(GARBAGE, &error.into(), role),
     }
 }
 
-fn sign_anew(suite: &SuiteName) -> String {
-    format!("sign it anew: `debucket refresh --suite {suite} --force`")
+/// The check that comes upon what a verification finds, too.
+fn of_problem(check: &'static str, status: Status, problem: &Problem, role: Role) -> Check {
+    let Found { means, next, .. } = Found::of(problem);
+    let next = by_publisher(role, &next);
+    Check::new(check, status, format!("{problem}: {means}"), Some(next))
 }
 
 /// What only an identity that commits can do.
@@ -143,36 +178,11 @@ fn judge_head(head: &Head, role: Role) -> Check {
             "whose signature is not checked: no key was given (--keyring)".to_owned()
         }
         HeadSignatures::By(by) => {
-            let keys = by.iter().map(|by| by.key.to_string());
-            format!("signed by {}", keys.collect::<Vec<_>>().join(", "))
+            let keys: Vec<_> = by.iter().map(|by| by.key).collect();
+            format!("signed by {}", list(&keys))
         }
     };
     Check::ok(HEAD, format!("commit {commit}, {signed}"))
-}
-
-/// The keys that signed the head, as its own settings have them.
-fn signed_by(head: &Head) -> Vec<(Certificate, Option<Fingerprint>)> {
-    let accepted = head.commit.settings.signing_keys.iter();
-    let certificates: Vec<_> = accepted
-        .filter_map(|key| Certificate::from_bytes(key.certificate.as_bytes()).ok())
-        .collect();
-    let keyring: Keyring = certificates.iter().cloned().collect();
-    let signatures = keyring
-        .verify_inrelease(&head.bytes)
-        .map(|it| it.signatures);
-    let signatures = signatures.unwrap_or_default();
-    let key_of = |certificate: &Certificate| {
-        let mut signatures = signatures.iter();
-        let by = signatures.find(|by| by.certificate == certificate.fingerprint());
-        by.map(|by| by.key)
-    };
-    certificates
-        .into_iter()
-        .map(|certificate| {
-            let key = key_of(&certificate);
-            (certificate, key)
-        })
-        .collect()
 }
 
 fn judge_keys(suite: &Suite<'_>, head: &Head, role: Role) -> Check {
@@ -184,46 +194,26 @@ fn judge_keys(suite: &Suite<'_>, head: &Head, role: Role) -> Check {
     {
         return Check::failed(KEYS, &error.into(), role);
     }
-    let now = head.store_time.unwrap_or(head.release.date);
-    let signed = signed_by(head);
-    if let Some((certificate, _)) = signed.iter().find(|(_, key)| key.is_none()) {
-        return Check::warn(
-            KEYS,
-            format!(
-                "the key {} is one of the suite's, but did not sign its head",
-                certificate.fingerprint()
-            ),
-            by_publisher(role, &sign_anew(&head.commit.suite)),
-        );
+    let (problems, warnings) = suite.check_keys(head);
+    if let Some(problem) = problems.first() {
+        let status = match problem.severity {
+            Severity::Error => Status::Fail,
+            Severity::Warning => Status::Warn,
+        };
+        return of_problem(KEYS, status, problem, role);
     }
-    let keys = signed
-        .iter()
-        .filter_map(|(certificate, key)| Some((certificate, (*key)?)));
-    judge_expiry(keys, now, role)
+    let keys = head.commit.settings.signing_keys.iter();
+    let keys: Vec<_> = keys.map(|key| key.fingerprint).collect();
+    judge_expiry(&keys, &warnings, role)
 }
 
 /// Whether keys expire soon.
-fn judge_expiry<'c>(
-    keys: impl Iterator<Item = (&'c Certificate, Fingerprint)>,
-    now: Timestamp,
-    role: Role,
-) -> Check {
-    let keys: Vec<_> = keys.collect();
+fn judge_expiry(keys: &[Fingerprint], warnings: &[Warning], role: Role) -> Check {
     let renew =
         "renew the key, or exchange it for another (`debucket key add`, later `key retire`)";
-    let mut warnings = keys
-        .iter()
-        .filter_map(|(certificate, key)| key_expiry(certificate, *key, now));
-    match warnings.next() {
-        Some(warning @ Warning::KeyExpired { .. }) => {
-            Check::fail(KEYS, warning.to_string(), by_publisher(role, renew))
-        }
+    match warnings.first() {
         Some(warning) => Check::warn(KEYS, warning.to_string(), by_publisher(role, renew)),
-        None => {
-            let names = keys.iter().map(|(_, key)| key.to_string());
-            let names = names.collect::<Vec<_>>().join(", ");
-            Check::ok(KEYS, format!("{names}: valid for 30 days at least"))
-        }
+        None => Check::ok(KEYS, format!("{}: valid for 30 days at least", list(keys))),
     }
 }
 
@@ -241,11 +231,15 @@ pub(super) fn keys_alone(keys: &Keys, role: Role, now: Timestamp) -> Option<Chec
         return role.commits().then(warning);
     };
     let time = SignatureTime::try_from(now.as_second()).ok()?;
-    let mut chosen = Vec::new();
+    let (mut keys, mut warnings) = (Vec::new(), Vec::new());
     for signer in signers {
-        let known = signer.certificate().signing_keys();
+        let certificate = signer.certificate();
+        let known = certificate.signing_keys();
         match choose_key(&keys_at(signer.as_ref(), time), &[], &known, true) {
-            Ok(state) => chosen.push((signer.certificate(), state.key)),
+            Ok(state) => {
+                keys.push(state.key);
+                warnings.extend(key_expiry(certificate, state.key, now));
+            }
             Err(error) => {
                 return Some(Check::fail(
                     KEYS,
@@ -255,7 +249,7 @@ pub(super) fn keys_alone(keys: &Keys, role: Role, now: Timestamp) -> Option<Chec
             }
         }
     }
-    Some(judge_expiry(chosen.into_iter(), now, Role::Publisher))
+    Some(judge_expiry(&keys, &warnings, Role::Publisher))
 }
 
 fn validity(suite: &Suite<'_>, head: &Head, role: Role) -> Check {
@@ -305,116 +299,50 @@ const REPAIR: &str = "`debucket verify --repair` repairs what can be, and says w
 const LOST: &str =
     "if `debucket verify` says that they are lost, publish the packages again, with --replace";
 
-fn by_hash(head: &Head, found: Result<Vec<Unhealthy>, Error>, role: Role) -> Check {
+fn judge_by_hash(head: &Head, found: Result<Vec<Unhealthy>, Error>, role: Role) -> Check {
     let paragraph = Paragraph::parse(&head.text).ok();
     let by_hash = paragraph
         .as_ref()
         .and_then(|it| it.get_str("Acquire-By-Hash"));
     if by_hash != Some("yes") {
+        let next = format!(
+            "sign it anew: `debucket refresh --suite {} --force`",
+            head.commit.suite
+        );
         return Check::fail(
             BY_HASH,
             "the head does not say Acquire-By-Hash, so devices fail while a publisher is at work",
-            by_publisher(role, &sign_anew(&head.commit.suite)),
+            by_publisher(role, &next),
         );
     }
-    let count: usize = head
-        .commit
-        .indexes
-        .values()
-        .map(|index| index.files.len())
-        .sum();
-    match found {
-        Err(error) => Check::failed(BY_HASH, &error.into(), role),
-        Ok(unhealthy) => match unhealthy.first() {
-            None => Check::ok(BY_HASH, format!("all {count} index files are there")),
-            Some(first) => Check::fail(
-                BY_HASH,
-                format!(
-                    "{} of {count} index files fail, so devices cannot update: {} {}",
-                    unhealthy.len(),
-                    first.key,
-                    first.problem
-                ),
-                by_publisher(role, REPAIR),
-            ),
-        },
-    }
+    let count = head.commit.files().count();
+    let sound = format!("all {count} index files are there");
+    let ill = format!("of {count} index files fail, so devices cannot update");
+    judge(BY_HASH, found, (sound, &ill, REPAIR), role)
 }
 
-fn judge_packages(found: Result<PackagesSeen, Error>, role: Role) -> Check {
-    let PackagesSeen {
-        all,
-        seen,
-        unhealthy,
-    } = match found {
-        Ok(found) => found,
-        Err(error) => return Check::failed(PACKAGES, &error.into(), role),
-    };
-    match unhealthy.first() {
-        None if seen < all => Check::ok(
-            PACKAGES,
-            format!(
-                "{seen} of {all} were looked at and are there (`debucket verify` looks at all)"
-            ),
-        ),
-        None => Check::ok(PACKAGES, format!("all {all} are there")),
-        Some(first) => Check::fail(
-            PACKAGES,
-            format!(
-                "{} of {seen} package files cannot be installed: {} {}",
-                unhealthy.len(),
-                first.key,
-                first.problem
-            ),
-            by_publisher(role, LOST),
-        ),
-    }
-}
-
-fn judge_followers(found: Result<Vec<Unhealthy>, Error>, role: Role) -> Check {
+/// The check of objects that clients fetch: what to say if all are sound, how to go on after the number of those that are not, and
+/// what to do about these.
+fn judge(
+    check: &'static str,
+    found: Result<Vec<Unhealthy>, Error>,
+    (sound, ill, next): (String, &str, &str),
+    role: Role,
+) -> Check {
     let unhealthy = match found {
         Ok(unhealthy) => unhealthy,
-        Err(error) => return Check::failed(FOLLOWERS, &error.into(), role),
-    };
-    let Some(first) = unhealthy.first() else {
-        return Check::ok(FOLLOWERS, "all follow the head");
-    };
-    Check::warn(
-        FOLLOWERS,
-        format!(
-            "{} do not follow the head, so clients without InRelease or by-hash fail or see an old state: {} {}",
-            unhealthy.len(),
-            first.key,
-            first.problem
-        ),
-        by_publisher(
-            role,
-            "the next publish brings them up; so does `debucket verify --repair`",
-        ),
-    )
-}
-
-fn judge_aliases(head: &Head, found: Result<Vec<Unhealthy>, Error>, role: Role) -> Check {
-    let unhealthy = match found {
-        Ok(unhealthy) => unhealthy,
-        Err(error) => return Check::failed(ALIASES, &error.into(), role),
+        Err(error) => return Check::failed(check, &error.into(), role),
     };
     let Some(first) = unhealthy.iter().min_by_key(|unhealthy| unhealthy.lags) else {
-        let aliases = head.commit.settings.aliases.iter();
-        let aliases: Vec<_> = aliases.map(ToString::to_string).collect();
-        return Check::ok(ALIASES, format!("{} follow the head", aliases.join(", ")));
+        return Check::ok(check, sound);
     };
-    let detail = format!(
-        "{} objects: {} {}",
-        unhealthy.len(),
-        first.key,
-        first.problem
-    );
-    let next = by_publisher(role, REPAIR);
-    match first.lags {
-        true => Check::warn(ALIASES, detail, next),
-        false => Check::fail(ALIASES, detail, next),
-    }
+    let detail = format!("{} {ill}: {} {}", unhealthy.len(), first.key, first.problem);
+    let status = match check {
+        FOLLOWERS => Status::Warn,
+        _ if first.lags => Status::Warn,
+        _ => Status::Fail,
+    };
+    Check::new(check, status, detail, Some(by_publisher(role, next)))
 }
 
 #[cfg(test)]

@@ -105,7 +105,6 @@ struct Export {
 struct Generated {
     /// The key's fingerprint: 40 hexadecimal digits in upper case.
     fingerprint: String,
-    /// User ID of the key.
     user_id: String,
     /// Path of the secret key.
     secret_key: String,
@@ -257,7 +256,7 @@ fn refuse_existing(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// Writes a new file.
+/// Writes a file that must not exist yet, with these permissions.
 fn create(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
     let write = || {
         let mut file = OpenOptions::new()

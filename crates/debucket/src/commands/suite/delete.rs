@@ -12,7 +12,11 @@ use repository::Deletion;
 use serde::Serialize;
 
 use crate::{
-    authorship::authorship, change::ChangeOptions, context::Context, error::Error, printer::Report,
+    authorship::authorship,
+    change::ChangeOptions,
+    context::Context,
+    error::{Error, Role, list},
+    printer::Report,
     text::bytes,
 };
 
@@ -64,7 +68,7 @@ impl Delete {
         let name = self.suite.clone();
         self.change.set_default_message(format!("Delete {name}"));
         let keys = self.change.keys(&name)?;
-        let repository = self.change.deletable_repository(context).await?;
+        let repository = self.change.repository_as(Role::Deleter, context).await?;
         let suite = repository.suite(name, keys);
         let planned = suite.deletion(self.change.allow()).await?;
         if self.change.dry_run {
@@ -132,11 +136,11 @@ impl Report for Document {
     fn text(&self) -> String {
         let would = if self.dry_run { "would be " } else { "" };
         let names = [&self.suite].into_iter().chain(&self.aliases);
-        let names: Vec<_> = names.map(ToString::to_string).collect();
+        let names: Vec<_> = names.collect();
         let entries = self.entries.unwrap_or_default();
         let mut text = format!(
             "{would}deleted: {}\n{} objects ({}), {entries} entries of package indexes\n",
-            names.join(", "),
+            list(&names),
             self.objects,
             bytes(self.bytes)
         );

@@ -1,5 +1,7 @@
 //! Suites, and the bucket that they are in.
 
+use std::{path::PathBuf, time::Duration};
+
 use dev_s3::{Fault, Operation, Rule};
 use repo_signing::{KeyFile, KeyProblem, SignatureTime, Signer as _};
 
@@ -7,7 +9,7 @@ use super::Report;
 use crate::{
     package,
     run::{BUCKET, Store, run},
-    signing::fixture,
+    signing::{fixture, in_2024},
 };
 
 #[test]
@@ -259,8 +261,77 @@ fn a_key_is_told_before_and_after_its_end() {
     reader.expect(
         "stable: keys",
         "fail",
-        "devices refuse the suite",
+        "devices that know no other key of the suite refuse it",
         "ask a publisher",
+    );
+}
+
+#[test]
+fn a_revoked_key_is_told_to_those_who_have_its_certificate() {
+    let store = in_2024("04-20");
+    let public = store.public_of("revoked");
+    let [revoked, second] = ["revoked", "ed25519"].map(fixture);
+    let file =
+        |version: &str| package::write(store.folder.path(), "hello", version, "all", version);
+    let publish = |version: &str, keys: &[&PathBuf], suite: &str| {
+        let mut publish = store.debucket(&["publish", "--suite", suite]);
+        for key in keys {
+            publish.arg("--sign-key").arg(key);
+        }
+        run(publish.arg(file(version))).expect(0);
+    };
+    publish("1", &[&revoked], "stable");
+    publish("1", &[&revoked, &second], "double");
+    let doctor = |role: &str| {
+        let mut doctor = store.debucket(&["doctor", "--role", role, "--keyring"]);
+        Report::of(doctor.arg(&public))
+    };
+    for suite in ["stable", "double"] {
+        doctor("reader").expect(&format!("{suite}: keys"), "ok", "", "");
+    }
+    store
+        .server
+        .clock()
+        .advance(Duration::from_secs(20 * 86_400));
+    for role in ["reader", "collector"] {
+        let told = "was revoked at 2024-05-01";
+        let report = doctor(role);
+        report.expect("stable: keys", "fail", told, "ask a publisher");
+        // Devices that have the other key go on.
+        report.expect("double: keys", "warn", told, "key retire double");
+    }
+}
+
+/// A key that is only among those of the suite is not said to have signed it.
+#[test]
+fn a_key_that_did_not_sign_is_told() {
+    let store = Store::published();
+    let idle = fixture("expiring");
+    let idle = KeyFile::from_bytes(&std::fs::read(idle).unwrap(), &[]).unwrap();
+    let certificate = idle.certificate();
+    store.forge(|commit| {
+        let keys = commit["settings"]["signing_keys"].as_array_mut().unwrap();
+        keys.push(serde_json::json!({
+            "fingerprint": certificate.fingerprint(), "keys": certificate.signing_keys(), "certificate": certificate.armored(),
+        }));
+    });
+    let told = format!("has no good signature by {}", certificate.fingerprint());
+    for role in ["reader", "collector"] {
+        let public = store.path("public.asc").display().to_string();
+        for trust in [&["--keyring", &public][..], &[]] {
+            let report = store.doctor(&[&["--role", role], trust].concat());
+            report.expect(
+                "stable: keys",
+                "warn",
+                &told,
+                "refresh --suite stable --force",
+            );
+        }
+    }
+    let verified = store.read(&["verify", "stable"]).expect(1);
+    assert!(
+        verified.contains(&told) && !verified.contains("is signed by"),
+        "{verified}"
     );
 }
 

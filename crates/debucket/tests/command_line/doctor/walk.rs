@@ -47,8 +47,6 @@ fn is_needed(key: &str, heads: &str, indexes: &str) -> bool {
         "commits" => heads.contains(name.trim_end_matches(".json")),
         "SHA256" => heads.contains(name),
         "succession" => false,
-        // That of an alias says whose it is.
-        _ if name == "suite.json" => folder == "dists/lts",
         _ if key.starts_with("pool/") => indexes.contains(key),
         _ => true,
     }
