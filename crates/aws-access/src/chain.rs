@@ -23,7 +23,7 @@ use aws_config::{
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 
 use crate::{
-    CredentialError, CredentialProblem, CredentialSource, Keys, causes,
+    CredentialError, CredentialProblem, CredentialSource, Keys, SharedFiles, causes,
     credentials::{FromSdk, within},
     environment,
 };
@@ -74,11 +74,12 @@ impl Chain {
     pub(crate) fn new(
         config: &ProviderConfig,
         profile: Option<&str>,
+        files: &SharedFiles,
         runs_a_program: bool,
     ) -> Self {
         let mut from_profile = ProfileFileCredentialsProvider::builder()
             .configure(config)
-            .profile_files(environment::files());
+            .profile_files(files.source());
         if let Some(profile) = environment::profile(profile) {
             from_profile = from_profile.profile_name(profile);
         }

@@ -7,7 +7,7 @@
 
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
-use crate::{CredentialSource, LocalClock};
+use crate::{CredentialSource, LocalClock, SharedFiles};
 
 /// How AWS is reached. The default is all that the environment says.
 #[derive(Debug, Clone)]
@@ -20,6 +20,8 @@ pub struct Config {
     pub endpoint: Option<String>,
     /// The profile in the AWS configuration files. `None`: `AWS_PROFILE`, `default`.
     pub profile: Option<String>,
+    /// Those files.
+    pub shared_files: SharedFiles,
     /// Where the credentials come from.
     pub credentials: Credentials,
     /// A role to assume with those credentials (`arn:aws:iam::…:role/…`).
@@ -47,6 +49,7 @@ impl Default for Config {
             region: None,
             endpoint: None,
             profile: None,
+            shared_files: SharedFiles::Unread,
             credentials: Credentials::Chain,
             role_arn: None,
             silence_timeout: Duration::from_secs(30),

@@ -29,14 +29,14 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    fn new(message: impl Into<String>) -> Self {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
             source: None,
         }
     }
 
-    fn because(
+    pub(crate) fn because(
         message: impl Into<String>,
         source: impl Into<Box<dyn StdError + Send + Sync>>,
     ) -> Self {
@@ -70,7 +70,7 @@ pub(crate) fn profile(named: Option<&str>) -> Option<&str> {
     named.or_else(|| is_empty("AWS_PROFILE").then_some(DEFAULT_PROFILE))
 }
 
-/// The configuration files. The SDK would take an empty variable for the path of one.
+/// The shared configuration files. The SDK would take an empty variable for the path of one.
 pub(crate) fn files() -> EnvConfigFiles {
     use EnvConfigFileKind::{Config, Credentials};
     let usual = |name| {
@@ -149,7 +149,8 @@ pub(crate) async fn load(
     http: SharedHttpClient,
 ) -> Result<SdkConfig, ConfigError> {
     let profile = profile(config.profile.as_deref());
-    let mut profile_region = ProfileFileRegionProvider::builder().profile_files(files());
+    let mut profile_region =
+        ProfileFileRegionProvider::builder().profile_files(config.shared_files.source());
     if let Some(profile) = profile {
         profile_region = profile_region.profile_name(profile);
     }
@@ -172,7 +173,7 @@ pub(crate) async fn load(
         .region(region)
         // Ours are used; the SDK would panic at what it does not know in AWS_RETRY_MODE, as `legacy`.
         .retry_config(RetryConfig::standard())
-        .profile_files(files())
+        .profile_files(config.shared_files.source())
         .time_source(config.clock.clone());
     if let Some(profile) = profile {
         loader = loader.profile_name(profile);
@@ -198,7 +199,8 @@ pub(crate) async fn profile_runs_a_program(config: &Config) -> Result<bool, Conf
     let named = config.profile.clone().or_else(of_environment);
     let name = named.as_deref().unwrap_or(DEFAULT_PROFILE);
     let (fs, env) = (Fs::real(), Env::real());
-    let read = aws_config::profile::load(&fs, &env, &files(), Some(name.to_owned().into())).await;
+    let files = config.shared_files.source();
+    let read = aws_config::profile::load(&fs, &env, &files, Some(name.to_owned().into())).await;
     let Ok(profiles) = read else {
         return Ok(false);
     };

@@ -18,6 +18,7 @@ mod identity;
 mod plain;
 mod problem;
 mod resolver;
+mod shared_files;
 mod silence;
 mod target;
 
@@ -29,4 +30,5 @@ pub use environment::ConfigError;
 pub use exchange::Exchange;
 pub use identity::{Caller, Unidentified};
 pub use problem::{ConnectProblem, cause, causes};
+pub use shared_files::SharedFiles;
 pub use silence::Silence;

@@ -4,7 +4,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use aws_access::{Config, Credentials, LocalClock, Proxy};
+use aws_access::{Config, Credentials, LocalClock, Proxy, SharedFiles};
 
 /// Everything that is needed to talk to one bucket. `S3Config::new(bucket)` is the AWS default.
 #[derive(Debug, Clone)]
@@ -24,6 +24,8 @@ pub struct S3Config {
     pub path_style: Option<bool>,
     /// The profile in the AWS configuration files. `None`: `AWS_PROFILE`, `default`.
     pub profile: Option<String>,
+    /// Those files.
+    pub shared_files: SharedFiles,
     /// Where the credentials come from.
     pub credentials: Credentials,
     /// A role to assume with those credentials (`arn:aws:iam::…:role/…`).
@@ -59,6 +61,7 @@ impl S3Config {
             endpoint: None,
             path_style: None,
             profile: None,
+            shared_files: SharedFiles::Unread,
             credentials: Credentials::Chain,
             role_arn: None,
             acl: None,
@@ -78,6 +81,7 @@ impl S3Config {
             region: self.region.clone(),
             endpoint: self.endpoint.clone(),
             profile: self.profile.clone(),
+            shared_files: self.shared_files.clone(),
             credentials: self.credentials.clone(),
             role_arn: self.role_arn.clone(),
             silence_timeout: self.silence_timeout,
