@@ -73,10 +73,20 @@ fn config(sources: &Sources, bucket: &str, settings: &Settings, proxy: Proxy) ->
             secret_access_key: secret.0,
             session_token: token.map(|token| token.0),
         },
-        None => sources.chain(settings.profile.as_deref(), &proxy),
+        None => sources.chain(settings, &proxy),
     };
     S3Config {
         region: settings.region.clone(),
+        // An endpoint is the one that it is.
+        use_fips: settings.use_fips.filter(|_| settings.endpoint.is_none()),
+        use_dualstack: settings
+            .use_dualstack
+            .filter(|_| settings.endpoint.is_none()),
+        external_id: settings.external_id.clone(),
+        role_session_name: settings.role_session_name.clone(),
+        metadata_disabled: settings.metadata_disabled,
+        requester_pays: settings.requester_pays.unwrap_or(false),
+        ca_bundle: sources.ca_bundle(settings),
         endpoint: settings.endpoint.clone(),
         path_style: settings.path_style,
         profile: settings.profile.clone(),

@@ -13,12 +13,13 @@
 //! made or read later come from [`crate::helper`]. A file that is there but cannot be read or
 //! understood is an error for every item that it could be about; it is never passed over.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use aws_access::causes;
-use s3_storage::{Credentials, Proxy, SharedFiles};
+use s3_storage::{CaBundle, Credentials, Proxy, SharedFiles};
 
 use crate::authconf::{AuthConf, Machines};
 use crate::config::Config;
@@ -27,6 +28,9 @@ use crate::helper::{Helper, OfHelper};
 use crate::settings::Settings;
 use crate::uri::Location;
 use crate::{files, sandbox};
+
+/// The authorities that apt's own https trusts instead of the system's.
+const HTTPS_CA_INFO: &str = "Acquire::https::CAInfo";
 
 /// What was found, with apt's configuration.
 #[derive(Debug, Clone)]
@@ -39,6 +43,8 @@ pub struct Sources {
     /// What the AWS tools have in files; an error where there is one and it cannot be read.
     shared_files: Result<SharedFiles, String>,
     helper: Option<Arc<Helper>>,
+    /// Files with certificates that were read when that could be done.
+    ca_bundles: HashMap<PathBuf, CaBundle>,
     /// Why some file cannot be used.
     broken: Option<String>,
 }
@@ -87,7 +93,30 @@ impl Sources {
         }
         sources.config = config;
         sources.environment = environment;
+        for path in sources.ca_paths() {
+            // One that cannot be read is an error where it is needed.
+            if let Ok(bundle) = CaBundle::read(path.clone()) {
+                sources.ca_bundles.insert(path, bundle);
+            }
+        }
         sources
+    }
+
+    /// All files that may be needed as [`ca_bundle`](Self::ca_bundle).
+    fn ca_paths(&self) -> Vec<PathBuf> {
+        let of_config = self.config.named("Acquire::s3", "CAInfo");
+        let others = [
+            self.config.get(HTTPS_CA_INFO),
+            self.environment.get("AWS_CA_BUNDLE"),
+        ];
+        let of_profiles = self.shared_files().values("ca_bundle");
+        let of_auth = self.auth.iter().flat_map(AuthConf::all);
+        let of_auth = of_auth.filter_map(|settings| settings.ca_info.clone());
+        let paths = of_config.chain(others.into_iter().flatten());
+        let paths = paths.map(PathBuf::from).chain(of_auth);
+        paths
+            .chain(of_profiles.into_iter().map(PathBuf::from))
+            .collect()
     }
 
     /// apt's configuration.
@@ -131,6 +160,8 @@ impl Sources {
             .map(Settings::from_keys)
             .unwrap_or_default();
         in_uri.region.clone_from(&location.region);
+        in_uri.use_fips = location.use_fips;
+        in_uri.use_dualstack = location.use_dualstack;
         let of_bucket = Settings::from_config(&self.config, &format!("Acquire::s3::{bucket}"))?;
         let section = self
             .auth
@@ -202,13 +233,34 @@ impl Sources {
     }
 
     /// Where keys come from that no setting gives.
-    pub fn chain(&self, profile: Option<&str>, proxy: &Proxy) -> Credentials {
+    pub fn chain(&self, settings: &Settings, proxy: &Proxy) -> Credentials {
         match &self.helper {
             Some(helper) => {
-                Credentials::Source(Arc::new(OfHelper::new(Arc::clone(helper), profile, proxy)))
+                let (helper, ca_file) = (Arc::clone(helper), self.ca_path(settings));
+                let keys = OfHelper::new(helper, settings, ca_file.as_deref(), proxy);
+                Credentials::Source(Arc::new(keys))
             }
             None => Credentials::Chain,
         }
+    }
+
+    fn ca_path(&self, settings: &Settings) -> Option<PathBuf> {
+        let configured = || self.config.get(HTTPS_CA_INFO);
+        let of_environment = || self.environment.get("AWS_CA_BUNDLE");
+        let named = configured().or_else(of_environment).map(str::to_owned);
+        let of_profile = || {
+            let profile = settings.profile.as_deref();
+            self.shared_files().value(profile, "ca_bundle")
+        };
+        let of_setting = settings.ca_info.clone();
+        of_setting.or_else(|| named.or_else(of_profile).map(PathBuf::from))
+    }
+
+    /// The authorities to trust instead of the system's.
+    pub fn ca_bundle(&self, settings: &Settings) -> Option<CaBundle> {
+        let path = self.ca_path(settings)?;
+        let read = self.ca_bundles.get(&path).cloned();
+        Some(read.unwrap_or_else(|| path.into()))
     }
 
     /// The endpoint that the environment or the profile names.
@@ -251,6 +303,7 @@ impl Default for Sources {
             machines: Machines::default(),
             shared_files: Ok(SharedFiles::Unread),
             helper: None,
+            ca_bundles: HashMap::new(),
             broken: None,
         }
     }

@@ -16,6 +16,7 @@ use std::{
     fmt, io,
     io::{Read as _, Write as _},
     os::unix::process::CommandExt as _,
+    path::Path,
     process::{ChildStdin, ChildStdout, Command, Stdio},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -30,6 +31,7 @@ use crate::{
     environment::Environment,
     message::{Decoder, Message},
     sandbox,
+    settings::Settings,
 };
 
 /// The argument that makes this program the helper; the user to become may follow.
@@ -99,11 +101,16 @@ pub struct OfHelper {
 }
 
 impl OfHelper {
-    /// Those of `profile`; `None` is the chain's own order. Services are asked through `proxy`.
-    pub fn new(helper: Arc<Helper>, profile: Option<&str>, proxy: &Proxy) -> Self {
+    /// Those that `settings` lead to. Services are asked through `proxy`.
+    pub fn new(
+        helper: Arc<Helper>,
+        settings: &Settings,
+        ca_file: Option<&Path>,
+        proxy: &Proxy,
+    ) -> Self {
         Self {
             helper,
-            request: answer::request(profile, proxy),
+            request: answer::request(settings, ca_file, proxy),
         }
     }
 }

@@ -21,6 +21,7 @@ use apt_method_s3::helper;
 use apt_method_s3::message::{Decoder, Message};
 use apt_method_s3::protocol::{self, Action, Event, ItemId, Protocol, Request};
 use apt_method_s3::sandbox;
+use apt_method_s3::settings;
 use futures::FutureExt as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -125,6 +126,9 @@ impl Method {
         if let Err(what) = prepared {
             say(&protocol::refused(&what))?;
             return Err(End(ExitCode::from(sandbox::EXIT_STATUS)));
+        }
+        for item in settings::unknown(sources.config()) {
+            say(&protocol::has_no_effect(&item))?;
         }
         self.sources = Arc::new(sources);
         self.configured = true;

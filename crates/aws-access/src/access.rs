@@ -54,8 +54,11 @@ impl Access {
         let region = found.region().cloned();
         let for_providers = ProviderConfig::without_region()
             .with_http_client(http)
+            .with_use_fips(found.use_fips())
+            .with_use_dual_stack(found.use_dual_stack())
             .with_region(Some(region.clone().unwrap_or(Region::new(DEFAULT_REGION))));
-        let asks_metadata = region.is_none()
+        let asks_metadata = config.metadata_disabled != Some(true)
+            && region.is_none()
             && endpoint.is_none()
             && matches!(config.credentials, Credentials::Chain);
 
@@ -160,12 +163,7 @@ async fn credentials(
 ) -> Option<Arc<dyn CredentialSource>> {
     let base: Arc<dyn CredentialSource> = match &config.credentials {
         Credentials::Anonymous => return None,
-        Credentials::Chain => Arc::new(Chain::new(
-            for_providers,
-            config.profile.as_deref(),
-            &config.shared_files,
-            runs_a_program,
-        )),
+        Credentials::Chain => Arc::new(Chain::new(for_providers, config, runs_a_program)),
         Credentials::Source(source) => Arc::clone(source),
         Credentials::Static {
             access_key_id,
@@ -186,12 +184,17 @@ async fn credentials(
         .into_builder()
         .region(region.unwrap_or(Region::new(DEFAULT_REGION)))
         .build();
-    let session = config.app_name.as_deref().unwrap_or("aws-access");
-    let assumed = AssumeRoleProvider::builder(role)
-        .session_name(session)
-        .configure(&sdk)
-        .build_from_provider(ToSdk(base))
-        .await;
+    let named = config
+        .role_session_name
+        .as_deref()
+        .or(config.app_name.as_deref());
+    let mut assumed = AssumeRoleProvider::builder(role)
+        .session_name(named.unwrap_or("aws-access"))
+        .configure(&sdk);
+    if let Some(id) = &config.external_id {
+        assumed = assumed.external_id(id);
+    }
+    let assumed = assumed.build_from_provider(ToSdk(base)).await;
     Some(Arc::new(FromSdk {
         name: "assumed role",
         runs_a_program: false,

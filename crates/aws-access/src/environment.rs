@@ -15,7 +15,7 @@ use aws_types::{app_name::AppName, region::Region, service_config::ServiceConfig
 use hyper_util::client::proxy::matcher::Matcher;
 use rustls::{RootCertStore, pki_types::CertificateDer, pki_types::pem::PemObject as _};
 
-use crate::{Config, Credentials, Proxy, connector::Network, plain};
+use crate::{CaBundle, Config, Credentials, Proxy, connector::Network, plain};
 
 /// The profile of those who name none.
 const DEFAULT_PROFILE: &str = "default";
@@ -111,14 +111,20 @@ pub(crate) fn network(config: &Config) -> Result<Network, ConfigError> {
     let bundle = config
         .ca_bundle
         .clone()
-        .or_else(|| variable("AWS_CA_BUNDLE").map(PathBuf::from));
+        .or_else(|| variable("AWS_CA_BUNDLE").map(|path| PathBuf::from(path).into()))
+        .or_else(|| {
+            let path = config
+                .shared_files
+                .value(config.profile.as_deref(), "ca_bundle")?;
+            Some(PathBuf::from(path).into())
+        });
     let trusts_system = bundle.is_none();
     let trust = match bundle {
         None => TrustStore::default().with_native_roots(true),
-        Some(path) => {
+        Some(CaBundle { path, pem }) => {
             let message = || format!("the CA bundle \"{}\" cannot be used", path.display());
-            let pem =
-                std::fs::read(&path).map_err(|error| ConfigError::because(message(), error))?;
+            let pem = pem.map_or_else(|| std::fs::read(&path), |pem| Ok(pem.to_vec()));
+            let pem = pem.map_err(|error| ConfigError::because(message(), error))?;
             check_certificates(&pem).map_err(|error| ConfigError::because(message(), error))?;
             TrustStore::empty().with_pem_certificate(pem)
         }
@@ -177,6 +183,12 @@ pub(crate) async fn load(
         .time_source(config.clock.clone());
     if let Some(profile) = profile {
         loader = loader.profile_name(profile);
+    }
+    if let Some(use_fips) = config.use_fips {
+        loader = loader.use_fips(use_fips);
+    }
+    if let Some(use_dualstack) = config.use_dualstack {
+        loader = loader.use_dual_stack(use_dualstack);
     }
     if let Some(name) = &config.app_name {
         loader = loader.app_name(AppName::new(name.clone()).map_err(|error| {
@@ -350,7 +362,7 @@ mod tests {
         let file = std::env::temp_dir().join(format!("aws-access-ca-{}", std::process::id()));
         std::fs::write(&file, "nothing").unwrap();
         let config = Config {
-            ca_bundle: Some(file.clone()),
+            ca_bundle: Some(file.clone().into()),
             ..Config::default()
         };
         let error = network(&config).err().unwrap();

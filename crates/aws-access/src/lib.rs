@@ -24,7 +24,7 @@ mod target;
 
 pub use access::Access;
 pub use clock::{LocalClock, StoreClock};
-pub use config::{Config, Credentials, Proxy};
+pub use config::{CaBundle, Config, Credentials, Proxy};
 pub use credentials::{CredentialError, CredentialProblem, CredentialSource, Keys};
 pub use environment::ConfigError;
 pub use exchange::Exchange;

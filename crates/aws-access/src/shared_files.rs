@@ -91,12 +91,18 @@ impl SharedFiles {
     /// Whether keys of some profile are made later, by what their reader may then have no right to
     /// use, or are replaced later in the file.
     pub fn make_keys_later(&self) -> bool {
-        self.profiles(None).is_some_and(|profiles| {
-            profiles
-                .profiles()
-                .filter_map(|name| profiles.get_profile(name))
-                .any(|profile| MADE_LATER.iter().any(|key| profile.get(key).is_some()))
-        })
+        MADE_LATER.iter().any(|key| !self.values(key).is_empty())
+    }
+
+    /// The values of all profiles.
+    pub fn values(&self, key: &str) -> Vec<String> {
+        let Some(all) = self.profiles(None) else {
+            return Vec::new();
+        };
+        let profiles = all.profiles().filter_map(|name| all.get_profile(name));
+        profiles
+            .filter_map(|profile| Some(profile.get(key)?.to_owned()))
+            .collect()
     }
 
     /// A value of a profile; `None` for the name is the one of `AWS_PROFILE`, or `default`.

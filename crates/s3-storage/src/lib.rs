@@ -25,7 +25,7 @@ mod stored;
 mod trial;
 
 pub use aws_access::{
-    Caller, ConnectProblem, Credentials, LocalClock, Proxy, SharedFiles, Unidentified,
+    CaBundle, Caller, ConnectProblem, Credentials, LocalClock, Proxy, SharedFiles, Unidentified,
 };
 #[cfg(feature = "test-util")]
 pub use careless::{Careless, Flaw};

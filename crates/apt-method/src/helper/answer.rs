@@ -1,8 +1,11 @@
 //! One request for credentials and its answer, as messages of the same form as apt's.
 
 use std::{
+    ffi::OsStr,
     fs,
     io::{Read, Write},
+    os::unix::ffi::OsStrExt as _,
+    path::{Path, PathBuf},
     process, thread,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -11,7 +14,10 @@ use aws_access::{
     Access, Config, ConnectProblem, CredentialError, CredentialProblem, Keys, Proxy, causes,
 };
 
-use crate::message::{Decoder, Message};
+use crate::{
+    message::{Decoder, Message},
+    settings::Settings,
+};
 
 /// The argument that makes this program answer one request.
 pub const ARGUMENT: &str = "--credentials-once";
@@ -50,15 +56,23 @@ const PROBLEMS: [(CredentialProblem, &str); 9] = [
     ),
 ];
 
-/// A request for the keys of `profile`; `None` is the chain's own order.
-pub(super) fn request(profile: Option<&str>, proxy: &Proxy) -> Message {
+/// A request for the keys that `settings` lead to.
+pub(super) fn request(settings: &Settings, ca_file: Option<&Path>, proxy: &Proxy) -> Message {
     let proxy = match proxy {
         Proxy::FromEnvironment => "",
         Proxy::Direct => "DIRECT",
         Proxy::Url(url) => url,
     };
+    let text = |value: &Option<String>| value.clone().unwrap_or_default();
+    let flag = |value: Option<bool>| value.map_or_else(String::new, |value| value.to_string());
+    let ca_file = ca_file.map(|path| path.as_os_str().as_bytes());
     Message::new(600, "Keys")
-        .with("Profile", profile.unwrap_or_default())
+        .with("Profile", text(&settings.profile))
+        .with("Region", text(&settings.region))
+        .with("Use-Fips", flag(settings.use_fips))
+        .with("Use-Dualstack", flag(settings.use_dualstack))
+        .with("Metadata-Disabled", flag(settings.metadata_disabled))
+        .with_raw("CA-File", ca_file.unwrap_or_default())
         .with("Proxy", proxy)
 }
 
@@ -101,8 +115,15 @@ fn watch_memory() {
 /// Asks the sources of this machine.
 async fn keys(request: &Message) -> Result<Keys, CredentialError> {
     let field = |name| request.get(name).filter(|value| !value.is_empty());
+    let flag = |name| field(name)?.parse().ok();
+    let ca_file = request.get_raw("CA-File").filter(|path| !path.is_empty());
     let config = Config {
         profile: field("Profile"),
+        region: field("Region"),
+        use_fips: flag("Use-Fips"),
+        use_dualstack: flag("Use-Dualstack"),
+        metadata_disabled: flag("Metadata-Disabled"),
+        ca_bundle: ca_file.map(|path| PathBuf::from(OsStr::from_bytes(path)).into()),
         proxy: match field("Proxy").as_deref() {
             None => Proxy::FromEnvironment,
             Some("DIRECT") => Proxy::Direct,
@@ -169,7 +190,9 @@ pub(super) fn keys_of(message: &Message) -> Result<Keys, CredentialError> {
     Ok(Keys {
         access_key_id: field("Access-Key-Id"),
         secret_access_key: field("Secret-Access-Key"),
-        session_token: message.get("Session-Token").filter(|token| !token.is_empty()),
+        session_token: message
+            .get("Session-Token")
+            .filter(|token| !token.is_empty()),
         expires: expires.and_then(|since| SystemTime::UNIX_EPOCH.checked_add(since)),
     })
 }

@@ -271,6 +271,34 @@ async fn a_token_file_of_root_is_read_by_the_environment_and_by_a_profile() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn authorities_in_a_file_of_root_are_trusted() {
+    for place in ["setting", "https", "environment", "profile"] {
+        let mut machine = Machine::new().await;
+        let store = DevS3::builder().bucket("bucket").tls(true);
+        machine.store = store.start().await.unwrap();
+        machine.store.put("bucket", "file", b"abc").unwrap();
+        let endpoint = machine.store.endpoint();
+        let bundle = machine.write("ca.pem", &machine.store.ca_pem().unwrap());
+        machine.write(".aws/config", "[default]\nregion = us-east-1\n");
+        let machine = machine
+            .item("Acquire::s3::Endpoint", &endpoint)
+            .item("Acquire::s3::AccessKeyId", DevS3::DEFAULT_KEY_ID)
+            .item("Acquire::s3::SecretAccessKey", DevS3::DEFAULT_SECRET);
+        let machine = match place {
+            "setting" => machine.item("Acquire::s3::bucket::CAInfo", &bundle),
+            "https" => machine.item("Acquire::https::CAInfo", &bundle),
+            "environment" => machine.variable("AWS_CA_BUNDLE", &bundle),
+            _ => {
+                machine.write(".aws/config", &format!("[default]\nca_bundle = {bundle}\n"));
+                machine
+            }
+        };
+        println!("{place}");
+        machine.fetches();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn no_other_identity_is_taken_for_a_profile_that_cannot_be_had() {
     let machine = Machine::new().await;
     machine.write(".aws/config", "[profile other]\nregion = eu-west-1\n");
