@@ -120,8 +120,7 @@ fn dequote(value: &str) -> Option<&str> {
         .next()
         .filter(|first| matches!(first, '\'' | '"'))
     else {
-        let comment = value.find(" #").or_else(|| value.find("\t#"));
-        return Some(comment.map_or(value, |at| &value[..at]));
+        return value.split(" #").next()?.split("\t#").next();
     };
     let (inside, behind) = value.strip_prefix(quote)?.rsplit_once(quote)?;
     let behind = behind.trim_start();

@@ -263,9 +263,9 @@ impl AwsHost {
             region: region.map(str::to_owned),
             fips: labels[service] == "s3-fips",
             dualstack: labels[service + 1..].contains(&"dualstack"),
-            interface_endpoint: endpoint.map(|_| match bucket.len() {
-                0 => lower.clone(),
-                length => lower[length + 1..].to_owned(),
+            interface_endpoint: endpoint.and_then(|at| {
+                let suffix = lower.strip_prefix(inner)?;
+                Some(labels[at..].join(".") + suffix)
             }),
             bucket: Some(bucket).filter(|bucket| !bucket.is_empty()),
         })
