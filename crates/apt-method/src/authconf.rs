@@ -86,6 +86,12 @@ impl AuthConf {
         Ok(conf)
     }
 
+    /// What each part of the file says.
+    pub fn all(&self) -> impl Iterator<Item = &Settings> {
+        let sections = self.sections.iter().map(|(_, settings)| settings);
+        std::iter::once(&self.global).chain(sections)
+    }
+
     /// What the sections of this bucket say.
     pub fn section(&self, bucket: &str) -> Settings {
         let ours = self.sections.iter().filter(|(name, _)| name == bucket);
@@ -107,14 +113,14 @@ impl AuthConf {
     }
 }
 
-/// The value without its quotes; a comment may follow them.
+/// The value without its quotes and without the comment that may follow it.
 fn dequote(value: &str) -> Option<&str> {
     let Some(quote) = value
         .chars()
         .next()
         .filter(|first| matches!(first, '\'' | '"'))
     else {
-        return Some(value);
+        return value.split(" #").next()?.split("\t#").next();
     };
     let (inside, behind) = value.strip_prefix(quote)?.rsplit_once(quote)?;
     let behind = behind.trim_start();
@@ -215,7 +221,7 @@ mod tests {
     fn reads_the_files_of_todays_methods() {
         let conf = parse(
             "\u{feff}# keys\r\nAccessKeyId = 'AKIA'\r\nSecretAccessKey=\"a/b+c==\"\nToken = ''\n\
- Region = 'eu-west-1' # here\n\nendpoint = minio.example.com\nPathStyle = true\n",
+ Region = 'eu-west-1' # here\n\nendpoint = minio.example.com # there\nPathStyle = true\t# so\n",
         )
         .unwrap();
         let keys = conf.global.keys().unwrap();

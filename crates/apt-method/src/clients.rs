@@ -46,12 +46,12 @@ impl Clients {
         };
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let make = || {
-            let config = config(&location.bucket, &settings, proxy);
+            let config = config(sources, &location.bucket, &settings, proxy);
             let limiter = settings.limit.map(Limiter::new);
             Arc::new(Client {
                 config,
                 limiter,
-                signed: OnceCell::new(),
+                signed: tokio::sync::Mutex::default(),
                 unsigned: OnceCell::new(),
                 account: Mutex::default(),
                 no_credentials: AtomicBool::new(false),
@@ -65,20 +65,31 @@ impl Clients {
     }
 }
 
-fn config(bucket: &str, settings: &Settings, proxy: Proxy) -> S3Config {
+fn config(sources: &Sources, bucket: &str, settings: &Settings, proxy: Proxy) -> S3Config {
     let credentials = match settings.keys() {
         Some(Keys { id, secret, token }) => Credentials::Static {
             access_key_id: id,
             secret_access_key: secret.0,
             session_token: token.map(|token| token.0),
         },
-        None => Credentials::Chain,
+        None => sources.chain(settings, &proxy),
     };
     S3Config {
         region: settings.region.clone(),
+        // An endpoint is the one that it is.
+        use_fips: settings.use_fips.filter(|_| settings.endpoint.is_none()),
+        use_dualstack: settings
+            .use_dualstack
+            .filter(|_| settings.endpoint.is_none()),
+        external_id: settings.external_id.clone(),
+        role_session_name: settings.role_session_name.clone(),
+        metadata_disabled: settings.metadata_disabled,
+        requester_pays: settings.requester_pays.unwrap_or(false),
+        ca_bundle: sources.ca_bundle(settings),
         endpoint: settings.endpoint.clone(),
         path_style: settings.path_style,
         profile: settings.profile.clone(),
+        shared_files: sources.shared_files(),
         credentials,
         // A plain name is that of the instance's own role, whose credentials the metadata service
         // gives without being told.
@@ -88,7 +99,7 @@ fn config(bucket: &str, settings: &Settings, proxy: Proxy) -> S3Config {
             .filter(|role| role.starts_with("arn:")),
         silence_timeout: settings.timeout.unwrap_or(TIMEOUT),
         proxy,
-        app_name: Some("apt-method-s3".to_owned()),
+        app_name: Some(crate::APP_NAME.to_owned()),
         ..S3Config::new(bucket)
     }
 }
@@ -102,11 +113,9 @@ fn proxy(
     header: Option<&str>,
 ) -> Proxy {
     let config = sources.config();
-    let store = settings.endpoint.as_deref().or_else(|| {
-        ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"]
-            .into_iter()
-            .find_map(|name| sources.environment().get(name))
-    });
+    let named = settings.endpoint.clone();
+    let store = named.or_else(|| sources.endpoint(settings.profile.as_deref()));
+    let store = store.as_deref();
     let host = store.map_or_else(
         || {
             format!(
@@ -183,12 +192,20 @@ fn is_excepted(environment: &Environment, host: &str) -> bool {
 pub struct Client {
     config: S3Config,
     limiter: Option<Limiter>,
-    signed: OnceCell<S3>,
+    signed: tokio::sync::Mutex<Signed>,
     unsigned: OnceCell<S3>,
     /// No source has credentials.
     no_credentials: AtomicBool,
     /// Why each source gave nothing.
     account: Mutex<String>,
+}
+
+/// The bucket with the keys that its source gave last.
+#[derive(Default)]
+struct Signed {
+    bucket: Option<S3>,
+    /// How often the source was asked anew, because the store took its keys no longer.
+    renewals: u32,
 }
 
 #[derive(Debug)]
@@ -205,15 +222,7 @@ impl Client {
     /// [`Refused`].
     pub async fn get(&self, key: &str, options: GetOptions) -> Result<GetReply, Refused> {
         if !self.no_credentials.load(Ordering::Relaxed) {
-            let answer = match self
-                .signed
-                .get_or_try_init(|| S3::connect(self.config.clone()))
-                .await
-            {
-                Ok(bucket) => bucket.get(key, options.clone()).await,
-                Err(error) => Err(error),
-            };
-            match answer {
+            match self.get_signed(key, &options).await {
                 Err(error) if error.kind() == ErrorKind::NoCredentials => {
                     error.message().clone_into(
                         &mut self.account.lock().unwrap_or_else(PoisonError::into_inner),
@@ -252,6 +261,39 @@ impl Client {
         })
     }
 
+    /// Reads an object with keys. Where the store says that their time is over, the source is asked
+    /// anew, once for all requests that hear so.
+    async fn get_signed(&self, key: &str, options: &GetOptions) -> Result<GetReply, Error> {
+        let (bucket, renewals) = self.signed(None).await?;
+        match bucket.get(key, options.clone()).await {
+            Err(error) if is_over(&error) && !self.has_fixed_keys() => {
+                let (bucket, _) = self.signed(Some(renewals)).await?;
+                bucket.get(key, options.clone()).await
+            }
+            answer => answer,
+        }
+    }
+
+    /// The bucket with keys; `refused` are those after so many renewals.
+    async fn signed(&self, refused: Option<u32>) -> Result<(S3, u32), Error> {
+        let mut signed = self.signed.lock().await;
+        if refused == Some(signed.renewals) {
+            signed.bucket = None;
+            signed.renewals += 1;
+        }
+        let bucket = match &signed.bucket {
+            Some(bucket) => bucket.clone(),
+            None => S3::connect(self.config.clone()).await?,
+        };
+        signed.bucket = Some(bucket.clone());
+        Ok((bucket, signed.renewals))
+    }
+
+    fn has_fixed_keys(&self) -> bool {
+        matches!(self.config.credentials, Credentials::Static { .. })
+            && self.config.role_arn.is_none()
+    }
+
     /// Whether the transfer rate is limited.
     pub fn is_limited(&self) -> bool {
         self.limiter.is_some()
@@ -263,6 +305,15 @@ impl Client {
             limiter.pace(bytes).await;
         }
     }
+}
+
+/// Whether the store takes these keys no longer
+/// (<https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>).
+fn is_over(error: &Error) -> bool {
+    matches!(
+        error.code(),
+        Some("ExpiredToken" | "InvalidToken" | "TokenRefreshRequired")
+    )
 }
 
 /// Keeps all transfers of a client together below a rate.
@@ -370,13 +421,18 @@ mod tests {
         ] {
             settings.set(name, value).unwrap();
         }
-        let made = config("b", &settings, Proxy::Direct);
+        let sources = Sources::default();
+        let made = config(&sources, "b", &settings, Proxy::Direct);
         assert!(matches!(made.credentials, Credentials::Static { .. }));
         assert_eq!(
             (made.role_arn, made.silence_timeout, made.path_style),
             (None, Duration::from_secs(7), Some(false))
         );
         settings.set("Role", "arn:aws:iam::1:role/x").unwrap();
-        assert!(config("b", &settings, Proxy::Direct).role_arn.is_some());
+        assert!(
+            config(&sources, "b", &settings, Proxy::Direct)
+                .role_arn
+                .is_some()
+        );
     }
 }

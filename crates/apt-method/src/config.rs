@@ -105,6 +105,26 @@ impl Config {
         })
     }
 
+    /// The keys of all items somewhere below `key`, as they were written, without what all of them begin with.
+    pub fn keys_below<'a>(&'a self, key: &str) -> impl Iterator<Item = &'a str> {
+        let prefix = format!("{}::", key.to_ascii_lowercase());
+        let items = self
+            .items
+            .iter()
+            .filter(move |(key, _)| key.starts_with(&prefix));
+        items.filter_map(move |(_, items)| items.last()?.key.get(key.len() + 2..))
+    }
+
+    /// The values of all items somewhere below `key` whose last part is `name`.
+    pub fn named<'a>(&'a self, key: &str, name: &str) -> impl Iterator<Item = &'a str> {
+        let prefix = format!("{}::", key.to_ascii_lowercase());
+        let name = name.to_ascii_lowercase();
+        self.items.iter().filter_map(move |(key, items)| {
+            let is_named = key.starts_with(&prefix) && key.rsplit("::").next() == Some(&name);
+            is_named.then(|| items.last().map(|item| item.value.as_str()))?
+        })
+    }
+
     /// A path of apt's `Dir` tree: a relative one lies below its parent's (`Dir::Etc::netrc` below
     /// `Dir::Etc` below `Dir`), and all of them below `RootDir`.
     pub fn path(&self, key: &str) -> Option<PathBuf> {

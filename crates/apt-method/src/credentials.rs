@@ -6,37 +6,47 @@
 //! 4. `Acquire::s3::X`
 //! 5. `s3auth.conf` before its sections
 //! 6. the AWS environment variables, the shared profile, containers and instance metadata, in the
-//!    order of the AWS CLI; these are [`s3_storage`]'s part, except for the profile.
+//!    order of the AWS CLI; these are [`s3_storage`]'s part.
 //!
 //! All files are read at once, when apt has sent its configuration, because afterwards the method
-//! gives up root's rights and can read them no more. That holds for root's `~/.aws` too, so a
-//! profile with keys is taken from there here. A file that is there but cannot be read or
+//! gives up root's rights and can read them no more; the text of root's `~/.aws` too. Keys that have to be
+//! made or read later come from [`crate::helper`]. A file that is there but cannot be read or
 //! understood is an error for every item that it could be about; it is never passed over.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::sync::Arc;
+
+use aws_access::causes;
+use s3_storage::{CaBundle, Credentials, Proxy, SharedFiles};
 
 use crate::authconf::{AuthConf, Machines};
 use crate::config::Config;
 use crate::environment::Environment;
-use crate::files;
-use crate::profiles::Profiles;
+use crate::helper::{Helper, OfHelper};
 use crate::settings::Settings;
 use crate::uri::Location;
+use crate::{files, sandbox};
+
+/// The authorities that apt's own https trusts instead of the system's.
+const HTTPS_CA_INFO: &str = "Acquire::https::CAInfo";
 
 /// What was found, with apt's configuration.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Sources {
     config: Config,
     environment: Environment,
     auth_path: PathBuf,
     auth: Option<AuthConf>,
     machines: Machines,
-    profiles: Profiles,
+    /// What the AWS tools have in files; an error where there is one and it cannot be read.
+    shared_files: Result<SharedFiles, String>,
+    helper: Option<Arc<Helper>>,
+    /// Files with certificates that were read when that could be done.
+    ca_bundles: HashMap<PathBuf, CaBundle>,
     /// Why some file cannot be used.
     broken: Option<String>,
-    /// Root's files are out of reach when credentials are asked for.
-    rights_given_up: bool,
 }
 
 impl Sources {
@@ -47,6 +57,18 @@ impl Sources {
             auth_path,
             ..Self::default()
         };
+        let home = environment.home(&config);
+        let variable = |name: &str| match name {
+            "HOME" => Some(home.as_ref()?.to_str()?.to_owned()),
+            _ => environment.get(name).map(str::to_owned),
+        };
+        // Whoever keeps the right to read them reads them when it needs them: they may be replaced.
+        let is_read_now =
+            sandbox::gives_up_rights(&config).is_some() || environment.get("HOME").is_none();
+        if is_read_now {
+            sources.shared_files =
+                SharedFiles::read(variable).map_err(|error| format!("{error}: {}", causes(&error)));
+        }
         let auth = files::read_optional(&sources.auth_path).and_then(|text| {
             text.map(|text| AuthConf::parse(&sources.auth_path, &text))
                 .transpose()
@@ -69,11 +91,32 @@ impl Sources {
                 sources.broken.get_or_insert(error);
             }
         }
-        sources.profiles = Profiles::read(&environment);
-        sources.rights_given_up = crate::sandbox::gives_up_rights(&config).is_some();
         sources.config = config;
         sources.environment = environment;
+        for path in sources.ca_paths() {
+            // One that cannot be read is an error where it is needed.
+            if let Ok(bundle) = CaBundle::read(path.clone()) {
+                sources.ca_bundles.insert(path, bundle);
+            }
+        }
         sources
+    }
+
+    /// All files that may be needed as [`ca_bundle`](Self::ca_bundle).
+    fn ca_paths(&self) -> Vec<PathBuf> {
+        let of_config = self.config.named("Acquire::s3", "CAInfo");
+        let others = [
+            self.config.get(HTTPS_CA_INFO),
+            self.environment.get("AWS_CA_BUNDLE"),
+        ];
+        let of_profiles = self.shared_files().values("ca_bundle");
+        let of_auth = self.auth.iter().flat_map(AuthConf::all);
+        let of_auth = of_auth.filter_map(|settings| settings.ca_info.clone());
+        let paths = of_config.chain(others.into_iter().flatten());
+        let paths = paths.map(PathBuf::from).chain(of_auth);
+        paths
+            .chain(of_profiles.into_iter().map(PathBuf::from))
+            .collect()
     }
 
     pub fn config(&self) -> &Config {
@@ -82,11 +125,6 @@ impl Sources {
 
     pub fn environment(&self) -> &Environment {
         &self.environment
-    }
-
-    /// Whether credentials may have to be asked from a program, which then must be allowed to run.
-    pub fn may_run_a_program(&self) -> bool {
-        self.profiles.name_a_program()
     }
 
     /// Whether a host, with its port if it has one, is that of a configured endpoint: then it is no
@@ -99,11 +137,8 @@ impl Sources {
             .auth
             .as_ref()
             .and_then(|auth| auth.global.endpoint.clone());
-        let environment = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"]
-            .map(|name| self.environment.get(name).map(str::to_owned));
-        [global, auth]
+        [global, auth, self.endpoint(None)]
             .into_iter()
-            .chain(environment)
             .flatten()
             .any(|endpoint| endpoint_host(&endpoint).eq_ignore_ascii_case(host))
     }
@@ -123,6 +158,8 @@ impl Sources {
             .map(Settings::from_keys)
             .unwrap_or_default();
         in_uri.region.clone_from(&location.region);
+        in_uri.use_fips = location.use_fips;
+        in_uri.use_dualstack = location.use_dualstack;
         let of_bucket = Settings::from_config(&self.config, &format!("Acquire::s3::{bucket}"))?;
         let section = self
             .auth
@@ -156,46 +193,81 @@ impl Sources {
                 .filter(|endpoint| endpoint_host(endpoint).eq_ignore_ascii_case(store));
             settings.endpoint = Some(spelled.unwrap_or_else(|| store.clone()));
         }
-        self.with_profile(settings)
+        let of_environment =
+            settings.profile.is_none() && self.environment.get("AWS_ACCESS_KEY_ID").is_some();
+        match &self.shared_files {
+            Err(error) if settings.keys().is_none() && !of_environment => Err(error.clone()),
+            _ => Ok(settings),
+        }
     }
 
-    /// Lays `settings` over those of the profile that holds, as far as the environment says nothing
-    /// nearer.
-    fn with_profile(&self, mut settings: Settings) -> Result<Settings, String> {
-        let environment = |name: &str| self.environment.get(name).is_some();
-        let named = settings.profile.clone();
-        let name = named
-            .as_deref()
-            .or(self.environment.get("AWS_PROFILE"))
-            .unwrap_or("default");
-        let Some(profile) = self.profiles.resolve(name) else {
-            return Ok(settings);
+    /// Starts the helper if root is given up and some keys cannot be had without.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn start_helper(&mut self) -> Result<(), String> {
+        if sandbox::gives_up_rights(&self.config).is_none() {
+            return Ok(());
+        }
+        let names_a_token_file = [
+            "AWS_WEB_IDENTITY_TOKEN_FILE",
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+        ]
+        .iter()
+        .any(|name| self.environment.get(name).is_some());
+        if names_a_token_file || self.shared_files().make_keys_later() {
+            let helper = Helper::start(&self.config, &self.environment);
+            let helper = helper.map_err(|error| {
+                format!("the helper for credentials cannot be started: {error}")
+            })?;
+            self.helper = Some(Arc::new(helper));
+        }
+        Ok(())
+    }
+
+    /// The shared files of the AWS tools.
+    pub fn shared_files(&self) -> SharedFiles {
+        self.shared_files.clone().unwrap_or_default()
+    }
+
+    /// Where keys come from that no setting gives.
+    pub fn chain(&self, settings: &Settings, proxy: &Proxy) -> Credentials {
+        match &self.helper {
+            Some(helper) => {
+                let (helper, ca_file) = (Arc::clone(helper), self.ca_path(settings));
+                let keys = OfHelper::new(helper, settings, ca_file.as_deref(), proxy);
+                Credentials::Source(Arc::new(keys))
+            }
+            None => Credentials::Chain,
+        }
+    }
+
+    fn ca_path(&self, settings: &Settings) -> Option<PathBuf> {
+        let configured = || self.config.get(HTTPS_CA_INFO);
+        let of_environment = || self.environment.get("AWS_CA_BUNDLE");
+        let named = configured().or_else(of_environment).map(str::to_owned);
+        let of_profile = || {
+            let profile = settings.profile.as_deref();
+            self.shared_files().value(profile, "ca_bundle")
         };
-        // Otherwise the environment's own keys hold, which s3-storage reads.
-        if settings.keys().is_none() && (named.is_some() || !environment("AWS_ACCESS_KEY_ID")) {
-            if profile.needs_its_files && self.rights_given_up {
-                return Err(format!(
-                    "profile {name:?} gets its keys from a program, a sign-on or a token file, \
-                     which only root may read here: put keys into s3auth.conf, or let this method \
-                     run as root with Binary::s3::APT::Sandbox::User \"root\""
-                ));
-            }
-            // Where s3-storage can read the profile, it assumes that role itself.
-            let hidden = self.rights_given_up && !environment("AWS_CONFIG_FILE");
-            let of_profile = profile.role.filter(|_| profile.keys.is_some() || hidden);
-            let role = settings.role.take().or(of_profile);
-            if let Some(keys) = profile.keys {
-                settings = Settings::from_keys(keys).over(settings);
-            }
-            settings.role = role;
-        }
-        if !environment("AWS_REGION") && !environment("AWS_DEFAULT_REGION") {
-            settings.region = settings.region.or(profile.region);
-        }
-        if !environment("AWS_ENDPOINT_URL_S3") && !environment("AWS_ENDPOINT_URL") {
-            settings.endpoint = settings.endpoint.or(profile.endpoint);
-        }
-        Ok(settings)
+        let of_setting = settings.ca_info.clone();
+        of_setting.or_else(|| named.or_else(of_profile).map(PathBuf::from))
+    }
+
+    /// The authorities to trust instead of the system's.
+    pub fn ca_bundle(&self, settings: &Settings) -> Option<CaBundle> {
+        let path = self.ca_path(settings)?;
+        let read = self.ca_bundles.get(&path).cloned();
+        Some(read.unwrap_or_else(|| path.into()))
+    }
+
+    /// The endpoint that the environment or the profile names.
+    pub fn endpoint(&self, profile: Option<&str>) -> Option<String> {
+        let mut of_environment = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"]
+            .iter()
+            .filter_map(|name| self.environment.get(name));
+        let named = of_environment.next().map(str::to_owned);
+        named.or_else(|| self.shared_files().value(profile, "endpoint_url"))
     }
 
     /// Each place that was looked at for keys for `bucket`, and what was found there; for the
@@ -211,14 +283,27 @@ impl Sources {
             "does not exist"
         });
         account.push_str("; auth.conf: no entry for this bucket");
-        for path in &self.profiles.unusable {
-            let _ = write!(account, "; {}: cannot be read", path.display());
-        }
         let chain = chain.trim_end_matches('.');
         if !chain.is_empty() {
             let _ = write!(account, "; {chain}");
         }
         account
+    }
+}
+
+impl Default for Sources {
+    fn default() -> Self {
+        Self {
+            config: Config::default(),
+            environment: Environment::default(),
+            auth_path: PathBuf::new(),
+            auth: None,
+            machines: Machines::default(),
+            shared_files: Ok(SharedFiles::Unread),
+            helper: None,
+            ca_bundles: HashMap::new(),
+            broken: None,
+        }
     }
 }
 
@@ -239,7 +324,6 @@ mod tests {
     struct Place {
         folder: tempfile::TempDir,
         config: Config,
-        environment: Vec<(String, String)>,
     }
 
     impl Place {
@@ -254,11 +338,7 @@ mod tests {
                 "Dir::Etc::netrcparts",
                 folder.path().join("auth.conf.d").to_str().unwrap(),
             );
-            Self {
-                folder,
-                config,
-                environment: Vec::new(),
-            }
+            Self { folder, config }
         }
 
         fn file(self, name: &str, text: &str) -> Self {
@@ -273,21 +353,8 @@ mod tests {
             self
         }
 
-        fn variable(mut self, name: &str, value: &str) -> Self {
-            self.environment.push((name.into(), value.into()));
-            self
-        }
-
-        fn home(self) -> Self {
-            let home = self.folder.path().to_str().unwrap().to_owned();
-            self.variable("HOME", &home)
-        }
-
         fn sources(&self) -> Sources {
-            Sources::read(
-                self.config.clone(),
-                self.environment.clone().into_iter().collect(),
-            )
+            Sources::read(self.config.clone(), Environment::default())
         }
 
         fn settings(&self, uri: &str) -> Result<Settings, String> {
@@ -395,77 +462,6 @@ mod tests {
                 .as_deref(),
             Some("http://minio:9000")
         );
-    }
-
-    #[test]
-    fn keys_of_roots_profile_are_read_in_time() {
-        let place = Place::new()
-            .file(
-                ".aws/credentials",
-                "[default]\naws_access_key_id = file\naws_secret_access_key = s\n\
- [base]\naws_access_key_id=base\naws_secret_access_key=s\n",
-            )
-            .file(
-                ".aws/config",
-                "[default]\nregion = r-file\n\
- [profile role]\nrole_arn = arn:aws:iam::1:role/x\nsource_profile = base\n s3 =\n\
- [sso-session x]\nregion = no\n",
-            )
-            .home();
-        let settings = place.settings("s3://b/k").unwrap();
-        assert_eq!(
-            (
-                settings.keys().unwrap().id.as_str(),
-                settings.region.as_deref()
-            ),
-            ("file", Some("r-file"))
-        );
-        let place = place.item("Acquire::s3::b::Profile", "role");
-        let settings = place.settings("s3://b/k").unwrap();
-        assert_eq!(
-            (
-                settings.keys().unwrap().id.as_str(),
-                settings.role.as_deref()
-            ),
-            ("base", Some("arn:aws:iam::1:role/x"))
-        );
-        let place = place
-            .variable("AWS_ACCESS_KEY_ID", "env")
-            .variable("AWS_REGION", "r-env");
-        let settings = place.settings("s3://c/k").unwrap();
-        assert_eq!(
-            (settings.keys(), settings.region),
-            (None, None),
-            "the environment is nearer"
-        );
-        assert_eq!(
-            place.id("s3://b/k").as_deref(),
-            Some("base"),
-            "unless a profile is named"
-        );
-    }
-
-    #[test]
-    fn a_profile_that_only_root_can_use_is_said_to_be_one() {
-        let text = "[default]\ncredential_process = /bin/keys\n";
-        let place = Place::new().file(".aws/config", text).home();
-        assert!(place.sources().may_run_a_program());
-        let place = place.item("APT::Sandbox::User", "nobody");
-        if nix::unistd::getuid().is_root() {
-            let error = place.settings("s3://b/k").unwrap_err();
-            assert!(
-                error.contains("default") && error.contains("Binary::s3"),
-                "{error}"
-            );
-            let place = place.variable("AWS_ACCESS_KEY_ID", "env");
-            assert_eq!(place.id("s3://b/k"), None, "the environment is nearer");
-        } else {
-            assert_eq!(
-                place.id("s3://b/k"),
-                None,
-                "the SDK reads the profile itself"
-            );
-        }
     }
 
     #[test]

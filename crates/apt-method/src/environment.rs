@@ -1,6 +1,10 @@
 //! The process's environment variables, taken down once so that tests can bring their own.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, path::PathBuf};
+
+use nix::unistd::{User, getuid};
+
+use crate::{config::Config, helper};
 
 /// The environment variables that matter here.
 #[derive(Debug, Clone, Default)]
@@ -23,6 +27,21 @@ impl Environment {
             .get(name)
             .map(String::as_str)
             .filter(|value| !value.is_empty())
+    }
+}
+
+impl Environment {
+    /// The home of the user whose AWS files are read: the one that the helper becomes, or this process's.
+    /// The latter is found without `HOME`, too, which timers do not have.
+    pub fn home(&self, config: &Config) -> Option<PathBuf> {
+        let (named, of_process) = match helper::user(config) {
+            Some(user) => (User::from_name(user), None),
+            None => (
+                User::from_uid(getuid()),
+                self.get("HOME").map(PathBuf::from),
+            ),
+        };
+        of_process.or_else(|| Some(named.ok()??.dir))
     }
 }
 

@@ -3,6 +3,9 @@
 
 #![deny(clippy::print_stdout)]
 
+/// What this program is called in `User-Agent` and in the sessions of assumed roles.
+const APP_NAME: &str = "apt-method-s3";
+
 pub mod authconf;
 pub mod clients;
 pub mod config;
@@ -11,9 +14,9 @@ pub mod environment;
 pub mod failure;
 pub mod fetch;
 pub mod files;
+pub mod helper;
 pub mod message;
 pub mod partial;
-pub mod profiles;
 pub mod protocol;
 pub mod sandbox;
 pub mod settings;

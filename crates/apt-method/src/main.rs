@@ -17,9 +17,11 @@ use apt_method_s3::credentials::Sources;
 use apt_method_s3::environment::Environment;
 use apt_method_s3::failure::{Failure, Reason};
 use apt_method_s3::fetch::Fetcher;
+use apt_method_s3::helper;
 use apt_method_s3::message::{Decoder, Message};
 use apt_method_s3::protocol::{self, Action, Event, ItemId, Protocol, Request};
 use apt_method_s3::sandbox;
+use apt_method_s3::settings;
 use futures::FutureExt as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -29,6 +31,17 @@ use tokio::task::JoinSet;
 const FAREWELL: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    match arguments.next().as_deref() {
+        Some(helper::ARGUMENT) => {
+            let user = arguments.next();
+            return exit_code(helper::run(user.as_deref(), io::stdin(), io::stdout()));
+        }
+        Some(helper::answer::ARGUMENT) => {
+            return exit_code(helper::answer::once(io::stdin(), io::stdout()));
+        }
+        _ => {}
+    }
     let mut method = Method::default();
     if say(&protocol::capabilities()).is_err() {
         return ExitCode::FAILURE;
@@ -56,6 +69,17 @@ fn main() -> ExitCode {
     let End(status) = runtime.block_on(serve(method));
     runtime.shutdown_timeout(FAREWELL);
     status
+}
+
+/// Says why a helper process cannot work. Its standard output is a pipe to the one that started it.
+fn exit_code<E: std::fmt::Display>(result: Result<(), E>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("s3: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// The process is to end with this status.
@@ -94,12 +118,17 @@ impl Method {
         let mut config = self.sources.config().clone();
         config.merge(message);
         self.debug = config.flag("Debug::Acquire::s3", false);
-        let sources = Sources::read(config, Environment::of_process());
-        if let Err(what) = sandbox::enter(sources.config(), sources.may_run_a_program()) {
-            say(&protocol::refused(&format!(
-                "rights cannot be given up: {what}"
-            )))?;
+        let mut sources = Sources::read(config, Environment::of_process());
+        let prepared = sources.start_helper().and_then(|()| {
+            sandbox::enter(sources.config())
+                .map_err(|what| format!("rights cannot be given up: {what}"))
+        });
+        if let Err(what) = prepared {
+            say(&protocol::refused(&what))?;
             return Err(End(ExitCode::from(sandbox::EXIT_STATUS)));
+        }
+        for item in settings::unknown(sources.config()) {
+            say(&protocol::has_no_effect(&item))?;
         }
         self.sources = Arc::new(sources);
         self.configured = true;

@@ -168,9 +168,15 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// Takes bytes as they come.
+    /// Takes bytes as they come. Lines may end with CR LF, as in apt's own methods.
     pub fn push(&mut self, bytes: &[u8]) {
-        self.buffer.extend_from_slice(bytes);
+        for byte in bytes {
+            if *byte == b'\n' && self.buffer.last() == Some(&b'\r') {
+                self.buffer.pop();
+                self.searched = self.searched.min(self.buffer.len());
+            }
+            self.buffer.push(*byte);
+        }
     }
 
     /// The next whole message, if there is one.
@@ -244,6 +250,29 @@ mod tests {
     }
 
     #[test]
+    fn lines_may_end_with_cr_lf_wherever_they_are_cut() {
+        let text = b"\r\n600 URI Acquire\r\nURI: s3://b/k\r\n\r\n\r\n601 Configuration\r\n\r\n";
+        for cut in 1..=text.len() {
+            let mut decoder = Decoder::default();
+            let mut messages = Vec::new();
+            for piece in text.chunks(cut) {
+                decoder.push(piece);
+                messages.extend(std::iter::from_fn(|| decoder.next_message()));
+            }
+            let codes: Vec<_> = messages
+                .iter()
+                .flatten()
+                .map(|message| message.code)
+                .collect();
+            assert_eq!(codes, [600, 601], "{cut}");
+            assert_eq!(
+                messages[0].as_ref().unwrap().get("URI").unwrap(),
+                "s3://b/k"
+            );
+        }
+    }
+
+    #[test]
     fn a_malformed_block_does_not_harm_the_next() {
         let messages = decode(
             b"hello\nURI: x\n\n600 URI Acquire\nno colon here\n\n 600 x\n\n\
@@ -303,7 +332,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_in_any_pieces_give_the_same_messages(
-            bytes in vec(prop_oneof![Just(b'\n'), Just(b':'), Just(b' '), any::<u8>()], 0..300),
+            bytes in vec(prop_oneof![Just(b'\n'), Just(b'\r'), Just(b':'), Just(b' '), any::<u8>()], 0..300),
             cut in 1usize..20,
         ) {
             let whole = decode(&bytes);

@@ -285,6 +285,12 @@ pub fn refused(what: &str) -> Message {
     failed(b"<UNKNOWN>", &Failure::configuration(what))
 }
 
+/// The warning that an item of the configuration has no effect.
+pub fn has_no_effect(item: &str) -> Message {
+    let message = format!("{item} has no effect: there is no setting of that name, see s3(8)");
+    Message::new(104, "Warning").with("Message", message)
+}
+
 fn failed(uri: &[u8], failure: &Failure) -> Message {
     let mut message = Message::new(400, "URI Failure")
         .with_raw("URI", uri)

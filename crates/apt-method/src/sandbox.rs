@@ -13,7 +13,7 @@
 //! A kernel without Landlock is no error.
 //!
 //! `HOME` is left as it is: no program is run that could look at it, and root's files below it are
-//! out of reach.
+//! out of reach. What only root can do later is [`crate::helper`]'s part.
 
 use landlock::{
     Access as _, AccessFs, BitFlags, CompatLevel, Compatible as _, Ruleset, RulesetAttr as _,
@@ -32,18 +32,27 @@ pub fn gives_up_rights(config: &Config) -> Option<&str> {
     (!stays).then_some(user)
 }
 
-/// Gives up rights as the configuration says. `may_run` leaves the right to run programs.
+/// Gives up rights as the configuration says.
 ///
 /// # Errors
 /// What failed: then nothing must be fetched.
-pub fn enter(config: &Config, may_run: bool) -> Result<(), String> {
+pub fn enter(config: &Config) -> Result<(), String> {
     nix::sys::prctl::set_no_new_privs().map_err(|error| format!("no_new_privs: {error}"))?;
     let Some(name) = gives_up_rights(config) else {
         return Ok(());
     };
+    become_user(name)?;
+    refuse_what_is_never_done().map_err(|error| format!("landlock: {error}"))
+}
+
+/// Becomes a user for good, in its own group and no other.
+///
+/// # Errors
+/// There is no such user, or the rights were not taken on completely.
+pub fn become_user(name: &str) -> Result<(), String> {
     let user = User::from_name(name)
-        .map_err(|error| format!("the sandbox user {name}: {error}"))?
-        .ok_or_else(|| format!("the sandbox user {name} (APT::Sandbox::User) does not exist"))?;
+        .map_err(|error| format!("the user {name}: {error}"))?
+        .ok_or_else(|| format!("the user {name} does not exist"))?;
     let (uid, gid) = (user.uid, user.gid);
     setgroups(&[gid]).map_err(|error| format!("setgroups: {error}"))?;
     setresgid(gid, gid, gid).map_err(|error| format!("setresgid: {error}"))?;
@@ -57,20 +66,18 @@ pub fn enter(config: &Config, may_run: bool) -> Result<(), String> {
     if !ids_fit {
         return Err(format!("the rights of {name} were not taken on completely"));
     }
-    refuse_what_is_never_done(may_run).map_err(|error| format!("landlock: {error}"))
+    Ok(())
 }
 
-fn refuse_what_is_never_done(may_run: bool) -> Result<(), landlock::RulesetError> {
-    let mut never: BitFlags<AccessFs> = AccessFs::MakeChar
+fn refuse_what_is_never_done() -> Result<(), landlock::RulesetError> {
+    let never: BitFlags<AccessFs> = AccessFs::Execute
+        | AccessFs::MakeChar
         | AccessFs::MakeBlock
         | AccessFs::MakeSock
         | AccessFs::MakeFifo
         | AccessFs::MakeSym
         | AccessFs::MakeDir
         | AccessFs::RemoveDir;
-    if !may_run {
-        never |= AccessFs::Execute;
-    }
     debug_assert!(
         AccessFs::from_all(landlock::ABI::V1).contains(never),
         "the first version of Landlock knows all of these"

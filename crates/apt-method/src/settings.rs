@@ -5,50 +5,145 @@
 //! Keys are taken from one place as a whole, so that an identifier from here is never paired with a
 //! secret or a token from there.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use crate::config::{Config, parse_flag};
 use crate::uri::{Keys, Secret};
 
-/// The names of all settings, as they are documented.
-pub const NAMES: [&str; 11] = [
-    "AccessKeyId",
-    "SecretAccessKey",
-    "Token",
-    "Region",
-    "Endpoint",
-    "PathStyle",
-    "Profile",
-    "Role",
-    "Timeout",
-    "Proxy",
-    "Dl-Limit",
-];
+/// Defines [`Settings`] by a line for each: its name, its field, and how its value is read.
+macro_rules! settings {
+    ($($(#[$doc:meta])* $name:literal $field:ident: $type:ty = $read:expr;)*) => {
+        /// The names of all settings, as they are documented.
+        pub const NAMES: &[&str] = &[$($name),*];
 
-/// What one place says about a bucket.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
-pub struct Settings {
-    /// The parts of the keys, as far as they are there.
-    id: Option<String>,
-    secret: Option<Secret>,
-    token: Option<Secret>,
+        /// What one place says about a bucket.
+        #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+        pub struct Settings {
+            $($(#[$doc])* pub $field: Option<$type>,)*
+        }
+
+        impl Settings {
+            /// Takes one setting; the name has no case, an empty value says nothing.
+            ///
+            /// # Errors
+            /// [`SettingError`] for an unknown name or a value that cannot be read.
+            pub fn set(&mut self, name: &str, value: &str) -> Result<(), SettingError> {
+                let text = value.trim();
+                $(if name.eq_ignore_ascii_case($name) {
+                    let read = |text| $read(text).map_err(|must| SettingError::Value($name, must));
+                    self.$field = if text.is_empty() { None } else { read(text)? };
+                    return Ok(());
+                })*
+                Err(SettingError::Unknown(name.to_owned()))
+            }
+
+            /// Each of these, or where it says nothing the one of a place farther away.
+            fn each_over(self, farther: Self) -> Self {
+                Self { $($field: self.$field.or(farther.$field),)* }
+            }
+        }
+    };
+}
+
+settings! {
+    /// The identifier of the keys.
+    "AccessKeyId" id: String = text;
+    /// The secret of the keys.
+    "SecretAccessKey" secret: Secret = secret;
+    /// The token of temporary keys.
+    "Token" token: Secret = secret;
     /// The region, `eu-west-1`.
-    pub region: Option<String>,
+    "Region" region: String = text;
     /// The store's URL; without a scheme it is https.
-    pub endpoint: Option<String>,
+    "Endpoint" endpoint: String = text;
     /// Whether the bucket stands in the path rather than in the host.
-    pub path_style: Option<bool>,
+    "PathStyle" path_style: bool = flag;
+    /// Whether AWS is reached at addresses with FIPS 140 cryptography.
+    "UseFips" use_fips: bool = flag;
+    /// Whether AWS is reached at addresses for IPv4 and IPv6.
+    "UseDualstack" use_dualstack: bool = flag;
     /// The profile in the AWS configuration files.
-    pub profile: Option<String>,
+    "Profile" profile: String = text;
     /// The role to assume, as an ARN. A plain name is that of the instance's own role, which needs
     /// no naming.
-    pub role: Option<String>,
+    "Role" role: String = text;
+    /// What the role's trust policy wants as `sts:ExternalId`.
+    "ExternalId" external_id: String = text;
+    /// The name of the role's session, for the records of AWS.
+    "RoleSessionName" role_session_name: String = text;
+    /// Whether the metadata service of the instance is not asked.
+    "MetadataDisabled" metadata_disabled: bool = flag;
+    /// Whether the requester agrees to pay.
+    "RequesterPays" requester_pays: bool = flag;
+    /// The PEM file of the authorities to trust instead of the system's.
+    "CAInfo" ca_info: PathBuf = path;
     /// How long nothing may arrive.
-    pub timeout: Option<Duration>,
+    "Timeout" timeout: Duration = seconds;
     /// The proxy's URL, or `DIRECT`; it may hold a password.
-    pub proxy: Option<Secret>,
+    "Proxy" proxy: Secret = secret;
     /// The most bytes per second.
-    pub limit: Option<u64>,
+    "Dl-Limit" limit: u64 = kib_per_second;
+}
+
+fn text<E>(text: &str) -> Result<Option<String>, E> {
+    Ok(Some(text.to_owned()))
+}
+
+fn secret<E>(text: &str) -> Result<Option<Secret>, E> {
+    Ok(Some(Secret(text.to_owned())))
+}
+
+fn path<E>(text: &str) -> Result<Option<PathBuf>, E> {
+    Ok(Some(text.into()))
+}
+
+fn flag(text: &str) -> Result<Option<bool>, &'static str> {
+    parse_flag(text).map(Some).ok_or("\"true\" or \"false\"")
+}
+
+fn seconds(text: &str) -> Result<Option<Duration>, &'static str> {
+    match text.parse() {
+        Ok(seconds @ 1..) => Ok(Some(Duration::from_secs(seconds))),
+        _ => Err("a number of seconds above 0"),
+    }
+}
+
+/// Zero means no limit, as for apt's own methods.
+fn kib_per_second(text: &str) -> Result<Option<u64>, &'static str> {
+    let kib: u64 = text.parse().map_err(|_| "a number of KiB per second")?;
+    Ok((kib > 0).then(|| kib.saturating_mul(1024)))
+}
+
+/// What stands beside the settings below `Acquire::s3`: items that hold for all buckets at once
+const FOR_ALL: [&str; 2] = ["AuthConf", "CredentialProcess"];
+
+/// Items that apt reads of every method, or that its http method has under the same names.
+const OF_APT: [&str; 6] = [
+    "Max-Age",
+    "No-Cache",
+    "No-Store",
+    "Pipeline-Depth",
+    "Proxy-Auto-Detect",
+    "ProxyAutoDetect",
+];
+
+/// The items below `Acquire::s3` that nothing reads, in full: most likely misspelt.
+pub fn unknown(config: &Config) -> Vec<String> {
+    let is =
+        |name: &str, known: &[&str]| known.iter().any(|known| known.eq_ignore_ascii_case(name));
+    let is_known = |key: &&str| match key.rsplit_once("::") {
+        None => key.is_empty() || is(key, NAMES) || is(key, &FOR_ALL) || is(key, &OF_APT),
+        // An entry of a list, a proxy for a host, and what stands below one of those for all.
+        Some((above, name)) => {
+            name.is_empty() || is(name, NAMES) || is(above, &["Proxy"]) || is(above, &FOR_ALL)
+        }
+    };
+    let keys = config
+        .keys_below("Acquire::s3")
+        .filter(|key| !is_known(key));
+    let mut keys: Vec<_> = keys.map(|key| format!("Acquire::s3::{key}")).collect();
+    keys.sort_unstable();
+    keys
 }
 
 /// Why a setting cannot be used.
@@ -66,52 +161,6 @@ pub enum SettingError {
 }
 
 impl Settings {
-    /// Takes one setting; the name has no case, an empty value says nothing.
-    ///
-    /// # Errors
-    /// [`SettingError`] for an unknown name or a value that cannot be read.
-    pub fn set(&mut self, name: &str, value: &str) -> Result<(), SettingError> {
-        let text = Some(value.trim().to_owned()).filter(|value| !value.is_empty());
-        let Some(known) = NAMES
-            .into_iter()
-            .find(|known| known.eq_ignore_ascii_case(name))
-        else {
-            return Err(SettingError::Unknown(name.to_owned()));
-        };
-        match known {
-            "AccessKeyId" => self.id = text,
-            "SecretAccessKey" => self.secret = text.map(Secret),
-            "Token" => self.token = text.map(Secret),
-            "Region" => self.region = text,
-            "Endpoint" => self.endpoint = text,
-            "Profile" => self.profile = text,
-            "Role" => self.role = text,
-            "Proxy" => self.proxy = text.map(Secret),
-            "PathStyle" => {
-                self.path_style = text
-                    .map(|word| {
-                        parse_flag(&word)
-                            .ok_or(SettingError::Value("PathStyle", "\"true\" or \"false\""))
-                    })
-                    .transpose()?;
-            }
-            "Timeout" => {
-                let seconds = number(text.as_deref(), "Timeout", "a number of seconds above 0")?;
-                self.timeout = seconds.map(Duration::from_secs);
-            }
-            // Zero means no limit, as for apt's own methods.
-            _ => {
-                self.limit = number(
-                    text.as_deref().filter(|text| *text != "0"),
-                    "Dl-Limit",
-                    "a number of KiB per second",
-                )?
-                .map(|kib| kib.saturating_mul(1024))
-            }
-        }
-        Ok(())
-    }
-
     /// The settings directly below `prefix` in apt's configuration. Names that are not ours are
     /// left alone there: they may be those of other methods or of apt itself.
     ///
@@ -165,41 +214,17 @@ impl Settings {
     /// keys of its own place or of one farther away: keys that stand nearer than it are used as
     /// they are.
     #[must_use]
-    pub fn over(self, farther: Self) -> Self {
-        let own_keys = self.id.is_some();
-        let (id, secret, token) = if own_keys {
-            (self.id, self.secret, self.token)
+    pub fn over(mut self, mut farther: Self) -> Self {
+        if self.id.is_some() {
+            (farther.secret, farther.token, farther.role) = (None, None, None);
         } else {
-            (farther.id, farther.secret, farther.token)
-        };
-        Self {
-            id,
-            secret,
-            token,
-            region: self.region.or(farther.region),
-            endpoint: self.endpoint.or(farther.endpoint),
-            path_style: self.path_style.or(farther.path_style),
-            profile: self.profile.or(farther.profile),
-            role: self.role.or(if own_keys { None } else { farther.role }),
-            timeout: self.timeout.or(farther.timeout),
-            proxy: self.proxy.or(farther.proxy),
-            limit: self.limit.or(farther.limit),
+            (self.secret, self.token) = (None, None);
         }
+        if self.role.is_some() {
+            (farther.external_id, farther.role_session_name) = (None, None);
+        }
+        self.each_over(farther)
     }
-}
-
-fn number(
-    text: Option<&str>,
-    name: &'static str,
-    what: &'static str,
-) -> Result<Option<u64>, SettingError> {
-    text.map(|text| {
-        text.parse::<u64>()
-            .ok()
-            .filter(|number| *number > 0)
-            .ok_or(SettingError::Value(name, what))
-    })
-    .transpose()
 }
 
 #[cfg(test)]
@@ -313,6 +338,28 @@ mod tests {
             Settings::from_config(&config, "Acquire::s3::x")
                 .unwrap_err()
                 .starts_with("Acquire::s3::x::Timeout")
+        );
+    }
+
+    #[test]
+    fn a_misspelt_item_is_unknown_wherever_it_stands() {
+        let mut config = Config::default();
+        for key in [
+            "Acquire::s3::region",
+            "Acquire::S3::Proxy::host.example.org",
+            "Acquire::s3::CredentialProcess::User",
+            "Acquire::s3::bucket::CAInfo",
+            "Acquire::s3::No-Cache",
+            "Acquire::s3::",
+            "Acquire::https::Regoin",
+            "Acquire::s3::Regoin",
+            "Acquire::s3::my.bucket::Rolle",
+        ] {
+            config.set(key, "x");
+        }
+        assert_eq!(
+            unknown(&config),
+            ["Acquire::s3::Regoin", "Acquire::s3::my.bucket::Rolle"]
         );
     }
 

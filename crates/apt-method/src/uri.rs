@@ -6,6 +6,7 @@
 //! | `s3://KEY:SECRET@s3.amazonaws.com/bucket/prefix/…` | the path | apt-golang-s3 |
 //! | `s3://s3.REGION.amazonaws.com/bucket/…`, `s3-REGION`, `s3.dualstack.REGION` | the path | path-style addresses of AWS |
 //! | `s3://bucket.s3.REGION.amazonaws.com/…`, `bucket.s3-REGION`, `bucket.s3` | the host | virtual-hosted addresses of AWS |
+//! | the same with `s3-fips`, `dualstack`, or of an interface endpoint: `bucket.vpce-….s3.REGION.vpce` | either | its ways to the same buckets |
 //! | `s3://store:9000/bucket/…`, `s3://192.0.2.1/bucket/…`, the host of a configured endpoint | the path | other stores |
 //!
 //! apt sends the path encoded (`%2b`) to a method that asked for it, if it is new enough to know of
@@ -53,6 +54,10 @@ pub struct Location {
     pub store: Option<String>,
     /// The region that the host names.
     pub region: Option<String>,
+    /// Whether the host is one with FIPS 140 cryptography.
+    pub use_fips: Option<bool>,
+    /// Whether the host is one for IPv4 and IPv6.
+    pub use_dualstack: Option<bool>,
     /// The keys in front of the host.
     pub keys: Option<Keys>,
 }
@@ -135,10 +140,15 @@ pub fn parse(
         path: path.to_owned(),
         store: None,
         region: None,
+        use_fips: None,
+        use_dualstack: None,
         keys,
     };
     let in_host = if let Some(aws) = AwsHost::parse(name).filter(|_| port.is_none()) {
         location.region = aws.region;
+        location.use_fips = aws.fips.then_some(true);
+        location.use_dualstack = aws.dualstack.then_some(true);
+        location.store = aws.interface_endpoint;
         aws.bucket
     } else if port.is_some()
         || name.starts_with('[')
@@ -212,6 +222,12 @@ fn parse_keys(userinfo: &str) -> Result<Keys, UriError> {
 struct AwsHost {
     bucket: Option<String>,
     region: Option<String>,
+    fips: bool,
+    dualstack: bool,
+    /// The host of an interface endpoint of a VPC,
+    /// `bucket.vpce-….s3.REGION.vpce.amazonaws.com` without what stands before it
+    /// (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/privatelink-interface-endpoints.html>).
+    interface_endpoint: Option<String>,
 }
 
 impl AwsHost {
@@ -235,10 +251,20 @@ impl AwsHost {
                 .find(|label| **label != "dualstack")
                 .copied(),
         };
-        let bucket = labels[..service].join(".");
+        let before = &labels[..service];
+        let endpoint = before.len().checked_sub(2).filter(|at| {
+            matches!(before[*at], "bucket" | "accesspoint") && before[at + 1].starts_with("vpce-")
+        });
+        let bucket = before[..endpoint.unwrap_or(service)].join(".");
         Some(Self {
-            bucket: Some(bucket).filter(|bucket| !bucket.is_empty()),
             region: region.map(str::to_owned),
+            fips: labels[service] == "s3-fips",
+            dualstack: labels[service + 1..].contains(&"dualstack"),
+            interface_endpoint: endpoint.and_then(|at| {
+                let suffix = lower.strip_prefix(inner)?;
+                Some(labels[at..].join(".") + suffix)
+            }),
+            bucket: Some(bucket).filter(|bucket| !bucket.is_empty()),
         })
     }
 }
@@ -302,6 +328,34 @@ mod tests {
             parts("s3://s3-us-west-2.amazonaws.com/b/k"),
             expect("b", "k", Some("us-west-2"))
         );
+    }
+
+    #[test]
+    fn the_way_that_a_host_of_aws_names_is_kept() {
+        let way = |uri: &str| {
+            let location = location(uri);
+            assert_eq!(
+                (location.bucket.as_str(), location.key.as_str()),
+                ("b.c", "k")
+            );
+            assert_eq!(location.region.as_deref(), Some("us-east-1"));
+            (location.use_fips, location.use_dualstack, location.store)
+        };
+        let yes = Some(true);
+        let at = "bucket.vpce-1a2b-3c.s3.us-east-1.vpce.amazonaws.com";
+        for (host, expected) in [
+            ("s3.us-east-1.amazonaws.com", (None, None, None)),
+            ("s3-fips.us-east-1.amazonaws.com", (yes, None, None)),
+            ("s3.dualstack.us-east-1.amazonaws.com", (None, yes, None)),
+            (
+                "s3-fips.dualstack.us-east-1.amazonaws.com",
+                (yes, yes, None),
+            ),
+            (at, (None, None, Some(at.to_owned()))),
+        ] {
+            assert_eq!(way(&format!("s3://b.c.{host}/k")), expected, "{host}");
+            assert_eq!(way(&format!("s3://{host}/b.c/k")), expected, "{host}");
+        }
     }
 
     #[test]

@@ -251,6 +251,8 @@ async fn an_unsigned_suite_is_installed_with_a_key_that_may_only_read() {
     );
     publish(&store, "", 2);
     root.run(&["update"]).clean().says("Get:");
+    root.run(&["update", "-o", "Acquire::s3::bucket::Rolle=x"])
+        .says("W: s3: Acquire::s3::bucket::Rolle has no effect");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -18,10 +18,11 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_types::region::Region;
 
 use crate::{
-    Config, ConfigError, Credentials, Keys, StoreClock,
+    Config, ConfigError, CredentialError, CredentialProblem, CredentialSource, Credentials, Keys,
+    StoreClock,
     chain::{Chain, METADATA_TIMEOUT, metadata_client},
     connector::Http,
-    credentials::{FromSdk, Given, TOTAL_TIMEOUT, ToSdk},
+    credentials::{FromSdk, Given, TOTAL_TIMEOUT, ToSdk, within},
     environment, plain,
 };
 
@@ -35,6 +36,7 @@ pub struct Access {
     clock: StoreClock,
     endpoint: Option<String>,
     metadata: Option<imds::Client>,
+    source: Option<Arc<dyn CredentialSource>>,
 }
 
 impl Access {
@@ -52,31 +54,34 @@ impl Access {
         let region = found.region().cloned();
         let for_providers = ProviderConfig::without_region()
             .with_http_client(http)
+            .with_use_fips(found.use_fips())
+            .with_use_dual_stack(found.use_dual_stack())
             .with_region(Some(region.clone().unwrap_or(Region::new(DEFAULT_REGION))));
-        let asks_metadata = region.is_none()
+        let asks_metadata = config.metadata_disabled != Some(true)
+            && region.is_none()
             && endpoint.is_none()
             && matches!(config.credentials, Credentials::Chain);
 
         let clock = StoreClock::new(config.clock.clone());
         let mut sdk = found.to_builder();
-        sdk.set_credentials_provider(
-            credentials(config, found, &for_providers, runs_a_program).await,
-        )
-        .set_time_source(Some(SharedTimeSource::new(clock.clone())))
-        // Corrected by our clock, which also judges when credentials expire.
-        .set_disable_clock_skew_correction(Some(true))
-        .set_retry_config(Some(
-            RetryConfig::standard().with_max_attempts(config.max_attempts.max(1)),
-        ))
-        .set_timeout_config(Some(
-            TimeoutConfig::builder()
-                .connect_timeout(config.silence_timeout)
-                .disable_read_timeout()
-                .disable_operation_timeout()
-                .disable_operation_attempt_timeout()
-                .build(),
-        ))
-        .set_stalled_stream_protection(Some(StalledStreamProtectionConfig::disabled()));
+        let source = credentials(config, found, &for_providers, runs_a_program).await;
+        let provider = |source: &_| SharedCredentialsProvider::new(ToSdk(Arc::clone(source)));
+        sdk.set_credentials_provider(source.as_ref().map(provider))
+            .set_time_source(Some(SharedTimeSource::new(clock.clone())))
+            // Corrected by our clock, which also judges when credentials expire.
+            .set_disable_clock_skew_correction(Some(true))
+            .set_retry_config(Some(
+                RetryConfig::standard().with_max_attempts(config.max_attempts.max(1)),
+            ))
+            .set_timeout_config(Some(
+                TimeoutConfig::builder()
+                    .connect_timeout(config.silence_timeout)
+                    .disable_read_timeout()
+                    .disable_operation_timeout()
+                    .disable_operation_attempt_timeout()
+                    .build(),
+            ))
+            .set_stalled_stream_protection(Some(StalledStreamProtectionConfig::disabled()));
         // Our own time limit, whose error says more, is the shorter one.
         let cache = IdentityCache::lazy().load_timeout(TOTAL_TIMEOUT * 2);
         Ok(Self {
@@ -84,6 +89,7 @@ impl Access {
             clock,
             endpoint,
             metadata: asks_metadata.then(|| metadata_client(&for_providers)),
+            source,
         })
     }
 
@@ -91,6 +97,20 @@ impl Access {
     /// the endpoint.
     pub fn sdk(&self) -> &SdkConfig {
         &self.sdk
+    }
+
+    /// The keys that requests are signed with, from their source, which is asked each time.
+    ///
+    /// # Errors
+    /// Why there are none.
+    pub async fn keys(&self) -> Result<Keys, CredentialError> {
+        match &self.source {
+            Some(source) => within(TOTAL_TIMEOUT, "all", source).await?.cleaned(),
+            None => Err(CredentialError::new(
+                CredentialProblem::Missing,
+                "requests are not signed",
+            )),
+        }
     }
 
     /// The clock that requests are signed by.
@@ -140,25 +160,21 @@ async fn credentials(
     found: SdkConfig,
     for_providers: &ProviderConfig,
     runs_a_program: bool,
-) -> Option<SharedCredentialsProvider> {
-    let base = match &config.credentials {
+) -> Option<Arc<dyn CredentialSource>> {
+    let base: Arc<dyn CredentialSource> = match &config.credentials {
         Credentials::Anonymous => return None,
-        Credentials::Chain => SharedCredentialsProvider::new(ToSdk(Chain::new(
-            for_providers,
-            config.profile.as_deref(),
-            runs_a_program,
-        ))),
-        Credentials::Source(source) => SharedCredentialsProvider::new(ToSdk(Arc::clone(source))),
+        Credentials::Chain => Arc::new(Chain::new(for_providers, config, runs_a_program)),
+        Credentials::Source(source) => Arc::clone(source),
         Credentials::Static {
             access_key_id,
             secret_access_key,
             session_token,
-        } => SharedCredentialsProvider::new(ToSdk(Given(Keys {
+        } => Arc::new(Given(Keys {
             access_key_id: access_key_id.clone(),
             secret_access_key: secret_access_key.clone(),
             session_token: session_token.clone(),
             expires: None,
-        }))),
+        })),
     };
     let Some(role) = &config.role_arn else {
         return Some(base);
@@ -168,15 +184,20 @@ async fn credentials(
         .into_builder()
         .region(region.unwrap_or(Region::new(DEFAULT_REGION)))
         .build();
-    let session = config.app_name.as_deref().unwrap_or("aws-access");
-    let assumed = AssumeRoleProvider::builder(role)
-        .session_name(session)
-        .configure(&sdk)
-        .build_from_provider(base)
-        .await;
-    Some(SharedCredentialsProvider::new(ToSdk(FromSdk {
+    let named = config
+        .role_session_name
+        .as_deref()
+        .or(config.app_name.as_deref());
+    let mut assumed = AssumeRoleProvider::builder(role)
+        .session_name(named.unwrap_or("aws-access"))
+        .configure(&sdk);
+    if let Some(id) = &config.external_id {
+        assumed = assumed.external_id(id);
+    }
+    let assumed = assumed.build_from_provider(ToSdk(base)).await;
+    Some(Arc::new(FromSdk {
         name: "assumed role",
         runs_a_program: false,
         provider: SharedCredentialsProvider::new(assumed),
-    })))
+    }))
 }

@@ -23,7 +23,7 @@ use aws_config::{
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 
 use crate::{
-    CredentialError, CredentialProblem, CredentialSource, Keys, causes,
+    Config, CredentialError, CredentialProblem, CredentialSource, Keys, causes,
     credentials::{FromSdk, within},
     environment,
 };
@@ -72,21 +72,22 @@ impl Link {
 impl Chain {
     /// `runs_a_program`: the profile has a `credential_process`.
     pub(crate) fn new(
-        config: &ProviderConfig,
-        profile: Option<&str>,
+        for_providers: &ProviderConfig,
+        config: &Config,
         runs_a_program: bool,
     ) -> Self {
+        let profile = config.profile.as_deref();
         let mut from_profile = ProfileFileCredentialsProvider::builder()
-            .configure(config)
-            .profile_files(environment::files());
+            .configure(for_providers)
+            .profile_files(config.shared_files.source());
         if let Some(profile) = environment::profile(profile) {
             from_profile = from_profile.profile_name(profile);
         }
-        let web_identity = WebIdentityTokenCredentialsProvider::builder().configure(config);
-        let container = EcsCredentialsProvider::builder().configure(config);
+        let web_identity = WebIdentityTokenCredentialsProvider::builder().configure(for_providers);
+        let container = EcsCredentialsProvider::builder().configure(for_providers);
         let metadata = ImdsCredentialsProvider::builder()
-            .configure(config)
-            .imds_client(metadata_client(config));
+            .configure(for_providers)
+            .imds_client(metadata_client(for_providers));
         let environment = Link::new(
             "environment",
             EnvironmentVariableCredentialsProvider::new(),
@@ -111,7 +112,8 @@ impl Chain {
             Some(Link {
                 is_probed: true,
                 ..Link::new("instance metadata", metadata.build(), METADATA_TIMEOUT)
-            }),
+            })
+            .filter(|_| config.metadata_disabled != Some(true)),
         ];
         Self(links.into_iter().flatten().collect())
     }

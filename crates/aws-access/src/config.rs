@@ -5,9 +5,9 @@
 //! `AWS_SHARED_CREDENTIALS_FILE` and the credential variables
 //! (<https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-envvars.html>).
 
-use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{fmt, fs, io, path::PathBuf, sync::Arc, time::Duration};
 
-use crate::{CredentialSource, LocalClock};
+use crate::{CredentialSource, LocalClock, SharedFiles};
 
 /// How AWS is reached. The default is all that the environment says.
 #[derive(Debug, Clone)]
@@ -20,10 +20,23 @@ pub struct Config {
     pub endpoint: Option<String>,
     /// The profile in the AWS configuration files. `None`: `AWS_PROFILE`, `default`.
     pub profile: Option<String>,
+    /// Those files.
+    pub shared_files: SharedFiles,
     /// Where the credentials come from.
     pub credentials: Credentials,
     /// A role to assume with those credentials (`arn:aws:iam::…:role/…`).
     pub role_arn: Option<String>,
+    /// What the role's trust policy wants as `sts:ExternalId`.
+    pub external_id: Option<String>,
+    /// The name of the role's session. `None`: the program's name.
+    pub role_session_name: Option<String>,
+    /// Whether the metadata service of the instance is never asked. `None`: `AWS_EC2_METADATA_DISABLED`.
+    pub metadata_disabled: Option<bool>,
+    /// Whether addresses with FIPS 140 cryptography are used. `None`: `AWS_USE_FIPS_ENDPOINT`, the
+    /// profile.
+    pub use_fips: Option<bool>,
+    /// Whether addresses for IPv4 and IPv6 are used. `None`: `AWS_USE_DUALSTACK_ENDPOINT`, the profile.
+    pub use_dualstack: Option<bool>,
     /// How long nothing may move (while connecting, before the first byte of the answer, between
     /// two pieces either way) before an attempt is given up. Default 30 s.
     pub silence_timeout: Duration,
@@ -31,9 +44,9 @@ pub struct Config {
     pub max_attempts: u32,
     /// Whether requests go through a proxy. Credential services on the machine itself never do.
     pub proxy: Proxy,
-    /// A PEM file of certificates to trust *instead of* the system's, as the AWS CLI has it.
-    /// `None`: `AWS_CA_BUNDLE`.
-    pub ca_bundle: Option<PathBuf>,
+    /// Certificates to trust *instead of* the system's, as the AWS CLI has it. `None`:
+    /// `AWS_CA_BUNDLE`, the profile.
+    pub ca_bundle: Option<CaBundle>,
     /// The program's name for the `User-Agent` header and for the sessions of an assumed role:
     /// letters, digits and `-`.
     pub app_name: Option<String>,
@@ -47,8 +60,14 @@ impl Default for Config {
             region: None,
             endpoint: None,
             profile: None,
+            shared_files: SharedFiles::Unread,
             credentials: Credentials::Chain,
             role_arn: None,
+            external_id: None,
+            role_session_name: None,
+            metadata_disabled: None,
+            use_fips: None,
+            use_dualstack: None,
             silence_timeout: Duration::from_secs(30),
             max_attempts: 3,
             proxy: Proxy::FromEnvironment,
@@ -56,6 +75,41 @@ impl Default for Config {
             app_name: None,
             clock: LocalClock::default(),
         }
+    }
+}
+
+/// A PEM file of certificates.
+#[derive(Clone, PartialEq, Eq)]
+pub struct CaBundle {
+    pub(crate) path: PathBuf,
+    /// What was in it, where it was read before.
+    pub(crate) pem: Option<Arc<[u8]>>,
+}
+
+impl From<PathBuf> for CaBundle {
+    /// A file that is read when it is needed.
+    fn from(path: PathBuf) -> Self {
+        Self { path, pem: None }
+    }
+}
+
+impl CaBundle {
+    /// The file, read now.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn read(path: PathBuf) -> io::Result<Self> {
+        let pem = fs::read(&path)?;
+        Ok(Self {
+            path,
+            pem: Some(pem.into()),
+        })
+    }
+}
+
+impl fmt::Debug for CaBundle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.path.fmt(f)
     }
 }
 

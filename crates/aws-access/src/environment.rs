@@ -15,7 +15,7 @@ use aws_types::{app_name::AppName, region::Region, service_config::ServiceConfig
 use hyper_util::client::proxy::matcher::Matcher;
 use rustls::{RootCertStore, pki_types::CertificateDer, pki_types::pem::PemObject as _};
 
-use crate::{Config, Credentials, Proxy, connector::Network, plain};
+use crate::{CaBundle, Config, Credentials, Proxy, connector::Network, plain};
 
 /// The profile of those who name none.
 const DEFAULT_PROFILE: &str = "default";
@@ -29,14 +29,14 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    fn new(message: impl Into<String>) -> Self {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
             source: None,
         }
     }
 
-    fn because(
+    pub(crate) fn because(
         message: impl Into<String>,
         source: impl Into<Box<dyn StdError + Send + Sync>>,
     ) -> Self {
@@ -70,7 +70,7 @@ pub(crate) fn profile(named: Option<&str>) -> Option<&str> {
     named.or_else(|| is_empty("AWS_PROFILE").then_some(DEFAULT_PROFILE))
 }
 
-/// The configuration files. The SDK would take an empty variable for the path of one.
+/// The shared configuration files. The SDK would take an empty variable for the path of one.
 pub(crate) fn files() -> EnvConfigFiles {
     use EnvConfigFileKind::{Config, Credentials};
     let usual = |name| {
@@ -111,14 +111,20 @@ pub(crate) fn network(config: &Config) -> Result<Network, ConfigError> {
     let bundle = config
         .ca_bundle
         .clone()
-        .or_else(|| variable("AWS_CA_BUNDLE").map(PathBuf::from));
+        .or_else(|| variable("AWS_CA_BUNDLE").map(|path| PathBuf::from(path).into()))
+        .or_else(|| {
+            let path = config
+                .shared_files
+                .value(config.profile.as_deref(), "ca_bundle")?;
+            Some(PathBuf::from(path).into())
+        });
     let trusts_system = bundle.is_none();
     let trust = match bundle {
         None => TrustStore::default().with_native_roots(true),
-        Some(path) => {
+        Some(CaBundle { path, pem }) => {
             let message = || format!("the CA bundle \"{}\" cannot be used", path.display());
-            let pem =
-                std::fs::read(&path).map_err(|error| ConfigError::because(message(), error))?;
+            let pem = pem.map_or_else(|| std::fs::read(&path), |pem| Ok(pem.to_vec()));
+            let pem = pem.map_err(|error| ConfigError::because(message(), error))?;
             check_certificates(&pem).map_err(|error| ConfigError::because(message(), error))?;
             TrustStore::empty().with_pem_certificate(pem)
         }
@@ -149,7 +155,8 @@ pub(crate) async fn load(
     http: SharedHttpClient,
 ) -> Result<SdkConfig, ConfigError> {
     let profile = profile(config.profile.as_deref());
-    let mut profile_region = ProfileFileRegionProvider::builder().profile_files(files());
+    let mut profile_region =
+        ProfileFileRegionProvider::builder().profile_files(config.shared_files.source());
     if let Some(profile) = profile {
         profile_region = profile_region.profile_name(profile);
     }
@@ -172,10 +179,16 @@ pub(crate) async fn load(
         .region(region)
         // Ours are used; the SDK would panic at what it does not know in AWS_RETRY_MODE, as `legacy`.
         .retry_config(RetryConfig::standard())
-        .profile_files(files())
+        .profile_files(config.shared_files.source())
         .time_source(config.clock.clone());
     if let Some(profile) = profile {
         loader = loader.profile_name(profile);
+    }
+    if let Some(use_fips) = config.use_fips {
+        loader = loader.use_fips(use_fips);
+    }
+    if let Some(use_dualstack) = config.use_dualstack {
+        loader = loader.use_dual_stack(use_dualstack);
     }
     if let Some(name) = &config.app_name {
         loader = loader.app_name(AppName::new(name.clone()).map_err(|error| {
@@ -198,7 +211,8 @@ pub(crate) async fn profile_runs_a_program(config: &Config) -> Result<bool, Conf
     let named = config.profile.clone().or_else(of_environment);
     let name = named.as_deref().unwrap_or(DEFAULT_PROFILE);
     let (fs, env) = (Fs::real(), Env::real());
-    let read = aws_config::profile::load(&fs, &env, &files(), Some(name.to_owned().into())).await;
+    let files = config.shared_files.source();
+    let read = aws_config::profile::load(&fs, &env, &files, Some(name.to_owned().into())).await;
     let Ok(profiles) = read else {
         return Ok(false);
     };
@@ -348,7 +362,7 @@ mod tests {
         let file = std::env::temp_dir().join(format!("aws-access-ca-{}", std::process::id()));
         std::fs::write(&file, "nothing").unwrap();
         let config = Config {
-            ca_bundle: Some(file.clone()),
+            ca_bundle: Some(file.clone().into()),
             ..Config::default()
         };
         let error = network(&config).err().unwrap();

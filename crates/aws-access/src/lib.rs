@@ -18,15 +18,17 @@ mod identity;
 mod plain;
 mod problem;
 mod resolver;
+mod shared_files;
 mod silence;
 mod target;
 
 pub use access::Access;
 pub use clock::{LocalClock, StoreClock};
-pub use config::{Config, Credentials, Proxy};
+pub use config::{CaBundle, Config, Credentials, Proxy};
 pub use credentials::{CredentialError, CredentialProblem, CredentialSource, Keys};
 pub use environment::ConfigError;
 pub use exchange::Exchange;
 pub use identity::{Caller, Unidentified};
 pub use problem::{ConnectProblem, cause, causes};
+pub use shared_files::SharedFiles;
 pub use silence::Silence;

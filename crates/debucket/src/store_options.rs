@@ -200,7 +200,7 @@ impl StoreOptions {
             endpoint: self.endpoint_url.clone(),
             path_style: self.path_style(),
             profile: self.profile.clone(),
-            ca_bundle: self.ca_bundle.clone(),
+            ca_bundle: self.ca_bundle.clone().map(Into::into),
             app_name: Some("debucket".to_owned()),
             ..S3Config::new("")
         }

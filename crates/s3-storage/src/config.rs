@@ -2,9 +2,9 @@
 //!
 //! Whatever is left unset is looked up as the AWS CLI does it, see [`aws_access`].
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
-use aws_access::{Config, Credentials, LocalClock, Proxy};
+use aws_access::{CaBundle, Config, Credentials, LocalClock, Proxy, SharedFiles};
 
 /// Everything that is needed to talk to one bucket. `S3Config::new(bucket)` is the AWS default.
 #[derive(Debug, Clone)]
@@ -18,15 +18,30 @@ pub struct S3Config {
     /// `AWS_ENDPOINT_URL`, the profile, AWS itself.
     pub endpoint: Option<String>,
     /// `https://endpoint/bucket/key` (true) or `https://bucket.endpoint/key` (false). `None`: path
-    /// style for a custom endpoint and for a bucket with a dot in its name (no certificate covers
-    /// such a host), virtual-hosted otherwise.
+    /// style for a custom endpoint, virtual-hosted otherwise. A bucket with a dot in its name is always in
+    /// the path: no certificate covers such a host.
     pub path_style: Option<bool>,
     /// The profile in the AWS configuration files. `None`: `AWS_PROFILE`, `default`.
     pub profile: Option<String>,
+    /// Those files.
+    pub shared_files: SharedFiles,
     /// Where the credentials come from.
     pub credentials: Credentials,
     /// A role to assume with those credentials (`arn:aws:iam::…:role/…`).
     pub role_arn: Option<String>,
+    /// What the role's trust policy wants as `sts:ExternalId`.
+    pub external_id: Option<String>,
+    /// The name of the role's session. `None`: the program's name.
+    pub role_session_name: Option<String>,
+    /// Whether the metadata service of the instance is never asked. `None`: `AWS_EC2_METADATA_DISABLED`.
+    pub metadata_disabled: Option<bool>,
+    /// Whether addresses with FIPS 140 cryptography are used. `None`: `AWS_USE_FIPS_ENDPOINT`, the
+    /// profile.
+    pub use_fips: Option<bool>,
+    /// Whether addresses for IPv4 and IPv6 are used. `None`: `AWS_USE_DUALSTACK_ENDPOINT`, the profile.
+    pub use_dualstack: Option<bool>,
+    /// Whether the caller agrees to pay for reading (`x-amz-request-payer`).
+    pub requester_pays: bool,
     /// The canned ACL of written objects. `None` sends no ACL header: a bucket with ACLs disabled,
     /// the default since 2023, refuses one.
     pub acl: Option<Acl>,
@@ -40,9 +55,9 @@ pub struct S3Config {
     pub max_attempts: u32,
     /// Whether requests go through a proxy.
     pub proxy: Proxy,
-    /// A PEM file of certificates to trust *instead of* the system's, as the AWS CLI has it.
-    /// `None`: `AWS_CA_BUNDLE`.
-    pub ca_bundle: Option<PathBuf>,
+    /// Certificates to trust *instead of* the system's, as the AWS CLI has it. `None`:
+    /// `AWS_CA_BUNDLE`, the profile.
+    pub ca_bundle: Option<CaBundle>,
     /// The program's name for the `User-Agent` header: letters, digits and `-`.
     pub app_name: Option<String>,
     /// The local clock; tests bring wrong ones.
@@ -58,8 +73,15 @@ impl S3Config {
             endpoint: None,
             path_style: None,
             profile: None,
+            shared_files: SharedFiles::Unread,
             credentials: Credentials::Chain,
             role_arn: None,
+            external_id: None,
+            role_session_name: None,
+            metadata_disabled: None,
+            use_fips: None,
+            use_dualstack: None,
+            requester_pays: false,
             acl: None,
             sse: Sse::BucketDefault,
             silence_timeout: Duration::from_secs(30),
@@ -77,8 +99,14 @@ impl S3Config {
             region: self.region.clone(),
             endpoint: self.endpoint.clone(),
             profile: self.profile.clone(),
+            shared_files: self.shared_files.clone(),
             credentials: self.credentials.clone(),
             role_arn: self.role_arn.clone(),
+            external_id: self.external_id.clone(),
+            role_session_name: self.role_session_name.clone(),
+            metadata_disabled: self.metadata_disabled,
+            use_fips: self.use_fips,
+            use_dualstack: self.use_dualstack,
             silence_timeout: self.silence_timeout,
             max_attempts: self.max_attempts,
             proxy: self.proxy.clone(),
@@ -91,8 +119,7 @@ impl S3Config {
     /// Whether the bucket is part of the path.
     pub(crate) fn is_path_style(&self, custom_endpoint: bool) -> bool {
         let arn = self.bucket.starts_with("arn:");
-        self.path_style
-            .unwrap_or(!arn && (custom_endpoint || self.bucket.contains('.')))
+        !arn && (self.bucket.contains('.') || self.path_style.unwrap_or(custom_endpoint))
     }
 
     /// Whether it is a bucket's name, or the ARN of an access point: nothing that could reach
@@ -227,10 +254,10 @@ mod tests {
         let mut config = S3Config::new("bucket");
         assert!(!config.is_path_style(false));
         assert!(config.is_path_style(true));
-        config.bucket = "my.bucket".into();
-        assert!(config.is_path_style(false));
         config.path_style = Some(false);
         assert!(!config.is_path_style(true));
+        config.bucket = "my.bucket".into();
+        assert!(config.is_path_style(false));
     }
 
     #[test]

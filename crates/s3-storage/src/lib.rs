@@ -24,7 +24,9 @@ mod storage;
 mod stored;
 mod trial;
 
-pub use aws_access::{Caller, ConnectProblem, Credentials, LocalClock, Proxy, Unidentified};
+pub use aws_access::{
+    CaBundle, Caller, ConnectProblem, Credentials, LocalClock, Proxy, SharedFiles, Unidentified,
+};
 #[cfg(feature = "test-util")]
 pub use careless::{Careless, Flaw};
 pub use cas::{Cas, Current, Swap};

@@ -70,7 +70,7 @@ impl Server {
                 secret_access_key: export("AWS_SECRET_ACCESS_KEY").unwrap_or_default(),
                 session_token: None,
             },
-            ca_bundle: export("AWS_CA_BUNDLE").map(PathBuf::from),
+            ca_bundle: export("AWS_CA_BUNDLE").map(|path| PathBuf::from(path).into()),
             proxy: Proxy::Direct,
             ..S3Config::new(BUCKET)
         }

@@ -34,7 +34,7 @@ impl Intruder<'_> {
                 session_token: self.keys.token.clone(),
             },
             proxy: Proxy::Direct,
-            ca_bundle: self.ca_bundle.map(Path::to_owned),
+            ca_bundle: self.ca_bundle.map(|path| path.to_owned().into()),
             ..S3Config::new(bucket)
         }
     }

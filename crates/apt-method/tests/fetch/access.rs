@@ -1,6 +1,6 @@
 //! Who may read, and where: keys from every place, regions, certificates, clocks.
 
-use std::{fs, os::unix::fs::PermissionsExt as _};
+use std::fs;
 
 use dev_s3::{AccessKey, Clock, DevS3, Grants, WrongRegion};
 
@@ -175,31 +175,6 @@ async fn every_place_for_credentials_works() {
         let (_, done) = method.fetch(&uri, "file");
         assert_eq!(done.code, 201, "{}", show(&done));
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn roots_profile_is_used_after_rights_were_given_up() {
-    let store = store().await;
-    store.put("bucket", "file", b"abc").unwrap();
-    let start = Start::default()
-        .item("APT::Sandbox::User", "nobody")
-        .item("Acquire::s3::Endpoint", &store.endpoint());
-    let home = start.folder().join("home");
-    fs::create_dir_all(home.join(".aws")).unwrap();
-    let keys = format!(
-        "[default]\naws_access_key_id = {}\naws_secret_access_key = {}\n",
-        DevS3::DEFAULT_KEY_ID,
-        DevS3::DEFAULT_SECRET
-    );
-    fs::write(home.join(".aws/credentials"), keys).unwrap();
-    fs::set_permissions(&home, fs::Permissions::from_mode(0o700)).unwrap();
-    if nix::unistd::getuid().is_root() {
-        // As apt does with the folder for partial files.
-        let nobody = nix::unistd::User::from_name("nobody").unwrap().unwrap();
-        nix::unistd::chown(start.folder(), Some(nobody.uid), None).unwrap();
-    }
-    let mut method = start.variable("HOME", home).configured();
-    assert_eq!(method.content("s3://bucket/file", "file").1, b"abc");
 }
 
 #[tokio::test(flavor = "multi_thread")]

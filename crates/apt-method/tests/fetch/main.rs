@@ -6,6 +6,7 @@ mod access;
 mod failures;
 mod partial_files;
 mod proxies;
+mod rights;
 mod store;
 #[path = "../support/mod.rs"]
 mod support;

@@ -49,6 +49,7 @@ impl S3 {
                     .bucket(self.bucket())
                     .key(key)
                     .set_range(range.clone())
+                    .set_request_payer(self.request_payer())
                     .set_if_match(options.if_match.clone().map(|etag| etag.0))
                     .set_if_none_match(options.if_none_match.clone().map(|etag| etag.0))
                     .set_if_modified_since(since)
@@ -98,6 +99,7 @@ impl S3 {
                     .bucket(self.bucket())
                     .key(key)
                     .checksum_mode(ChecksumMode::Enabled)
+                    .set_request_payer(self.request_payer())
                     .send()
             })
             .await?;

@@ -54,6 +54,7 @@ impl S3 {
                     .list_objects_v2()
                     .bucket(self.bucket())
                     .prefix(prefix)
+                    .set_request_payer(self.request_payer())
                     .set_delimiter(delimiter.clone())
                     .set_continuation_token(token.clone())
                     .send()

@@ -30,7 +30,7 @@ use async_trait::async_trait;
 use aws_access::Access;
 use aws_sdk_s3::{
     config::{Builder, RequestChecksumCalculation, ResponseChecksumValidation},
-    types::{ObjectCannedAcl, ServerSideEncryption},
+    types::{ObjectCannedAcl, RequestPayer, ServerSideEncryption},
 };
 use futures::stream::BoxStream;
 use tokio::sync::Mutex;
@@ -117,6 +117,13 @@ impl S3 {
 
     fn bucket(&self) -> &str {
         &self.inner.config.bucket
+    }
+
+    /// What reading requests say about who pays for them.
+    fn request_payer(&self) -> Option<RequestPayer> {
+        self.config()
+            .requester_pays
+            .then_some(RequestPayer::Requester)
     }
 
     fn config(&self) -> &S3Config {

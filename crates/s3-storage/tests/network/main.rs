@@ -264,7 +264,7 @@ async fn a_certificate_is_trusted_when_its_bundle_is_given() {
         let path = folder.path().join(name);
         std::fs::write(&path, pem).unwrap();
         S3Config {
-            ca_bundle: Some(path),
+            ca_bundle: Some(path.into()),
             max_attempts: 1,
             ..config("https", address)
         }

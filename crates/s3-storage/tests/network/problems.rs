@@ -123,7 +123,7 @@ async fn a_certificate_that_is_not_accepted_is_untrusted() {
         let bundle = folder.path().join(name);
         std::fs::write(&bundle, trusted).unwrap();
         let error = failure(S3Config {
-            ca_bundle: Some(bundle),
+            ca_bundle: Some(bundle.into()),
             ..config("https", address)
         })
         .await;
