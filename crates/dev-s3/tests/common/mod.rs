@@ -42,7 +42,7 @@ pub(crate) async fn tls_client(server: &DevS3, folder: &Path) -> S3 {
     let ca = folder.join("ca.pem");
     std::fs::write(&ca, server.ca_pem().unwrap()).unwrap();
     let config = S3Config {
-        ca_bundle: Some(ca),
+        ca_bundle: Some(ca.into()),
         ..config(&server.endpoint(), admin())
     };
     S3::connect(config).await.unwrap()
