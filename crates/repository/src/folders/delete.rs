@@ -186,6 +186,12 @@ impl Suite<'_> {
                 !self.contents(&BTreeSet::new()).await?.is_empty()
             }
             Some(Folder::Deleting | Folder::Reserved(_)) => true,
+            // As an interrupted run leaves it whose `suite.json` is lost.
+            Some(Folder::Suite { has_head: false })
+                if matches!(seen, None | Some(Founding::Unknown)) =>
+            {
+                true
+            }
             Some(Folder::Alias(suite)) => {
                 if self.repository.has_alias(&suite, &self.name).await? {
                     let alias = self.name.clone();

@@ -8,7 +8,7 @@ use std::cmp::Reverse;
 
 use deb_index::{
     digest::Sha256,
-    suite::{layout, release::ReleaseError},
+    suite::{founding::Founding, layout, release::ReleaseError},
 };
 
 use crate::{
@@ -16,6 +16,7 @@ use crate::{
     gc::inventory::{Inventory, POOL},
     read::{head::SignedHead, succession::is_unreadable},
     verify::{
+        CLOSED,
         check::{Top, compare},
         problem::{Fix, Part},
     },
@@ -67,7 +68,12 @@ impl Suite<'_> {
                     return Ok(top);
                 }
                 if top.commit.is_none() {
-                    top.commit = Some(self.read_commit(&commit).await?.into());
+                    let newest = self.read_commit(&commit).await?;
+                    let founding = self.founding().await?.0;
+                    if newest.is_closed() && !matches!(founding, Some(Founding::Suite { .. })) {
+                        return Ok(self.unfinished(CLOSED));
+                    }
+                    top.commit = Some(newest.into());
                 }
                 Some(Fix::Head { commit, is_proven })
             }
