@@ -114,8 +114,9 @@ impl Check<'_> {
         }
         self.found.files = named.len() as u64;
         let known: HashSet<_> = self.found.problems.iter().map(|p| p.key.clone()).collect();
+        let elsewhere = self.elsewhere_in_store(named.keys()).await?;
         for (key, (size, commit)) in named {
-            let there = self.inventory.get(&key);
+            let there = self.inventory.get(&key).or_else(|| elsewhere.get(&key));
             let size = size.or(there.map(|there| there.size)).unwrap_or_default();
             if let Some(text) = compare(there, size)
                 && !known.contains(&key)
