@@ -50,19 +50,16 @@ pub fn plan(
     let old = base.map_or(&settings, |base| &base.settings);
     let dropped = |path: &IndexPath| is_of(path, old) && !is_of(path, &settings);
     planned.retain(|path, _| !dropped(path));
+    let read = |component: &Component, architecture: &Architecture| {
+        let path = IndexPath::packages(component, architecture);
+        before(base, indexes, component, &path)
+    };
     let mut planner = Planner {
         base,
         plain: indexes,
         intent,
         settings: &settings,
-        halts: Halts::of(
-            intent.halted().collect(),
-            &settings,
-            |component, architecture| {
-                let path = IndexPath::packages(component, architecture);
-                before(base, indexes, component, &path)
-            },
-        )?,
+        halts: Halts::of(intent.halted().collect(), &settings, read)?,
         added: intent
             .additions()
             .map(|(stanza, _)| (stanza.id.component.clone(), stanza.sha256))
@@ -358,8 +355,9 @@ impl<'a> Planner<'a> {
                     phasing::set(&mut index, of, (*only, *percentage), &fresh, space);
                 }
                 Edit::Halt { of, earlier, only } => {
-                    let here = (component, architecture);
-                    self.halts.apply(&mut index, here, (of, *only), earlier);
+                    let of = (of.as_slice(), *only);
+                    self.halts
+                        .apply(&mut index, (component, architecture), of, earlier);
                 }
                 Edit::Moved(stanza) if is_here(&stanza.id) => {
                     let there = index.get(&stanza.id).and_then(StanzaRef::sha256);
