@@ -329,9 +329,18 @@ fn an_alias_that_was_deleted_although_it_is_listed() {
         }
         scene.put("dists/lts/suite.json", founding.as_bytes());
         let published = scene.tool("2", &[]);
-        let told = "devices of lts see the previous state until this is settled";
+        let told = match how {
+            "deleted" => "`debucket verify --repair` makes it anew",
+            _ => "devices of lts see the previous state until this is settled",
+        };
         assert!(published.stderr.contains(told), "{published:#?}");
         published.expect(0);
+        let doctor = scene.run(&["doctor"]).stdout;
+        let told = match how {
+            "deleted" => "`debucket verify --repair` writes it again",
+            _ => "`debucket suite delete lts` brings the deletion to its end",
+        };
+        assert!(doctor.contains(told), "{doctor}");
         let found = scene.run(&["verify"]);
         assert!(found.stdout.contains("dists/lts/suite.json "), "{found:#?}");
         scene.mend();

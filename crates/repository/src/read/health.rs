@@ -13,7 +13,7 @@ use s3_storage::ErrorKind;
 
 use crate::{
     Error, Head, Repository, Selection, Suite, commit::keys::signature_time, gc::condemned::Record,
-    read::succession::Seen,
+    read::succession::Seen, verify::alias_check::DELETED,
 };
 
 /// Objects that are looked at at once.
@@ -119,6 +119,10 @@ impl Suite<'_> {
         let (mut ailing, mut lost) = (Vec::new(), None);
         for alias in &head.commit.settings.aliases {
             if let Err(error) = self.check_held(alias).await {
+                let error = match error {
+                    Error::Deleted { .. } => self.damaged(layout::founding_key(alias), DELETED),
+                    error => error,
+                };
                 lost = lost.or(Some(error));
                 continue;
             }

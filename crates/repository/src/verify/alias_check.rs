@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// What is wrong with the `suite.json` of a name that a suite lists, and that was deleted when it did.
-const DELETED: &str = "says that the name was deleted, but a suite lists it as an alias";
+pub(crate) const DELETED: &str = "says that the name was deleted, but a suite lists it as an alias";
 
 impl Repository {
     /// What is wrong with the names that no suite lists any more: clients that still use one see what it showed last.
