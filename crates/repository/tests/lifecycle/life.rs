@@ -107,7 +107,7 @@ impl Life {
             };
             let packages = content.packages.keys();
             let left = packages.filter(|other| is_version_of(other) && !of.contains(other));
-            let mut without: Vec<_> = content.architectures.iter().copied().collect();
+            let mut without = content.architectures.to_vec();
             without.retain(|architecture| {
                 let own = ARCHITECTURES[id.architecture];
                 (own == "all" || own == *architecture)
