@@ -204,6 +204,20 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
         E::CondemnedMalformed { .. } => {
             "run the same command again after that time: objects are then condemned anew"
         }
+        E::CommitLost { .. } => {
+            "choose another commit (`debucket log`); this one cannot be repaired, only restored from the bucket's version history"
+        }
+        E::FileLost { suite, .. } => {
+            return Some(format!(
+                "publish the package's file again: `debucket publish --replace FILE --suite {suite}`; then run the same command again"
+            ));
+        }
+        E::AliasUnreadable { alias, suite, .. } => {
+            return Some(format!(
+                "if the suite has this alias, `debucket verify {suite} --repair` brings it up; otherwise `debucket suite delete \
+                 {alias}` deletes what it shows"
+            ));
+        }
         E::Collected { .. } => {
             "choose a later commit (`debucket log`), or publish the package again"
         }
@@ -271,9 +285,9 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
         }
         E::Overwritten { suite } => {
             return Some(format!(
-                "stop the other program, and restore the newest dists/{suite}/InRelease (or Release, if it is unsigned) of \
-                 debucket from the bucket's version history; to give that history up, delete dists/{suite}/commits/ and \
-                 dists/{suite}/succession/"
+                "stop the other program; then `debucket verify {suite} --repair --accept-unproven` brings back what debucket had \
+                 published; to take over what the other program wrote instead, delete dists/{suite}/commits/ and \
+                 dists/{suite}/succession/, then adopt the suite"
             ));
         }
         E::ChangedMeanwhile { .. } => {
@@ -309,6 +323,17 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
         E::Damaged { key, .. } if key.ends_with("/suite.json") => {
             return Some(format!(
                 "`debucket verify --repair` writes it again; if it cannot, ask the bucket's owner to delete {key} first"
+            ));
+        }
+        E::PutBack {
+            suite,
+            is_vouched: false,
+            ..
+        } => {
+            return Some(format!(
+                "no signature vouches for the newer commit any more: if it was published by you, `debucket verify {suite} --repair \
+                 --accept-unproven` brings it back; or {} to go on from the older one",
+                accept_rollback(role)
             ));
         }
         E::PutBack { suite, .. } | E::MayBePutBack { suite, .. } => {
@@ -407,9 +432,14 @@ pub(crate) fn warning_advice(suite: &SuiteName, warning: &Warning) -> Option<Str
         Warning::FutureDate { .. } => Some(format!(
             "when the store's clock is right, `debucket refresh --suite {suite} --force --reset-date` dates the suite anew"
         )),
-        Warning::PutBack(_) => Some(format!(
-            "`debucket verify {suite} --repair` brings the newest commit back; or go on from this one with \
-             `debucket refresh --suite {suite} --force --accept-rollback`"
+        Warning::PutBack(put_back) => Some(format!(
+            "`debucket verify {suite} --repair{}` brings the newest commit back; or go on from this one with \
+             `debucket refresh --suite {suite} --force --accept-rollback`",
+            if put_back.is_vouched {
+                ""
+            } else {
+                " --accept-unproven"
+            }
         )),
         Warning::CommitLost { .. } => Some(
             "restore it from the bucket's version history, if that has it; otherwise nothing has to be done"

@@ -140,6 +140,7 @@ impl ChangeOptions {
         if !unmatched.is_empty() && !wanted.allow_missing {
             return Err(not_found(suite.name(), unmatched));
         }
+        draft.check_files(&wanted.files)?;
         if self.dry_run {
             draft.rehearse(&wanted.files).await?;
         }
@@ -221,7 +222,13 @@ pub(crate) fn print(
 pub(crate) fn stale_followers(context: &Context, published: &Published) -> Option<String> {
     let error = published.stale_followers.as_ref()?;
     let warning = match error {
-        repository::Error::AliasTaken { alias, .. } => {
+        repository::Error::Deleted { suite: alias } => {
+            format!(
+                "{alias} was deleted although the suite lists it; `debucket verify --repair` makes it anew"
+            )
+        }
+        repository::Error::AliasTaken { alias, .. }
+        | repository::Error::Deleting { suite: alias } => {
             format!("devices of {alias} see the previous state until this is settled: {error}")
         }
         error => format!(

@@ -237,6 +237,7 @@ impl Run<'_> {
                     suite: self.suite.name.clone(),
                     head: now.id(),
                     newer: base.id(),
+                    is_vouched: true,
                 };
                 return Err(if in_doubt { self.unknown(error) } else { error });
             }

@@ -86,7 +86,7 @@ pub enum Error {
     /// Something is broken in a suite to take over, and was not accepted.
     #[error("suite {suite} is broken: {problems} problems were found")]
     Broken { suite: SuiteName, problems: usize },
-    /// A suite to take over has commits of its own.
+    /// Another program wrote what is at the key of the head, but the suite has commits of its own.
     #[error("suite {suite} has a history of its own, but another program wrote over its head")]
     Overwritten { suite: SuiteName },
     #[error("another program changed suite {suite} meanwhile; nothing was taken over")]
@@ -149,6 +149,8 @@ pub enum Error {
         suite: SuiteName,
         head: Sha256,
         newer: Sha256,
+        /// Whether something signed may still show the newer one.
+        is_vouched: bool,
     },
     /// `Release` shows a commit that the head does not lead to.
     #[error(
@@ -182,8 +184,21 @@ pub enum Error {
         commit: Sha256,
         lost: Sha256,
     },
+    /// A commit that was named is missing or damaged.
+    #[error("commit {commit} of suite {suite} is lost: it is missing or damaged")]
+    CommitLost { suite: SuiteName, commit: Sha256 },
+    /// A package that the suite has is not in the pool as it was, and its file is not at hand.
+    #[error("{key} is missing from the pool or damaged, although suite {suite} has it")]
+    FileLost { suite: SuiteName, key: String },
+    /// What an alias shows cannot be read.
+    #[error("what {alias} shows, which is or was an alias of suite {suite}, cannot be read")]
+    AliasUnreadable {
+        alias: SuiteName,
+        suite: SuiteName,
+        source: Box<Error>,
+    },
     /// An object that an earlier commit needs is gone.
-    #[error("suite {suite} cannot go back to commit {commit}: {key} is gone")]
+    #[error("suite {suite} cannot go back to commit {commit}: {key} is gone or damaged")]
     Collected {
         suite: SuiteName,
         commit: Sha256,
@@ -268,6 +283,17 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether something signed may still show the newest head.
+    pub(crate) fn is_vouched(&self) -> bool {
+        !matches!(
+            self,
+            Self::PutBack {
+                is_vouched: false,
+                ..
+            }
+        )
+    }
+
     /// Whether it says that the head is not, or may not be, the newest that the suite has had.
     pub(crate) fn is_put_back(&self) -> bool {
         matches!(

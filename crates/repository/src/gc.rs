@@ -168,8 +168,8 @@ impl Repository {
         for (name, folder) in &folders {
             match folder {
                 Folder::Suite { .. } => {}
-                Folder::Alias(_) => {
-                    aliases.push(name);
+                Folder::Alias(suite) => {
+                    aliases.push((name, suite));
                     continue;
                 }
                 Folder::Deleting => {
@@ -189,8 +189,16 @@ impl Repository {
                 read.push(suite);
             }
         }
-        for alias in aliases {
-            kept.add_alias(&self.folder(alias), &read).await?;
+        for (alias, suite) in aliases {
+            let added = kept.add_alias(&self.folder(alias), &read).await;
+            added.map_err(|error| match error {
+                error @ Error::Storage(_) => error,
+                error => Error::AliasUnreadable {
+                    alias: alias.clone(),
+                    suite: suite.clone(),
+                    source: error.into(),
+                },
+            })?;
         }
         let pool_left = if options.leave_pool {
             Some("it was asked for".to_owned())

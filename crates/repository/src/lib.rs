@@ -33,7 +33,7 @@ pub use folders::folder::Folder;
 pub use gc::kept::Unreadable;
 pub use gc::{CollectOptions, Collected, Tally};
 pub use read::copies::Copies;
-pub use read::head::Head;
+pub use read::head::{Head, PutBack};
 pub use read::health::{PackagesSeen, Unhealthy};
 pub use read::history::Past;
 pub use read::packages::{Listed, PackageList, Selection};

@@ -46,7 +46,8 @@ use crate::{
 /// Times that a suite whose head moves is looked at.
 const TRIES: usize = 3;
 /// What is missing in `suite.json` where a deletion has only begun.
-const CLOSED: &str = "does not say that the suite is being deleted, but its newest commit does";
+pub(crate) const CLOSED: &str =
+    "does not say that the suite is being deleted, but its newest commit does";
 /// What is wrong with it where a publisher that was held up meanwhile has left something.
 const DELETED: &str = "says that the suite was deleted, but something of it is left";
 
@@ -89,10 +90,10 @@ impl Repository {
 
 impl Suite<'_> {
     /// A suite whose deletion has not come to its end.
-    fn unfinished(&self, text: &str) -> Top {
+    pub(crate) fn unfinished(&self, text: &str) -> Top {
         let key = layout::founding_key(&self.name);
         let mut problem = self.problem(Part::Founding, key, text);
-        problem.remedy = Remedy::Manual;
+        problem.remedy = Remedy::Delete;
         Top {
             problems: vec![problem],
             ..Top::default()
@@ -130,8 +131,8 @@ impl Suite<'_> {
             problem.remedy = Remedy::Manual;
             problems.push(problem);
         };
-        if let Some(text) = &head.put_back {
-            add(Part::Head, format!("is not the newest: {text}"));
+        if let Some(put_back) = &head.put_back {
+            add(Part::Head, format!("is not the newest: {}", put_back.why));
         }
         let listed = release_files(&head.commit);
         if listed != head.release.files {
@@ -352,7 +353,7 @@ impl Check<'_> {
     }
 
     /// The content of an index file in its follower, or made again from another form of the index.
-    async fn elsewhere(
+    pub(crate) async fn elsewhere(
         &self,
         path: &IndexPath,
         extension: &str,

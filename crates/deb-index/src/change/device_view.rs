@@ -13,8 +13,8 @@ use serde::Serialize;
 use super::{
     differences::differences,
     edit::Intent,
-    plan::{IndexPlan, PlainIndexes, Plan, PlanError},
-    planner::{before, gone, read},
+    plan::{IndexPlan, PlainIndexes, Plan, PlanError, read},
+    planner::{before, gone},
 };
 use crate::{
     index::packages::Packages,

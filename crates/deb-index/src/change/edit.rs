@@ -54,7 +54,8 @@ pub enum Edit {
         percentage: Percentage,
         only: Phasing,
     },
-    /// These packages are not in the suite, and in their place the earlier ones that they had taken the place of.
+    /// These packages are not in the suite, and in their place the earlier ones that they had taken the place of: of the same name,
+    /// and for an architecture of theirs.
     Halt {
         of: Vec<PackageId>,
         earlier: Vec<Stanza>,
@@ -246,6 +247,15 @@ impl Intent {
     pub fn brought_back(&self) -> impl Iterator<Item = &Stanza> {
         let edits = self.0.iter().map(|edit| match edit {
             Edit::Halt { earlier, .. } => earlier.as_slice(),
+            _ => &[],
+        });
+        edits.flatten()
+    }
+
+    /// Packages that are taken back.
+    pub(super) fn halted(&self) -> impl Iterator<Item = &PackageId> {
+        let edits = self.0.iter().map(|edit| match edit {
+            Edit::Halt { of, .. } => of.as_slice(),
             _ => &[],
         });
         edits.flatten()

@@ -1,12 +1,15 @@
 //! Packages of an index get another phase, or are taken back.
 
-use std::{cell::OnceCell, cmp::Ordering, collections::HashSet};
+use std::{cell::OnceCell, collections::HashSet};
 
+use super::plan::PlanError;
 use crate::{
     index::packages::Packages,
+    name::{Architecture, Component},
     package_id::PackageId,
     phase::Percentage,
     stanza::{Stanza, StanzaRef},
+    suite::settings::Settings,
 };
 
 /// Which of the versions that it names an edit of the phase changes.
@@ -20,79 +23,91 @@ pub enum Phasing {
     Added,
 }
 
-impl Phasing {
-    fn changes(self, stanza: &StanzaRef<'_>, added: &HashSet<&PackageId>, id: &PackageId) -> bool {
-        match self {
-            Self::Named => true,
-            Self::Begun => stanza.phase() != Percentage::ALL,
-            Self::Added => added.contains(id),
+/// Gives those of these packages that are in an index to this part of the devices. `added` are those that the intent has added to it.
+pub(super) fn set<'a, 'e>(
+    index: &mut Packages<'a>,
+    of: impl Iterator<Item = &'e PackageId>,
+    (only, percentage): (Phasing, Percentage),
+    added: &HashSet<&PackageId>,
+    space: &'a OnceCell<Vec<Vec<u8>>>,
+) {
+    let changes = |id: &&PackageId| {
+        index.get(id).is_some_and(|there| match only {
+            Phasing::Named => true,
+            Phasing::Begun => there.phase() != Percentage::ALL,
+            Phasing::Added => added.contains(id),
+        })
+    };
+    let changed: Vec<_> = of.filter(changes).collect();
+    index.rewrite(changed, |stanza| percentage.written_to(stanza.bytes), space);
+}
+
+/// The versions that an intent takes back, over all indexes of the suite: a package for all architectures is in several, and the
+/// version before it may be.
+#[derive(Debug, Default)]
+pub(super) struct Halts<'e> {
+    of: HashSet<&'e PackageId>,
+    /// Those that are for all devices by now.
+    released: HashSet<&'e PackageId>,
+}
+
+impl<'e> Halts<'e> {
+    /// These packages, in a suite with these settings whose indexes `read` gives.
+    pub(super) fn of<'a>(
+        of: HashSet<&'e PackageId>,
+        settings: &Settings,
+        read: impl Fn(&Component, &Architecture) -> Result<Packages<'a>, PlanError>,
+    ) -> Result<Self, PlanError> {
+        let mut released = HashSet::new();
+        for component in &settings.components {
+            for architecture in &settings.architectures {
+                let mut here = of.clone();
+                here.retain(|id| id.is_in(component, architecture));
+                if !here.is_empty() {
+                    let index = read(component, architecture)?;
+                    let is_released = |it: &StanzaRef<'_>| it.phase() == Percentage::ALL;
+                    here.retain(|id| index.get(id).is_some_and(is_released));
+                    released.extend(here);
+                }
+            }
         }
+        Ok(Self { of, released })
+    }
+
+    /// Takes packages out of an index, and brings those of `earlier` back that are not there, each with one that is taken back, in
+    /// whichever index that is.
+    pub(super) fn apply<'a>(
+        &self,
+        index: &mut Packages<'a>,
+        (component, architecture): (&Component, &Architecture),
+        (of, only): (&[PackageId], Phasing),
+        earlier: &'a [Stanza],
+    ) {
+        let stays = |id: &PackageId| only == Phasing::Begun && self.released.contains(id);
+        let halted: Vec<_> = of.iter().filter(|id| !stays(id)).collect();
+        index.retain(|stanza| !halted.iter().any(|id| is(id, component, stanza)));
+        let takes_its_place = |id: &PackageId, earlier: &PackageId| {
+            let [one, other] = [&id.architecture, &earlier.architecture];
+            (&id.component, &id.name) == (&earlier.component, &earlier.name)
+                && (one == other || one.is_all() || other.is_all())
+        };
+        let missing = earlier.iter().filter(|stanza| {
+            stanza.id.is_in(component, architecture)
+                && index.get(&stanza.id).is_none()
+                && halted.iter().any(|id| takes_its_place(id, &stanza.id))
+        });
+        *index = index.with(missing.collect::<Vec<_>>());
+    }
+
+    /// Whether a package is one of them.
+    pub(super) fn contains(&self, component: &Component, stanza: &StanzaRef<'_>) -> bool {
+        self.of.iter().any(|id| is(id, component, stanza))
     }
 }
 
-/// The packages of an index whose phase an edit names.
-pub(super) struct Phased<'e> {
-    of: Vec<&'e PackageId>,
-    only: Phasing,
-    /// What the intent has added to the index.
-    added: &'e HashSet<&'e PackageId>,
-}
-
-impl<'e> Phased<'e> {
-    pub(super) fn of(
-        of: impl Iterator<Item = &'e PackageId>,
-        only: Phasing,
-        added: &'e HashSet<&'e PackageId>,
-    ) -> Self {
-        Self {
-            of: of.collect(),
-            only,
-            added,
-        }
-    }
-
-    /// Those that change, and those that are there and stay as they are.
-    fn split(&self, index: &Packages<'_>) -> (Vec<&'e PackageId>, Vec<&'e PackageId>) {
-        let there = self.of.iter().copied();
-        let there = there.filter_map(|id| Some((id, index.get(id)?)));
-        let (changed, staying): (Vec<_>, Vec<_>) =
-            there.partition(|(id, stanza)| self.only.changes(stanza, self.added, id));
-        let ids = |of: Vec<(&'e PackageId, _)>| of.into_iter().map(|(id, _)| id).collect();
-        (ids(changed), ids(staying))
-    }
-
-    /// Gives them to this part of the devices.
-    pub(super) fn set<'a>(
-        &self,
-        index: &mut Packages<'a>,
-        percentage: Percentage,
-        space: &'a OnceCell<Vec<Vec<u8>>>,
-    ) {
-        let (changed, _) = self.split(index);
-        index.rewrite(changed, |stanza| percentage.written_to(stanza.bytes), space);
-    }
-
-    /// Takes them out, and brings those of `earlier` back that are not there: not where a version of the package stays.
-    pub(super) fn halt<'a>(
-        &self,
-        index: &mut Packages<'a>,
-        earlier: impl Iterator<Item = &'a Stanza>,
-    ) {
-        let (halted, staying) = self.split(index);
-        let halted: Vec<_> = halted
-            .iter()
-            .filter_map(|id| index.get(id))
-            .copied()
-            .collect();
-        index.retain(|stanza| {
-            let mut halted = halted.iter();
-            !halted.any(|halted| halted.order(stanza) == Ordering::Equal)
-        });
-        let missing = earlier.filter(|stanza| {
-            let mut staying = staying.iter();
-            index.get(&stanza.id).is_none() && !staying.any(|id| id.name == stanza.id.name)
-        });
-        let missing: Vec<_> = missing.collect();
-        *index = index.with(missing);
-    }
+fn is(id: &PackageId, component: &Component, stanza: &StanzaRef<'_>) -> bool {
+    id.component == *component
+        && id.name.as_str() == stanza.name
+        && id.version.as_str() == stanza.version
+        && id.architecture.as_str() == stanza.architecture
 }

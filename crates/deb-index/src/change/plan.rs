@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use bytes::Bytes;
 
 use crate::{
-    index::IndexPath,
+    index::{IndexPath, packages::Packages},
     name::Architecture,
     package_id::PackageId,
     stanza::{Stanza, StanzaError},
@@ -107,4 +107,14 @@ impl Plan {
             && !self.closes
             && self.indexes.values().all(|index| *index == IndexPlan::Keep)
     }
+}
+
+/// One of the indexes that were read.
+pub(super) fn read<'a>(
+    indexes: &'a PlainIndexes,
+    path: &IndexPath,
+) -> Result<Packages<'a>, PlanError> {
+    let plain = indexes.get(path);
+    let plain = plain.ok_or_else(|| PlanError::NotRead(path.clone()))?;
+    Packages::parse(plain).map_err(|error| PlanError::Broken(path.clone(), error))
 }

@@ -13,8 +13,8 @@ use std::{
 use super::{
     differences::differences,
     edit::{Edit, Intent, Retention},
-    phasing::Phased,
-    plan::{IndexPlan, PlainIndexes, Plan, PlanError},
+    phasing::{self, Halts},
+    plan::{IndexPlan, PlainIndexes, Plan, PlanError, read},
 };
 use crate::{
     digest::Sha256,
@@ -47,14 +47,19 @@ pub fn plan(
     for (path, index) in restored.iter().flat_map(|restored| &restored.indexes) {
         planned.insert(path.clone(), IndexPlan::Restore(index.clone()));
     }
-    let before = base.map_or(&settings, |base| &base.settings);
-    let dropped = |path: &IndexPath| is_of(path, before) && !is_of(path, &settings);
+    let old = base.map_or(&settings, |base| &base.settings);
+    let dropped = |path: &IndexPath| is_of(path, old) && !is_of(path, &settings);
     planned.retain(|path, _| !dropped(path));
+    let read = |component: &Component, architecture: &Architecture| {
+        let path = IndexPath::packages(component, architecture);
+        before(base, indexes, component, &path)
+    };
     let mut planner = Planner {
         base,
         plain: indexes,
         intent,
         settings: &settings,
+        halts: Halts::of(intent.halted().collect(), &settings, read)?,
         added: intent
             .additions()
             .map(|(stanza, _)| (stanza.id.component.clone(), stanza.sha256))
@@ -197,6 +202,7 @@ struct Planner<'a> {
     plain: &'a PlainIndexes,
     intent: &'a Intent,
     settings: &'a Settings,
+    halts: Halts<'a>,
     /// The files that the intent adds. Retention leaves them alone.
     added: HashSet<(Component, Sha256)>,
     /// Packages to add that the suite has already, by their keys.
@@ -260,6 +266,8 @@ impl<'a> Planner<'a> {
             if stanza.architecture != "all" || self.recorded.insert(id()) {
                 let mut change = Change::new(difference.action, component, &stanza);
                 change.phase = difference.phase;
+                change.taken_back =
+                    difference.action == Change::REMOVE && self.halts.contains(component, &stanza);
                 self.changes.push(change);
             }
         });
@@ -344,12 +352,12 @@ impl<'a> Planner<'a> {
                     only,
                 } => {
                     let of = of.iter().filter(|id| is_here(id));
-                    Phased::of(of, *only, &fresh).set(&mut index, *percentage, space);
+                    phasing::set(&mut index, of, (*only, *percentage), &fresh, space);
                 }
                 Edit::Halt { of, earlier, only } => {
-                    let earlier = earlier.iter().filter(|stanza| is_here(&stanza.id));
-                    let of = of.iter().filter(|id| is_here(id));
-                    Phased::of(of, *only, &fresh).halt(&mut index, earlier);
+                    let of = (of.as_slice(), *only);
+                    self.halts
+                        .apply(&mut index, (component, architecture), of, earlier);
                 }
                 Edit::Moved(stanza) if is_here(&stanza.id) => {
                     let there = index.get(&stanza.id).and_then(StanzaRef::sha256);
@@ -428,15 +436,6 @@ pub(super) fn gone<'a>(
         gone.retain(|stanza| stanza.architecture != "all");
     }
     Ok(gone)
-}
-
-pub(super) fn read<'a>(
-    indexes: &'a PlainIndexes,
-    path: &IndexPath,
-) -> Result<Packages<'a>, PlanError> {
-    let plain = indexes.get(path);
-    let plain = plain.ok_or_else(|| PlanError::NotRead(path.clone()))?;
-    Packages::parse(plain).map_err(|error| PlanError::Broken(path.clone(), error))
 }
 
 /// The key of a package that an index has already; none if it has to be added.

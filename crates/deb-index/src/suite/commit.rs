@@ -90,6 +90,9 @@ pub struct Change {
     /// Missing where the package is for all devices, before and after.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<PhaseChange>,
+    /// Whether a version was taken back, so that it is not what an earlier state is brought back for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub taken_back: bool,
     #[serde(flatten)]
     pub rest: Map<String, Value>,
 }
@@ -136,6 +139,7 @@ impl Change {
             sha256: stanza.field("SHA256").map(ToOwned::to_owned),
             filename: stanza.field("Filename").map(ToOwned::to_owned),
             phase: None,
+            taken_back: false,
             rest: Map::new(),
         }
     }

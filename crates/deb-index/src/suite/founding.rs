@@ -3,10 +3,13 @@
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::name::SuiteName;
+
+/// How far ahead the end of a run can be: an hour, and as much for the clocks of a store's machines.
+const LONGEST_RUN: SignedDuration = SignedDuration::from_hours(2);
 
 /// What `suite.json` says. A later program may say more.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +59,17 @@ impl Founding {
         format!("{value}\n").into()
     }
 
+    /// The same as it counts when it is read at this time by the store's clock: a run that would end later than any can is none.
+    #[must_use]
+    pub fn as_of(mut self, now: Option<Timestamp>) -> Self {
+        if let (Self::Deleting(deleting), Some(now)) = (&mut self, now)
+            && deleting.busy_until.duration_since(now) > LONGEST_RUN
+        {
+            deleting.busy_until = Timestamp::UNIX_EPOCH;
+        }
+        self
+    }
+
     /// Whether it is that of a suite that is signed, or not.
     #[must_use]
     pub fn is_suite(&self, is_signed: bool) -> bool {
@@ -87,6 +101,26 @@ impl Founding {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_run_that_could_not_have_been_begun_is_none() {
+        let time = |seconds| Timestamp::from_second(seconds).unwrap();
+        let deleting = |busy_until| {
+            Founding::Deleting(Deleting {
+                aliases: BTreeSet::new(),
+                by: 1,
+                busy_until,
+            })
+        };
+        let now = Some(time(10_000));
+        for end in [0, 10_000, 17_200] {
+            assert_eq!(deleting(time(end)).as_of(now), deleting(time(end)));
+        }
+        for end in [time(17_201), "2999-01-01T00:00:00Z".parse().unwrap()] {
+            assert_eq!(deleting(end).as_of(now), deleting(time(0)));
+            assert_eq!(deleting(end).as_of(None), deleting(end));
+        }
+    }
 
     #[test]
     fn is_read_as_it_was_written_and_with_more() {

@@ -56,6 +56,13 @@ pub fn founding_key(suite: &SuiteName) -> String {
     in_suite(suite, "suite.json")
 }
 
+/// The suite, or alias, in whose folder an object is directly, such as its head.
+#[must_use]
+pub fn folder_of(key: &str) -> Option<SuiteName> {
+    let (folder, _) = key.strip_prefix(SUITES)?.rsplit_once('/')?;
+    folder.parse().ok()
+}
+
 /// Folder of a suite's commits: `dists/<suite>/commits/`.
 #[must_use]
 pub fn commits(suite: &SuiteName) -> String {

@@ -182,6 +182,51 @@ fn a_version_for_all_devices_is_not_phased_or_taken_back_in_passing() {
     assert!(!suite.apply(&wanted).unwrap());
 }
 
+/// The versions of two architectures are taken back, and one of them has been given to all devices meanwhile.
+#[test]
+fn what_comes_back_for_all_architectures_is_in_each_index_or_in_none() {
+    let own = |architecture| stanza("a", "2", architecture, architecture);
+    let (amd64, arm64) = (own("amd64"), own("arm64"));
+    let earlier = ["all", "amd64", "arm64"].map(|it| stanza("a", "1", it, it));
+    let of = [&amd64, &arm64];
+    for (released, expected) in [
+        (
+            &[][..],
+            [&["a_1_all", "a_1_amd64"][..], &["a_1_all", "a_1_arm64"]],
+        ),
+        (
+            &[&amd64],
+            [&["a_1_all", "a_2_amd64"], &["a_1_all", "a_1_arm64"]],
+        ),
+        (&of, [&["a_2_amd64"], &["a_2_arm64"]]),
+    ] {
+        let mut suite = Suite::default();
+        suite
+            .apply(&intent([amd64.clone(), arm64.clone()]))
+            .unwrap();
+        suite.apply(&phase(&of, 10)).unwrap();
+        suite.apply(&phase(released, 100)).unwrap();
+        let earlier: Vec<_> = earlier.iter().collect();
+        // Versions that are named are taken back by an edit of their own, which may be empty.
+        let mut wanted = halt(&[], &earlier);
+        wanted.0.extend(halt_only(Phasing::Begun, &of, &earlier).0);
+        suite.apply(&wanted).unwrap();
+        let found = ["amd64", "arm64"].map(|architecture| names(&suite, architecture));
+        assert_eq!(found, expected.map(|names| names.to_vec()), "{released:?}");
+        let is_taken_back = |change: &&Change| change.taken_back;
+        let count = suite
+            .commit
+            .as_ref()
+            .unwrap()
+            .changes
+            .iter()
+            .filter(is_taken_back)
+            .count();
+        assert_eq!(count, of.len() - released.len());
+        assert!(!suite.apply(&wanted).unwrap());
+    }
+}
+
 #[test]
 fn what_an_intent_adds_is_phased_and_what_was_there_stays() {
     let mut suite = Suite::default();

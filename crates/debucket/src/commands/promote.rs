@@ -133,7 +133,10 @@ impl Promote {
         drop(head);
         let files = match &other {
             Some(_) => source.files_to_copy(&stanzas),
-            None => Vec::new(),
+            None => {
+                source.require_files(&stanzas).await?;
+                Vec::new()
+            }
         };
         let mut edits = vec![Edit::Exist(new_suite.into())];
         let except = self.mirror.then(|| {

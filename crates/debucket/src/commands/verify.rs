@@ -123,7 +123,11 @@ impl Verify {
         }
         let names = suites.iter().map(|suite| suite.name().clone());
         let mut report = VerifyReport::new(context, self.deep, names.zip(found).collect())?;
-        report.of_repository(condemned.as_slice());
+        let mut others: Vec<_> = condemned.into_iter().collect();
+        if !is_named {
+            others.extend(repository.verify_dropped().await?);
+        }
+        report.of_repository(&others);
         report.repaired(&repaired);
         report.conclude(context)
     }
@@ -149,7 +153,7 @@ impl Verify {
         found.problems.iter().any(|problem| match problem.remedy {
             Remedy::Repair => true,
             Remedy::RepairUnproven => self.accept_unproven,
-            Remedy::Manual | Remedy::Lost => false,
+            Remedy::Manual | Remedy::Delete | Remedy::Lost => false,
         })
     }
 }

@@ -1,6 +1,6 @@
 //! What a verification prints: all problems, each with what it means and what can be done.
 
-use deb_index::{digest::Sha256, name::SuiteName};
+use deb_index::{digest::Sha256, name::SuiteName, suite::layout};
 use repository::{Part, Problem, Remedy, Severity, Verified};
 use serde::Serialize;
 
@@ -139,13 +139,16 @@ impl Found {
             key: problem.key.clone(),
             problem: problem.text.clone(),
             means: match (problem.remedy, problem.part) {
-                (Remedy::Manual, Part::Founding) => "the suite cannot use this name",
+                (Remedy::Manual | Remedy::Delete, Part::Founding) => {
+                    "the suite cannot use this name"
+                }
+                (Remedy::Delete, _) => "devices that still use this name refuse it",
                 (_, part) => means(part),
             },
             remedy: match problem.remedy {
                 Remedy::Repair => "repair",
                 Remedy::RepairUnproven => "repair-unproven",
-                Remedy::Manual => "manual",
+                Remedy::Manual | Remedy::Delete => "manual",
                 Remedy::Lost => "lost",
             },
             next: next(problem),
@@ -188,6 +191,8 @@ fn means(part: Part) -> &'static str {
 fn next(problem: &Problem) -> String {
     let suite = problem.suite.as_ref();
     let name = suite.map_or_else(String::new, |suite| format!(" {suite}"));
+    let folder = layout::folder_of(&problem.key);
+    let folder = folder.map_or_else(String::new, |folder| format!(" {folder}"));
     let of = suite.map_or_else(String::new, |suite| format!(" --suite {suite}"));
     match (problem.remedy, problem.part) {
         (Remedy::Repair, _) => format!("`debucket verify{name} --repair` repairs it"),
@@ -212,8 +217,12 @@ fn next(problem: &Problem) -> String {
              right by now, `debucket refresh{of} --force --reset-date` dates it anew")
         }
         (Remedy::Manual, Part::Founding) => {
-            format!("end the deletion (`debucket suite delete{name}`), or drop the alias (`debucket suite set{name} --no-alias`)")
+            format!("drop the alias (`debucket suite set{name} --no-alias{folder}`), or have the other suite drop it")
         }
+        (Remedy::Delete, Part::Founding) => {
+            format!("`debucket suite delete{folder}` brings the deletion to its end")
+        }
+        (Remedy::Delete, _) => format!("`debucket suite delete{folder}` deletes what it shows"),
         (Remedy::Manual, Part::Commit) => {
             "use a newer debucket if it says so; if another key signs the suite, too, give it with --sign-key or --keyring; \
              otherwise restore the object from the bucket's version history".to_owned()

@@ -164,7 +164,7 @@ fn a_suite_is_deleted_with_the_rights_of_a_deleter() {
     let found = store.read(&["verify"]);
     let reported = "dists/testing/suite.json says that the suite is being deleted";
     assert!(found.stdout.contains(reported), "{found:#?}");
-    let next = "next: end the deletion (`debucket suite delete testing`)";
+    let next = "next: `debucket suite delete testing` brings the deletion to its end";
     assert!(found.stdout.contains(next), "{found:#?}");
     found.expect(1);
     let collected = store.read(&["gc"]);

@@ -37,3 +37,4 @@ mod terminal;
 mod usage;
 mod verify;
 mod walk;
+mod way_on;

@@ -430,3 +430,21 @@ fn a_version_that_came_back_by_a_halt_can_be_taken_back_too() {
     assert_eq!(store.phases("stable"), ["1 100"]);
     store.phase(&["tool=1", "--halt"]).expect(4);
 }
+
+#[test]
+fn a_halt_goes_back_past_what_was_taken_back_before() {
+    let store = Store::start();
+    store.tool("1", &[]).expect(0);
+    store.tool("2", &["--keep", "1", "--phase", "10"]).expect(0);
+    store.tool("3", &["--phase", "10"]).expect(0);
+    // As a newer version is left, nothing comes back in its place.
+    store.phase(&["tool=2", "--halt"]).expect(0);
+    assert_eq!(store.phases("stable"), ["3 10"]);
+    store.phase(&["tool", "--halt"]).expect(0);
+    assert_eq!(store.phases("stable"), ["1 100"]);
+    // What was published again after that is as good as any.
+    store.tool("2", &["--keep", "1"]).expect(0);
+    store.tool("3", &["--keep", "1"]).expect(0);
+    store.phase(&["tool=3", "--halt"]).expect(0);
+    assert_eq!(store.phases("stable"), ["2 100"]);
+}

@@ -1,12 +1,12 @@
 //! Carrying out a change that is planned, or a dry run of that.
 
-use deb_index::suite::commit::Authorship;
+use deb_index::suite::{commit::Authorship, layout};
 
 use crate::{
     Draft, Error, Observer, Outcome, PackageFile, Published, Silent,
     commit::{
         Run, followers,
-        upload::{Mode, restore_all, upload_all},
+        upload::{Lost, Mode, restore_all, upload_all},
     },
 };
 
@@ -55,6 +55,7 @@ impl Draft<'_> {
             observer,
             files,
         };
+        self.check_files(files)?;
         let restored = restore_all(self.suite, &self.lost, files, observer, Mode::Write).await?;
         self.store_time = restored.max(self.store_time);
         run.check_clock(self.store_time)?;
@@ -88,6 +89,24 @@ impl Draft<'_> {
         })
     }
 
+    /// Fails if a package to add is in the suite already, but its file is lost and not among these.
+    ///
+    /// # Errors
+    /// [`Error::FileLost`].
+    pub fn check_files(&self, files: &[PackageFile]) -> Result<(), Error> {
+        let is_at_hand = |lost: &&Lost| files.iter().any(|file| file.stanza.id == lost.stanza.id);
+        let Some(Lost { stanza, .. }) = self.lost.iter().find(|lost| !is_at_hand(lost)) else {
+            return Ok(());
+        };
+        // It would be sent to another key where there is another file at its own.
+        let is_own = |key: &&String| layout::key_with_digest(key, &stanza.sha256) == stanza.key;
+        let key = self.damaged.iter().find(is_own);
+        Err(Error::FileLost {
+            suite: self.suite.name.clone(),
+            key: key.unwrap_or(&stanza.key).clone(),
+        })
+    }
+
     /// Looks at all that [`Draft::commit`] comes upon before it writes. From then on the plan has the keys that packages would get.
     ///
     /// What only a write tells is not known: whether the store takes it, and what others do meanwhile.
@@ -95,6 +114,7 @@ impl Draft<'_> {
     /// # Errors
     /// Those of [`Draft::commit`] with the same files.
     pub async fn rehearse(&mut self, files: &[PackageFile]) -> Result<(), Error> {
+        self.check_files(files)?;
         restore_all(self.suite, &self.lost, files, &Silent, Mode::Look).await?;
         if self.is_empty() {
             return Ok(());

@@ -141,7 +141,10 @@ impl Suite<'_> {
             limit: LIMIT,
             conditional: self.repository.writes == Writes::Conditional,
         };
-        let change = |current: &Current| change(current.bytes.as_deref().map(Founding::parse));
+        let change = |current: &Current| {
+            let founding = current.bytes.as_deref().map(Founding::parse);
+            change(founding.map(|founding| founding.as_of(current.date)))
+        };
         cas.update(self.repository.storage.as_ref(), change).await
     }
 
@@ -236,7 +239,7 @@ impl Suite<'_> {
     pub(crate) async fn founding(&self) -> Result<(Option<Founding>, Option<Timestamp>), Error> {
         let key = layout::founding_key(&self.name);
         match self.repository.storage.get_bytes(&key, LIMIT).await {
-            Ok((meta, bytes)) => Ok((Some(Founding::parse(&bytes)), meta.date)),
+            Ok((meta, bytes)) => Ok((Some(Founding::parse(&bytes).as_of(meta.date)), meta.date)),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok((None, error.date())),
             Err(error) => Err(error.into()),
         }

@@ -128,7 +128,7 @@ impl Suite<'_> {
     }
 
     /// What takes the place of packages that are taken back: where a device would see no other version of one, the newest of those
-    /// that the suite had just before the package came in.
+    /// that the suite had just before the package came in, or if all of those were taken back since, before they did.
     ///
     /// # Errors
     /// Those of reading, unless it is the earlier state that is damaged.
@@ -154,17 +154,22 @@ impl Suite<'_> {
                 })
             };
             let architectures = head.commit.settings.architectures.iter();
-            let own = architectures
+            let architectures = architectures
                 .filter(|architecture| id.is_in(&id.component, architecture))
                 .filter(|architecture| !is_left(architecture))
                 .collect::<Vec<_>>();
-            if !own.is_empty() {
-                needed.push((id, own));
+            if !architectures.is_empty() {
+                needed.push(Needed {
+                    id,
+                    architectures,
+                    is_past: false,
+                });
             }
         }
         let mut found = Halting::default();
         let mut past = std::pin::pin!(self.past(head.id()));
         let mut child: Option<Arc<Commit>> = None;
+        let mut taken_back = TakenBack::default();
         while !needed.is_empty() {
             let (id, commit) = match past.try_next().await {
                 Ok(Some(Past::Commit(id, commit))) => (id, Arc::from(commit)),
@@ -179,35 +184,38 @@ impl Suite<'_> {
                     break;
                 }
             };
-            let came = |wanted: &PackageId| {
-                let mut changes = child.iter().flat_map(|child| child.changes.iter());
-                changes.any(|change| change.action == Change::ADD && is_about(change, wanted))
+            let changes = || child.iter().flat_map(|child| child.changes.iter());
+            changes().for_each(|change| taken_back.note(change));
+            let came = |wanted: &Needed<'_>| {
+                let mut added = changes().filter(|change| change.action == Change::ADD);
+                added.any(|change| wanted.came_by(change, &taken_back))
             };
-            let (here, later): (Vec<_>, Vec<_>) =
-                needed.into_iter().partition(|(wanted, _)| came(wanted));
+            let (here, later): (Vec<_>, Vec<_>) = needed.into_iter().partition(came);
             needed = later;
             if !here.is_empty() {
-                match self.find_earlier(id, &commit, &here, &mut found).await {
-                    // It may have been in the suite before, too, and have come back.
+                match self
+                    .find_earlier((id, &commit), &here, &taken_back, &mut found)
+                    .await
+                {
                     Ok(left) => needed.extend(left),
                     Err(error) => {
                         found.lost(error)?;
-                        found.leave(here.iter().map(|(id, _)| *id));
+                        found.leave(here.iter().map(|wanted| wanted.id));
                     }
                 }
             }
             child = Some(commit);
         }
-        found.leave(needed.iter().map(|(id, _)| *id));
+        found.leave(needed.iter().map(|wanted| wanted.id));
         Ok(found)
     }
 
     /// Looks for the versions before packages in the state of the suite that they came into. Returns those that had none there.
     async fn find_earlier<'a>(
         &self,
-        id: Sha256,
-        then: &Arc<Commit>,
+        (id, then): (Sha256, &Arc<Commit>),
         wanted: &[Needed<'a>],
+        taken_back: &TakenBack,
         found: &mut Halting,
     ) -> Result<Vec<Needed<'a>>, Error> {
         let all = Selection::default();
@@ -223,20 +231,28 @@ impl Suite<'_> {
                     && package.stanza.name == id.name.as_str()
                     && is_seen(&package.stanza, architecture)
                     && is_earlier(&package.stanza)
+                    && !taken_back.contains(&package.component, &package.stanza)
             });
             newest.map(|package| self.owned(&package.component, &package.stanza))
         };
         let (mut earlier, mut left) = (Vec::new(), Vec::new());
-        for (wanted, architectures) in wanted {
+        for Needed {
+            id, architectures, ..
+        } in wanted
+        {
             let mut none = Vec::new();
             for architecture in architectures {
-                match before(wanted, architecture).transpose()? {
-                    Some(stanza) => earlier.push((*wanted, stanza)),
+                match before(id, architecture).transpose()? {
+                    Some(stanza) => earlier.push((*id, stanza)),
                     None => none.push(*architecture),
                 }
             }
             if !none.is_empty() {
-                left.push((*wanted, none));
+                left.push(Needed {
+                    id,
+                    architectures: none,
+                    is_past: true,
+                });
             }
         }
         let stanzas = earlier.iter().map(|(_, stanza)| stanza);
@@ -269,8 +285,53 @@ impl Suite<'_> {
     }
 }
 
-/// A package, and the architectures whose devices would see none of its versions without it.
-type Needed<'a> = (&'a PackageId, Vec<&'a Architecture>);
+/// A package that is taken back, and whose place another version has to take.
+struct Needed<'a> {
+    id: &'a PackageId,
+    /// The architectures whose devices would see none of its versions.
+    architectures: Vec<&'a Architecture>,
+    /// Whether the history was followed to the state that it came into, which had nothing to go back to.
+    is_past: bool,
+}
+
+impl Needed<'_> {
+    /// Whether a change brought it into the suite, or also, before that, a version that was taken back later.
+    fn came_by(&self, change: &Change, taken_back: &TakenBack) -> bool {
+        let is_version = change.component.as_deref() == Some(self.id.component.as_str())
+            && change.package.as_deref() == Some(self.id.name.as_str());
+        is_about(change, self.id)
+            || self.is_past && is_version && taken_back.0.get(&what(change)) == Some(&true)
+    }
+}
+
+/// Packages of the history, and whether they were taken back after they last came into the suite.
+#[derive(Default)]
+struct TakenBack(HashMap<[Option<String>; 4], bool>);
+
+impl TakenBack {
+    /// Notes a change. The newest are noted first.
+    fn note(&mut self, change: &Change) {
+        if change.action == Change::ADD || change.taken_back {
+            self.0.entry(what(change)).or_insert(change.taken_back);
+        }
+    }
+
+    fn contains(&self, component: &Component, stanza: &StanzaRef<'_>) -> bool {
+        let what = what(&Change::new(Change::REMOVE, component, stanza));
+        self.0.get(&what) == Some(&true)
+    }
+}
+
+/// The package that a change is about.
+fn what(change: &Change) -> [Option<String>; 4] {
+    let parts = [
+        &change.component,
+        &change.package,
+        &change.version,
+        &change.architecture,
+    ];
+    parts.map(Clone::clone)
+}
 
 impl Halting {
     /// Notes that nothing takes the place of these packages.

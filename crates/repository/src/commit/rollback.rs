@@ -1,6 +1,7 @@
 //! Bringing an earlier state of a suite back.
 //!
-//! The new commit names the stored index files of the old one. So everything that those name has to be there still.
+//! The new commit names the stored index files of the old one, as far as they are left. Everything that the indexes name has to be
+//! there still.
 
 use std::{
     collections::{BTreeSet, HashSet},
@@ -12,7 +13,7 @@ use deb_index::{
     digest::Sha256,
     index::{IndexPath, packages::Packages},
     suite::{
-        commit::{Change, Commit},
+        commit::{Change, Commit, Stored},
         layout,
     },
 };
@@ -28,9 +29,12 @@ impl Suite<'_> {
     /// The edit that restores the indexes of the commit `id`.
     ///
     /// # Errors
-    /// [`Error::Collected`] if an object that they need is gone; those of reading.
+    /// [`Error::Collected`] if an object that they need is gone or damaged; those of reading.
     pub async fn restored(&self, head: &Head, id: Sha256, commit: &Commit) -> Result<Edit, Error> {
         self.check_requirements(id, commit)?;
+        let mut commit = commit.clone();
+        let key =
+            |path: &IndexPath, file: &Stored| layout::by_hash_key(&self.name, path, &file.sha256);
         let now = &head.commit.indexes;
         let changed = commit
             .indexes
@@ -38,9 +42,18 @@ impl Suite<'_> {
             .filter(|(path, index)| now.get(path) != Some(index));
         let files = changed.flat_map(|(path, index)| {
             let files = index.files.values();
-            files.map(|file| (layout::by_hash_key(&self.name, path, &file.sha256), None))
+            files.map(move |file| (key(path, file), Some(file.size)))
         });
-        self.require(id, files.collect()).await?;
+        let gone = self.gone(files.collect()).await?;
+        for (path, index) in &mut commit.indexes {
+            let is_left = |file: &Stored| !gone.contains(&key(path, file));
+            // What is lost is made anew from another form.
+            if path.as_packages().is_some() && index.files.values().any(is_left) {
+                index.files.retain(|_, file| is_left(file));
+            } else if let Some(lost) = index.files.values().find(|file| !is_left(file)) {
+                return Err(self.collected(id, key(path, lost)));
+            }
+        }
         let paths = |commit: &Commit| {
             let paths = commit.indexes.keys();
             paths
@@ -49,8 +62,12 @@ impl Suite<'_> {
                 .collect::<Vec<_>>()
         };
         let plain = IndexCache::default()
-            .load(self, commit, paths(commit))
-            .await?;
+            .load(self, &commit, paths(&commit))
+            .await
+            .map_err(|error| match error {
+                Error::Damaged { key, .. } => self.collected(id, key),
+                error => error,
+            })?;
         let current = IndexCache::default()
             .load(self, &head.commit, paths(&head.commit))
             .await?;
@@ -66,23 +83,13 @@ impl Suite<'_> {
                 }
             });
         }
-        self.require(id, packages).await?;
+        if let Some(key) = self.gone(packages).await?.pop_first() {
+            return Err(self.collected(id, key));
+        }
         Ok(Edit::Restore(Arc::new(Restored {
-            indexes: commit.indexes.clone(),
+            indexes: commit.indexes,
             plain,
         })))
-    }
-
-    /// Fails if one of these objects, which the commit needs, is gone or has another size.
-    async fn require(
-        &self,
-        commit: Sha256,
-        objects: HashSet<(String, Option<u64>)>,
-    ) -> Result<(), Error> {
-        match self.gone(objects).await?.pop_first() {
-            Some(key) => Err(self.collected(commit, key)),
-            None => Ok(()),
-        }
     }
 
     pub(crate) fn collected(&self, commit: Sha256, key: String) -> Error {

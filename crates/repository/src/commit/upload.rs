@@ -232,7 +232,7 @@ impl Suite<'_> {
     }
 }
 
-/// Sends files again that are lost, to the keys that the suite's indexes name. Returns the store's clock, if anything was sent.
+/// Sends files again that are lost and at hand, to the keys that the suite's indexes name. Returns the store's clock, if anything was sent.
 pub(crate) async fn restore_all(
     suite: &Suite<'_>,
     lost: &[Lost],
@@ -251,7 +251,7 @@ pub(crate) async fn restore_all(
     for Lost { stanza, .. } in lost {
         let of_package = |file: &&PackageFile| file.stanza.id == stanza.id;
         let Some(file) = files.iter().find(of_package) else {
-            return Err(suite.damaged(stanza.key.clone(), "is missing"));
+            continue;
         };
         let object = NewObject::of(stanza, &stanza.key, &file.source);
         let progress = observer.upload(stanza);

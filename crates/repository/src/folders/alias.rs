@@ -94,7 +94,10 @@ impl Suite<'_> {
     }
 
     /// Fails unless a name is, or can be, an alias of this suite. Returns what `suite.json` says there as long as that is so.
-    async fn free_for_alias(&self, alias: &SuiteName) -> Result<Option<Founding>, Error> {
+    pub(crate) async fn free_for_alias(
+        &self,
+        alias: &SuiteName,
+    ) -> Result<Option<Founding>, Error> {
         if *alias == self.name {
             return Err(self.taken(alias, None));
         }

@@ -179,6 +179,9 @@ impl Suite<'_> {
             ..Deletion::default()
         };
         match self.what_it_is().await? {
+            // As an interrupted run leaves it whose `suite.json` is lost.
+            Some(Folder::Suite { has_head: false })
+                if matches!(present.founding, None | Some(Founding::Unknown)) => {}
             Some(Folder::Suite { .. } | Folder::Foreign) => {
                 let head = self.head_to_close().await?;
                 let packages = head.commit.indexes.iter();

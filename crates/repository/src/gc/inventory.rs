@@ -50,7 +50,8 @@ impl Repository {
         Ok(Inventory(self.listed(layout::SUITES).await?))
     }
 
-    async fn listed(&self, prefix: &str) -> Result<BTreeMap<String, InStore>, Error> {
+    /// The objects whose keys begin like this.
+    pub(crate) async fn listed(&self, prefix: &str) -> Result<BTreeMap<String, InStore>, Error> {
         let entries = self.storage.list(prefix, None);
         let objects = entries.try_filter_map(async |entry| {
             Ok(match entry {

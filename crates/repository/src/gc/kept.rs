@@ -9,7 +9,7 @@ use deb_index::{
     digest::Sha256,
     index::{IndexPath, packages::Packages},
     name::SuiteName,
-    suite::{commit::Commit, layout},
+    suite::{commit::Commit, layout, release::ReleaseError},
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
@@ -159,27 +159,37 @@ impl Kept {
         Ok(())
     }
 
-    /// Adds what the head in the folder of an alias names. It may be an older one of the suite, or of the suite that had the alias
-    /// before.
+    /// Adds what the heads in the folder of an alias name. They may be older ones of the suite, or of the suite that had the alias
+    /// before. One that cannot be read shows nothing to anyone.
     pub(crate) async fn add_alias(
         &mut self,
         alias: &Suite<'_>,
         suites: &[&Suite<'_>],
     ) -> Result<(), Error> {
-        let Some(head) = alias.shown_head().await? else {
-            return Ok(());
-        };
-        let id = head.release.commit;
-        if self.commits.contains(&id) {
-            return Ok(());
+        for (key, shown) in alias.shown().await? {
+            let release = match shown {
+                Ok(release) => release,
+                // Nobody can use it. But what another program wrote may name files of the pool.
+                Err(
+                    error @ Error::Release {
+                        source: ReleaseError::NotOurs,
+                        ..
+                    },
+                ) => return Err(error),
+                Err(_) => continue,
+            };
+            let id = release.commit;
+            if self.commits.contains(&id) {
+                continue;
+            }
+            let is_of = |suite: &&Suite<'_>| Some(&suite.name) == release.names.first();
+            let Some(at) = suites.iter().position(is_of) else {
+                return Err(alias.damaged(key, "shows a suite that does not exist"));
+            };
+            let commit = Arc::new(suites[at].read_commit(&id).await?);
+            self.commit((at, suites[at]), id, &commit, None)?;
         }
-        let is_of = |suite: &&Suite<'_>| Some(&suite.name) == head.release.names.first();
-        let Some(at) = suites.iter().position(is_of) else {
-            let key = layout::in_suite(&alias.name, "InRelease");
-            return Err(alias.damaged(key, "shows a suite that does not exist"));
-        };
-        let commit = Arc::new(suites[at].read_commit(&id).await?);
-        self.commit((at, suites[at]), id, &commit, None)
+        Ok(())
     }
 
     fn commit(

@@ -6,7 +6,11 @@ use deb_index::{change::Selector, name::Component, phase::Percentage, stanza::St
 
 use crate::{
     Error, Head, HeadSignatures, PackageFile, Repository, Selection, Suite, commit::upload::Origin,
+    gc::inventory::POOL,
 };
+
+/// Packages whose files are asked about one by one. For more, the pool is listed, a thousand at once.
+const ASKED: usize = 500;
 
 /// Packages of a suite, to be added to another.
 #[derive(Debug)]
@@ -72,6 +76,30 @@ impl Suite<'_> {
 }
 
 impl Suite<'_> {
+    /// Fails if the file of one of these packages of the suite is not in the pool, as far as its size and the store's own checksum
+    /// tell: another suite would only get its loss.
+    ///
+    /// # Errors
+    /// [`Error::FileLost`]; those of the store.
+    pub async fn require_files(&self, stanzas: &[Stanza]) -> Result<(), Error> {
+        let mut asked = stanzas.to_vec();
+        if asked.len() > ASKED {
+            let pool = self.repository.listed(POOL).await?;
+            let is_there = |stanza: &Stanza| {
+                let there = pool.get(&stanza.key);
+                there.is_some_and(|there| there.size == stanza.size)
+            };
+            asked.retain(|stanza| !is_there(stanza));
+        }
+        match self.lost(&asked, false).await?.first() {
+            None => Ok(()),
+            Some(lost) => Err(Error::FileLost {
+                suite: self.name.clone(),
+                key: lost.stanza.key.clone(),
+            }),
+        }
+    }
+
     /// The files of packages of this suite, to be copied into another repository, and their stanzas there.
     pub fn files_to_copy<'s>(
         &self,

@@ -44,7 +44,15 @@ pub struct Head {
     /// The store's clock when the head was read.
     pub store_time: Option<Timestamp>,
     /// Why it may not be the newest head that the suite has had, where something says so.
-    pub put_back: Option<String>,
+    pub put_back: Option<PutBack>,
+}
+
+/// What says that a head is not the newest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PutBack {
+    pub why: String,
+    /// Whether something signed may still show the newest.
+    pub is_vouched: bool,
 }
 
 /// A head whose signature was checked, but whose commit was not read yet.
@@ -129,7 +137,11 @@ impl Suite<'_> {
             Err(_) => None,
         };
         let mut head = self.head_of(signed, commit)?;
-        head.put_back = put_back.filter(Error::is_put_back).map(|e| e.to_string());
+        let put_back = put_back.filter(Error::is_put_back);
+        head.put_back = put_back.map(|error| PutBack {
+            why: error.to_string(),
+            is_vouched: error.is_vouched(),
+        });
         Ok(Some(head))
     }
 
@@ -242,10 +254,14 @@ impl Suite<'_> {
             }
             (None, None) => return Ok(None),
         };
-        let release = Release::parse(&text).map_err(|source| Error::Release {
-            suite: self.name.clone(),
-            source,
-        })?;
+        let release = match Release::parse(&text) {
+            Err(ReleaseError::NotOurs) if self.has_history().await? => {
+                return Err(Error::Overwritten {
+                    suite: self.name.clone(),
+                });
+            }
+            release => release.map_err(|source| self.unusable(source))?,
+        };
         Ok(Some(SignedHead {
             etag: object.etag,
             signatures,
@@ -255,6 +271,34 @@ impl Suite<'_> {
             store_time: object.date,
             others,
         }))
+    }
+
+    fn unusable(&self, source: ReleaseError) -> Error {
+        Error::Release {
+            suite: self.name.clone(),
+            source,
+        }
+    }
+
+    /// What clients of a folder begin with, whatever suite it shows: the keys of what is there, and what each says.
+    pub(crate) async fn shown(&self) -> Result<Vec<(String, Result<Release, Error>)>, Error> {
+        let mut shown = Vec::new();
+        for is_signed in [true, false] {
+            let key = layout::head_key(&self.name, is_signed);
+            let Some((_, bytes)) = self.find(&key).await? else {
+                continue;
+            };
+            let text = match is_signed {
+                true => repo_signing::unverified_text(&bytes).map_err(|source| Error::Untrusted {
+                    suite: self.name.clone(),
+                    source,
+                }),
+                false => Ok(bytes.to_vec()),
+            };
+            let parse = |text: Vec<u8>| Release::parse(&text).map_err(|it| self.unusable(it));
+            shown.push((key, text.and_then(parse)));
+        }
+        Ok(shown)
     }
 
     /// A head and its commit, which must belong together.

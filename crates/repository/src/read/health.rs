@@ -11,7 +11,8 @@ use jiff::Timestamp;
 use s3_storage::ErrorKind;
 
 use crate::{
-    Error, Head, Repository, Selection, Suite, commit::keys::signature_time, read::succession::Seen,
+    Error, Head, Repository, Selection, Suite, commit::keys::signature_time,
+    read::succession::Seen, verify::alias_check::DELETED,
 };
 
 /// Objects that are looked at at once.
@@ -106,6 +107,10 @@ impl Suite<'_> {
         let (mut unhealthy, mut lost) = (Vec::new(), None);
         for alias in &head.commit.settings.aliases {
             if let Err(error) = self.check_held(alias).await {
+                let error = match error {
+                    Error::Deleted { .. } => self.damaged(layout::founding_key(alias), DELETED),
+                    error => error,
+                };
                 lost = lost.or(Some(error));
                 continue;
             }

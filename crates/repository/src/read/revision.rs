@@ -125,7 +125,7 @@ impl Suite<'_> {
     /// The commit that a revision means, to look at it.
     ///
     /// # Errors
-    /// [`Missing::Revision`]; [`Error::AmbiguousRevision`]; [`Error::Damaged`] if the commit is lost; those of reading.
+    /// [`Missing::Revision`]; [`Error::AmbiguousRevision`]; [`Error::CommitLost`]; those of reading.
     pub async fn find_revision(
         &self,
         head: &Head,
@@ -159,8 +159,10 @@ impl Suite<'_> {
                 }
                 Past::Commit(..) => {}
                 Past::Lost(id) if is_named => {
-                    let key = layout::commit_key(&self.name, &id);
-                    return Err(self.damaged(key, "is missing or damaged"));
+                    return Err(Error::CommitLost {
+                        suite: self.name.clone(),
+                        commit: id,
+                    });
                 }
                 Past::Lost(id) => lost = Some(id),
             }

@@ -146,18 +146,20 @@ impl Suite<'_> {
         evidence: &Evidence,
     ) -> Result<(), Error> {
         let suite = || self.name.clone();
+        let release = evidence.beside.release.as_ref();
+        let shown = release.and_then(|release| release.commit);
         let put_back = |newer| Error::PutBack {
             suite: suite(),
             head: id,
             newer,
+            // The record is not signed, and `Release` may have been put back, too.
+            is_vouched: shown.is_some_and(|shown| shown != id)
+                || commit.settings.signing_keys.is_empty(),
         };
         if let Some(record) = &evidence.record {
             return Err(put_back(self.successor(id, record).await?));
         }
-        let shown = evidence.beside.release.as_ref();
-        let Some(shown) = shown.and_then(|release| release.commit) else {
-            return Ok(());
-        };
+        let Some(shown) = shown else { return Ok(()) };
         if shown == id || commit.parent == Some(shown) {
             return Ok(());
         }

@@ -4,7 +4,11 @@ use deb_index::{digest::Sha256, fingerprint::Fingerprint};
 use jiff::{SignedDuration, Timestamp};
 use repo_signing::{Certificate, KeyProblem, SignatureTime};
 
-use crate::{commit::keys::HeadSignatures, read::head::Head, suite::Suite};
+use crate::{
+    commit::keys::HeadSignatures,
+    read::head::{Head, PutBack},
+    suite::Suite,
+};
 
 /// How long before a key expires the warning begins.
 const NOTICE: SignedDuration = SignedDuration::from_hours(30 * 24);
@@ -31,8 +35,8 @@ pub enum Warning {
     #[error("suite {suite} is dated {date}, which is in the future: devices refuse it until then")]
     FutureDate { suite: String, date: Timestamp },
     /// Something says that the head is not the newest that the suite has had.
-    #[error("{0}")]
-    PutBack(String),
+    #[error("{}", .0.why)]
+    PutBack(PutBack),
     /// A commit of the history that is missing or damaged.
     #[error(
         "commit {commit} of suite {suite} is lost: no signature vouches for what the history has before it"

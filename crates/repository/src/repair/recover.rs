@@ -8,7 +8,7 @@ use std::cmp::Reverse;
 
 use deb_index::{
     digest::Sha256,
-    suite::{layout, release::ReleaseError},
+    suite::{founding::Founding, layout, release::ReleaseError},
 };
 
 use crate::{
@@ -16,6 +16,7 @@ use crate::{
     gc::inventory::{Inventory, POOL},
     read::{head::SignedHead, succession::is_unreadable},
     verify::{
+        CLOSED,
         check::{Top, compare},
         problem::{Fix, Part},
     },
@@ -47,6 +48,9 @@ impl Suite<'_> {
         }
         if !top.needs_head {
             return Ok(top);
+        }
+        if top.head.is_none() && self.was_closed(inventory).await? {
+            return Ok(self.unfinished(CLOSED));
         }
         let newest = self.newest(inventory, top.head.as_ref()).await?;
         let fix = match (newest, &top.head) {
@@ -88,6 +92,39 @@ impl Suite<'_> {
         };
         top.problems[0] = top.problems[0].clone().fixed_by(fix);
         Ok(top)
+    }
+
+    /// Whether the suite was closed, and `suite.json` does not say that it is one: its deletion was interrupted. The commit that
+    /// closes a suite leaves no record that it took the place of the one before, so no other may have.
+    async fn was_closed(&self, inventory: &Inventory) -> Result<bool, Error> {
+        if matches!(self.founding().await?.0, Some(Founding::Suite { .. })) {
+            return Ok(false);
+        }
+        for id in self.newest_commits(inventory) {
+            let commit = self.readable(Some(id)).await?;
+            let closing = commit.filter(|commit| commit.is_closed() && commit.suite == self.name);
+            if let Some(commit) = closing {
+                let record = layout::successor_key(&self.name, commit.parent.as_ref());
+                return Ok(inventory.get(&record).is_none());
+            }
+        }
+        Ok(false)
+    }
+
+    /// The commits that nothing took the place of, the newest first, as far as they are looked at.
+    fn newest_commits(&self, inventory: &Inventory) -> impl Iterator<Item = Sha256> {
+        let is_superseded = |id: &Sha256| {
+            let record = layout::successor_key(&self.name, Some(id));
+            inventory.get(&record).is_some()
+        };
+        let folder = layout::commits(&self.name);
+        let commits = inventory.below(&folder).filter_map(|(key, object)| {
+            let id = layout::commit_at(&self.name, key)?;
+            (!is_superseded(&id)).then_some((Reverse(object.modified), id))
+        });
+        let mut commits: Vec<_> = commits.collect();
+        commits.sort_unstable();
+        commits.into_iter().take(SEARCHED).map(|(_, id)| id)
     }
 
     /// Fails if another tool wrote what is in the folder: nothing of it is damage.
@@ -133,19 +170,7 @@ impl Suite<'_> {
         let proven = self.shown_by_release().await?;
         let (mut whole, mut broken): (Vec<Sha256>, Vec<Sha256>) = Default::default();
         let mut is_any_left = false;
-        let is_superseded = |id: &Sha256| {
-            inventory
-                .get(&layout::successor_key(&self.name, Some(id)))
-                .is_some()
-        };
-        let folder = layout::commits(&self.name);
-        let commits = inventory.below(&folder).filter_map(|(key, object)| {
-            let id = layout::commit_at(&self.name, key)?;
-            (!is_superseded(&id)).then_some((Reverse(object.modified), id))
-        });
-        let mut commits: Vec<_> = commits.collect();
-        commits.sort_unstable();
-        for (_, id) in commits.into_iter().take(SEARCHED) {
+        for id in self.newest_commits(inventory) {
             let commit = match self.read_commit(&id).await {
                 Ok(commit) if commit.suite == self.name => commit,
                 Ok(_) => continue,

@@ -12,34 +12,68 @@ use deb_index::{
 };
 
 use crate::{
-    Depth, Error,
+    Depth, Error, Folder, Repository,
     gc::inventory::InStore,
     verify::{
-        check::{Check, compare},
-        problem::{Fix, Part, Remedy},
+        BEING_DELETED,
+        check::{Check, chain, compare},
+        problem::{Fix, Part, Problem, Remedy},
     },
 };
+
+/// What is wrong with the `suite.json` of a name that a suite lists, and that was deleted when it did.
+pub(crate) const DELETED: &str = "says that the name was deleted, but a suite lists it as an alias";
+
+impl Repository {
+    /// What is wrong with the names that no suite lists any more: clients that still use one see what it showed last.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn verify_dropped(&self) -> Result<Vec<Problem>, Error> {
+        let mut problems = Vec::new();
+        for (alias, folder) in self.folders().await? {
+            let Folder::Alias(holder) = folder? else {
+                continue;
+            };
+            match self.has_alias(&holder, &alias).await {
+                Ok(false) => {}
+                Err(error @ Error::Storage(_)) => return Err(error),
+                // What is wrong with the suite is told of it.
+                Ok(true) | Err(_) => continue,
+            }
+            for (key, shown) in self.folder(&alias).shown().await? {
+                let commit = match shown {
+                    Ok(release) => self.folder(&holder).read_commit(&release.commit).await,
+                    Err(error) => Err(error),
+                };
+                let text = match commit {
+                    Ok(_) => continue,
+                    Err(error @ Error::Storage(_)) => return Err(error),
+                    Err(error) => chain(&error),
+                };
+                let text = format!("cannot be used, and no suite has this alias: {text}");
+                let mut problem = self.folder(&alias).problem(Part::Follower, key, text);
+                problem.remedy = Remedy::Delete;
+                problems.push(problem);
+            }
+        }
+        Ok(problems)
+    }
+}
 
 impl Check<'_> {
     /// The index files in the folders of the aliases.
     pub(crate) async fn aliases(&mut self, commit: &Commit) -> Result<(), Error> {
         let suite = self.suite;
         for alias in &commit.settings.aliases {
-            let (text, fix) = match suite.check_held(alias).await {
-                Ok(()) => (None, None),
+            match suite.check_held(alias).await {
+                Ok(()) => {}
                 Err(error @ Error::Storage(_)) => return Err(error),
-                Err(Error::Damaged { problem, .. }) => {
-                    let fix = Fix::Alias(alias.clone());
-                    (Some(problem.to_owned()), Some(fix))
+                Err(lost) => {
+                    let problem = self.lost_alias(alias, lost).await?;
+                    self.add(problem);
+                    continue;
                 }
-                Err(error) => (Some(error.to_string()), None),
-            };
-            if let Some(text) = text {
-                let key = layout::founding_key(alias);
-                let mut problem = suite.problem(Part::Founding, key, text);
-                problem.remedy = Remedy::Manual;
-                self.add(problem.fixed_by(fix));
-                continue;
             }
             for (path, index) in &commit.indexes {
                 for stored in index.files.values() {
@@ -48,6 +82,22 @@ impl Check<'_> {
             }
         }
         Ok(())
+    }
+
+    /// What can be done about an alias that the suite lists and does not hold.
+    async fn lost_alias(&self, alias: &SuiteName, lost: Error) -> Result<Problem, Error> {
+        let suite = self.suite;
+        let (text, remedy) = match (lost, suite.free_for_alias(alias).await) {
+            (_, Err(error @ Error::Storage(_))) => return Err(error),
+            (Error::Damaged { problem, .. }, Ok(_)) => (problem.to_owned(), Remedy::Repair),
+            (_, Ok(_)) => (DELETED.to_owned(), Remedy::Repair),
+            (_, Err(Error::Deleting { .. })) => (BEING_DELETED.to_owned(), Remedy::Delete),
+            (_, Err(error)) => (error.to_string(), Remedy::Manual),
+        };
+        let mut problem = suite.problem(Part::Founding, layout::founding_key(alias), text);
+        problem.fix = (remedy == Remedy::Repair).then(|| Fix::Alias(alias.clone()));
+        problem.remedy = remedy;
+        Ok(problem)
     }
 
     async fn alias_index(

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use deb_index::{
     digest::{Algorithm, Digests, Sha256},
+    index::IndexPath,
     name::SuiteName,
     suite::{
-        commit::{Change, Commit},
+        commit::{Change, Commit, Stored},
         layout,
     },
 };
@@ -56,7 +57,10 @@ impl Check<'_> {
             .map(|id| async move {
                 (
                     id,
-                    suite.read_commit(&id).await.map(|commit| Step::of(&commit)),
+                    suite
+                        .read_commit(&id)
+                        .await
+                        .map(|commit| Step::of(id, &commit)),
                 )
             })
             .buffer_unordered(CONCURRENT);
@@ -70,7 +74,7 @@ impl Check<'_> {
         self.found.commits = 1;
         // What is older is garbage, or will be.
         let begins = suite.history_begins().await?;
-        let mut child = Step::of(commit);
+        let mut child = Step::of(newest, commit);
         let mut named = child.named(suite);
         let mut links = Vec::new();
         let mut at = newest;
@@ -85,7 +89,7 @@ impl Check<'_> {
                 Some(Ok(step)) => {
                     self.found.commits += 1;
                     let removed = std::mem::take(&mut child.removed);
-                    named.extend(removed.into_iter().map(|key| (key, None)));
+                    named.extend(removed.into_iter().map(|key| (key, (None, None))));
                     named.extend(step.named(suite));
                     links.push((step.parent, id));
                     (at, child) = (id, step);
@@ -110,17 +114,41 @@ impl Check<'_> {
         }
         self.found.files = named.len() as u64;
         let known: HashSet<_> = self.found.problems.iter().map(|p| p.key.clone()).collect();
-        for (key, size) in named {
-            let there = self.inventory.get(&key);
+        let elsewhere = self.elsewhere_in_store(named.keys()).await?;
+        for (key, (size, commit)) in named {
+            let there = self.inventory.get(&key).or_else(|| elsewhere.get(&key));
             let size = size.or(there.map(|there| there.size)).unwrap_or_default();
             if let Some(text) = compare(there, size)
                 && !known.contains(&key)
             {
                 let text = format!("{text}; an earlier state needs it");
-                self.add(suite.problem(Part::History, key, text));
+                let fix = match commit {
+                    Some(commit) => self.made_again(&key, commit).await?,
+                    None => None,
+                };
+                self.add(suite.problem(Part::History, key, text).fixed_by(fix));
             }
         }
         self.records(links).await
+    }
+
+    /// An index file of an earlier commit, made again from another form of the index.
+    async fn made_again(&self, key: &str, commit: Sha256) -> Result<Option<Fix>, Error> {
+        let suite = self.suite;
+        let Some(commit) = suite.readable(Some(commit)).await? else {
+            return Ok(None);
+        };
+        let is_it = |path: &IndexPath, stored: &Stored| {
+            layout::by_hash_key(&suite.name, path, &stored.sha256) == key
+        };
+        let mut files = commit.files();
+        let Some((path, extension, stored)) = files.find(|(path, _, file)| is_it(path, file))
+        else {
+            return Ok(None);
+        };
+        let plain = suite.plain_index(&commit, path).await?;
+        self.elsewhere(path, extension, stored, plain.as_ref())
+            .await
     }
 
     /// The records of what took the place of each commit before the head. (That of the head's parent is a follower.)
@@ -165,6 +193,7 @@ impl Check<'_> {
 
 /// What the history needs of a commit.
 struct Step {
+    id: Sha256,
     suite: SuiteName,
     parent: Option<Sha256>,
     time: Timestamp,
@@ -176,7 +205,7 @@ struct Step {
 }
 
 impl Step {
-    fn of(commit: &Commit) -> Self {
+    fn of(id: Sha256, commit: &Commit) -> Self {
         let files = commit.files();
         let files = files.map(|(path, _, stored)| (path.by_hash(&stored.sha256), stored.size));
         let files = files.collect();
@@ -187,6 +216,7 @@ impl Step {
             list.extend(change.filename.clone());
         }
         Self {
+            id,
             files,
             suite: commit.suite.clone(),
             parent: commit.parent,
@@ -196,11 +226,13 @@ impl Step {
         }
     }
 
-    /// Keys of what it names, as far as the commit tells, with their sizes where they are known.
-    fn named(&self, suite: &Suite<'_>) -> BTreeMap<String, Option<u64>> {
-        let files = self.files.iter();
-        let files = files.map(|(path, size)| (layout::in_suite(&suite.name, path), Some(*size)));
-        let added = self.added.iter().map(|key| (key.clone(), None));
+    /// Keys of what it names, as far as the commit tells, with their sizes where they are known, and of index files with itself.
+    fn named(&self, suite: &Suite<'_>) -> BTreeMap<String, (Option<u64>, Option<Sha256>)> {
+        let files = self.files.iter().map(|(path, size)| {
+            let key = layout::in_suite(&suite.name, path);
+            (key, (Some(*size), Some(self.id)))
+        });
+        let added = self.added.iter().map(|key| (key.clone(), (None, None)));
         files.chain(added).collect()
     }
 }

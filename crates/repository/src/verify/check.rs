@@ -1,14 +1,20 @@
 //! What a verification of a suite gathers.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    sync::Arc,
+};
 
-use deb_index::{digest::Sha256, suite::commit::Commit};
+use deb_index::{
+    digest::Sha256,
+    suite::{commit::Commit, layout},
+};
 use s3_storage::ETag;
 use tokio::sync::OnceCell;
 
 use crate::{
-    Head, Suite, Warning,
-    gc::inventory::{InStore, Inventory},
+    Error, Head, Suite, Warning,
+    gc::inventory::{InStore, Inventory, POOL},
     verify::problem::{Part, Problem, Remedy, Severity},
 };
 
@@ -85,6 +91,24 @@ impl<'a> Check<'a> {
             },
             others: OnceCell::new(),
         }
+    }
+
+    /// What the store has in other folders than those of every repository, if some of these keys are there: an adopted suite has its
+    /// package files wherever the other program put them.
+    pub(crate) async fn elsewhere_in_store(
+        &self,
+        keys: impl Iterator<Item = &String>,
+    ) -> Result<Inventory, Error> {
+        let is_listed = |key: &str| [layout::SUITES, POOL].iter().any(|it| key.starts_with(it));
+        let keys = keys.filter(|key| !is_listed(key));
+        let folders: BTreeSet<_> = keys
+            .filter_map(|key| key.split_inclusive('/').next())
+            .collect();
+        let mut all = BTreeMap::new();
+        for folder in folders {
+            all.extend(self.suite.repository.listed(folder).await?);
+        }
+        Ok(Inventory(all))
     }
 
     pub(crate) fn add(&mut self, problem: Problem) {

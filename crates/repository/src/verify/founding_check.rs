@@ -27,7 +27,7 @@ impl Suite<'_> {
             Some(Founding::Unknown) => UNKNOWN,
             Some(Founding::Deleting(_)) if self.what_it_is().await? == Some(Folder::Deleting) => {
                 let mut problem = problem(BEING_DELETED);
-                problem.remedy = Remedy::Manual;
+                problem.remedy = Remedy::Delete;
                 return Ok(Some(problem));
             }
             Some(_) => "contradicts the head",

@@ -79,9 +79,10 @@ impl PackageFiles {
         check.found.bytes = self.files.values().map(|wanted| wanted.size).sum();
         let mut problems = self.odd;
         let mut there = Vec::new();
+        let elsewhere = check.elsewhere_in_store(self.files.keys()).await?;
         let (mut same, mut others) = (0_usize, Vec::new());
         for (key, wanted) in &self.files {
-            let stored = check.inventory.get(key);
+            let stored = check.inventory.get(key).or_else(|| elsewhere.get(key));
             if let Some(text) = compare(stored, wanted.size) {
                 problems.push((key.clone(), format!("{text} ({})", wanted.name)));
                 continue;

@@ -63,6 +63,8 @@ pub enum Remedy {
     RepairUnproven,
     /// Another command, or the store's own settings.
     Manual,
+    /// The name in whose folder the object is has to be deleted, or its deletion brought to an end.
+    Delete,
     /// The content is nowhere in the repository.
     Lost,
 }

@@ -214,7 +214,7 @@ async fn the_history_goes_on_beyond_a_lost_commit_as_far_as_records_tell() {
             assert_eq!(whole.unwrap().0, *id);
             let lost = history[lost[0]].0.to_string();
             let gone = opened.find_revision(&head, &lost.parse().unwrap()).await;
-            assert!(matches!(gone, Err(Error::Damaged { .. })), "{gone:?}");
+            assert!(matches!(gone, Err(Error::CommitLost { .. })), "{gone:?}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What a suite has been, and what the model says about it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use deb_index::digest::Sha256;
 use jiff::Timestamp;
@@ -25,6 +25,8 @@ pub(crate) struct Life {
 pub(crate) struct Moment {
     pub(crate) commit: Sha256,
     pub(crate) content: Content,
+    /// Packages that a halt has taken out.
+    pub(crate) taken_back: BTreeSet<Package>,
     pub(crate) date: Timestamp,
     /// When another state took its place.
     pub(crate) ended: Option<Timestamp>,
@@ -105,23 +107,46 @@ impl Life {
             };
             let packages = content.packages.keys();
             let left = packages.filter(|other| is_version_of(other) && !of.contains(other));
-            let without = content.architectures.iter().filter(|architecture| {
+            let mut without = content.architectures.to_vec();
+            without.retain(|architecture| {
                 let own = ARCHITECTURES[id.architecture];
-                (own == "all" || own == **architecture)
+                (own == "all" || own == *architecture)
                     && !left.clone().any(|other| content.shows(architecture, other))
             });
-            // The last state without it is the one that it came into.
-            let mut history = self.history(commit);
-            let then = history.find(|then| !then.content.packages.contains_key(id));
-            for architecture in without.filter(|_| then.is_some()) {
-                let packages = then.iter().flat_map(|then| &then.content.packages);
-                let earlier = packages.filter(|(other, _)| {
-                    is_version_of(other)
-                        && other.version < id.version
-                        && content.shows(architecture, other)
+            // Whether each package was taken back after it last came in.
+            let mut events = BTreeMap::new();
+            let mut is_past = false;
+            let history: Vec<_> = self.history(commit).collect();
+            for step in history.windows(2) {
+                let (child, then) = (step[0], step[1]);
+                let packages = &then.content.packages;
+                let came = child.content.packages.keys();
+                let came: Vec<_> = came.filter(|one| !packages.contains_key(one)).collect();
+                let events_now = came.iter().map(|one| (**one, false));
+                for (package, is_taken_back) in
+                    events_now.chain(child.taken_back.iter().map(|one| (*one, true)))
+                {
+                    events.entry(package).or_insert(is_taken_back);
+                }
+                let is_taken_back = |one: &Package| events.get(one) == Some(&true);
+                let is_reason = |one: &&Package| {
+                    one == &id || is_past && is_version_of(one) && is_taken_back(one)
+                };
+                if !came.into_iter().any(|one| is_reason(&one)) {
+                    continue;
+                }
+                is_past = true;
+                without.retain(|architecture| {
+                    let earlier = packages.iter().filter(|(other, _)| {
+                        is_version_of(other)
+                            && other.version < id.version
+                            && content.shows(architecture, other)
+                            && !is_taken_back(other)
+                    });
+                    let newest = earlier.max_by_key(|(one, _)| (one.version, one.architecture));
+                    found.extend(newest.map(|(package, build)| (*package, *build)));
+                    newest.is_none()
                 });
-                let newest = earlier.max_by_key(|(one, _)| (one.version, one.architecture));
-                found.extend(newest.map(|(package, build)| (*package, *build)));
             }
         }
         found

@@ -323,10 +323,13 @@ impl Wish {
                 let staying = staying.filter(|package| next.packages.contains_key(package));
                 let staying: Vec<_> = staying.collect();
                 for (package, build) in earlier {
-                    let stays = |other: &Package| {
+                    let takes_its_place = |other: &&Package| {
+                        let [one, two] = [package, *other].map(|it| ARCHITECTURES[it.architecture]);
                         (other.component, other.name) == (package.component, package.name)
+                            && (one == two || [one, two].contains(&"all"))
                     };
-                    if !staying.iter().any(stays) {
+                    let mut of = of.packages.iter().filter(takes_its_place);
+                    if of.any(|halted| !staying.contains(halted)) {
                         next.packages.entry(*package).or_insert(*build);
                     }
                 }

@@ -245,8 +245,14 @@ impl World {
         assert_eq!(commit.parent, last.map(|last| last.commit));
         let is_future = head.date > self.clock.now() + LAGS;
         assert!(!is_future && last.is_none_or(|last| last.date <= head.date));
+        let is_halt = matches!(flight.operation, Operation::Halt { .. });
+        let before = last.filter(|_| is_halt).into_iter();
+        let gone = before.flat_map(|last| last.content.packages.keys().copied());
         Moment {
             commit: head.commit,
+            taken_back: gone
+                .filter(|package| !content.packages.contains_key(package))
+                .collect(),
             content,
             date: head.date,
             ended: None,

@@ -165,6 +165,7 @@ fn judge_head(head: &Head, role: Role) -> Check {
     let commit = short(&head.id());
     if let Some(why) = &head.put_back {
         let next = warning_advice(&head.commit.suite, &Warning::PutBack(why.clone()));
+        let why = why.why.as_str();
         let next = by_publisher(role, &next.unwrap_or_default());
         return match role.commits() {
             // It can publish nothing.

@@ -281,5 +281,8 @@ async fn an_old_tool_that_goes_on_is_told_from_a_suite_to_take_over() {
     let refused = adopt(&repository.bucket, &signing).await.unwrap_err();
     assert!(matches!(refused, Error::Overwritten { .. }), "{refused:?}");
     let refused = publish(&repository.bucket, &signing, &[&package("new")]).await;
-    assert!(matches!(refused, Err(Error::Release { .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(Error::Overwritten { .. })),
+        "{refused:?}"
+    );
 }
