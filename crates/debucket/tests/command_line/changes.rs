@@ -318,6 +318,46 @@ fn a_rollback_is_a_new_commit_with_the_old_content() {
 }
 
 #[test]
+fn a_rollback_to_a_time_goes_to_what_was_the_newest_then() {
+    let store = Store::start();
+    let clock = store.server.clock();
+    let now = || jiff::Timestamp::from_second(clock.unix()).unwrap();
+    let hour = std::time::Duration::from_secs(3600);
+    let mut times = vec![now() - jiff::SignedDuration::from_hours(1)];
+    for version in ["1.0", "2.0", "3.0"] {
+        store.add("stable", "tool", version);
+        clock.advance(hour);
+        times.push(now());
+        clock.advance(hour);
+    }
+    let date = |store: &Store| {
+        let shown = store.read(&["suite", "show", "stable", "--output", "json"]);
+        shown.json()["date"].as_str().unwrap().to_owned()
+    };
+    let before = date(&store);
+    store
+        .change(&["rollback", "--to", &times[0].to_string()])
+        .expect(4);
+    // In another time zone, in UTC without one, and as it is written otherwise.
+    let first = times[1].to_string().replace('Z', "+00:00");
+    let second = times[2].to_string().replace('Z', "");
+    for (time, expected) in [
+        (first.as_str(), &["tool 1.0"][..]),
+        (&second, &["tool 1.0", "tool 2.0"]),
+        (&times[3].to_string(), &["tool 1.0", "tool 2.0", "tool 3.0"]),
+    ] {
+        store.change(&["rollback", "--to", time]).expect(0);
+        assert_eq!(store.packages("stable"), expected, "{time}");
+        assert!(date(&store) > before);
+    }
+    // The store's clock is set back: the date of the new head is no earlier than the last.
+    let last = date(&store);
+    clock.set_offset(-1800);
+    store.change(&["rollback", "--to", "@~1"]).expect(0);
+    assert_eq!(date(&store), last);
+}
+
+#[test]
 fn a_rollback_to_what_was_deleted_names_what_is_gone() {
     let store = Store::start();
     store.add("stable", "tool", "1.0");
@@ -443,6 +483,91 @@ fn a_suite_is_created_set_up_and_shown() {
         let refused = store.change(&[&set[..], &twice].concat());
         assert!(refused.stderr.contains("is given twice"), "{refused:#?}");
         refused.expect(2);
+    }
+}
+
+#[test]
+fn each_setting_is_in_release() {
+    let store = Store::start();
+    let settings = [
+        ("--origin", "Acme", "Origin: Acme"),
+        ("--label", "Robots", "Label: Robots"),
+        ("--codename", "trixie", "Codename: trixie"),
+        ("--release-version", "13.1", "Version: 13.1"),
+        (
+            "--description",
+            "Robots of Acme",
+            "Description: Robots of Acme",
+        ),
+        ("--components", "main,extra", "Components: main extra"),
+        (
+            "--architectures",
+            "amd64,armhf",
+            "Architectures: amd64 armhf",
+        ),
+        ("--field", "NotAutomatic=yes", "NotAutomatic: yes"),
+        (
+            "--field",
+            "ButAutomaticUpgrades=yes",
+            "ButAutomaticUpgrades: yes",
+        ),
+        ("--field", "Changelogs=no", "Changelogs: no"),
+        (
+            "--field",
+            "Snapshots=https://a.example/@SNAPSHOTID@/",
+            "Snapshots: https://a.example/@SNAPSHOTID@/",
+        ),
+    ];
+    let options: Vec<_> = settings
+        .iter()
+        .flat_map(|(option, value, _)| [*option, *value])
+        .collect();
+    let more = [
+        "--formats",
+        "gz,zst,xz",
+        "--valid-for",
+        "14d",
+        "--keep",
+        "2",
+    ];
+    let all = [&options[..], &more].concat();
+    store
+        .change(&[&["suite", "create", "stable"], &all[..]].concat())
+        .expect(0);
+    // One that is there is set up in the same way.
+    store.change(&["suite", "create", "other"]).expect(0);
+    let allow = ["--allow-release-info-change"];
+    store
+        .change(&[&["suite", "set", "other"], &all[..], &allow].concat())
+        .expect(0);
+    for suite in ["stable", "other"] {
+        let key = format!("robots/dists/{suite}/Release");
+        let release = store.server.get(BUCKET, &key).unwrap().unwrap();
+        let release = String::from_utf8(release).unwrap();
+        let suite = format!("Suite: {suite}");
+        let expected = settings.iter().map(|(_, _, line)| *line);
+        for line in expected.chain([suite.as_str(), "Acquire-By-Hash: yes"]) {
+            assert!(
+                release.lines().any(|there| there == line),
+                "{line}\n{release}"
+            );
+        }
+        for format in ["gz", "zst", "xz"] {
+            let index = format!(" extra/binary-armhf/Packages.{format}\n");
+            assert!(release.contains(&index), "{release}");
+        }
+    }
+    let shown = store.read(&["suite", "show", "stable"]).expect(0);
+    for line in [
+        "version: 13.1",
+        "Changelogs: no",
+        "keep versions: 2",
+        "formats: gz, zst, xz",
+    ] {
+        assert!(
+            shown.lines().any(|there| there.eq_ignore_ascii_case(line)),
+            "{line}\n{shown}"
+        );
     }
 }
 
