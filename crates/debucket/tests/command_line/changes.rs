@@ -562,6 +562,7 @@ fn each_setting_is_in_release() {
         "version: 13.1",
         "Changelogs: no",
         "keep versions: 2",
+        "valid for: 2w",
         "formats: gz, zst, xz",
     ] {
         assert!(

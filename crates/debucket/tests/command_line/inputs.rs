@@ -65,9 +65,10 @@ fn one_publish_reaches_several_suites_and_sends_each_file_once() {
     let rebuilt = package::write(store.folder.path(), "tool", "2.0", "all", "one");
     store.publish(&rebuilt, &["--suite", "testing"]).expect(0);
     let rebuilt = package::write(store.folder.path(), "tool", "2.0", "all", "two");
-    store
-        .publish(&rebuilt, &["--suite", "stable,testing"])
-        .expect(3);
+    let refused = store.publish(&rebuilt, &["--suite", "stable,testing"]);
+    let told = "error: suite testing has tool_2.0_all in main already, with other content: ";
+    assert!(refused.stderr.contains(told), "{refused:#?}");
+    refused.expect(3);
     assert_eq!(list(&store, "stable"), "tool  1.0  all  main\n");
 }
 
