@@ -32,6 +32,7 @@ mod replies;
 mod rotation;
 mod run;
 mod secrets;
+mod settings;
 mod signals;
 mod signing;
 mod store;
