@@ -59,6 +59,9 @@ impl Error {
                 ..
             } => "`debucket key export --sign-key FILE` prints the public half",
             Self::SuiteExists(_) => "change them with `debucket suite set`",
+            Self::OtherBuild { .. } => {
+                "give the new build a higher version, or pass --replace to replace the old one"
+            }
             Self::NoFile(_) | Self::NoPackage(_) => {
                 "give .deb files, folders that hold some, or quoted globs"
             }
@@ -127,9 +130,6 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
     let advice = match error {
         E::Storage(error) => return storage_advice(error, role),
         E::NotChecked { .. } => "give the public key that signs it with --from-keyring",
-        E::Plan(PlanError::Conflict { .. }) => {
-            "give the new build a higher version, or pass --replace to replace the old one"
-        }
         E::Plan(PlanError::Clash(_)) => "give each version once",
         E::Plan(PlanError::DropsArchitecture(_)) => {
             "name all of the suite's architectures; `debucket suite set --architectures` takes one away"

@@ -135,7 +135,7 @@ impl ChangeOptions {
         wanted: Wanted,
     ) -> Result<Planned<'s>, Error> {
         let draft = suite.draft(wanted.intent, self.allow.allow()).await;
-        let mut draft = draft.map_err(|error| exists(suite.name(), error))?;
+        let mut draft = draft.map_err(|error| in_the_way(suite.name(), error))?;
         let unmatched = &draft.plan().unmatched;
         if !unmatched.is_empty() && !wanted.allow_missing {
             return Err(not_found(suite.name(), unmatched));
@@ -177,7 +177,7 @@ impl ChangeOptions {
         let progress = Progress::new(context, report.uploads());
         let authorship = authorship(self.message.clone());
         let published = draft.carry_out(&files, &authorship, &progress).await;
-        let published = published.map_err(|error| exists(&report.suite, error))?;
+        let published = published.map_err(|error| in_the_way(&report.suite, error))?;
         drop(progress);
         report.warnings.extend(stale_followers(context, &published));
         report.planned(&draft, &files);
@@ -196,10 +196,14 @@ pub(crate) struct Planned<'s> {
     report: ChangeReport,
 }
 
-/// Names the suite that was to be new.
-fn exists(suite: &SuiteName, error: repository::Error) -> Error {
+/// Names the suite in which something is in the way: it may be one of several.
+fn in_the_way(suite: &SuiteName, error: repository::Error) -> Error {
+    let suite = suite.clone();
     match error {
-        repository::Error::Plan(PlanError::Exists) => Error::SuiteExists(suite.clone()),
+        repository::Error::Plan(PlanError::Exists) => Error::SuiteExists(suite),
+        repository::Error::Plan(PlanError::Conflict { id, key }) => {
+            Error::OtherBuild { suite, id, key }
+        }
         error => error.into(),
     }
 }

@@ -9,6 +9,7 @@ use deb_index::{
     },
     fingerprint::Fingerprint,
     name::SuiteName,
+    package_id::PackageId,
 };
 use repo_signing::{CertificateError, GenerateError, KeyFileError};
 use repository::Stage;
@@ -88,6 +89,13 @@ pub enum Error {
     /// A suite that was to be created.
     #[error("suite {0} exists already, with other settings")]
     SuiteExists(SuiteName),
+    /// Another build of a package is in a suite.
+    #[error("suite {suite} has {id} in {} already, with other content: {key}", .id.component)]
+    OtherBuild {
+        suite: SuiteName,
+        id: PackageId,
+        key: String,
+    },
     /// A verification found something, and reported it.
     #[error("problems were found: {0}")]
     Problems(usize),
@@ -167,6 +175,7 @@ impl Error {
             }
             Self::Repository(repository::Error::Plan(error)) if error.is_conflict() => 3,
             Self::SuiteExists(_)
+            | Self::OtherBuild { .. }
             | Self::Repository(
                 repository::Error::ChangedMeanwhile { .. }
                 | repository::Error::IsAlias { .. }

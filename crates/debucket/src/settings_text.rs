@@ -1,10 +1,15 @@
 //! Settings of a suite in words.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, num::NonZeroU32};
 
 use deb_index::suite::settings::Settings;
 use serde::Serialize;
 use serde_json::{Map, Value};
+
+use crate::duration::Span;
+
+/// A setting that people are told as a span.
+const VALID_SECONDS: &str = "valid_seconds";
 
 /// A setting that gets another value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -50,12 +55,26 @@ fn values(settings: &Settings) -> Map<String, Value> {
 impl SettingChange {
     /// One line for people.
     pub(crate) fn line(&self) -> String {
-        let name = self.setting.replace('_', " ");
+        let is_span = self.setting == VALID_SECONDS;
+        let name = match is_span {
+            true => "valid for".to_owned(),
+            false => self.setting.replace('_', " "),
+        };
+        let words = |value: &Value| match value.as_u64().filter(|_| is_span) {
+            Some(seconds) => span(seconds).unwrap_or_else(|| words(value)),
+            None => words(value),
+        };
         match (&self.old, &self.new) {
             (Value::Null, new) => format!("{name}: {}", words(new)),
             (old, new) => format!("{name}: {} -> {}", words(old), words(new)),
         }
     }
+}
+
+/// As it is written on the command line.
+fn span(seconds: u64) -> Option<String> {
+    let seconds: NonZeroU32 = u32::try_from(seconds).ok()?.try_into().ok()?;
+    Some(Span(seconds).to_string())
 }
 
 fn words(value: &Value) -> String {
@@ -91,6 +110,10 @@ mod tests {
             ["architectures: amd64 -> amd64, arm64"]
         );
         assert!(lines(None, &after).contains(&"signing keys: none".to_owned()));
+        let unlimited = after.clone();
+        after.valid_seconds = NonZeroU32::new(3 * 86_400);
+        assert_eq!(lines(Some(&unlimited), &after), ["valid for: 3d"]);
+        assert_eq!(lines(Some(&after), &unlimited), ["valid for: 3d -> none"]);
     }
 
     #[test]

@@ -32,8 +32,8 @@ use crate::{
 /// install it on the devices first, then pass --adopt-signing-key.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Exit codes: 0 done, or nothing to do; 1 failed, or something is broken; 2 usage; 3 another program changed the suite meanwhile;
-4 no such suite.
+Exit codes: 0 done, or nothing to do; 1 failed, or something is broken; 2 usage; 3 conflict, such as \
+another program that changed the suite meanwhile; 4 no such suite.
 
 Examples:
   debucket adopt stable --repo s3://acme-apt --sign-key key.asc --dry-run

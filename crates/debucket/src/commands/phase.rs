@@ -38,7 +38,7 @@ const NAMED: usize = 10;
 #[command(
     override_usage = "debucket phase [OPTIONS] <PACKAGE>... <PERCENT>\n       debucket phase [OPTIONS] --halt <PACKAGE>...",
     after_help = "\
-Exit codes: 0 done, or nothing to do; 1 failed; 2 usage; 4 no such suite or package, or no version to go back to.
+Exit codes: 0 done, or nothing to do; 1 failed; 2 usage; 3 conflict; 4 no such suite or package, or no version to go back to.
 
 Examples:
   debucket phase helloworld 50 --repo s3://acme-apt

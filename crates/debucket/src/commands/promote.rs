@@ -147,16 +147,16 @@ impl Promote {
         for (stanza, file) in stanzas.iter_mut().zip(&files) {
             *stanza = file.stanza.clone();
         }
-        let of = stanzas.iter().map(|stanza| stanza.id.clone()).collect();
+        let phase = self.phase.map(|percentage| Edit::Phase {
+            of: stanzas.iter().map(|stanza| stanza.id.clone()).collect(),
+            percentage,
+            only: Phasing::Added,
+        });
         edits.extend(stanzas.into_iter().map(|stanza| Edit::Add {
             stanza,
             replace: self.replace,
         }));
-        edits.extend(self.phase.map(|percentage| Edit::Phase {
-            of,
-            percentage,
-            only: Phasing::Added,
-        }));
+        edits.extend(phase);
         if let Some(except) = except {
             let component = self.to_component.or(self.component);
             edits.push(Edit::Remove {

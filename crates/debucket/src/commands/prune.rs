@@ -24,7 +24,7 @@ use crate::{
 /// old versions back. `debucket suite set --keep` makes this a part of every publish.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Exit codes: 0 done, or nothing to do; 1 failed; 2 usage; 4 no such suite.
+Exit codes: 0 done, or nothing to do; 1 failed; 2 usage; 3 conflict; 4 no such suite.
 
 Examples:
   debucket prune --keep 3 --repo s3://acme-apt --dry-run

@@ -17,7 +17,7 @@ use crate::{
 /// For a timer: it does nothing while there is time, or if the suite has no end of validity (`debucket suite set --valid-for`).
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Exit codes: 0 done, or nothing to do; 1 failed; 2 usage; 4 no such suite.
+Exit codes: 0 done, or nothing to do; 1 failed; 2 usage; 3 conflict; 4 no such suite.
 
 Example:
   debucket refresh --repo s3://acme-apt --suite stable")]

@@ -20,7 +20,7 @@ use crate::{
 /// Their files stay in the pool, so a rollback can bring them back.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Exit codes: 0 done; 1 failed; 2 usage; 4 no such suite, or no such package.
+Exit codes: 0 done; 1 failed; 2 usage; 3 conflict; 4 no such suite, or no such package.
 
 Examples:
   debucket remove helloworld=1.0 --repo s3://acme-apt

@@ -18,7 +18,7 @@ use crate::{
 /// has dropped since then come back with their packages; the other settings stay as they are.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Exit codes: 0 done, or nothing to do; 1 failed; 2 usage; 4 no such suite or commit.
+Exit codes: 0 done, or nothing to do; 1 failed; 2 usage; 3 conflict; 4 no such suite or commit.
 
 Examples:
   debucket rollback --to @~1 --repo s3://acme-apt --dry-run

@@ -55,7 +55,7 @@ enum Action {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Exit codes: 0 done, or nothing to do; 1 failed; 2 usage; 3 the suite exists with other settings; 4 no such suite.
+Exit codes: 0 done, or nothing to do; 1 failed; 2 usage; 3 conflict, such as a suite that exists with other settings; 4 no such suite.
 
 Examples:
   debucket suite create testing --origin Acme --components main,extra --repo s3://acme-apt

@@ -25,7 +25,7 @@ const ROUNDS: usize = 4;
 /// be done.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Exit codes: 0 no problem is left but lost history; 1 problems are left, or failed; 2 usage; 4 no such suite.
+Exit codes: 0 no problem is left but lost history; 1 problems are left, or failed; 2 usage; 3 conflict; 4 no such suite.
 
 Examples:
   debucket verify --repo s3://acme-apt --keyring acme.asc

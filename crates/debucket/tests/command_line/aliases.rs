@@ -82,6 +82,54 @@ fn an_alias_is_read_like_its_suite_and_changed_by_its_name_alone() {
 }
 
 #[test]
+fn what_an_alias_stops_ends_with_3_and_the_help_says_so() {
+    let store = Store::start();
+    store.publish_into("trixie", "tool").expect(0);
+    store.publish_into("testing", "other").expect(0);
+    store
+        .signed(&["suite", "set", "trixie", "--alias", "stable"])
+        .expect(0);
+    let key = store.fingerprint();
+    let file = package::write(store.folder.path(), "more", "1.0", "all", "more");
+    let before = store.server.keys(BUCKET);
+    for command in [
+        &["publish", file.to_str().unwrap()][..],
+        &["remove", "tool"],
+        &["promote", "other", "--from", "testing", "--to", "stable"],
+        &["prune", "--keep", "1"],
+        &["phase", "tool=1.0", "50"],
+        &["phase", "tool", "--halt"],
+        &["rollback", "--to", "@"],
+        &["refresh", "--force"],
+        &["suite", "create", "stable"],
+        &["suite", "set", "stable", "--keep", "1"],
+        &["suite", "delete", "stable", "--yes"],
+        &["adopt", "stable"],
+        &["key", "add", "stable", &key],
+        &["key", "retire", "stable", &key],
+        &["key", "reset", "stable", "--i-lost-the-keys-of", "stable"],
+        &["verify", "stable", "--repair"],
+    ] {
+        let refused = store.signed(command);
+        let advice = "next: ";
+        assert!(refused.stderr.contains(advice), "{command:?} {refused:#?}");
+        assert_eq!(refused.code, 3, "{command:?} {refused:#?}");
+        let words = match command[0] {
+            "suite" | "key" => &command[..2],
+            _ => &command[..1],
+        };
+        let help = run(crate::run::debucket().args(words).arg("--help")).expect(0);
+        let (_, codes) = help.split_once("Exit codes: ").unwrap();
+        let codes: Vec<_> = codes.split_whitespace().collect();
+        assert!(
+            codes.join(" ").contains("; 3 conflict"),
+            "{command:?} {help}"
+        );
+    }
+    assert_eq!(store.server.keys(BUCKET), before);
+}
+
+#[test]
 fn an_alias_moves_from_one_suite_to_the_next() {
     let store = Store::start();
     store

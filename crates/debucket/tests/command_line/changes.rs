@@ -1,6 +1,4 @@
-//! Packages are taken out, promoted, pruned and brought back; suites are created and set up.
-
-use serde_json::Value;
+//! Packages are taken out, promoted, pruned and brought back.
 
 use crate::{
     package,
@@ -9,7 +7,7 @@ use crate::{
 
 impl Store {
     /// A command that changes a suite, signed with the store's key.
-    fn change(&self, arguments: &[&str]) -> Run {
+    pub(crate) fn change(&self, arguments: &[&str]) -> Run {
         run(self
             .debucket(arguments)
             .arg("--sign-key")
@@ -17,7 +15,7 @@ impl Store {
     }
 
     /// Publishes `name version`, with that as its content.
-    fn add(&self, suite: &str, name: &str, version: &str) {
+    pub(crate) fn add(&self, suite: &str, name: &str, version: &str) {
         let file = package::write(
             self.folder.path(),
             name,
@@ -318,6 +316,46 @@ fn a_rollback_is_a_new_commit_with_the_old_content() {
 }
 
 #[test]
+fn a_rollback_to_a_time_goes_to_what_was_the_newest_then() {
+    let store = Store::start();
+    let clock = store.server.clock();
+    let now = || jiff::Timestamp::from_second(clock.unix()).unwrap();
+    let hour = std::time::Duration::from_secs(3600);
+    let mut times = vec![now() - jiff::SignedDuration::from_hours(1)];
+    for version in ["1.0", "2.0", "3.0"] {
+        store.add("stable", "tool", version);
+        clock.advance(hour);
+        times.push(now());
+        clock.advance(hour);
+    }
+    let date = |store: &Store| {
+        let shown = store.read(&["suite", "show", "stable", "--output", "json"]);
+        shown.json()["date"].as_str().unwrap().to_owned()
+    };
+    let before = date(&store);
+    store
+        .change(&["rollback", "--to", &times[0].to_string()])
+        .expect(4);
+    // In another time zone, in UTC without one, and as it is written otherwise.
+    let first = times[1].to_string().replace('Z', "+00:00");
+    let second = times[2].to_string().replace('Z', "");
+    for (time, expected) in [
+        (first.as_str(), &["tool 1.0"][..]),
+        (&second, &["tool 1.0", "tool 2.0"]),
+        (&times[3].to_string(), &["tool 1.0", "tool 2.0", "tool 3.0"]),
+    ] {
+        store.change(&["rollback", "--to", time]).expect(0);
+        assert_eq!(store.packages("stable"), expected, "{time}");
+        assert!(date(&store) > before);
+    }
+    // The store's clock is set back: the date of the new head is no earlier than the last.
+    let last = date(&store);
+    clock.set_offset(-1800);
+    store.change(&["rollback", "--to", "@~1"]).expect(0);
+    assert_eq!(date(&store), last);
+}
+
+#[test]
 fn a_rollback_to_what_was_deleted_names_what_is_gone() {
     let store = Store::start();
     store.add("stable", "tool", "1.0");
@@ -344,122 +382,4 @@ fn a_rollback_to_what_was_deleted_names_what_is_gone() {
         refused.code == 1 && refused.stderr.contains("is gone"),
         "{refused:#?}"
     );
-}
-
-#[test]
-fn a_suite_is_created_set_up_and_shown() {
-    let store = Store::start();
-    let create = [
-        "suite",
-        "create",
-        "testing",
-        "--origin",
-        "Acme",
-        "--components",
-        "main,extra",
-    ];
-    let created = store.change(&create).expect(0);
-    assert!(created.starts_with("created suite testing in"), "{created}");
-    assert!(store.change(&create).expect(0).starts_with("nothing to do"));
-    let other = store.change(&["suite", "create", "testing", "--origin", "Other"]);
-    assert_eq!(other.code, 3, "{other:#?}");
-    assert!(other.stderr.contains("suite set"), "{}", other.stderr);
-    let set = ["suite", "set", "testing"];
-    let label = store.change(&[&set[..], &["--label", "Robots"]].concat());
-    assert_eq!(label.code, 1, "devices would refuse it: {label:#?}");
-    store
-        .change(
-            &[
-                &set[..],
-                &[
-                    "--field",
-                    "NotAutomatic=yes",
-                    "--valid-for",
-                    "14d",
-                    "--formats",
-                    "gz,xz",
-                    "--origin",
-                    "",
-                    "--allow-release-info-change",
-                ],
-            ]
-            .concat(),
-        )
-        .expect(0);
-    let release = store
-        .server
-        .get(BUCKET, "robots/dists/testing/Release")
-        .unwrap()
-        .unwrap();
-    let release = String::from_utf8(release.to_vec()).unwrap();
-    assert!(
-        release.contains("\nNotAutomatic: yes\n") && release.contains("\nValid-Until: "),
-        "{release}"
-    );
-    assert!(
-        release.contains("main/binary-amd64/Packages.xz\n") && !release.contains(".zst"),
-        "{release}"
-    );
-    assert!(!release.contains("Origin:"), "{release}");
-    let shown = store
-        .read(&["suite", "show", "testing", "--output", "json"])
-        .json();
-    assert_eq!(shown["settings"]["valid_seconds"], 1_209_600);
-    assert_eq!(
-        shown["settings"]["components"],
-        serde_json::json!(["main", "extra"])
-    );
-    assert!(shown["valid_until"].as_str() > shown["date"].as_str());
-    let shown = store.read(&["suite", "show", "testing"]).expect(0);
-    assert!(shown.contains("\ncomponents: main, extra\n"), "{shown}");
-    assert_eq!(
-        run(&mut store.debucket(&["suite", "list"])).expect(0),
-        "testing\n"
-    );
-    for wrong in [
-        "Date=now",
-        "components=x",
-        "Valid-Until=never",
-        "a b=c",
-        "x",
-    ] {
-        store
-            .change(&[&set[..], &["--field", wrong]].concat())
-            .expect(2);
-    }
-    for wrong in [
-        ["--formats", "br"],
-        ["--keep", "0"],
-        ["--valid-for", "14"],
-        ["--components", "InRelease"],
-    ] {
-        store.change(&[&set[..], &wrong].concat()).expect(2);
-    }
-    // Names of fields are the same in any case.
-    for twice in [
-        ["--field", "NotAutomatic=yes", "--field", "notautomatic=no"],
-        ["--origin", "Acme", "--field", "ORIGIN=Acme"],
-    ] {
-        let refused = store.change(&[&set[..], &twice].concat());
-        assert!(refused.stderr.contains("is given twice"), "{refused:#?}");
-        refused.expect(2);
-    }
-}
-
-#[test]
-fn a_refresh_waits_until_there_is_little_time_left() {
-    let store = Store::start();
-    store.add("stable", "tool", "1.0");
-    let commits = |store: &Store| store.read(&["log", "--oneline"]).expect(0).lines().count();
-    let idle = store.change(&["refresh"]).expect(0);
-    assert!(idle.starts_with("nothing to do"), "{idle}");
-    store
-        .change(&["suite", "set", "stable", "--valid-for", "14d"])
-        .expect(0);
-    store.change(&["refresh"]).expect(0);
-    assert_eq!(commits(&store), 2);
-    store.change(&["refresh", "--within", "15d"]).expect(0);
-    assert_eq!(commits(&store), 3);
-    let log: Value = store.read(&["log", "-n", "1", "--output", "json"]).json();
-    assert_eq!(log[0]["changes"], serde_json::json!([]));
 }

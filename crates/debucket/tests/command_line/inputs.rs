@@ -65,9 +65,10 @@ fn one_publish_reaches_several_suites_and_sends_each_file_once() {
     let rebuilt = package::write(store.folder.path(), "tool", "2.0", "all", "one");
     store.publish(&rebuilt, &["--suite", "testing"]).expect(0);
     let rebuilt = package::write(store.folder.path(), "tool", "2.0", "all", "two");
-    store
-        .publish(&rebuilt, &["--suite", "stable,testing"])
-        .expect(3);
+    let refused = store.publish(&rebuilt, &["--suite", "stable,testing"]);
+    let told = "error: suite testing has tool_2.0_all in main already, with other content: ";
+    assert!(refused.stderr.contains(told), "{refused:#?}");
+    refused.expect(3);
     assert_eq!(list(&store, "stable"), "tool  1.0  all  main\n");
 }
 
@@ -231,4 +232,35 @@ fn keep_prunes_what_is_published_and_nothing_else() {
         list(&store, "stable"),
         "other  1  all  main\nother  2  all  main\ntool   3  all  main\n"
     );
+}
+
+#[test]
+fn packages_of_debug_symbols_are_packages_like_others() {
+    let store = Store::start();
+    let build = store.path("build");
+    fs::create_dir(&build).unwrap();
+    let symbols = |name: &str| {
+        let file = package::write(&build, name, "1.0", "amd64", name);
+        let symbols = file.with_extension("ddeb");
+        fs::rename(file, &symbols).unwrap();
+        symbols
+    };
+    let (one, two) = (symbols("one-dbgsym"), symbols("two-dbgsym"));
+    store.publish(&one, &["--suite", "by-name"]).expect(0);
+    store.publish(&build, &["--suite", "by-folder"]).expect(0);
+    let listed = changes(&two, "by-changes", "debug");
+    store.publish(&listed, &[]).expect(0);
+    for (suite, names) in [
+        ("by-name", &["one"][..]),
+        ("by-folder", &["one", "two"]),
+        ("by-changes", &["two"]),
+    ] {
+        let lines = names.iter();
+        let lines = lines.map(|name| format!("{name}-dbgsym  1.0  amd64  main\n"));
+        assert_eq!(list(&store, suite), lines.collect::<String>());
+    }
+    store.read(&["verify", "--deep"]).expect(0);
+    // What a .changes lists is checked, whatever it is called.
+    fs::write(&two, fs::read(&one).unwrap()).unwrap();
+    store.publish(&listed, &[]).expect(1);
 }

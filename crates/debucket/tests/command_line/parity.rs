@@ -1,6 +1,10 @@
-//! What people do with deb-s3 is done here as docs/migrating-from-deb-s3.md says. (`verify` and `clean` have tests of their own.)
+//! What people do with deb-s3 is done here as docs/migrating-from-deb-s3.md says. (`verify` has tests of its own, and `clean` has more.)
 
 use std::fs;
+
+use clap::CommandFactory as _;
+use debucket::cli::Cli;
+use dev_s3::Operation;
 
 use crate::{
     package,
@@ -13,6 +17,9 @@ const OPTIONS: &str = "bucket prefix origin suite codename component access-key-
     force-path-style proxy-uri s3-region visibility sign gpg-options gpg-provider encryption cache-control quiet";
 const OPTIONS_OF_COMMANDS: &str =
     "arch preserve-versions fail-if-exists skip-package-upload lock long versions fix-manifests";
+
+/// More than a page of a listing has.
+const GARBAGE: u64 = 1_100;
 
 fn change(store: &Store, arguments: &[&str]) -> Run {
     run(store
@@ -46,6 +53,48 @@ fn the_guide_has_each_command_and_option_of_deb_s3() {
     for option in OPTIONS_OF_COMMANDS.split(' ') {
         assert!(has(format!(" --{option}`")), "{option}");
     }
+}
+
+/// The commands and the options that the right column names are there.
+#[test]
+fn the_guide_names_what_there_is() {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../docs/migrating-from-deb-s3.md"
+    );
+    let guide = fs::read_to_string(path).unwrap();
+    let (_, tables) = guide.split_once("\n## Commands\n").unwrap();
+    let (tables, _) = tables.split_once("\n## What no longer happens\n").unwrap();
+    let rows = tables.lines().filter_map(|line| line.strip_prefix("| "));
+    let ours = rows.filter_map(|row| row.split(" | ").nth(1));
+    let mut all = Cli::command();
+    all.build();
+    let mut options = Vec::new();
+    let mut waiting: Vec<_> = vec![&all];
+    while let Some(command) = waiting.pop() {
+        options.extend(
+            command
+                .get_arguments()
+                .filter_map(|it| it.get_long_and_visible_aliases()),
+        );
+        waiting.extend(command.get_subcommands());
+    }
+    let options: Vec<_> = options.into_iter().flatten().collect();
+    let mut seen = 0;
+    for cell in ours {
+        for text in cell.split('`').skip(1).step_by(2) {
+            let first = text.split(' ').next().unwrap();
+            if first.chars().all(|c| c.is_ascii_lowercase()) {
+                assert!(all.find_subcommand(first).is_some(), "{text}");
+            }
+            let long = text.split(' ').filter_map(|word| word.strip_prefix("--"));
+            for option in long {
+                assert!(options.contains(&option), "{text}");
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 20, "{seen}");
 }
 
 #[test]
@@ -146,4 +195,46 @@ fn copies_and_deletions_are_exact_and_leave_the_pool_alone() {
     let refused = change(&store, &[&copy[..], &["--to-component", "extra"]].concat());
     assert_eq!(refused.code, 3, "{refused:#?}");
     assert_eq!(listed(&store, "stable").len(), 3);
+}
+
+/// `copy`, then `delete` at the source, then `clean`; where a codename has a slash; and with more garbage than a page of a listing has.
+#[test]
+fn what_was_copied_and_deleted_at_its_source_survives_every_collection() {
+    let store = Store::start();
+    for version in ["1.0", "2.0"] {
+        let file = package::write(store.folder.path(), "robot", version, "amd64", version);
+        store.publish(&file, &["--suite", "next/testing"]).expect(0);
+    }
+    let copy = ["copy", "robot=1.0", "--from", "next/testing"];
+    change(&store, &[&copy[..], &["--to", "stable"]].concat()).expect(0);
+    change(&store, &["remove", "robot=1.0", "--suite", "next/testing"]).expect(0);
+    for number in 0..GARBAGE {
+        let key = format!("robots/pool/main/g/garbage/garbage_{number}_all.deb");
+        store.server.put(BUCKET, &key, b"x").unwrap();
+    }
+    let collect = || {
+        store.wait(11);
+        store.server.clear_request_log();
+        let spans = ["--grace", "10h", "--keep-history", "1h"];
+        store
+            .gc(&[&spans[..], &["--output", "json"]].concat())
+            .json()
+    };
+    let condemned = collect();
+    assert!(condemned["condemned"]["objects"].as_u64().unwrap() >= GARBAGE);
+    let deleted = collect();
+    assert_eq!(deleted["deleted"], condemned["condemned"]);
+    // A thousand at once.
+    let log = store.server.request_log().into_iter();
+    let deletions =
+        log.filter(|logged| logged.request.method == "POST" || logged.request.method == "DELETE");
+    let deletions: Vec<_> = deletions.map(|logged| logged.request.operation).collect();
+    assert_eq!(deletions, [Operation::DeleteObjects; 2]);
+    let keys = store.server.keys(BUCKET).into_iter();
+    let pool: Vec<_> = keys.filter(|key| key.contains("/pool/")).collect();
+    assert_eq!(
+        pool,
+        ["1.0", "2.0"].map(|version| format!("robots/pool/main/r/robot/robot_{version}_amd64.deb"))
+    );
+    store.read(&["verify", "--deep"]).expect(0);
 }

@@ -124,6 +124,13 @@ fn the_log_of_a_package_says_who_put_it_in_and_out() {
         .map(|line| line.splitn(3, ' ').last().unwrap())
         .collect();
     assert_eq!(subjects, ["remove tool_1.0_all", "add tool_1.0_all"]);
+    let log = store.read(&["log", "tool=1.0"]).expect(0);
+    assert_eq!(
+        log.matches("\nAuthor: ada@build\nDate:   2").count(),
+        2,
+        "{log}"
+    );
+    assert!(!log.contains("other"), "{log}");
     assert_eq!(
         store
             .read(&["log", "to*", "-n", "1"])

@@ -408,6 +408,48 @@ async fn a_profile_that_the_caller_names_wins_over_the_variables() {
 }
 
 #[tokio::test]
+async fn a_profile_has_its_region_and_assumes_its_role() {
+    let (service, asked) = serve(None, |_, _| {
+        let body = "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult><Credentials>\
+            <AccessKeyId>AKIDASSUMED</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>borrowed</SessionToken>\
+            <Expiration>2100-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>";
+        answer("200 OK", "Content-Type: text/xml\r\n", body, None)
+    })
+    .await;
+    let (server, requests) = serve(None, |_, _| answer("404 Not Found", "", "", None)).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config");
+    std::fs::write(
+        &file,
+        "[profile ci]\nrole_arn = arn:aws:iam::123456789012:role/publisher\nsource_profile = base\nregion = eu-north-1\n\
+         [profile base]\naws_access_key_id = AKIDBASE\naws_secret_access_key = s\n",
+    )
+    .unwrap();
+    let of_all = [
+        ("AWS_CONFIG_FILE", file.display().to_string()),
+        ("AWS_ENDPOINT_URL_STS", format!("http://{service}")),
+        ("ENDPOINT_OF_THE_CALLER", format!("http://{server}")),
+        ("AWS_REGION", String::new()),
+    ];
+    for name in ["AWS_PROFILE", "PROFILE_OF_THE_CALLER"] {
+        let variables = [&of_all[..], &[(name, "ci".to_owned())]].concat();
+        let said = failure(variables).await;
+        assert!(said.starts_with("NotFound"), "{name}: {said}");
+        let assumed = asked.lock().unwrap().pop().unwrap();
+        assert!(assumed.head.contains("akidbase/"), "{}", assumed.head);
+        let body = String::from_utf8_lossy(&assumed.body).into_owned();
+        assert!(body.contains("role%2Fpublisher"), "{body}");
+        let request = requests.lock().unwrap().pop().unwrap();
+        let head = &request.head;
+        assert!(
+            head.contains("akidassumed/") && head.contains("/eu-north-1/s3/"),
+            "{head}"
+        );
+        assert_eq!(request.header("x-amz-security-token"), Some("borrowed"));
+    }
+}
+
+#[tokio::test]
 async fn a_machine_without_authorities_is_told_what_it_lacks() {
     let said = failure(vec![
         ("AWS_ACCESS_KEY_ID", "AKID".into()),

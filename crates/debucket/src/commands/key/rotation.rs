@@ -19,7 +19,7 @@ use crate::{
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Exit codes: 0 done, or nothing to do; 1 failed; 2 usage; 4 no such suite.
+Exit codes: 0 done, or nothing to do; 1 failed; 2 usage; 3 conflict; 4 no such suite.
 
 Example:
   debucket key add stable 7C0A94DA778FF31D0658528505CF487437401BFA --sign-key old.asc --sign-key new.asc")]
@@ -34,7 +34,7 @@ pub(super) struct Add {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Exit codes: 0 done; 1 failed; 2 usage; 4 no such suite, or it is not signed by this key.
+Exit codes: 0 done; 1 failed; 2 usage; 3 conflict; 4 no such suite, or it is not signed by this key.
 
 Example:
   debucket key retire stable 15BC6A2F1B6BFE2C2E2A7B4C5D6E7F8091A2B3C4 --sign-key new.asc")]
@@ -51,7 +51,7 @@ pub(super) struct Retire {
 #[command(after_help = "\
 Devices refuse the suite until they get a new certificate by another way.
 
-Exit codes: 0 done, or nothing to do; 1 failed; 2 usage; 4 no such suite.
+Exit codes: 0 done, or nothing to do; 1 failed; 2 usage; 3 conflict; 4 no such suite.
 
 Example:
   debucket key reset stable --i-lost-the-keys-of stable --keyring old.pub.asc --sign-key new.asc")]

@@ -27,7 +27,7 @@ use crate::{
 /// `debucket client-config --policy deleter` prints them.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Exit codes: 0 done; 1 failed; 2 usage, or not confirmed; 3 an alias is in the way; 4 no such suite.
+Exit codes: 0 done; 1 failed; 2 usage, or not confirmed; 3 conflict, such as an alias in the way; 4 no such suite.
 
 Examples:
   debucket suite delete testing --dry-run --repo s3://acme-apt
