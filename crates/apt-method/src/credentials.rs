@@ -24,7 +24,7 @@ use s3_storage::{CaBundle, Credentials, Proxy, SharedFiles};
 use crate::authconf::{AuthConf, Machines};
 use crate::config::Config;
 use crate::environment::Environment;
-use crate::helper::{Helper, OfHelper};
+use crate::helper::{self, Helper, OfHelper};
 use crate::settings::Settings;
 use crate::uri::Location;
 use crate::{files, sandbox};
@@ -57,7 +57,7 @@ impl Sources {
             auth_path,
             ..Self::default()
         };
-        let home = environment.home(&config);
+        let home = environment.home(helper::user(&config));
         let variable = |name: &str| match name {
             "HOME" => Some(home.as_ref()?.to_str()?.to_owned()),
             _ => environment.get(name).map(str::to_owned),

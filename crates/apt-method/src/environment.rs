@@ -4,8 +4,6 @@ use std::{collections::HashMap, path::PathBuf};
 
 use nix::unistd::{User, getuid};
 
-use crate::{config::Config, helper};
-
 /// The environment variables that matter here.
 #[derive(Debug, Clone, Default)]
 pub struct Environment(HashMap<String, String>);
@@ -31,17 +29,17 @@ impl Environment {
 }
 
 impl Environment {
-    /// The home of the user whose AWS files are read: the one that the helper becomes, or this process's.
-    /// The latter is found without `HOME`, too, which timers do not have.
-    pub fn home(&self, config: &Config) -> Option<PathBuf> {
-        let (named, of_process) = match helper::user(config) {
-            Some(user) => (User::from_name(user), None),
-            None => (
-                User::from_uid(getuid()),
-                self.get("HOME").map(PathBuf::from),
-            ),
+    /// The home of `user`, or of the one that this process is. The latter is found without `HOME`, too,
+    /// which timers do not have.
+    pub fn home(&self, user: Option<&str>) -> Option<PathBuf> {
+        let named = match user {
+            Some(user) => User::from_name(user),
+            None => match self.get("HOME") {
+                Some(home) => return Some(home.into()),
+                None => User::from_uid(getuid()),
+            },
         };
-        of_process.or_else(|| Some(named.ok()??.dir))
+        Some(named.ok()??.dir)
     }
 }
 

@@ -60,7 +60,7 @@ impl Helper {
             .arg0("s3")
             .arg(ARGUMENT)
             .args(user(config))
-            .envs(environment.home(config).map(|home| ("HOME", home)))
+            .envs(environment.home(user(config)).map(|home| ("HOME", home)))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;

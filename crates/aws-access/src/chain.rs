@@ -25,7 +25,7 @@ use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvid
 use crate::{
     Config, CredentialError, CredentialProblem, CredentialSource, Keys, causes,
     credentials::{FromSdk, within},
-    environment,
+    variables,
 };
 
 /// How long the instance's metadata service may take in all. It answers in milliseconds or not at
@@ -80,7 +80,7 @@ impl Chain {
         let mut from_profile = ProfileFileCredentialsProvider::builder()
             .configure(for_providers)
             .profile_files(config.shared_files.source());
-        if let Some(profile) = environment::profile(profile) {
+        if let Some(profile) = variables::profile(profile) {
             from_profile = from_profile.profile_name(profile);
         }
         let web_identity = WebIdentityTokenCredentialsProvider::builder().configure(for_providers);
@@ -103,7 +103,7 @@ impl Chain {
         };
         let container = Link::new("container", container.build(), CONTAINER_TIMEOUT);
         // The SDK would take these for set.
-        let is_empty = environment::is_empty;
+        let is_empty = variables::is_empty;
         let links = [
             first,
             Some(of_profile),

@@ -7,7 +7,6 @@ use aws_config::{
     BehaviorVersion, SdkConfig, meta::region::ProvideRegion as _,
     profile::ProfileFileRegionProvider, retry::RetryConfig,
 };
-use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 use aws_smithy_http_client::{proxy::ProxyConfig, tls::TrustStore};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_types::os_shim_internal::{Env, Fs};
@@ -15,85 +14,12 @@ use aws_types::{app_name::AppName, region::Region, service_config::ServiceConfig
 use hyper_util::client::proxy::matcher::Matcher;
 use rustls::{RootCertStore, pki_types::CertificateDer, pki_types::pem::PemObject as _};
 
-use crate::{CaBundle, Config, Credentials, Proxy, connector::Network, plain};
-
-/// The profile of those who name none.
-const DEFAULT_PROFILE: &str = "default";
-
-/// The configuration, the environment or a file that they name is wrong.
-#[derive(Debug, thiserror::Error)]
-#[error("{message}")]
-pub struct ConfigError {
-    message: String,
-    source: Option<Box<dyn StdError + Send + Sync>>,
-}
-
-impl ConfigError {
-    pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            source: None,
-        }
-    }
-
-    pub(crate) fn because(
-        message: impl Into<String>,
-        source: impl Into<Box<dyn StdError + Send + Sync>>,
-    ) -> Self {
-        Self {
-            message: message.into(),
-            source: Some(source.into()),
-        }
-    }
-}
-
-/// The value of a variable. An empty one counts as not set, as CI systems set those that have no value.
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name)
-        .ok()
-        .map(|value| value.trim().to_owned())
-        .filter(|value| !value.is_empty())
-}
-
-/// The value of the first of these variables that is set.
-fn first(names: &[&str]) -> Option<String> {
-    names.iter().find_map(|name| variable(name))
-}
-
-/// Whether a variable is set, and has no value.
-pub(crate) fn is_empty(name: &str) -> bool {
-    std::env::var_os(name).is_some() && variable(name).is_none()
-}
-
-/// The profile that the caller names, or the default one where the SDK would take an empty `AWS_PROFILE` for its name.
-pub(crate) fn profile(named: Option<&str>) -> Option<&str> {
-    named.or_else(|| is_empty("AWS_PROFILE").then_some(DEFAULT_PROFILE))
-}
-
-/// The shared configuration files. The SDK would take an empty variable for the path of one.
-pub(crate) fn files() -> EnvConfigFiles {
-    use EnvConfigFileKind::{Config, Credentials};
-    let usual = |name| {
-        let path = PathBuf::from(variable("HOME")?).join(".aws").join(name);
-        path.is_file().then_some(path)
-    };
-    let is_empty = ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"].map(is_empty);
-    let mut files = EnvConfigFiles::builder()
-        .include_default_config_file(!is_empty[0])
-        .include_default_credentials_file(!is_empty[1]);
-    for (kind, name, is_empty) in [
-        (Config, "config", is_empty[0]),
-        (Credentials, "credentials", is_empty[1]),
-    ] {
-        if is_empty {
-            files = match usual(name) {
-                Some(path) => files.with_file(kind, path),
-                None => files.with_contents(kind, ""),
-            };
-        }
-    }
-    files.build()
-}
+use crate::{
+    CaBundle, Config, ConfigError, Credentials, Proxy,
+    connector::Network,
+    plain,
+    variables::{DEFAULT_PROFILE, first, profile, variable},
+};
 
 /// The proxy and the certificates.
 pub(crate) fn network(config: &Config) -> Result<Network, ConfigError> {

@@ -7,12 +7,15 @@ use std::{
     sync::Arc,
 };
 
-use aws_config::profile::{self, ProfileSet};
+use aws_config::profile::{ProfileSet, load};
 use aws_runtime::env_config::file::{EnvConfigFileKind as Kind, EnvConfigFiles};
 use aws_types::os_shim_internal::{Env, Fs};
 use futures::FutureExt as _;
 
-use crate::{ConfigError, environment};
+use crate::{
+    ConfigError,
+    variables::{is_empty, profile, variable},
+};
 
 /// What makes a profile's keys out of something else than its own values: a program, a sign-on, a
 /// token file. `aws_session_token` is among them because keys with one are soon replaced.
@@ -77,7 +80,7 @@ impl SharedFiles {
     /// Where the SDK finds them.
     pub(crate) fn source(&self) -> EnvConfigFiles {
         match self {
-            Self::Unread => environment::files(),
+            Self::Unread => on_demand(),
             Self::Read {
                 config,
                 credentials,
@@ -113,9 +116,9 @@ impl SharedFiles {
     /// What was read, as the SDK understands it.
     fn profiles(&self, name: Option<&str>) -> Option<ProfileSet> {
         let (fs, env, files) = (Fs::real(), Env::real(), self.source());
-        let name = environment::profile(name).map(|name| name.to_owned().into());
+        let name = profile(name).map(|name| name.to_owned().into());
         // What is in memory is there at once.
-        profile::load(&fs, &env, &files, name).now_or_never()?.ok()
+        load(&fs, &env, &files, name).now_or_never()?.ok()
     }
 }
 
@@ -128,4 +131,29 @@ fn read(path: &Path) -> Result<Arc<str>, ConfigError> {
             Err(ConfigError::because(message, error))
         }
     }
+}
+
+/// The shared configuration files. The SDK would take an empty variable for the path of one.
+fn on_demand() -> EnvConfigFiles {
+    use Kind::{Config, Credentials};
+    let usual = |name| {
+        let path = PathBuf::from(variable("HOME")?).join(".aws").join(name);
+        path.is_file().then_some(path)
+    };
+    let is_empty = ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"].map(is_empty);
+    let mut files = EnvConfigFiles::builder()
+        .include_default_config_file(!is_empty[0])
+        .include_default_credentials_file(!is_empty[1]);
+    for (kind, name, is_empty) in [
+        (Config, "config", is_empty[0]),
+        (Credentials, "credentials", is_empty[1]),
+    ] {
+        if is_empty {
+            files = match usual(name) {
+                Some(path) => files.with_file(kind, path),
+                None => files.with_contents(kind, ""),
+            };
+        }
+    }
+    files.build()
 }

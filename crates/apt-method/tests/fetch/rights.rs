@@ -278,7 +278,7 @@ async fn authorities_in_a_file_of_root_are_trusted() {
         machine.store = store.start().await.unwrap();
         machine.store.put("bucket", "file", b"abc").unwrap();
         let endpoint = machine.store.endpoint();
-        let bundle = machine.write("ca.pem", &machine.store.ca_pem().unwrap());
+        let bundle = machine.write("ca.pem", machine.store.ca_pem().unwrap());
         machine.write(".aws/config", "[default]\nregion = us-east-1\n");
         let machine = machine
             .item("Acquire::s3::Endpoint", &endpoint)
