@@ -42,6 +42,8 @@ pub struct Sources {
     machines: Machines,
     /// What the AWS tools have in files; an error where there is one and it cannot be read.
     shared_files: Result<SharedFiles, String>,
+    /// Whether they can be read when they are needed, and so are: they may be replaced.
+    reads_again: bool,
     helper: Option<Arc<Helper>>,
     /// Files with certificates that were read when that could be done.
     ca_bundles: HashMap<PathBuf, CaBundle>,
@@ -62,13 +64,11 @@ impl Sources {
             "HOME" => Some(home.as_ref()?.to_str()?.to_owned()),
             _ => environment.get(name).map(str::to_owned),
         };
-        // Whoever keeps the right to read them reads them when it needs them: they may be replaced.
-        let is_read_now =
-            sandbox::gives_up_rights(&config).is_some() || environment.get("HOME").is_none();
-        if is_read_now {
-            sources.shared_files =
-                SharedFiles::read(variable).map_err(|error| format!("{error}: {}", causes(&error)));
-        }
+        sources.shared_files =
+            SharedFiles::read(variable).map_err(|error| format!("{error}: {}", causes(&error)));
+        // Without `HOME` the SDK would not find them.
+        sources.reads_again =
+            sandbox::gives_up_rights(&config).is_none() && environment.get("HOME").is_some();
         let auth = files::read_optional(&sources.auth_path).and_then(|text| {
             text.map(|text| AuthConf::parse(&sources.auth_path, &text))
                 .transpose()
@@ -109,7 +109,7 @@ impl Sources {
             self.config.get(HTTPS_CA_INFO),
             self.environment.get("AWS_CA_BUNDLE"),
         ];
-        let of_profiles = self.shared_files().values("ca_bundle");
+        let of_profiles = self.profiles().values("ca_bundle");
         let of_auth = self.auth.iter().flat_map(AuthConf::all);
         let of_auth = of_auth.filter_map(|settings| settings.ca_info.clone());
         let paths = of_config.chain(others.into_iter().flatten());
@@ -215,7 +215,7 @@ impl Sources {
         ]
         .iter()
         .any(|name| self.environment.get(name).is_some());
-        if names_a_token_file || self.shared_files().make_keys_later() {
+        if names_a_token_file || self.profiles().make_keys_later() {
             let helper = Helper::start(&self.config, &self.environment);
             let helper = helper.map_err(|error| {
                 format!("the helper for credentials cannot be started: {error}")
@@ -225,9 +225,17 @@ impl Sources {
         Ok(())
     }
 
-    /// The shared files of the AWS tools.
-    pub fn shared_files(&self) -> SharedFiles {
+    /// What the shared files of the AWS tools said.
+    fn profiles(&self) -> SharedFiles {
         self.shared_files.clone().unwrap_or_default()
+    }
+
+    /// The shared files of the AWS tools, as the keys of a profile are to be taken from them.
+    pub fn shared_files(&self) -> SharedFiles {
+        match self.reads_again {
+            true => SharedFiles::Unread,
+            false => self.profiles(),
+        }
     }
 
     /// Where keys come from that no setting gives.
@@ -248,7 +256,7 @@ impl Sources {
         let named = configured().or_else(of_environment).map(str::to_owned);
         let of_profile = || {
             let profile = settings.profile.as_deref();
-            self.shared_files().value(profile, "ca_bundle")
+            self.profiles().value(profile, "ca_bundle")
         };
         let of_setting = settings.ca_info.clone();
         of_setting.or_else(|| named.or_else(of_profile).map(PathBuf::from))
@@ -267,7 +275,7 @@ impl Sources {
             .iter()
             .filter_map(|name| self.environment.get(name));
         let named = of_environment.next().map(str::to_owned);
-        named.or_else(|| self.shared_files().value(profile, "endpoint_url"))
+        named.or_else(|| self.profiles().value(profile, "endpoint_url"))
     }
 
     /// Each place that was looked at for keys for `bucket`, and what was found there; for the
@@ -300,6 +308,7 @@ impl Default for Sources {
             auth: None,
             machines: Machines::default(),
             shared_files: Ok(SharedFiles::Unread),
+            reads_again: false,
             helper: None,
             ca_bundles: HashMap::new(),
             broken: None,

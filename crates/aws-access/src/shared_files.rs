@@ -29,26 +29,30 @@ const MADE_LATER: [&str; 7] = [
     "web_identity_token_file",
 ];
 
-/// The two files, or their text.
+/// The two files, or what was in them.
 #[derive(Clone, Default)]
 pub enum SharedFiles {
     /// They are read whenever something of them is needed.
     #[default]
     Unread,
     /// What was in them when they were read. Never shown: it holds keys.
-    Read {
-        /// The text of `config`.
-        config: Arc<str>,
-        /// The text of `credentials`.
-        credentials: Arc<str>,
-    },
+    Read(Arc<Text>),
+}
+
+/// What was in both files.
+pub struct Text {
+    config: String,
+    credentials: String,
+    /// What the SDK makes of it; `None` where it does not understand it, which is reported when a profile is
+    /// needed.
+    profiles: Option<ProfileSet>,
 }
 
 impl fmt::Debug for SharedFiles {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Unread => "Unread",
-            Self::Read { .. } => "Read(..)",
+            Self::Read(_) => "Read(..)",
         })
     }
 }
@@ -69,25 +73,22 @@ impl SharedFiles {
                     None => Some(path.into()),
                 },
             };
-            path.map_or_else(|| Ok("".into()), |path| read(&path))
+            path.map_or_else(|| Ok(String::new()), |path| read(&path))
         };
-        Ok(Self::Read {
+        let mut text = Text {
             config: text("AWS_CONFIG_FILE", "config")?,
             credentials: text("AWS_SHARED_CREDENTIALS_FILE", "credentials")?,
-        })
+            profiles: None,
+        };
+        text.profiles = profiles(&text.source());
+        Ok(Self::Read(Arc::new(text)))
     }
 
     /// Where the SDK finds them.
     pub(crate) fn source(&self) -> EnvConfigFiles {
         match self {
             Self::Unread => on_demand(),
-            Self::Read {
-                config,
-                credentials,
-            } => EnvConfigFiles::builder()
-                .with_contents(Kind::Config, &**config)
-                .with_contents(Kind::Credentials, &**credentials)
-                .build(),
+            Self::Read(text) => text.source(),
         }
     }
 
@@ -99,33 +100,56 @@ impl SharedFiles {
 
     /// The values of all profiles.
     pub fn values(&self, key: &str) -> Vec<String> {
-        let Some(all) = self.profiles(None) else {
-            return Vec::new();
-        };
-        let profiles = all.profiles().filter_map(|name| all.get_profile(name));
-        profiles
-            .filter_map(|profile| Some(profile.get(key)?.to_owned()))
-            .collect()
+        self.look(|all| {
+            let profiles = all.profiles().filter_map(|name| all.get_profile(name));
+            profiles
+                .filter_map(|profile| Some(profile.get(key)?.to_owned()))
+                .collect()
+        })
+        .unwrap_or_default()
     }
 
     /// A value of a profile; `None` for the name is the one of `AWS_PROFILE`, or `default`.
     pub fn value(&self, profile: Option<&str>, key: &str) -> Option<String> {
-        self.profiles(profile)?.get(key).map(str::to_owned)
+        self.look(|all| {
+            let value = match profile {
+                Some(name) => all.get_profile(name)?.get(key),
+                None => all.get(key),
+            };
+            value.map(str::to_owned)
+        })?
     }
 
-    /// What was read, as the SDK understands it.
-    fn profiles(&self, name: Option<&str>) -> Option<ProfileSet> {
-        let (fs, env, files) = (Fs::real(), Env::real(), self.source());
-        let name = profile(name).map(|name| name.to_owned().into());
-        // What is in memory is there at once.
-        load(&fs, &env, &files, name).now_or_never()?.ok()
+    fn look<T>(&self, see: impl FnOnce(&ProfileSet) -> T) -> Option<T> {
+        match self {
+            Self::Unread => profiles(&on_demand()).as_ref().map(see),
+            Self::Read(text) => text.profiles.as_ref().map(see),
+        }
     }
 }
 
-fn read(path: &Path) -> Result<Arc<str>, ConfigError> {
+impl Text {
+    fn source(&self) -> EnvConfigFiles {
+        EnvConfigFiles::builder()
+            .with_contents(Kind::Config, &self.config)
+            .with_contents(Kind::Credentials, &self.credentials)
+            .build()
+    }
+}
+
+/// The profiles of both files as the SDK understands them.
+fn profiles(files: &EnvConfigFiles) -> Option<ProfileSet> {
+    let name = profile(None).map(|name| name.to_owned().into());
+    // Nothing of it waits for anything.
+    load(&Fs::real(), &Env::real(), files, name)
+        .now_or_never()?
+        .ok()
+}
+
+fn read(path: &Path) -> Result<String, ConfigError> {
     match std::fs::read_to_string(path) {
-        Ok(text) => Ok(text.into()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok("".into()),
+        Ok(text) => Ok(text),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
         Err(error) => {
             let message = format!("the AWS configuration file {path:?} cannot be read");
             Err(ConfigError::because(message, error))
