@@ -138,6 +138,39 @@ pub(crate) fn scripts_about_deletion() -> impl Strategy<Value = (Start, Vec<Step
     (Just(Start::Empty), steps)
 }
 
+/// Few packages have many versions: there is something to take out, to hold back, and to go back to.
+pub(crate) fn scripts_about_versions() -> impl Strategy<Value = (Start, Vec<Step>)> {
+    let run = |(suite, operation, mishap)| Step::Run {
+        actor: 0,
+        suite,
+        operation,
+        mishap,
+    };
+    let operation = prop_oneof![
+        6 => publish(Just(0), Just(0), 0..2usize),
+        3 => prune(),
+        3 => rollback(),
+        2 => promote(),
+        1 => reset(),
+        1 => new_setting().prop_map(Operation::Create),
+    ];
+    let trouble = || prop_oneof![3 => Just(Mishap::Nothing), 1 => mishap(16, 40)];
+    let suite = prop_oneof![3 => 0..2usize, 1 => Just(2)];
+    let publisher = (0..2usize, suite, operation, trouble());
+    let step = prop_oneof![
+        12 => publisher.prop_map(|(actor, suite, operation, mishap)| Step::Run { actor, suite, operation, mishap }),
+        4 => (0..SPANS.len()).prop_map(Step::Wait),
+        1 => Just(Step::Age { keep_days: 3 }),
+        1 => (0..ACTORS).prop_map(Step::Resume),
+    ];
+    let create = new_setting().prop_map(Operation::Create);
+    let create = (0..3usize, create, trouble()).prop_map(run);
+    let begin = proptest::collection::vec(create, 0..3);
+    let steps = (begin, proptest::collection::vec(step, 10..40));
+    let steps = steps.prop_map(|(begin, steps)| [begin, steps].concat());
+    (Just(Start::Empty), steps)
+}
+
 /// It waits at one request of the first so many, and maybe again.
 fn wait(least: u64, most: u64) -> impl Strategy<Value = Mishap> + Clone {
     let pause = (least..most, proptest::option::of(1..20u64));
@@ -229,67 +262,106 @@ pub(crate) fn founding(suite: usize) -> Step {
 
 fn operation() -> impl Strategy<Value = Operation> {
     // Few packages for most of the time, so that what was garbage is needed again.
-    let file = (
-        0..NAMES.len(),
-        0..VERSIONS.len(),
-        prop_oneof![3 => 0..2usize, 1 => 0..ARCHITECTURES.len()],
-        prop_oneof![3 => Just(0), 1 => 0..BUILDS],
-    );
-    let file = file.prop_map(|(name, version, architecture, build)| File {
-        name,
-        version,
-        architecture,
-        build,
-    });
+    let architecture = prop_oneof![3 => 0..2usize, 1 => 0..ARCHITECTURES.len()];
+    let component = prop_oneof![2 => Just(0), 1 => 0..COMPONENTS.len()];
     let selector = || 0..SELECTORS.len();
-    let publish = (
-        prop_oneof![2 => Just(0), 1 => 0..COMPONENTS.len()],
-        proptest::collection::vec(file, 1..4),
-        any::<bool>(),
-        proptest::option::weighted(0.4, percent()),
-        proptest::option::weighted(0.2, 1..3u32),
-        proptest::bool::weighted(0.9),
-    );
-    let phase = proptest::option::weighted(0.3, percent());
-    let promote = (
-        0..SUITES.len(),
-        selector(),
-        any::<bool>(),
-        any::<bool>(),
-        phase,
-    );
-    let at_most = |length| proptest::option::weighted(0.4, 0..length);
-    let prune = (
-        selector(),
-        1..3u32,
-        at_most(VERSIONS.len()),
-        at_most(SPANS.len()),
-    );
-    let reset = (0..2usize, any::<bool>());
     prop_oneof![
-        6 => publish.prop_map(|(component, packages, replace, phase, keep, has_all_keys)| Operation::Publish {
-            component, packages, replace, phase, keep, has_all_keys
-        }),
+        6 => publish(component, 0..NAMES.len(), architecture),
         2 => selector().prop_map(|selector| Operation::Remove { selector }),
-        3 => promote.prop_map(|(from, selector, mirror, replace, phase)| Operation::Promote {
-            from, selector, mirror, replace, phase
-        }),
-        2 => prune.prop_map(|(selector, newest, below, older_than)| Operation::Prune {
-            selector, newest, below, older_than
-        }),
-        2 => (0..4usize, at_most(SPANS.len())).prop_map(|(back, ago)| Operation::Rollback { back, ago }),
+        3 => promote(),
+        1 => prune(),
+        2 => rollback(),
         1 => (selector(), percent()).prop_map(|(selector, percent)| Operation::Phase { selector, percent }),
         2 => selector().prop_map(|selector| Operation::Halt { selector }),
         1 => Just(Operation::Refresh),
         4 => (setting(), proptest::bool::weighted(0.8)).prop_map(|(setting, is_allowed)| Operation::Set(setting, is_allowed)),
         1 => (0..2usize).prop_map(Operation::AddKey),
         1 => (0..2usize).prop_map(Operation::RetireKey),
-        1 => reset.prop_map(|(key, has_old)| Operation::ResetKeys(key, has_old)),
+        1 => reset(),
         1 => new_setting().prop_map(Operation::Create),
         2 => Just(Operation::Delete),
         1 => Just(Operation::DeleteAlias),
         1 => Just(Operation::Repair),
     ]
+}
+
+fn publish(
+    component: impl Strategy<Value = usize>,
+    name: impl Strategy<Value = usize>,
+    architecture: impl Strategy<Value = usize>,
+) -> impl Strategy<Value = Operation> {
+    let build = prop_oneof![3 => Just(0), 1 => 0..BUILDS];
+    let file = (name, 0..VERSIONS.len(), architecture, build);
+    let file = file.prop_map(|(name, version, architecture, build)| File {
+        name,
+        version,
+        architecture,
+        build,
+    });
+    let publish = (
+        component,
+        proptest::collection::vec(file, 1..4),
+        any::<bool>(),
+        proptest::option::weighted(0.4, percent()),
+        proptest::option::weighted(0.2, 1..3u32),
+        proptest::bool::weighted(0.9),
+    );
+    publish.prop_map(
+        |(component, packages, replace, phase, keep, has_all_keys)| Operation::Publish {
+            component,
+            packages,
+            replace,
+            phase,
+            keep,
+            has_all_keys,
+        },
+    )
+}
+
+fn promote() -> impl Strategy<Value = Operation> {
+    let phase = proptest::option::weighted(0.3, percent());
+    let selector = 0..SELECTORS.len();
+    let promote = (
+        0..SUITES.len(),
+        selector,
+        any::<bool>(),
+        any::<bool>(),
+        phase,
+    );
+    promote.prop_map(
+        |(from, selector, mirror, replace, phase)| Operation::Promote {
+            from,
+            selector,
+            mirror,
+            replace,
+            phase,
+        },
+    )
+}
+
+/// Often of all packages.
+fn prune() -> impl Strategy<Value = Operation> {
+    let selector = prop_oneof![Just(0), 0..SELECTORS.len()];
+    let below = proptest::option::weighted(0.4, 1..VERSIONS.len());
+    let older_than = proptest::option::weighted(0.4, 0..SPANS.len());
+    let newest = prop_oneof![3 => Just(1u32), 1 => Just(2)];
+    let prune = (selector, newest, below, older_than);
+    prune.prop_map(|(selector, newest, below, older_than)| Operation::Prune {
+        selector,
+        newest,
+        below,
+        older_than,
+    })
+}
+
+fn rollback() -> impl Strategy<Value = Operation> {
+    let rollback = (0..4usize, proptest::option::weighted(0.4, 0..SPANS.len()));
+    rollback.prop_map(|(back, ago)| Operation::Rollback { back, ago })
+}
+
+fn reset() -> impl Strategy<Value = Operation> {
+    let reset = (0..2usize, any::<bool>());
+    reset.prop_map(|(key, has_old)| Operation::ResetKeys(key, has_old))
 }
 
 fn percent() -> impl Strategy<Value = u8> {

@@ -33,13 +33,19 @@ use crate::{
 };
 
 /// Together less than a minute on one slow processor.
-const CASES: u32 = 80;
+const CASES: u32 = 60;
+const CASES_ABOUT_VERSIONS: u32 = 60;
 const CASES_ABOUT_GARBAGE: u32 = 120;
 const CASES_ABOUT_DELETION: u32 = 120;
 
 #[test]
 fn any_life_of_a_repository_agrees_with_the_model() {
     act_out(chance::scripts(), CASES);
+}
+
+#[test]
+fn earlier_versions_stay_go_and_come_back_as_the_model_says() {
+    act_out(chance::scripts_about_versions(), CASES_ABOUT_VERSIONS);
 }
 
 #[test]
