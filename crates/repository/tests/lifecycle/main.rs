@@ -34,7 +34,7 @@ use crate::{
 
 /// Together less than a minute on one slow processor.
 const CASES: u32 = 60;
-const CASES_ABOUT_VERSIONS: u32 = 60;
+const CASES_ABOUT_VERSIONS: u32 = 100;
 const CASES_ABOUT_GARBAGE: u32 = 120;
 const CASES_ABOUT_DELETION: u32 = 120;
 
