@@ -161,6 +161,7 @@ pub(crate) fn scripts_about_versions() -> impl Strategy<Value = (Start, Vec<Step
         12 => publisher.prop_map(|(actor, suite, operation, mishap)| Step::Run { actor, suite, operation, mishap }),
         4 => (0..SPANS.len()).prop_map(Step::Wait),
         1 => prop_oneof![Just(0), Just(3)].prop_map(|keep_days| Step::Age { keep_days }),
+        1 => Just(collection(Mishap::Nothing)),
         1 => (0..ACTORS).prop_map(Step::Resume),
     ];
     let create = new_setting().prop_map(Operation::Create);
