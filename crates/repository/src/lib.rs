@@ -25,6 +25,7 @@ pub use commit::draft::{Allow, Draft};
 pub use commit::keys::{HeadSignatures, Keys, accepted_key};
 pub use commit::observer::{Observer, Silent, Stage};
 pub use commit::phase::{Halting, PhaseTargets};
+pub use commit::rollback::Gap;
 pub use commit::upload::PackageFile;
 pub use commit::{Committed, Outcome, Published};
 pub use error::{Error, Missing};

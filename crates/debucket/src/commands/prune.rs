@@ -9,6 +9,7 @@ use deb_index::{
     version::Version,
 };
 use jiff::{SignedDuration, Timestamp};
+use repository::Gap;
 
 use crate::{
     change::{ChangeOptions, Wanted},
@@ -65,11 +66,18 @@ impl Prune {
                 let now = head.store_time.unwrap_or(head.release.date);
                 let limit = now.checked_sub(SignedDuration::from(span));
                 let limit = limit.unwrap_or(Timestamp::MIN);
-                let (old, lost) = suite.older_than(&head, limit).await?;
-                context.warn_of_lost(&suite, lost);
-                if lost.is_some() {
-                    let note =
-                        "what came in before that commit is not known to be old, so it stays";
+                let (old, gap) = suite.older_than(&head, limit).await?;
+                let note = match gap {
+                    None => None,
+                    Some(Gap::Lost(commit)) => {
+                        context.warn_of_lost(&suite, Some(commit));
+                        Some("what came in before that commit is not known to be old, so it stays")
+                    }
+                    Some(Gap::Collected) => Some(
+                        "the history that `debucket gc` has kept is younger: what came in before it is not known to be old, so it stays",
+                    ),
+                };
+                if let Some(note) = note {
                     context.printer.note(note);
                 }
                 Some(old)

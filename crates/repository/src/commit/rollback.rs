@@ -25,6 +25,15 @@ use crate::{Error, Head, Past, Selection, Suite, read::indexes::IndexCache};
 /// Objects that are looked for at once.
 const CONCURRENT: usize = 32;
 
+/// Why the history does not go back to a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gap {
+    /// This commit is lost.
+    Lost(Sha256),
+    /// What was before was deleted as old.
+    Collected,
+}
+
 impl Suite<'_> {
     /// The edit that restores the indexes of the commit `id`.
     ///
@@ -114,8 +123,8 @@ impl Suite<'_> {
         gone.try_filter_map(async |key| Ok(key)).try_collect().await
     }
 
-    /// Digests of the packages that are in the suite since before `time`. None are known to be if a commit since then is lost,
-    /// which is returned, too.
+    /// Digests of the packages that are in the suite since before `time`. None are known to be if the history since then is not all
+    /// there.
     ///
     /// # Errors
     /// Those of reading.
@@ -123,7 +132,7 @@ impl Suite<'_> {
         &self,
         head: &Head,
         time: Timestamp,
-    ) -> Result<(HashSet<Sha256>, Option<Sha256>), Error> {
+    ) -> Result<(HashSet<Sha256>, Option<Gap>), Error> {
         let list = self.packages_of(head.id(), head.commit.clone(), Selection::default());
         let list = list.await?;
         let packages = self.sorted(&list)?;
@@ -132,20 +141,25 @@ impl Suite<'_> {
             .filter_map(|package| package.stanza.sha256())
             .collect();
         let mut past = std::pin::pin!(self.past(head.id()));
+        let mut before = None;
         while let Some(step) = past.try_next().await? {
             let commit = match step {
                 Past::Commit(_, commit) => commit,
-                Past::Lost(id) => return Ok((HashSet::new(), Some(id))),
+                Past::Lost(id) => return Ok((HashSet::new(), Some(Gap::Lost(id)))),
             };
             if commit.time < time {
-                break;
+                return Ok((old, None));
             }
+            before = commit.parent;
             let added = commit.changes.iter().filter(|change| change.brings_file());
             for sha256 in added.filter_map(|change| change.sha256.as_ref()?.parse().ok()) {
                 old.remove(&sha256);
             }
         }
-        Ok((old, None))
+        Ok(match before {
+            Some(_) => (HashSet::new(), Some(Gap::Collected)),
+            None => (old, None),
+        })
     }
 
     pub(crate) fn parse<'p>(

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use repository::Error;
+use jiff::SignedDuration;
+use repository::{Error, Keys, Writes};
 use s3_storage::{Fault, Gate, On, Operation};
 
 use crate::{
     gc::{GRACE, Scene, collect},
-    repository::{Repository, committed, key, package, publish},
+    repository::{Repository, committed, key, open, package, publish, suite},
 };
 
 /// However long it takes to look at everything, publishers know how long a collector has been deleting.
@@ -95,4 +96,26 @@ async fn a_suite_whose_publishers_were_killed_is_not_taken_for_put_back_after_a_
     committed(publish(&repository.bucket, &signing, &[&package("last")]).await);
     repository.check_followers().await;
     assert_eq!(repository.check_as_client().await.len(), 5);
+}
+
+/// What came into a suite before the history that is left begins may have come in at any time.
+#[tokio::test]
+async fn nothing_is_known_to_be_older_than_the_history_that_is_left() {
+    let scene = Scene::new().await;
+    let head = scene.repository.head().await;
+    let first = scene.repository.history().await.pop().unwrap().1.time;
+    collect(&scene.repository.bucket, &scene.signing)
+        .await
+        .unwrap();
+    let repository = open(scene.repository.bucket.clone(), Writes::Conditional);
+    let suite = repository.suite(suite(), Keys::Unchecked);
+    let last = head.commit.time;
+    for (limit, known) in [
+        (first, 0),
+        (last, 0),
+        (last + SignedDuration::from_secs(1), 1),
+    ] {
+        let (old, _) = suite.older_than(&head, limit).await.unwrap();
+        assert_eq!(old.len(), known, "older than {limit}");
+    }
 }

@@ -2,7 +2,7 @@
 
 use deb_index::{digest::Sha256, suite::layout};
 use futures::TryStreamExt as _;
-use repository::{Depth, Error, Keys, Part, Past, Problem, Remedy, Writes};
+use repository::{Depth, Error, Gap, Keys, Part, Past, Problem, Remedy, Writes};
 
 use crate::{
     damage::{Scene, built, expected, shown},
@@ -185,7 +185,7 @@ async fn the_history_goes_on_beyond_a_lost_commit_as_far_as_records_tell() {
             let opened = store.suite(suite(), Keys::Unchecked);
             let head = opened.existing_head().await.unwrap();
             let (old, gap) = opened.older_than(&head, history[3].1.time).await.unwrap();
-            assert_eq!((old.len(), gap), (0, Some(history[lost[0]].0)));
+            assert_eq!((old.len(), gap), (0, Some(Gap::Lost(history[lost[0]].0))));
             let Some(seen) = expected.iter().rposition(|step| *step == "commit") else {
                 panic!()
             };

@@ -166,17 +166,19 @@ impl Head {
             );
             fetch(bucket, &key, sha256, size);
             pool.insert(key);
-            let (name, version, architecture, content) = shelf.by_digest[&sha256.parse().unwrap()];
+            let (package, content) = shelf.by_digest[&sha256.parse().unwrap()];
             let found = ["Package", "Version", "Architecture"].map(field);
             assert_eq!(
                 found,
-                [NAMES[name], VERSIONS[version], ARCHITECTURES[architecture]]
+                [
+                    NAMES[package.name],
+                    VERSIONS[package.version],
+                    ARCHITECTURES[package.architecture]
+                ]
             );
             let package = Package {
                 component: COMPONENTS.iter().position(|it| *it == component).unwrap(),
-                name,
-                architecture,
-                version,
+                ..package
             };
             let phase = find("Phased-Update-Percentage").map(|number| number.parse().unwrap());
             let phase = phase.unwrap_or(100);

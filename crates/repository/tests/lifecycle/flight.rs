@@ -184,6 +184,7 @@ pub(crate) fn refusal(error: &Error) -> Option<Refusal> {
     use deb_index::change::PlanError;
     Some(match error {
         Error::Plan(PlanError::Clash(_) | PlanError::Conflict { .. }) => Refusal::Conflict,
+        Error::Plan(PlanError::Exists) => Refusal::Exists,
         Error::Plan(PlanError::DropsArchitecture(_)) => Refusal::Architectures,
         Error::Plan(PlanError::NoComponent) => Refusal::Component,
         Error::Missing(_) => Refusal::Missing,

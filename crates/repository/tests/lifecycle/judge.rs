@@ -9,7 +9,7 @@ use crate::{
     life::Moment,
     model::Refusal,
     operation::{Done, Read, source},
-    script::{Operation, Setting},
+    script::Operation,
     shelf::{ALIAS, REPOSITORIES, SIGNED, SUITES, repository_of, suites_of},
     world::World,
 };
@@ -157,12 +157,11 @@ impl World {
     /// Whether something that a process works with may have been deleted meanwhile, or is being deleted.
     fn meets_deletion(&self, flight: &Flight) -> bool {
         let is_met = |number: usize| self.lives[number].may_meet_deletion(&flight.before[number]);
-        let is_of_alias = matches!(
-            flight.operation,
-            Operation::Set(Setting::Alias(true), _) | Operation::DeleteAlias
-        ) && (self.is_alias_littered
-            || suites_of(0).any(is_met)
-            || self.alias_record().contains("deleting"));
+        let is_of_alias = (flight.operation.takes_alias()
+            || matches!(flight.operation, Operation::DeleteAlias))
+            && (self.is_alias_littered
+                || suites_of(0).any(is_met)
+                || self.alias_record().contains("deleting"));
         let of_source = match flight.operation {
             Operation::Promote { from, .. } => is_met(source(from, flight.suite)),
             _ => false,
@@ -177,14 +176,15 @@ impl World {
         let mut seen = self.seen(flight.suite, flight);
         match flight.operation {
             Operation::DeleteAlias | Operation::Repair | Operation::Collect { .. } => false,
-            Operation::Rollback { back } if refusal == Refusal::Missing => seen.any(|moment| {
-                let Some(moment) = moment else { return true };
-                let mut then = self.lives[flight.suite].history(moment.commit).skip(back);
-                then.next()
-                    .is_none_or(|then| self.may_be_gone(flight.suite, then))
-            }),
+            Operation::Rollback { back, .. } if refusal == Refusal::Missing => {
+                let Some(Read::Back(head, time, _)) = flight.read() else {
+                    return seen.any(|moment| moment.is_none());
+                };
+                let then = self.lives[flight.suite].then(head, back, time);
+                then.is_none_or(|then| self.may_be_gone(flight.suite, then))
+            }
             Operation::Rollback { .. } if refusal == Refusal::Collected => {
-                let Some(Read::Commit(id)) = flight.read() else {
+                let Some(Read::Back(_, _, Some(id))) = flight.read() else {
                     return false;
                 };
                 let then = self.lives[flight.suite].find(id);
@@ -198,7 +198,7 @@ impl World {
                 let mut sources = self.seen(source(from, flight.suite), flight);
                 refusal == Refusal::Missing && sources.any(|moment| moment.is_none())
             }
-            Operation::Set(Setting::Alias(true), _) if refusal == Refusal::AliasTaken => {
+            _ if refusal == Refusal::AliasTaken && flight.operation.takes_alias() => {
                 let is_signed = self
                     .bucket
                     .read(&format!("dists/{ALIAS}/InRelease"))

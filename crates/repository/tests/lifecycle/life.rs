@@ -95,6 +95,43 @@ impl Life {
         states.iter().rev().map_while(Option::as_ref)
     }
 
+    /// What a rollback from a commit goes to: so many commits back, or what was there at a time.
+    pub(crate) fn then(
+        &self,
+        from: Sha256,
+        back: usize,
+        time: Option<Timestamp>,
+    ) -> Option<&Moment> {
+        let mut history = self.history(from);
+        match time {
+            None => history.nth(back),
+            Some(time) => history.find(|moment| moment.date <= time),
+        }
+    }
+
+    /// The files of a commit that came in before a time, as far as that is known of those of another program.
+    pub(crate) fn old(&self, commit: Sha256, time: Timestamp) -> BTreeSet<(Package, usize)> {
+        let file = |(package, build): (&Package, &Build)| (*package, build.content);
+        let files = |moment: &Moment| moment.content.packages.iter().map(file).collect();
+        let history: Vec<_> = self.history(commit).collect();
+        let all: BTreeSet<_> = history.first().map(|one| files(one)).unwrap_or_default();
+        let all = all.iter();
+        let all = all.map(|(package, content)| (package.in_first_component(), *content));
+        let mut old: BTreeSet<_> = all.collect();
+        for (at, child) in history.iter().enumerate() {
+            let before = history.get(at + 1);
+            let is_foreign = before.is_none() && child.content.architectures.contains(&"all");
+            if child.date < time || is_foreign {
+                break;
+            }
+            let before: BTreeSet<_> = before.map(|one| files(one)).unwrap_or_default();
+            for (package, content) in files(child).difference(&before) {
+                old.remove(&(package.in_first_component(), *content));
+            }
+        }
+        old
+    }
+
     /// What a halt of some packages of a commit puts in their place.
     pub(crate) fn earlier(&self, commit: Sha256, of: &[Package]) -> BTreeSet<(Package, Build)> {
         let mut found = BTreeSet::new();

@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod chance;
 mod check;
 mod device;
 mod flight;
@@ -32,23 +33,29 @@ use crate::{
 };
 
 /// Together less than a minute on one slow processor.
-const CASES: u32 = 80;
+const CASES: u32 = 60;
+const CASES_ABOUT_VERSIONS: u32 = 100;
 const CASES_ABOUT_GARBAGE: u32 = 120;
 const CASES_ABOUT_DELETION: u32 = 120;
 
 #[test]
 fn any_life_of_a_repository_agrees_with_the_model() {
-    act_out(script::scripts(), CASES);
+    act_out(chance::scripts(), CASES);
+}
+
+#[test]
+fn earlier_versions_stay_go_and_come_back_as_the_model_says() {
+    act_out(chance::scripts_about_versions(), CASES_ABOUT_VERSIONS);
 }
 
 #[test]
 fn what_is_needed_is_never_collected() {
-    act_out(script::scripts_about_garbage(), CASES_ABOUT_GARBAGE);
+    act_out(chance::scripts_about_garbage(), CASES_ABOUT_GARBAGE);
 }
 
 #[test]
 fn suites_that_come_and_go_take_nothing_with_them_but_their_own() {
-    act_out(script::scripts_about_deletion(), CASES_ABOUT_DELETION);
+    act_out(chance::scripts_about_deletion(), CASES_ABOUT_DELETION);
 }
 
 fn act_out(scripts: impl Strategy<Value = (Start, Vec<Step>)>, cases: u32) {

@@ -41,8 +41,14 @@ pub(crate) enum Wish {
         selector: usize,
         mirror: bool,
         replace: bool,
+        phase: Option<u8>,
     },
-    Prune(usize, u32),
+    Prune {
+        selector: usize,
+        newest: u32,
+        below: Option<usize>,
+        only: Option<BTreeSet<(Package, usize)>>,
+    },
     Rollback(Content),
     Phase(Targets, u8),
     /// Packages, and what takes their place.
@@ -50,8 +56,10 @@ pub(crate) enum Wish {
     /// The date is not part of the content.
     Refresh,
     Set(Setting, bool),
+    Create(Setting),
     AddKey(usize),
     RetireKey(usize),
+    ResetKeys(usize),
     /// What another program has made.
     Adopt(Content),
     Close,
@@ -74,6 +82,8 @@ impl Targets {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refusal {
     Conflict,
+    /// The suite to create is there, with other settings.
+    Exists,
     /// There is no such suite, or no such commit.
     Missing,
     Architectures,
@@ -157,13 +167,23 @@ impl Content {
         });
     }
 
-    fn add(&mut self, new: &BTreeMap<Package, usize>, replace: bool) -> Result<(), Refusal> {
+    /// New packages are for all devices, or for a part of them.
+    fn add(
+        &mut self,
+        new: &BTreeMap<Package, usize>,
+        replace: bool,
+        phase: Option<u8>,
+    ) -> Result<(), Refusal> {
+        let phase = phase.unwrap_or(100);
         for (package, content) in new {
             match self.packages.get(package) {
                 // Its phase stays.
                 Some(there) if there.content == *content => continue,
                 Some(_) if !replace => return Err(Refusal::Conflict),
-                _ => drop(self.packages.insert(*package, Build::new(*content))),
+                _ => {
+                    let content = *content;
+                    self.packages.insert(*package, Build { content, phase });
+                }
             }
         }
         // In the order in which a suite lists its packages.
@@ -183,14 +203,14 @@ impl Content {
     }
 
     /// Of the packages that may go, the `newest` versions of each name and architecture stay.
-    fn keep(&mut self, newest: u32, may_go: impl Fn(&Package) -> bool) {
+    fn keep(&mut self, newest: u32, may_go: impl Fn(&Package, &Build) -> bool) {
         let all: Vec<_> = self.packages.keys().copied().collect();
-        self.packages.retain(|one, _| {
+        self.packages.retain(|one, build| {
             let later = all.iter().filter(|other| {
                 let version = one.version;
                 other.version > version && Package { version, ..**other } == *one
             });
-            !may_go(one) || later.count() < newest as usize
+            !may_go(one, build) || later.count() < newest as usize
         });
     }
 
@@ -199,7 +219,7 @@ impl Content {
         if let Some(newest) = self.keep {
             let line = |one: &Package| Package { version: 0, ..*one };
             let published: BTreeSet<_> = new.keys().map(line).collect();
-            self.keep(newest, |one| {
+            self.keep(newest, |one, _| {
                 published.contains(&line(one)) && !new.contains_key(one)
             });
         }
@@ -242,13 +262,16 @@ impl Wish {
         }
         let creates = matches!(
             self,
-            Self::Publish { .. } | Self::Promote { .. } | Self::Adopt(_)
+            Self::Publish { .. } | Self::Promote { .. } | Self::Adopt(_) | Self::Create(_)
         );
         let mut next = match base {
             Some(base) => base.clone(),
             None if creates => Content::new(is_signed),
             None => return Err(Refusal::Missing),
         };
+        if matches!(self, Self::Create(_)) && base.is_none() {
+            next.components.push(COMPONENTS[0]);
+        }
         match self {
             Self::Publish {
                 component,
@@ -264,14 +287,14 @@ impl Wish {
                 // In the order of the files.
                 for file in files {
                     let package = file.package(*component);
-                    next.add(&BTreeMap::from([(package, file.build)]), *replace)?;
+                    next.add(&BTreeMap::from([(package, file.build)]), *replace, None)?;
                     if let (Some(phase), Some(build)) = (phase, next.packages.get_mut(&package)) {
                         build.phase = *phase;
                     }
                 }
                 if let Some(newest) = keep {
                     let names: BTreeSet<_> = files.iter().map(|file| file.name).collect();
-                    next.keep(*newest, |one| {
+                    next.keep(*newest, |one, _| {
                         one.component == *component
                             && names.contains(&one.name)
                             && !new.contains_key(one)
@@ -284,6 +307,7 @@ impl Wish {
                 selector,
                 mirror,
                 replace,
+                phase,
             } => {
                 if base.is_none() {
                     next.components.clone_from(&source.components);
@@ -295,14 +319,24 @@ impl Wish {
                 let new = new
                     .map(|(package, build)| (*package, build.content))
                     .collect();
-                next.add(&new, *replace)?;
+                next.add(&new, *replace, *phase)?;
                 if *mirror {
                     next.packages.retain(|package, _| new.contains_key(package));
                 }
                 next.keep_as_set(&new);
             }
             Self::Remove(selector) => next.packages.retain(|one, _| !is_meant(*selector, one)),
-            Self::Prune(selector, newest) => next.keep(*newest, |one| is_meant(*selector, one)),
+            Self::Prune {
+                selector,
+                newest,
+                below,
+                only,
+            } => next.keep(*newest, |one, build| {
+                let file = (one.in_first_component(), build.content);
+                is_meant(*selector, one)
+                    && below.is_none_or(|limit| one.version < limit)
+                    && only.as_ref().is_none_or(|only| only.contains(&file))
+            }),
             Self::Rollback(then) => {
                 next.packages.clone_from(&then.packages);
                 bring_back(&mut next.components, &then.components);
@@ -338,7 +372,7 @@ impl Wish {
             Self::Refresh => {}
             Self::Adopt(found) => next.clone_from(found),
             Self::Close => next.is_closed = true,
-            Self::Set(setting, _) => match setting {
+            Self::Set(setting, _) | Self::Create(setting) => match setting {
                 Setting::NotAutomatic(is) => next.not_automatic = *is,
                 Setting::Label(label) => next.label = *label,
                 Setting::Keep(keep) => next.keep = *keep,
@@ -363,7 +397,9 @@ impl Wish {
                     let all = next.architectures.iter().filter(|own| **own == "all");
                     let list = all.chain(ARCHITECTURE_LISTS[*list]).copied();
                     let list: Vec<_> = list.collect();
-                    if !drops && next.architectures.iter().any(|old| !list.contains(old)) {
+                    let is_dropped = |old: &&str| !list.contains(old);
+                    let mut published = base.iter().flat_map(|base| &base.architectures);
+                    if !drops && published.any(is_dropped) {
                         return Err(Refusal::Architectures);
                     }
                     next.architectures = list;
@@ -373,6 +409,10 @@ impl Wish {
             },
             Self::AddKey(key) => drop(next.keys.insert(*key)),
             Self::RetireKey(key) => drop(next.keys.remove(key)),
+            Self::ResetKeys(key) => next.keys = BTreeSet::from([*key]),
+        }
+        if matches!(self, Self::Create(_)) && base.is_some_and(|base| *base != next) {
+            return Err(Refusal::Exists);
         }
         let has_keys = has_all_keys || next.keys == BTreeSet::from([0]);
         if is_signed && (next.keys.is_empty() || !has_keys) {

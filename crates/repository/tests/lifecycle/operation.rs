@@ -9,19 +9,24 @@ use std::{
 use deb_index::{
     change::{Edit, Intent, Phasing, Retention, Retired, Selector, SettingsPatch},
     digest::Sha256,
+    name::Component,
+    package_id::PackageId,
     stanza::Stanza,
     suite::{commit::Authorship, settings::Settings},
 };
 use jiff::{SignedDuration, Timestamp};
 use repository::{
-    Accept, Adoption, Allow, CollectOptions, Depth, Error, Keys, Outcome, PackageFile, Published,
-    RepairOptions, Repository, Revision, Silent, Suite, accepted_key,
+    Accept, Adoption, Allow, CollectOptions, Depth, Error, Head, Keys, Outcome, PackageFile,
+    Published, RepairOptions, Repository, Silent, Suite, accepted_key,
 };
 
 use crate::{
-    script::{ARCHITECTURE_LISTS, FORMAT_LISTS, File, LABELS, Operation, SELECTORS, Setting},
+    script::{
+        ARCHITECTURE_LISTS, FORMAT_LISTS, File, LABELS, Operation, SELECTORS, SPANS, Setting,
+    },
     shelf::{
-        ALIAS, Build, COMPONENTS, Package, SIGNED, SUITES, Shelf, repository_of, suite, suites_of,
+        ALIAS, Build, COMPONENTS, Package, SIGNED, SUITES, Shelf, VERSIONS, repository_of, suite,
+        suites_of,
     },
 };
 
@@ -43,6 +48,10 @@ pub(crate) struct Job {
 pub(crate) enum Read {
     /// The commit that it takes packages from.
     Commit(Sha256),
+    /// The head that it goes back from, to a commit before, or to what was there at a time; and the commit that it has found.
+    Back(Sha256, Option<Timestamp>, Option<Sha256>),
+    /// The commit whose packages it prunes, and those among them that it has found to be there since before a time.
+    Old(Sha256, Timestamp, BTreeSet<(Package, usize)>),
     /// The date that it asks for.
     Since(Timestamp),
     /// The commit whose newest packages it takes back, and what it has found to take their place.
@@ -88,7 +97,10 @@ impl Job {
 
     pub(crate) async fn run(self) -> Result<Done, Error> {
         let has_all_keys = self.operation.has_all_keys();
-        let keys = self.shelf.publisher(self.suite, has_all_keys);
+        let keys = match self.operation {
+            Operation::ResetKeys(key, has_old) => self.shelf.replacing(key, has_old),
+            _ => self.shelf.publisher(self.suite, has_all_keys),
+        };
         let mut suite = self.suite(self.suite, keys);
         if matches!(self.operation, Operation::DeleteAlias) {
             let keys = self.shelf.publisher(SIGNED, true);
@@ -114,15 +126,12 @@ impl Job {
                 files.extend(packages.map(file));
                 let mut edits = vec![Edit::Exist(new_suite(suite.name(), &self).into())];
                 edits.extend(additions(&files, *replace));
-                edits.extend(phase.map(|percent| Edit::Phase {
-                    of: files.iter().map(|file| file.stanza.id.clone()).collect(),
-                    percentage: percent.try_into().unwrap(),
-                    only: Phasing::Named,
-                }));
+                let of = files.iter().map(|file| file.stanza.id.clone()).collect();
+                edits.extend(phase.map(|percent| phased(of, percent, Phasing::Named)));
                 if let Some(newest) = *keep {
                     let ids = files.iter().map(|file| &file.stanza.id);
                     let of = ids.map(|id| Selector::package(&id.name, Some(id.component.clone())));
-                    edits.push(retention(of.collect(), newest));
+                    edits.push(Edit::Keep(retention(of.collect(), newest)));
                 }
                 edits
             }
@@ -135,17 +144,35 @@ impl Job {
                 files = copied;
                 edits
             }
-            Operation::Prune { selector, newest } => {
-                vec![retention(
-                    vec![SELECTORS[*selector].parse().unwrap()],
-                    *newest,
-                )]
+            Operation::Prune {
+                selector,
+                newest,
+                below,
+                older_than,
+            } => {
+                let mut only = None;
+                if let Some(span) = *older_than {
+                    let head = suite.existing_head().await?;
+                    let limit = ago(&head, span);
+                    let (old, _) = suite.older_than(&head, limit).await?;
+                    let found = old.iter().map(|sha256| self.shelf.by_digest[sha256]);
+                    self.note(Read::Old(head.id(), limit, found.collect()));
+                    only = Some(old);
+                }
+                let of = vec![SELECTORS[*selector].parse().unwrap()];
+                vec![Edit::Keep(Retention {
+                    below: below.map(|version| VERSIONS[version].parse().unwrap()),
+                    only,
+                    ..retention(of, *newest)
+                })]
             }
-            Operation::Rollback { back } => {
+            Operation::Rollback { back, ago: span } => {
                 let head = suite.existing_head().await?;
-                let to: Revision = format!("@~{back}").parse().unwrap();
-                let (id, commit) = suite.revision(&head, &to).await?;
-                self.note(Read::Commit(id));
+                let time = span.map(|span| ago(&head, span));
+                self.note(Read::Back(head.id(), time, None));
+                let to = time.map_or_else(|| format!("@~{back}"), |time| time.to_string());
+                let (id, commit) = suite.revision(&head, &to.parse().unwrap()).await?;
+                self.note(Read::Back(head.id(), time, Some(id)));
                 vec![suite.restored(&head, id, &commit).await?]
             }
             Operation::Phase { selector, percent } => {
@@ -157,12 +184,7 @@ impl Job {
                     (Phasing::Named, targets.named),
                     (Phasing::Begun, targets.phased),
                 ];
-                let edit = |(only, of)| Edit::Phase {
-                    of,
-                    percentage: (*percent).try_into().unwrap(),
-                    only,
-                };
-                of.map(edit).into()
+                of.map(|(only, of)| phased(of, *percent, only)).into()
             }
             Operation::Halt { selector } => self.halt(&suite, *selector).await?,
             Operation::Refresh => {
@@ -171,16 +193,30 @@ impl Job {
                 self.note(Read::Since(since));
                 vec![Edit::Refresh { since }]
             }
-            Operation::Set(setting, is_allowed) => {
+            Operation::Set(setting, _) | Operation::Create(setting) => {
                 // What devices of an alias have to accept is not in the model.
                 let is_alias = matches!(setting, Setting::Alias(_));
-                allow.release_info_change = *is_allowed || is_alias;
-                vec![Edit::Set(Box::new(patch(setting)))]
+                allow.release_info_change =
+                    is_alias || matches!(self.operation, Operation::Set(_, true));
+                let mut edits = Vec::new();
+                if matches!(self.operation, Operation::Create(_)) {
+                    let mut new = new_suite(suite.name(), &self);
+                    new.components.push(Component::main());
+                    edits = vec![Edit::New, Edit::Exist(new.into())];
+                }
+                edits.push(Edit::Set(patch(setting).into()));
+                edits
             }
-            Operation::AddKey(key) => vec![Edit::Set(Box::new(SettingsPatch {
-                accept_keys: vec![accepted_key(self.shelf.signer(*key).certificate())],
-                ..SettingsPatch::default()
-            }))],
+            Operation::AddKey(key) | Operation::ResetKeys(key, _) => {
+                let mut patch = SettingsPatch {
+                    accept_keys: vec![accepted_key(self.shelf.signer(*key).certificate())],
+                    ..SettingsPatch::default()
+                };
+                if matches!(self.operation, Operation::ResetKeys(..)) {
+                    patch.retire_keys = Retired::Others;
+                }
+                vec![Edit::Set(patch.into())]
+            }
             Operation::RetireKey(key) => {
                 let fingerprint = self.shelf.signer(*key).certificate().fingerprint();
                 vec![Edit::Set(Box::new(SettingsPatch {
@@ -243,6 +279,7 @@ impl Job {
             selector,
             mirror,
             replace,
+            phase,
         } = self.operation
         else {
             unreachable!()
@@ -278,6 +315,8 @@ impl Job {
             replace,
         };
         edits.extend(stanzas.iter().map(add));
+        let of = stanzas.iter().map(|stanza| stanza.id.clone()).collect();
+        edits.extend(phase.map(|percent| phased(of, percent, Phasing::Added)));
         if mirror {
             let of = Selector::all(None);
             edits.push(Edit::Remove { of, except });
@@ -328,13 +367,27 @@ fn additions(files: &[PackageFile], replace: bool) -> impl Iterator<Item = Edit>
     stanzas.map(move |stanza| Edit::Add { stanza, replace })
 }
 
-fn retention(of: Vec<Selector>, newest: u32) -> Edit {
-    Edit::Keep(Retention {
+fn phased(of: Vec<PackageId>, percent: u8, only: Phasing) -> Edit {
+    let percentage = percent.try_into().unwrap();
+    Edit::Phase {
+        of,
+        percentage,
+        only,
+    }
+}
+
+fn retention(of: Vec<Selector>, newest: u32) -> Retention {
+    Retention {
         of,
         newest: newest.try_into().unwrap(),
         below: None,
         only: None,
-    })
+    }
+}
+
+/// The time so long ago, by the store's clock.
+fn ago(head: &Head, span: usize) -> Timestamp {
+    head.store_time.unwrap() - SignedDuration::from_secs(SPANS[span].try_into().unwrap())
 }
 
 fn new_suite(name: &deb_index::name::SuiteName, job: &Job) -> Settings {

@@ -1,11 +1,6 @@
 //! What happens in a test, as data: a list of steps that shrinks well.
 
-use proptest::prelude::*;
-
-use crate::shelf::{
-    ARCHITECTURES, BUILDS, COMPONENTS, COPIED, NAMES, Package, REPOSITORIES, SIGNED, SUITES,
-    VERSIONS,
-};
+use crate::shelf::{COPIED, Package, SIGNED};
 
 /// How a life begins.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +35,21 @@ pub(crate) enum Step {
     Update(usize),
 }
 
+impl Step {
+    /// The same, with another history that a collection keeps.
+    pub(crate) fn keeping(mut self, days: i64) -> Self {
+        match &mut self {
+            Self::Age { keep_days }
+            | Self::Run {
+                operation: Operation::Collect { keep_days },
+                ..
+            } => *keep_days = days,
+            _ => {}
+        }
+        self
+    }
+}
+
 #[derive(Debug, Clone)]
 pub(crate) enum Operation {
     Publish {
@@ -58,13 +68,20 @@ pub(crate) enum Operation {
         selector: usize,
         mirror: bool,
         replace: bool,
+        phase: Option<u8>,
     },
     Prune {
         selector: usize,
         newest: u32,
+        /// Only what is below this version.
+        below: Option<usize>,
+        /// Only what has been there for longer than this one of [`SPANS`].
+        older_than: Option<usize>,
     },
+    /// To so many commits before, or to how it was so long ago, by one of [`SPANS`].
     Rollback {
         back: usize,
+        ago: Option<usize>,
     },
     Phase {
         selector: usize,
@@ -76,8 +93,12 @@ pub(crate) enum Operation {
     Refresh,
     /// With or without leave to change what devices have to accept.
     Set(Setting, bool),
+    /// An empty suite with this setting.
+    Create(Setting),
     AddKey(usize),
     RetireKey(usize),
+    /// A key takes the place of all that were lost. Whether their certificates are at hand.
+    ResetKeys(usize, bool),
     /// Takes the suite over from another program.
     Adopt,
     Delete,
@@ -99,11 +120,20 @@ impl Operation {
         }
     }
 
+    pub(crate) fn takes_alias(&self) -> bool {
+        let (Self::Set(setting, _) | Self::Create(setting)) = self else {
+            return false;
+        };
+        matches!(setting, Setting::Alias(true))
+    }
+
     /// The suite that it is about in place of another, where that makes no sense.
     pub(crate) fn own_suite(&self, suite: usize) -> usize {
         match self {
-            Self::AddKey(_) | Self::RetireKey(_) | Self::DeleteAlias => SIGNED,
-            Self::Set(Setting::Alias(_), _) => suite % COPIED,
+            Self::AddKey(_) | Self::RetireKey(_) | Self::ResetKeys(..) | Self::DeleteAlias => {
+                SIGNED
+            }
+            Self::Set(Setting::Alias(_), _) | Self::Create(Setting::Alias(_)) => suite % COPIED,
             _ => suite,
         }
     }
@@ -188,310 +218,6 @@ pub(crate) const SELECTORS: [&str; 6] = [
     "alpha:all",
 ];
 
-/// How a life begins, and what happens then.
-pub(crate) fn scripts() -> impl Strategy<Value = (Start, Vec<Step>)> {
-    // More in the first suites, so that operations meet.
-    let suite = prop_oneof![3 => 0..2usize, 2 => 0..SUITES.len()];
-    let publisher = (0..2usize, suite, operation(), mishap(16, 40));
-    let keep_days = prop_oneof![3 => Just(0i64), 1 => Just(3)];
-    let collector = (collected(), keep_days, mishap(6, 30));
-    let step = prop_oneof![
-        12 => publisher.prop_map(|(actor, suite, operation, mishap)| Step::Run { actor, suite, operation, mishap }),
-        4 => collector.prop_map(|(suite, keep_days, mishap)| Step::Run {
-            actor: COLLECTOR, suite, operation: Operation::Collect { keep_days }, mishap
-        }),
-        4 => (0..SPANS.len()).prop_map(Step::Wait),
-        2 => (0..ACTORS).prop_map(Step::Resume),
-        1 => (0..ACTORS).prop_map(Step::Abandon),
-        2 => Just(Step::Age { keep_days: 0 }),
-        1 => Just(Step::Lag),
-        2 => (0..SUITES.len()).prop_map(Step::Update),
-    ];
-    let start = prop_oneof![
-        1 => Just(Start::Empty),
-        3 => Just(Start::Founded),
-        2 => mishap(20, 40).prop_map(Start::Adopted),
-    ];
-    (start, proptest::collection::vec(step, 1..40))
-}
-
-/// A suite of the repository that is collected.
-fn collected() -> impl Strategy<Value = usize> {
-    prop_oneof![REPOSITORIES.len() as u32 + 1 => Just(SIGNED), 1 => Just(COPIED)]
-}
-
-/// A few times: packages are garbage that may be deleted, and are needed again while a collector works.
-pub(crate) fn scripts_about_garbage() -> impl Strategy<Value = (Start, Vec<Step>)> {
-    let look = prop_oneof![
-        5 => Just(Mishap::Nothing).prop_map(collection),
-        1 => wait(1, 45).prop_map(collection),
-        1 => (0..4usize).prop_map(Step::Wait),
-        1 => (1..3usize).prop_map(Step::Update),
-    ];
-    let episode = (
-        publish_one(),
-        proptest::collection::vec(around_garbage(), 0..4),
-        needing(wait(8, 45).boxed()),
-        proptest::collection::vec(look, 1..5),
-        proptest::collection::vec(around_garbage(), 0..4),
-    );
-    let episode = episode.prop_map(|(publish, first, needing, looks, then)| {
-        let remove = || Operation::Remove { selector: 1 };
-        let begin = [
-            clean(1, publish),
-            clean(1, remove()),
-            clean(2, remove()),
-            Step::Age { keep_days: 0 },
-        ];
-        let steps = begin.into_iter().chain(first).chain([needing]);
-        steps.chain(looks).chain(then).collect::<Vec<_>>()
-    });
-    let episodes = proptest::collection::vec(episode, 1..4);
-    let keeps = prop_oneof![3 => Just(0i64), 1 => Just(4)];
-    let script = (any::<bool>(), keeps, episodes);
-    let script = script.prop_map(|(has_alias, keeps, episodes)| {
-        // Each suite has something that no other one names.
-        let own = [(0, 1), (1, 2), (2, 3)].map(|(suite, architecture)| {
-            let publish = publication(1, 0, architecture);
-            clean(suite, publish)
-        });
-        let alias = clean(1, Operation::Set(Setting::Alias(true), true));
-        let steps = own.into_iter().chain(has_alias.then_some(alias));
-        let steps = steps.chain(episodes.concat());
-        steps.map(|step| step.keeping(keeps)).collect()
-    });
-    (Just(Start::Empty), script)
-}
-
-fn clean(suite: usize, operation: Operation) -> Step {
-    Step::Run {
-        actor: 0,
-        suite,
-        operation,
-        mishap: Mishap::Nothing,
-    }
-}
-
-fn collection(mishap: Mishap) -> Step {
-    Step::Run {
-        actor: COLLECTOR,
-        suite: SIGNED,
-        operation: Operation::Collect { keep_days: 0 },
-        mishap,
-    }
-}
-
-impl Step {
-    /// The same, with another history that a collection keeps.
-    fn keeping(mut self, days: i64) -> Self {
-        match &mut self {
-            Self::Age { keep_days }
-            | Self::Run {
-                operation: Operation::Collect { keep_days },
-                ..
-            } => *keep_days = days,
-            _ => {}
-        }
-        self
-    }
-}
-
-/// Suites come and go, while others still work on those before.
-pub(crate) fn scripts_about_deletion() -> impl Strategy<Value = (Start, Vec<Step>)> {
-    let alias = any::<bool>().prop_map(|has| Operation::Set(Setting::Alias(has), true));
-    let operation = prop_oneof![
-        4 => Just(Operation::Delete),
-        4 => publish_one(),
-        2 => alias,
-        1 => Just(Operation::DeleteAlias),
-        1 => Just(Operation::Refresh),
-        1 => Just(Operation::Repair),
-    ];
-    let trouble = prop_oneof![2 => Just(Mishap::Nothing), 4 => wait(1, 45), 1 => mishap(16, 40)];
-    let suite = prop_oneof![4 => Just(1), 1 => Just(2)];
-    let publisher = (0..2usize, suite, operation, trouble);
-    let collector = prop_oneof![1 => Just(Mishap::Nothing), 2 => wait(1, 30)];
-    let step = prop_oneof![
-        7 => publisher.prop_map(|(actor, suite, operation, mishap)| Step::Run { actor, suite, operation, mishap }),
-        1 => collector.prop_map(|mishap| Step::Run {
-            actor: COLLECTOR, suite: 0, operation: Operation::Collect { keep_days: 0 }, mishap
-        }),
-        1 => (0..ACTORS).prop_map(Step::Resume),
-        1 => (0..3usize).prop_map(Step::Wait),
-        1 => (1..3usize).prop_map(Step::Update),
-    ];
-    let steps = proptest::collection::vec(step, 4..16);
-    let steps = steps.prop_map(|steps| {
-        let begin = [1, 2].map(founding).into_iter();
-        begin.chain(steps).collect::<Vec<_>>()
-    });
-    (Just(Start::Empty), steps)
-}
-
-/// It waits at one request of the first so many, and maybe again.
-fn wait(least: u64, most: u64) -> impl Strategy<Value = Mishap> + Clone {
-    let pause = (least..most, proptest::option::of(1..20u64));
-    pause.prop_map(|(request, again)| Mishap::Pause { request, again })
-}
-
-fn publication(name: usize, version: usize, architecture: usize) -> Operation {
-    Operation::Publish {
-        component: 0,
-        packages: vec![File {
-            name,
-            version,
-            architecture,
-            build: 0,
-        }],
-        replace: true,
-        phase: None,
-        keep: None,
-        has_all_keys: true,
-    }
-}
-
-/// One of few.
-fn publish_one() -> impl Strategy<Value = Operation> {
-    (0..2usize).prop_map(|version| publication(0, version, 0))
-}
-
-/// A publisher needs what may be garbage.
-fn needing(mishap: BoxedStrategy<Mishap>) -> impl Strategy<Value = Step> {
-    let promote = |from| Operation::Promote {
-        from,
-        selector: 0,
-        mirror: false,
-        replace: true,
-    };
-    let operation = prop_oneof![
-        4 => publish_one(),
-        3 => (1..4usize).prop_map(|back| Operation::Rollback { back }),
-        1 => (1..3usize).prop_map(promote),
-    ];
-    let suite = prop_oneof![4 => Just(1), 1 => Just(2)];
-    let publisher = (0..2usize, suite, operation, mishap);
-    publisher.prop_map(|(actor, suite, operation, mishap)| Step::Run {
-        actor,
-        suite,
-        operation,
-        mishap,
-    })
-}
-
-fn around_garbage() -> impl Strategy<Value = Step> {
-    let trouble = prop_oneof![1 => Just(Mishap::Nothing), 5 => wait(10, 45), 1 => mishap(12, 45)];
-    let collector = prop_oneof![4 => Just(Mishap::Nothing), 2 => Just(Mishap::PauseBeforeDeleting), 2 => wait(1, 45), 1 => mishap(6, 25)];
-    let alias = any::<bool>().prop_map(|has| clean(1, Operation::Set(Setting::Alias(has), true)));
-    prop_oneof![
-        8 => needing(trouble.boxed()),
-        10 => collector.prop_map(collection),
-        2 => (0..ACTORS).prop_map(Step::Resume),
-        2 => (0..4usize).prop_map(Step::Wait),
-        2 => (1..3usize).prop_map(Step::Update),
-        1 => alias,
-    ]
-}
-
-/// How all suites begin, if they do.
-pub(crate) fn founding(suite: usize) -> Step {
-    let file = File {
-        name: 0,
-        version: 0,
-        architecture: 0,
-        build: 0,
-    };
-    let operation = Operation::Publish {
-        component: 0,
-        packages: vec![file],
-        replace: false,
-        phase: None,
-        keep: None,
-        has_all_keys: true,
-    };
-    Step::Run {
-        actor: 0,
-        suite,
-        operation,
-        mishap: Mishap::Nothing,
-    }
-}
-
 /// Two publishers and the collector.
 pub(crate) const ACTORS: usize = 3;
 pub(crate) const COLLECTOR: usize = 2;
-
-fn operation() -> impl Strategy<Value = Operation> {
-    // Few packages for most of the time, so that what was garbage is needed again.
-    let file = (
-        0..NAMES.len(),
-        0..VERSIONS.len(),
-        prop_oneof![3 => 0..2usize, 1 => 0..ARCHITECTURES.len()],
-        prop_oneof![3 => Just(0), 1 => 0..BUILDS],
-    );
-    let file = file.prop_map(|(name, version, architecture, build)| File {
-        name,
-        version,
-        architecture,
-        build,
-    });
-    let selector = || 0..SELECTORS.len();
-    let publish = (
-        prop_oneof![2 => Just(0), 1 => 0..COMPONENTS.len()],
-        proptest::collection::vec(file, 1..4),
-        any::<bool>(),
-        proptest::option::weighted(0.4, percent()),
-        proptest::option::weighted(0.2, 1..3u32),
-        proptest::bool::weighted(0.9),
-    );
-    let promote = (0..SUITES.len(), selector(), any::<bool>(), any::<bool>());
-    prop_oneof![
-        6 => publish.prop_map(|(component, packages, replace, phase, keep, has_all_keys)| Operation::Publish {
-            component, packages, replace, phase, keep, has_all_keys
-        }),
-        2 => selector().prop_map(|selector| Operation::Remove { selector }),
-        3 => promote.prop_map(|(from, selector, mirror, replace)| Operation::Promote { from, selector, mirror, replace }),
-        1 => (selector(), 1..3u32).prop_map(|(selector, newest)| Operation::Prune { selector, newest }),
-        2 => (0..4usize).prop_map(|back| Operation::Rollback { back }),
-        1 => (selector(), percent()).prop_map(|(selector, percent)| Operation::Phase { selector, percent }),
-        2 => selector().prop_map(|selector| Operation::Halt { selector }),
-        1 => Just(Operation::Refresh),
-        4 => (setting(), proptest::bool::weighted(0.8)).prop_map(|(setting, is_allowed)| Operation::Set(setting, is_allowed)),
-        1 => (0..2usize).prop_map(Operation::AddKey),
-        1 => (0..2usize).prop_map(Operation::RetireKey),
-        2 => Just(Operation::Delete),
-        1 => Just(Operation::DeleteAlias),
-        1 => Just(Operation::Repair),
-    ]
-}
-
-fn percent() -> impl Strategy<Value = u8> {
-    prop_oneof![Just(0), Just(50), Just(100)]
-}
-
-fn setting() -> impl Strategy<Value = Setting> {
-    prop_oneof![
-        1 => any::<bool>().prop_map(Setting::NotAutomatic),
-        1 => proptest::option::of(0..LABELS.len()).prop_map(Setting::Label),
-        1 => proptest::option::of(1..3u32).prop_map(Setting::Keep),
-        1 => any::<bool>().prop_map(Setting::Valid),
-        2 => (0..ARCHITECTURE_LISTS.len(), any::<bool>())
-            .prop_map(|(list, drops)| Setting::Architectures(list, drops)),
-        1 => (0..FORMAT_LISTS.len()).prop_map(Setting::Formats),
-        1 => (0..COMPONENTS.len()).prop_map(Setting::Component),
-        1 => (0..COMPONENTS.len()).prop_map(Setting::DropComponent),
-        4 => proptest::bool::weighted(0.6).prop_map(Setting::Alias),
-    ]
-}
-
-/// Up to the given numbers of writes and requests.
-fn mishap(writes: u64, requests: u64) -> impl Strategy<Value = Mishap> {
-    let write = move || 1..writes;
-    let pause = (1..requests, proptest::option::of(1..requests / 2));
-    prop_oneof![
-        4 => Just(Mishap::Nothing),
-        2 => (write(), any::<bool>()).prop_map(|(write, after)| Mishap::Kill { write, after }),
-        1 => write().prop_map(|write| Mishap::LoseReply { write }),
-        1 => write().prop_map(|write| Mishap::Refuse { write }),
-        3 => pause.prop_map(|(request, again)| Mishap::Pause { request, again }),
-    ]
-}

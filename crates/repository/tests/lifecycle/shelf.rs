@@ -42,6 +42,16 @@ pub(crate) struct Package {
     pub(crate) version: usize,
 }
 
+impl Package {
+    /// The same, where the component does not matter.
+    pub(crate) fn in_first_component(self) -> Self {
+        Self {
+            component: 0,
+            ..self
+        }
+    }
+}
+
 /// Which content a package has, and the part of the devices that get it, in percent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Build {
@@ -61,8 +71,8 @@ impl Build {
 
 pub(crate) struct Shelf {
     folder: TempDir,
-    /// Which file a digest belongs to, whatever the component.
-    pub(crate) by_digest: HashMap<Sha256, (usize, usize, usize, usize)>,
+    /// Which file a digest belongs to: the package as of the first component, and its content.
+    pub(crate) by_digest: HashMap<Sha256, (Package, usize)>,
     /// Armored secret keys.
     keys: Vec<String>,
 }
@@ -110,8 +120,8 @@ impl Shelf {
                         };
                         let bytes = content(package, build);
                         fs::write(shelf.path(package, build), &bytes).unwrap();
-                        let which = (name, version, architecture, build);
-                        shelf.by_digest.insert(Sha256::of(bytes.as_bytes()), which);
+                        let digest = Sha256::of(bytes.as_bytes());
+                        shelf.by_digest.insert(digest, (package, build));
                     }
                 }
             }
@@ -152,13 +162,11 @@ impl Shelf {
 
     /// What a stanza of an index is.
     pub(crate) fn package(&self, stanza: &Stanza) -> (Package, Build) {
-        let (name, version, architecture, content) = self.by_digest[&stanza.sha256];
+        let (package, content) = self.by_digest[&stanza.sha256];
         let component = stanza.id.component.to_string();
         let package = Package {
             component: COMPONENTS.iter().position(|it| *it == component).unwrap(),
-            name,
-            architecture,
-            version,
+            ..package
         };
         let phase = u8::from(Percentage::of(&stanza.bytes));
         (package, Build { content, phase })
@@ -184,6 +192,17 @@ impl Shelf {
         Keys::Sign {
             signers: (0..keys).map(|key| self.signer(key)).collect(),
             further: Keyring::default(),
+        }
+    }
+
+    /// The keys of a publisher for whom one takes the place of others that are lost, with or without their certificates.
+    pub(crate) fn replacing(&self, key: usize, has_old: bool) -> Keys {
+        let old = (0..self.keys.len()).filter(|_| has_old);
+        Keys::Replace {
+            signers: vec![self.signer(key)],
+            old: old
+                .map(|key| self.signer(key).certificate().clone())
+                .collect(),
         }
     }
 

@@ -7,13 +7,14 @@ use jiff::{SignedDuration, Timestamp};
 use s3_storage::{ManualClock, Memory};
 
 use crate::{
+    chance::founding,
     device::Head,
     flight::{Flight, Stop},
     foreign,
     life::{Life, Moment},
     model::{Content, Refusal, Wish},
     operation::{GRACE, Read, source},
-    script::{ACTORS, COLLECTOR, Mishap, Operation, SPANS, Start, Step, founding},
+    script::{ACTORS, COLLECTOR, Mishap, Operation, SPANS, Start, Step},
     shelf::{COPIED, REPOSITORIES, SIGNED, START, SUITES, Shelf, repository_of, suite, suites_of},
 };
 
@@ -290,6 +291,10 @@ impl World {
             Read::Commit(id) => Some(life.find(id)?.content.clone()),
             _ => None,
         };
+        let is_cut = |commit| {
+            let mut history = life.history(commit);
+            history.any(|moment| self.may_be_gone(flight.suite, moment))
+        };
         Some(match &flight.operation {
             Operation::Publish {
                 component,
@@ -311,14 +316,44 @@ impl World {
                 selector,
                 mirror,
                 replace,
+                phase,
             } => Wish::Promote {
                 source: content(&self.lives[source(*from, flight.suite)])?,
                 selector: *selector,
                 mirror: *mirror,
                 replace: *replace,
+                phase: *phase,
             },
-            Operation::Prune { selector, newest } => Wish::Prune(*selector, *newest),
-            Operation::Rollback { .. } => Wish::Rollback(content(life)?),
+            Operation::Prune {
+                selector,
+                newest,
+                below,
+                older_than,
+            } => {
+                let only = match (older_than, flight.read()) {
+                    (None, _) => None,
+                    (_, Some(Read::Old(id, limit, old))) => {
+                        let is_unknown = old.is_empty() && is_cut(id);
+                        assert!(is_unknown || old == life.old(id, limit), "{old:?}");
+                        Some(old)
+                    }
+                    _ => return None,
+                };
+                Wish::Prune {
+                    selector: *selector,
+                    newest: *newest,
+                    below: *below,
+                    only,
+                }
+            }
+            Operation::Rollback { back, .. } => {
+                let Some(Read::Back(head, time, Some(to))) = flight.read() else {
+                    return None;
+                };
+                let then = life.then(head, *back, time)?;
+                assert_eq!(then.commit, to, "the commit that is meant");
+                Wish::Rollback(then.content.clone())
+            }
             Operation::Phase { selector, percent } => {
                 Wish::Phase(content(life)?.targets(*selector, true), *percent)
             }
@@ -328,16 +363,16 @@ impl World {
                 };
                 let of = life.find(id)?.content.targets(*selector, false);
                 let expected = life.earlier(id, &of.packages);
-                let mut history = life.history(id);
-                let is_cut = history.any(|moment| self.may_be_gone(flight.suite, moment));
                 let is_expected = BTreeSet::from_iter(earlier.clone()) == expected;
-                assert!(is_cut || is_expected, "{earlier:?} for {expected:?}");
+                assert!(is_cut(id) || is_expected, "{earlier:?} for {expected:?}");
                 Wish::Halt(of, earlier)
             }
             Operation::Refresh => Wish::Refresh,
             Operation::Set(setting, is_allowed) => Wish::Set(setting.clone(), *is_allowed),
+            Operation::Create(setting) => Wish::Create(setting.clone()),
             Operation::AddKey(key) => Wish::AddKey(*key),
             Operation::RetireKey(key) => Wish::RetireKey(*key),
+            Operation::ResetKeys(key, _) => Wish::ResetKeys(*key),
             Operation::Adopt => Wish::Adopt(foreign::content()),
             Operation::Delete => Wish::Close,
             Operation::DeleteAlias | Operation::Repair | Operation::Collect { .. } => return None,
