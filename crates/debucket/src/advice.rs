@@ -77,7 +77,7 @@ impl Error {
                     "`debucket key list {suite}` prints the keys that sign it"
                 ));
             }
-            Self::NotFound(_) => "`debucket list` prints what a suite has",
+            Self::NotFound { suite, .. } => return Some(lists(suite)),
             Self::Interrupted { goes_on: true, .. } => {
                 "run the same command again: it goes on from what is done"
             }
@@ -89,6 +89,10 @@ impl Error {
         };
         Some(advice.to_owned())
     }
+}
+
+fn lists(suite: &SuiteName) -> String {
+    format!("`debucket list --suite {suite}` prints what the suite has")
 }
 
 fn file_advice(error: &std::io::Error) -> Option<&'static str> {
@@ -139,7 +143,15 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
         E::Missing(Missing::Suite { .. }) => {
             "check --repo and --suite; `debucket list --suites` prints what there is"
         }
-        E::Missing(Missing::Revision { .. }) => "`debucket log` prints the history",
+        E::Missing(Missing::Revision { suite, .. }) => {
+            return Some(format!("`debucket log --suite {suite}` prints the history"));
+        }
+        E::Missing(Missing::Time { suite, .. }) => {
+            return Some(format!(
+                "give a later time, where a date means its first moment in UTC, or a commit: `debucket log --suite {suite}` prints \
+                 the history"
+            ));
+        }
         E::AmbiguousRevision(_) => "give more digits of the commit",
         E::Missing(Missing::Alias { suite, alias }) => {
             return Some(format!(
@@ -204,8 +216,11 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
         E::CondemnedMalformed { .. } => {
             "run the same command again after that time: objects are then condemned anew"
         }
-        E::CommitLost { .. } => {
-            "choose another commit (`debucket log`); this one cannot be repaired, only restored from the bucket's version history"
+        E::CommitLost { suite, .. } => {
+            return Some(format!(
+                "choose another commit (`debucket log --suite {suite}`); this one cannot be repaired, only restored from the \
+                 bucket's version history"
+            ));
         }
         E::FileLost { suite, .. } => {
             return Some(format!(
@@ -218,10 +233,12 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
                  {alias}` deletes what it shows"
             ));
         }
-        E::Collected { .. } => {
-            "choose a later commit (`debucket log`), or publish the package again"
+        E::Collected { suite, .. } => {
+            return Some(format!(
+                "choose a later commit (`debucket log --suite {suite}`), or publish the package again"
+            ));
         }
-        E::Missing(_) => "`debucket list` prints what the suite has",
+        E::Missing(Missing::Part { suite, .. }) => return Some(lists(suite)),
         E::Untrusted {
             source: VerifyError::UnknownKey(_) | VerifyError::Unusable { .. },
             ..

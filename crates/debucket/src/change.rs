@@ -23,7 +23,7 @@ use crate::{
 #[command(next_help_heading = "Change")]
 pub struct ChangeOptions {
     /// Message recorded in the suite's history
-    #[arg(long, short, default_value = "")]
+    #[arg(long, short, default_value = "", hide_default_value = true)]
     pub(crate) message: String,
     /// Show what would be done, without writing anything
     #[arg(long, short = 'n')]
@@ -174,7 +174,7 @@ impl ChangeOptions {
         if self.dry_run {
             return Ok(report);
         }
-        let progress = Progress::new(context, report.uploads());
+        let progress = Progress::new(context, report.uploads(), report.copies);
         let authorship = authorship(self.message.clone());
         let published = draft.carry_out(&files, &authorship, &progress).await;
         let published = published.map_err(|error| in_the_way(&report.suite, error))?;

@@ -66,7 +66,7 @@ pub(crate) struct ChangeReport {
     pub(crate) warnings: Vec<String>,
     /// Whether files are copied from another repository.
     #[serde(skip)]
-    copies: bool,
+    pub(crate) copies: bool,
 }
 
 #[derive(Debug, Serialize)]

@@ -9,6 +9,7 @@ use std::{
 };
 
 use deb_index::{digest::Sha256, name::SuiteName};
+use indicatif::MultiProgress;
 use repository::{Head, Keys, Repository, RepositoryUrl, Stage, Suite, Warning, Writes};
 use s3_storage::{Prefixed, S3, S3Config, Storage};
 
@@ -17,6 +18,7 @@ use crate::{
     error::{Error, Role},
     key_options::TrustOptions,
     printer::{self, OutputOptions, Printer},
+    progress::{self, Works},
     store_options::{StoreOptions, WriteOptions},
     text::in_repository,
 };
@@ -29,6 +31,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Context {
     pub(crate) store: StoreOptions,
     pub(crate) printer: Printer,
+    /// Where progress is shown on a terminal.
+    pub(crate) bars: Option<MultiProgress>,
     stage: Mutex<Stage>,
     goes_on: AtomicBool,
     /// The store, once a command has opened it, and for what.
@@ -40,9 +44,11 @@ pub struct Context {
 impl Context {
     #[must_use]
     pub fn new(store: StoreOptions, output: OutputOptions) -> Self {
+        let printer = Printer::new(output);
         Self {
             store,
-            printer: Printer::new(output),
+            bars: progress::bars(&printer),
+            printer,
             stage: Mutex::new(Stage::Preparing),
             goes_on: AtomicBool::new(false),
             opened: OnceLock::new(),
@@ -151,7 +157,8 @@ impl Context {
         let store = S3::connect(S3Config { bucket, ..config }).await;
         let store = store.map_err(repository::Error::from)?;
         let storage = Arc::new(Prefixed::new(store, &url.prefix));
-        Ok(Repository::new(storage, url, Writes::Conditional))
+        let repository = Repository::new(storage, url, Writes::Conditional);
+        Ok(self.observed(repository))
     }
 
     /// Opens the repository to be examined with the rights of a role, and the bucket that it is in. Nothing is waited for longer
@@ -178,7 +185,15 @@ impl Context {
         role: Role,
     ) -> Result<Repository, Error> {
         let (_, storage) = self.connect(config, role).await?;
-        Ok(Repository::new(storage, self.url()?, writes))
+        let repository = Repository::new(storage, self.url()?, writes);
+        Ok(self.observed(repository))
+    }
+
+    fn observed(&self, repository: Repository) -> Repository {
+        match self.bars.clone() {
+            Some(bars) => repository.observed(Arc::new(Works(bars))),
+            None => repository,
+        }
     }
 
     /// The bucket, and the repository's keys in it.

@@ -35,8 +35,8 @@ pub enum Error {
         path: String,
         source: std::io::Error,
     },
-    /// A key file that is not written because it exists.
-    #[error("{0}: the file exists, and keys are never overwritten")]
+    /// A file that is not written because it exists.
+    #[error("{0}: the file exists, and is never overwritten")]
     Exists(String),
     /// A signing key that cannot be used; the path is that of the file, or the variable's name.
     #[error("{path}")]
@@ -68,8 +68,8 @@ pub enum Error {
     #[error("{0}: no .deb in this folder; what is in folders below it is not looked at")]
     NoPackage(String),
     /// A package that was asked for is not there.
-    #[error("{0}")]
-    NotFound(String),
+    #[error("suite {suite} has no {what}")]
+    NotFound { suite: SuiteName, what: String },
     /// Versions that were to be taken back, and no other is left.
     #[error("suite {suite} had no version before {}", list(.packages))]
     NoEarlierVersion {
@@ -196,7 +196,7 @@ impl Error {
             | Self::Usage(_)
             | Self::Secret(_) => 2,
             Self::Repository(repository::Error::Missing(_))
-            | Self::NotFound(_)
+            | Self::NotFound { .. }
             | Self::NoEarlierVersion { .. }
             | Self::NoKey { .. }
             | Self::NoFile(_)
@@ -209,8 +209,10 @@ impl Error {
 
 /// What was asked for and a suite does not have.
 pub(crate) fn not_found(suite: &SuiteName, packages: &[impl ToString]) -> Error {
-    let packages = list(packages);
-    Error::NotFound(format!("suite {suite} has no package {packages}"))
+    Error::NotFound {
+        suite: suite.clone(),
+        what: format!("package {}", list(packages)),
+    }
 }
 
 /// Names in a sentence.

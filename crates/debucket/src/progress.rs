@@ -1,5 +1,5 @@
-//! Progress of uploads, on standard error: bars on a terminal, a line for each package elsewhere (in CI), nothing with `--quiet` or
-//! for a program.
+//! Progress, on standard error: bars for uploads and a line for other work on a terminal, a line for each upload elsewhere (in CI),
+//! nothing with `--quiet` or for a program.
 
 use std::{
     io::{self, IsTerminal as _},
@@ -7,13 +7,23 @@ use std::{
         Arc, Once,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use deb_index::stanza::Stanza;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use repository::{Observer, Stage};
+use repository::{Observer, Stage, Work};
+use tokio::time::Instant;
 
-use crate::{context::Context, environment, printer::eprint_line, text::bytes};
+use crate::{
+    context::Context,
+    environment,
+    printer::{Printer, eprint_line},
+    text::{bytes, grouped},
+};
+
+/// How long work takes of which nothing is shown.
+const MOMENT: Duration = Duration::from_millis(500);
 
 /// Shows the uploads of one change, and notes how far it has come.
 pub(crate) struct Progress<'a> {
@@ -26,23 +36,23 @@ enum Display {
         bars: MultiProgress,
         packages: ProgressBar,
     },
-    Lines,
+    /// The word for an upload that is over.
+    Lines(&'static str),
     Nothing,
 }
 
 impl<'a> Progress<'a> {
-    /// For this number of uploads.
-    pub(crate) fn new(context: &'a Context, uploads: usize) -> Self {
+    /// For this number of uploads, or of copies.
+    pub(crate) fn new(context: &'a Context, uploads: usize, are_copies: bool) -> Self {
         let display = if !context.printer.shows_progress() || uploads == 0 {
             Display::Nothing
-        } else if shows_bars() {
-            let bars = MultiProgress::new();
+        } else if let Some(bars) = context.bars.clone() {
             let packages = bars.add(ProgressBar::new(uploads as u64));
             packages.set_style(style("{bar:30} {pos}/{len} packages"));
             packages.tick();
             Display::Bars { bars, packages }
         } else {
-            Display::Lines
+            Display::Lines(if are_copies { "copied" } else { "sent" })
         };
         Self { context, display }
     }
@@ -76,7 +86,8 @@ impl Observer for Progress<'_> {
                     started: Once::new(),
                 })
             }
-            Display::Lines => Box::new(Line {
+            Display::Lines(word) => Box::new(Line {
+                word,
                 name: stanza.id.to_string(),
                 size: stanza.size,
                 sent: AtomicU64::new(0),
@@ -93,15 +104,88 @@ impl Observer for Progress<'_> {
     fn notice(&self, text: &str) {
         match &self.display {
             Display::Bars { bars, .. } => bars.suspend(|| self.context.printer.note(text)),
-            Display::Lines | Display::Nothing => self.context.printer.note(text),
+            Display::Lines(_) | Display::Nothing => self.context.printer.note(text),
         }
     }
 }
 
-/// Whether standard error is a terminal that can move its cursor. CI systems have some that only pretend to be one.
-fn shows_bars() -> bool {
-    let is_dumb = environment::text("TERM").is_none_or(|term| term == "dumb");
-    io::stderr().is_terminal() && !is_dumb && environment::variable("CI").is_none()
+/// Where bars are shown: standard error, if it is a terminal that can move its cursor. CI systems have some that only pretend to be
+/// one.
+pub(crate) fn bars(printer: &Printer) -> Option<MultiProgress> {
+    let term = environment::text("TERM");
+    let is_ci = environment::variable("CI").is_some();
+    let has_bars = has_bars(io::stderr().is_terminal(), term.as_deref(), is_ci);
+    (printer.shows_progress() && has_bars).then(MultiProgress::new)
+}
+
+fn has_bars(is_terminal: bool, term: Option<&str>, is_ci: bool) -> bool {
+    is_terminal && term.is_some_and(|term| term != "dumb") && !is_ci
+}
+
+/// Shows work that takes more than a moment, a line for each.
+pub(crate) struct Works(pub(crate) MultiProgress);
+
+impl Observer for Works {
+    fn work(&self, work: Work) -> Option<s3_storage::Progress> {
+        let work = Shown {
+            bars: self.0.clone(),
+            bar: ProgressBar::hidden(),
+            work,
+            done: AtomicU64::new(0),
+            began: Instant::now(),
+            started: Once::new(),
+        };
+        Some(Arc::new(move |more| work.done(more)))
+    }
+}
+
+struct Shown {
+    bars: MultiProgress,
+    bar: ProgressBar,
+    work: Work,
+    done: AtomicU64,
+    began: Instant,
+    started: Once,
+}
+
+impl Shown {
+    fn done(&self, more: u64) {
+        let done = self.done.fetch_add(more, Ordering::Relaxed) + more;
+        if self.began.elapsed() < MOMENT {
+            return;
+        }
+        self.started.call_once(|| {
+            self.bar.set_style(style("{msg}"));
+            self.bars.add(self.bar.clone());
+        });
+        self.bar.set_message(text(&self.work, done));
+    }
+}
+
+impl Drop for Shown {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// How much of some work is done.
+fn text(work: &Work, done: u64) -> String {
+    // What is tried again is done twice.
+    let done = work.total().map_or(done, |total| total.min(done));
+    let count = grouped(done);
+    let total = work.total().map(grouped).unwrap_or_default();
+    match work {
+        Work::Listing { folder } => format!("{count} objects listed in {folder}"),
+        Work::Commits { suite, .. } => format!("{suite}: {count} of {total} commits read"),
+        Work::Files { suite, .. } => format!("{suite}: {count} of {total} files checked"),
+        Work::Content {
+            suite,
+            bytes: total,
+        } => {
+            format!("{suite}: {} of {} read", bytes(done), bytes(*total))
+        }
+        Work::Deletion { .. } => format!("{count} of {total} objects deleted"),
+    }
 }
 
 fn style(template: &str) -> ProgressStyle {
@@ -142,6 +226,7 @@ impl Drop for Bar {
 }
 
 struct Line {
+    word: &'static str,
     name: String,
     size: u64,
     sent: AtomicU64,
@@ -157,7 +242,66 @@ impl Drop for Line {
     fn drop(&mut self) {
         // Otherwise it was there already, or it failed; both are reported elsewhere.
         if self.sent.load(Ordering::Relaxed) >= self.size {
-            eprint_line(&format!("sent {} ({})", self.name, bytes(self.size)));
+            eprint_line(&format!(
+                "{} {} ({})",
+                self.word,
+                self.name,
+                bytes(self.size)
+            ));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_is_told_in_its_own_unit() {
+        let suite = || "stable".parse().unwrap();
+        let listing = Work::Listing {
+            folder: "pool/".to_owned(),
+        };
+        let count = 63_000;
+        let files = Work::Files {
+            suite: suite(),
+            count,
+        };
+        let commits = Work::Commits {
+            suite: suite(),
+            count: 7,
+        };
+        let content = Work::Content {
+            suite: suite(),
+            bytes: 30_000_000_000,
+        };
+        for (work, done, expected) in [
+            (&listing, 40_000, "40,000 objects listed in pool/"),
+            (&files, 12_000, "stable: 12,000 of 63,000 files checked"),
+            // Some were looked at again.
+            (&files, 63_005, "stable: 63,000 of 63,000 files checked"),
+            (&commits, 1, "stable: 1 of 7 commits read"),
+            (&content, 1_234_567_890, "stable: 1.2 GB of 30.0 GB read"),
+            (
+                &Work::Deletion { count },
+                1000,
+                "1,000 of 63,000 objects deleted",
+            ),
+        ] {
+            assert_eq!(text(work, done), expected);
+        }
+    }
+
+    #[test]
+    fn bars_are_for_people_at_a_terminal() {
+        assert!(has_bars(true, Some("xterm"), false));
+        for (is_terminal, term, is_ci) in [
+            (false, Some("xterm"), false),
+            (true, None, false),
+            (true, Some("dumb"), false),
+            (true, Some("xterm"), true),
+        ] {
+            assert!(!has_bars(is_terminal, term, is_ci));
         }
     }
 }

@@ -55,6 +55,19 @@ pub(crate) fn bytes(count: u64) -> String {
     format!("{value:.1} {}", UNITS[unit])
 }
 
+/// A number for people: `63,000`.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// Characters of the widest column. A longer cell moves only the rest of its own line.
 const WIDEST: usize = 40;
 
@@ -164,6 +177,18 @@ mod tests {
             (70_400_000, "70.4 MB"),
         ] {
             assert_eq!(bytes(count), shown);
+        }
+    }
+
+    #[test]
+    fn numbers_are_grouped() {
+        for (number, shown) in [
+            (0, "0"),
+            (999, "999"),
+            (1000, "1,000"),
+            (1_234_567, "1,234,567"),
+        ] {
+            assert_eq!(grouped(number), shown);
         }
     }
 

@@ -316,6 +316,12 @@ pub enum Missing {
     Alias { suite: SuiteName, alias: SuiteName },
     #[error("suite {suite} has no commit {revision} in its history")]
     Revision { suite: SuiteName, revision: String },
+    #[error("suite {suite} has no commit of {time} or before: its oldest is of {oldest}")]
+    Time {
+        suite: SuiteName,
+        time: Timestamp,
+        oldest: Timestamp,
+    },
     #[error("suite {suite} has no {what} {name}; it has {}", .there.join(", "))]
     Part {
         suite: SuiteName,

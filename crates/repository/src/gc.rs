@@ -17,7 +17,7 @@ use s3_storage::{Current, PutMode, PutOptions, Swap};
 use tokio::time::Instant;
 
 use crate::{
-    Error, Folder, Repository, Suite, Writes,
+    Error, Folder, Repository, Suite, Work, Writes,
     gc::{
         condemned::{Condemned, DELETING, Doomed, Record},
         inventory::{InStore, Inventory, POOL},
@@ -269,6 +269,8 @@ impl Repository {
         let mut result = Ok(());
         let keys: Vec<String> = doomed.objects.keys().cloned().collect();
         let mut left: BTreeSet<&String> = keys.iter().collect();
+        let count = keys.len() as u64;
+        let work = self.observed.work(Work::Deletion { count });
         for batch in keys.chunks(BATCH) {
             // Publishers take a collector for dead after a while, and what it has doomed for theirs.
             if began.elapsed() > DELETING {
@@ -279,6 +281,7 @@ impl Repository {
                     for key in batch {
                         left.remove(key);
                     }
+                    work.done(batch.len() as u64);
                 }
                 // It may still take effect, so what it was about stays doomed.
                 Err(error) if error.is_ambiguous() => return Err(error.into()),

@@ -23,7 +23,7 @@ mod verify;
 pub use adopt::{Accept, Adoption, Takeover};
 pub use commit::draft::{Allow, Draft};
 pub use commit::keys::{HeadSignatures, Keys, accepted_key};
-pub use commit::observer::{Observer, Silent, Stage};
+pub use commit::observer::{Observer, Silent, Stage, Work};
 pub use commit::phase::{Halting, PhaseTargets};
 pub use commit::rollback::Gap;
 pub use commit::upload::PackageFile;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use s3_storage::{PutMode, Storage};
 
-use crate::{clock::Clock, url::RepositoryUrl};
+use crate::{Observer, clock::Clock, commit::observer::Observed, url::RepositoryUrl};
 
 #[derive(Debug, Clone)]
 pub struct Repository {
@@ -13,6 +13,7 @@ pub struct Repository {
     pub(crate) url: RepositoryUrl,
     pub(crate) writes: Writes,
     pub(crate) clock: Clock,
+    pub(crate) observed: Observed,
 }
 
 /// What keeps two publishers from undoing each other's work.
@@ -44,6 +45,7 @@ impl Repository {
             url,
             writes,
             clock: Clock::default(),
+            observed: Observed::default(),
         }
     }
 
@@ -51,6 +53,13 @@ impl Repository {
     #[must_use]
     pub fn with_clock(mut self, now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
         self.clock = Clock(Arc::new(now));
+        self
+    }
+
+    /// The same repository, whose work an observer sees ([`Observer::work`]).
+    #[must_use]
+    pub fn observed(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observed = Observed(observer);
         self
     }
 

@@ -64,7 +64,7 @@ pub enum Edit {
     /// The indexes are those of an earlier commit, and its components and architectures are among the suite's. Other settings stay,
     /// and so do components and architectures that are newer.
     Restore(Arc<Restored>),
-    /// The suite is dated no earlier than this, so that its `Valid-Until` is further away.
+    /// A head that is dated before this is followed by another, whose `Valid-Until` is no earlier.
     Refresh { since: Timestamp },
     /// Nobody builds on the commit, because the suite is going to be deleted.
     Close,

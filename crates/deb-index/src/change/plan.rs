@@ -28,7 +28,7 @@ pub struct Plan {
     pub there: Vec<Stanza>,
     /// All indexes of the suite.
     pub indexes: BTreeMap<IndexPath, IndexPlan>,
-    /// What was to be removed and is not there, as the selectors are written.
+    /// Packages that were named and are not there, as the selectors are written.
     pub unmatched: Vec<String>,
     /// Whether the suite gets a later date even if nothing else changes.
     pub refreshes: bool,

@@ -91,9 +91,12 @@ pub fn plan(
         }
     }
     let unmatched = intent.0.iter().zip(planner.matched);
-    let unmatched = unmatched.filter_map(|(edit, is_matched)| match edit {
-        Edit::Remove { of, except } if except.is_empty() && !is_matched => Some(of.to_string()),
-        _ => None,
+    let unmatched = unmatched.flat_map(|(edit, is_matched)| match edit {
+        Edit::Remove { of, except } if except.is_empty() && !is_matched => vec![of.to_string()],
+        Edit::Keep(Retention { of, .. }) if !is_matched => {
+            of.iter().map(ToString::to_string).collect()
+        }
+        _ => Vec::new(),
     });
     let plan = Plan {
         unmatched: unmatched.collect(),
@@ -207,7 +210,7 @@ struct Planner<'a> {
     added: HashSet<(Component, Sha256)>,
     /// Packages to add that the suite has already, by their keys.
     there: BTreeMap<String, Stanza>,
-    /// For each edit, whether it removes something from some index.
+    /// For each edit that selects packages, whether some index has one of them.
     matched: Vec<bool>,
     changes: Vec<Change>,
     /// Packages for all architectures that are among the changes: they are in several indexes.
@@ -344,6 +347,7 @@ impl<'a> Planner<'a> {
                             && !is_among(&self.added, component, stanza)
                             && only.as_ref().is_none_or(|only| has_digest(only, stanza))
                     };
+                    *is_matched |= index.stanzas().iter().any(is_meant);
                     keep(&mut index, *newest, may_go);
                 }
                 Edit::Phase {

@@ -105,6 +105,11 @@ fn what_no_selector_matches_is_named() {
     let plan = suite.plan(&both).unwrap();
     assert_eq!(plan.unmatched, ["a=1.0"]);
     assert!(!plan.is_empty(suite.commit.as_ref()));
+    // What is kept is there, although nothing goes.
+    let kept = ["typo", "a"].map(|of| Edit::Keep(retention(1, of)));
+    let plan = suite.plan(&Intent(kept.into())).unwrap();
+    assert_eq!(plan.unmatched, ["typo"]);
+    assert!(plan.is_empty(suite.commit.as_ref()));
 }
 
 #[test]

@@ -126,7 +126,7 @@ impl Adopt {
         }
         report.changed = true;
         if !self.change.dry_run {
-            let progress = Progress::new(context, 0);
+            let progress = Progress::new(context, 0, false);
             let by = authorship(self.change.message);
             let published = takeover.commit(&by, &progress).await?;
             drop(progress);

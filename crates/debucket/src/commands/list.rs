@@ -73,8 +73,7 @@ impl List {
         if self.suites {
             let repo = context.url()?.to_string();
             let repository = context.repository().await?;
-            let suites = Suites::read(repo, &repository).await?;
-            return context.printer.result(&suites);
+            return Suites::read(repo, &repository).await?.print(context);
         }
         let repository = context.repository().await?;
         let (suite, list) = self.source.read(context, &repository).await?;

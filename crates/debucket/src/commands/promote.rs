@@ -195,10 +195,10 @@ impl Promote {
         let components = &copies.head.commit.settings.components;
         let component = self.component.as_ref();
         if let Some(component) = component.filter(|own| !components.contains(own)) {
-            return Err(Error::NotFound(format!(
-                "suite {} has no component {component}",
-                self.from
-            )));
+            return Err(Error::NotFound {
+                suite: self.from.clone(),
+                what: format!("component {component}"),
+            });
         }
         if !copies.unmatched.is_empty() && !self.all {
             return Err(not_found(&self.from, &copies.unmatched));

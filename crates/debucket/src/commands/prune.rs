@@ -25,7 +25,7 @@ use crate::{
 /// old versions back. `debucket suite set --keep` makes this a part of every publish.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Exit codes: 0 done, or nothing to do; 1 failed; 2 usage; 3 conflict; 4 no such suite.
+Exit codes: 0 done, or nothing to do; 1 failed; 2 usage; 3 conflict; 4 no such suite, or no such package.
 
 Examples:
   debucket prune --keep 3 --repo s3://acme-apt --dry-run
@@ -46,6 +46,9 @@ pub struct Prune {
     /// Only in this component
     #[arg(long)]
     component: Option<Component>,
+    /// Succeed even if a package is not there
+    #[arg(long)]
+    allow_missing: bool,
     #[command(flatten)]
     suite: SuiteOption,
     #[command(flatten)]
@@ -84,20 +87,25 @@ impl Prune {
             }
         };
         let mut of = self.packages;
+        // A suite without packages is fine where none was named.
+        let allow_missing = self.allow_missing || of.is_empty();
         if of.is_empty() {
             of.push(Selector::all(None));
         }
         for selector in &mut of {
             selector.component.clone_from(&self.component);
         }
-        let retention = Retention {
-            of,
-            newest: self.keep,
-            below: self.below,
-            only,
-        };
+        let edits = of.into_iter().map(|of| {
+            Edit::Keep(Retention {
+                of: vec![of],
+                newest: self.keep,
+                below: self.below.clone(),
+                only: only.clone(),
+            })
+        });
         let wanted = Wanted {
-            intent: Intent(vec![Edit::Keep(retention)]),
+            intent: Intent(edits.collect()),
+            allow_missing,
             ..Wanted::default()
         };
         self.change.carry_out(context, &suite, wanted).await

@@ -100,6 +100,8 @@ impl Publish {
                 intent: std::mem::take(intent),
                 files,
                 warnings: inputs.warnings.clone(),
+                // It removes nothing that was named.
+                allow_missing: true,
                 ..Wanted::default()
             };
             plans.push(self.change.plan(context, suite, wanted).await?);

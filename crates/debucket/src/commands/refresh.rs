@@ -49,7 +49,11 @@ impl Refresh {
             .map(Span)
             .map(SignedDuration::from);
         let since = match (self.force, valid) {
-            (true, _) => now,
+            // The head may be dated in this second.
+            (true, _) => {
+                let after = head.release.date.checked_add(SignedDuration::from_secs(1));
+                after.unwrap_or(Timestamp::MAX).max(now)
+            }
             (false, None) => Timestamp::MIN,
             (false, Some(valid)) => {
                 let within = self.within.map_or(valid / 2, SignedDuration::from);

@@ -93,9 +93,10 @@ impl Show {
         packages.retain(|package| wanted.matches(&package.component, &package.stanza));
         if packages.is_empty() {
             let has = if there.is_empty() { "" } else { "; it has " };
-            let suite = suite.name();
-            let message = format!("suite {suite} has no package {wanted}{has}{there}");
-            return Err(Error::NotFound(message));
+            return Err(Error::NotFound {
+                suite: suite.name().clone(),
+                what: format!("package {wanted}{has}{there}"),
+            });
         }
         if !self.all_versions && !wanted.is_exact() {
             // Sorted by version, so the newest of each name is the last.

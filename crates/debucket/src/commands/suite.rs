@@ -182,11 +182,10 @@ impl Suite {
             Action::Set(change) => change.run(context, false).await,
             Action::Show(show) => show.run(context).await,
             Action::List => {
-                let repo = context.url()?.to_string();
                 let repository = context.repository().await?;
-                context
-                    .printer
-                    .result(&Suites::read(repo, &repository).await?)
+                Suites::read(context.url()?.to_string(), &repository)
+                    .await?
+                    .print(context)
             }
             Action::Delete(delete) => delete.run(context).await,
         }
@@ -376,6 +375,16 @@ impl Suites {
             }
         }
         Ok(found)
+    }
+
+    pub(super) fn print(&self, context: &Context) -> Result<(), Error> {
+        if self.text().is_empty() {
+            context.printer.note(&format!(
+                "there is no suite yet in {}; the first `debucket publish` makes one, and so does `debucket suite create NAME`",
+                self.repo
+            ));
+        }
+        context.printer.result(self)
     }
 }
 

@@ -45,6 +45,14 @@ pub struct Verify {
     /// pool. Anyone who can write to the bucket could have made them: look at them first (`debucket show --commit`)
     #[arg(long, requires = "repair")]
     accept_unproven: bool,
+    /// Message of the commits that a repair makes
+    #[arg(
+        long,
+        short,
+        requires = "repair",
+        default_value = "Repaired by debucket verify"
+    )]
+    message: String,
     #[command(flatten)]
     key: KeyOptions,
     #[command(flatten)]
@@ -103,7 +111,7 @@ impl Verify {
             }
             let options = RepairOptions {
                 unproven: self.accept_unproven,
-                authorship: authorship("Repaired by debucket verify".to_owned()),
+                authorship: authorship(self.message.clone()),
             };
             for _ in 0..ROUNDS {
                 if !found.iter().any(|found| self.has_repairs(found)) {

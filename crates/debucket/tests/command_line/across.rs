@@ -275,7 +275,9 @@ fn a_damaged_source_is_refused_with_the_file_named() {
         assert!(store.server.uploads(BUCKET).is_empty());
     }
     store.server.put(OTHER_BUCKET, &key, &bytes).unwrap();
-    store.promote_from(OTHER, &["tool"]).expect(0);
+    let promoted = store.promote_from(OTHER, &["tool"]);
+    assert!(promoted.stderr.contains("copied tool_"), "{promoted:#?}");
+    promoted.expect(0);
     store.check();
 }
 

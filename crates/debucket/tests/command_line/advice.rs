@@ -259,3 +259,26 @@ fn what_is_not_the_api_of_a_store_is_told_from_it() {
         }
     }
 }
+
+#[test]
+fn what_is_missing_is_named() {
+    let store = Store::start();
+    let elsewhere = ["--repo", "s3://no-such-bucket/robots"];
+    for command in [&["list"][..], &["suite", "list"]] {
+        let missing = run(&mut store.debucket(&[command, &elsewhere].concat()));
+        assert_eq!(missing.code, 1, "{missing:#?}");
+        let words = "there is no bucket no-such-bucket";
+        assert!(missing.stderr.contains(words), "{}", missing.stderr);
+    }
+    for command in [&["suite", "list"][..], &["list", "--suites"]] {
+        let empty = run(&mut store.debucket(command));
+        assert!(
+            empty
+                .stderr
+                .starts_with("note: there is no suite yet in s3://acme-apt/robots"),
+            "{}",
+            empty.stderr
+        );
+        assert_eq!(empty.expect(0), "");
+    }
+}

@@ -260,7 +260,8 @@ fn old_versions_are_pruned_by_command_and_by_policy() {
         .change(&["prune", "--keep", "1", "--below", "3"])
         .expect(0);
     assert_eq!(store.packages("stable"), ["tool 3", "tool 10"]);
-    let other = store.change(&["prune", "other*", "--keep", "1"]).expect(0);
+    let other = ["prune", "other*", "--keep", "1", "--allow-missing"];
+    let other = store.change(&other).expect(0);
     assert!(other.starts_with("nothing to do"), "{other}");
     store.change(&["prune", "--keep", "0"]).expect(2);
     store
@@ -382,4 +383,35 @@ fn a_rollback_to_what_was_deleted_names_what_is_gone() {
         refused.code == 1 && refused.stderr.contains("is gone"),
         "{refused:#?}"
     );
+}
+
+#[test]
+fn pruning_a_package_that_is_not_there_ends_with_4() {
+    let store = Store::start();
+    store.change(&["suite", "create", "stable"]).expect(0);
+    store.change(&["prune", "--keep", "1"]).expect(0);
+    store.add("stable", "tool", "1.0");
+    let missing = store.change(&["prune", "tool", "typo", "--keep", "1"]);
+    assert_eq!(missing.code, 4, "{missing:#?}");
+    let words = "suite stable has no package typo\n  next: `debucket list --suite stable` prints";
+    assert!(missing.stderr.contains(words), "{}", missing.stderr);
+    let allowed = ["prune", "typo", "--keep", "1", "--allow-missing"];
+    store.change(&allowed).expect(0);
+    // The newest stays, so nothing is done; but it is there.
+    store.change(&["prune", "tool", "--keep", "1"]).expect(0);
+}
+
+#[test]
+fn a_time_before_all_commits_is_told_from_the_oldest() {
+    let store = Store::start();
+    store.add("stable", "tool", "1.0");
+    let date = store.read(&["list", "--output", "json"]).json()["date"].clone();
+    let early = store.change(&["rollback", "--to", "2001-02-03"]);
+    assert_eq!(early.code, 4, "{early:#?}");
+    let words = format!(
+        "no commit of 2001-02-03T00:00:00Z or before: its oldest is of {}\n  next: give a later time, where a date means its \
+         first moment in UTC",
+        date.as_str().unwrap()
+    );
+    assert!(early.stderr.contains(&words), "{}", early.stderr);
 }

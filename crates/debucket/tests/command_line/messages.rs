@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     package,
-    run::{Run, Store, run},
+    run::{BUCKET, Run, Store, run},
 };
 
 const MESSAGE: &str = "Why it was done";
@@ -92,6 +92,13 @@ fn each_change_records_its_message_and_its_author() {
     }
     let document = change(&store, &["publish", &first, "--output", "json"], one).json();
     assert_eq!(document["changed"], true);
+    // The repair of a commit that is lost is one, too.
+    let head = document["commit"].as_str().unwrap();
+    let key = format!("robots/dists/stable/commits/{head}.json");
+    store.server.delete(BUCKET, &key).unwrap();
+    change(&store, &["verify", "stable", "--repair"], one);
+    let log = ["log", "-n", "1", "--output", "json"];
+    assert_eq!(store.read(&log).json()[0]["message"], MESSAGE);
     store.make_foreign_suite();
     let adopt = ["--unverified", "--accept-damage", "--message", MESSAGE];
     store.adopt(&adopt).expect(0);

@@ -256,6 +256,22 @@ fn a_keyring_package_has_the_suites_keys_and_a_higher_version_when_they_change()
     );
     assert_eq!(document["keys"], json!([old]));
     assert_eq!(package("one", &[]).2, bytes, "the file is there already");
+    // One that is not the same is left alone.
+    let file = document["file"].as_str().unwrap();
+    fs::write(file, "mine").unwrap();
+    let folder = store.path("one");
+    let again = [
+        "key",
+        "package",
+        "stable",
+        "--out-dir",
+        folder.to_str().unwrap(),
+    ];
+    let refused = store.read(&again);
+    assert_eq!(refused.code, 1, "{refused:#?}");
+    let words = format!("{file}: the file exists, and is never overwritten");
+    assert!(refused.stderr.contains(&words), "{}", refused.stderr);
+    fs::write(file, &bytes).unwrap();
     store.publish(&store.package("other"), &[]).expect(0);
     assert!(package("two", &[]).2 == bytes, "the keys are the same");
 

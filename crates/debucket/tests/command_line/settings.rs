@@ -207,3 +207,16 @@ fn a_refresh_waits_until_there_is_little_time_left() {
     let log: Value = store.read(&["log", "-n", "1", "--output", "json"]).json();
     assert_eq!(log[0]["changes"], serde_json::json!([]));
 }
+
+#[test]
+fn a_forced_refresh_acts_in_the_second_of_the_commit_before() {
+    let store = Store::start();
+    store.server.clock().freeze();
+    store.add("stable", "tool", "1.0");
+    for commits in [2, 3] {
+        let refreshed = store.change(&["refresh", "--force"]).expect(0);
+        assert!(refreshed.starts_with("suite stable in"), "{refreshed}");
+        let log = store.read(&["log", "--oneline"]).expect(0);
+        assert_eq!(log.lines().count(), commits);
+    }
+}

@@ -96,7 +96,10 @@ fn another_build_of_a_version_is_a_conflict_unless_it_shall_replace() {
         "{}",
         refused.stderr
     );
-    let replaced = store.publish(&rebuilt, &["--replace"]).expect(0);
+    let replaced = store.publish(&rebuilt, &["--replace"]);
+    // Although the first key was tried in vain.
+    assert_eq!(replaced.stderr.matches("sent ").count(), 1, "{replaced:#?}");
+    let replaced = replaced.expect(0);
     assert!(
         replaced.contains("replaced  hello  1.0  all  main\n"),
         "{replaced}"

@@ -14,7 +14,7 @@ use deb_index::{
     },
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use s3_storage::{ErrorKind, Listed};
+use s3_storage::ErrorKind;
 
 use crate::{
     Error, Suite,
@@ -210,15 +210,10 @@ impl Suite<'_> {
         &self,
         folders: BTreeSet<String>,
     ) -> Result<HashMap<String, u64>, Error> {
-        let storage = &self.repository.storage;
         let listings = folders.into_iter().map(|folder| async move {
-            let objects = storage.list(&folder, None).try_filter_map(async |entry| {
-                Ok(match entry {
-                    Listed::Object(object) => Some((object.key, object.size)),
-                    Listed::Folder(_) => None,
-                })
-            });
-            objects.try_collect::<Vec<_>>().await
+            let listed = self.repository.listed(&folder).await?;
+            let sizes = listed.into_iter().map(|(key, object)| (key, object.size));
+            Ok::<_, Error>(sizes.collect::<Vec<_>>())
         });
         let listed: Vec<_> = stream::iter(listings.collect::<Vec<_>>())
             .buffer_unordered(CONCURRENT_READS)

@@ -20,7 +20,7 @@ use deb_index::{
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 
-use crate::{Error, Head, Past, Selection, Suite, read::indexes::IndexCache};
+use crate::{Error, Head, Past, Selection, Suite, Work, read::indexes::IndexCache};
 
 /// Objects that are looked for at once.
 const CONCURRENT: usize = 32;
@@ -114,8 +114,11 @@ impl Suite<'_> {
         &self,
         objects: HashSet<(String, Option<u64>)>,
     ) -> Result<BTreeSet<String>, Error> {
+        let (suite, count) = (self.name.clone(), objects.len() as u64);
+        let work = &self.repository.observed.work(Work::Files { suite, count });
         let looks = stream::iter(objects).map(|(key, size)| async move {
             let there = self.look(&key).await?;
+            work.done(1);
             let is_there = there.is_some_and(|there| size.is_none_or(|size| there.size == size));
             Ok::<_, Error>((!is_there).then_some(key))
         });

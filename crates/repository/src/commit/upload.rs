@@ -25,7 +25,7 @@ use s3_storage::{
 };
 use tokio::sync::OnceCell;
 
-use crate::{Error, Observer, Repository, Suite, Writes};
+use crate::{Error, Observer, Repository, Suite, Work, Writes};
 
 /// Packages that are uploaded at once.
 const CONCURRENT: usize = 32;
@@ -207,9 +207,13 @@ impl Suite<'_> {
     /// Those of the packages that the suite has whose files are lost. Files whose checksum the store has not kept are only
     /// compared by size, unless they are to be read.
     pub(crate) async fn lost(&self, there: &[Stanza], read: bool) -> Result<Vec<Lost>, Error> {
+        let (suite, count) = (self.name.clone(), there.len() as u64);
+        let work = &self.repository.observed.work(Work::Files { suite, count });
         let looks = stream::iter(there).map(|stanza| async move {
             let stanza = stanza.clone();
-            let Some(meta) = self.look(&stanza.key).await? else {
+            let meta = self.look(&stanza.key).await?;
+            work.done(1);
+            let Some(meta) = meta else {
                 return Ok(Some(Lost {
                     stanza,
                     is_damaged: false,
@@ -217,7 +221,7 @@ impl Suite<'_> {
             };
             let sha256 = match meta.sha256 {
                 None if read && meta.size == stanza.size => {
-                    Some(digest(self.repository.storage.as_ref(), &stanza.key).await?)
+                    Some(digest(self.repository.storage.as_ref(), &stanza.key, |_| {}).await?)
                 }
                 kept => kept.map(Sha256),
             };
@@ -278,12 +282,14 @@ async fn upload(
     let stanza = &file.stanza;
     let own = stanza.key.clone();
     let other = layout::key_with_digest(&own, &stanza.sha256);
+    // One upload, whichever of the keys it goes to.
+    let progress = observer.upload(stanza);
     for key in [own, other.clone()] {
         let object = NewObject {
             is_sent: file.is_sent,
             ..NewObject::of(stanza, &key, &file.source)
         };
-        if let Some(store_time) = object.create(reuse, observer.upload(stanza)).await? {
+        if let Some(store_time) = object.create(reuse, progress.clone()).await? {
             return Ok(Place {
                 key,
                 store_time: store_time.0,
@@ -431,28 +437,39 @@ impl<'a> NewObject<'a> {
         }
         let sha256 = match there.sha256 {
             Some(sha256) => Sha256(sha256),
-            None => digest(storage, self.key).await?,
+            None => digest(storage, self.key, |_| {}).await?,
         };
         Ok((sha256 == self.sha256).then_some(There(there.date)))
     }
 }
 
-/// The digest of an object whose checksum the store has not kept, as of one that was sent in parts.
-pub(crate) async fn digest(storage: &dyn Storage, key: &str) -> Result<Sha256, Error> {
+/// The digest of an object whose checksum the store has not kept, as of one that was sent in parts. `done` is
+/// called with the number of bytes of each piece.
+pub(crate) async fn digest(
+    storage: &dyn Storage,
+    key: &str,
+    done: impl Fn(u64),
+) -> Result<Sha256, Error> {
     for tries_left in (0..TRIES).rev() {
-        match digest_once(storage, key).await {
+        match digest_once(storage, key, &done).await {
             Err(error) if error.kind() == ErrorKind::Truncated && tries_left > 0 => {}
             result => return Ok(result?),
         }
     }
-    Ok(digest_once(storage, key).await?)
+    Ok(digest_once(storage, key, &done).await?)
 }
 
-async fn digest_once(storage: &dyn Storage, key: &str) -> Result<Sha256, s3_storage::Error> {
+async fn digest_once(
+    storage: &dyn Storage,
+    key: &str,
+    done: &impl Fn(u64),
+) -> Result<Sha256, s3_storage::Error> {
     let mut hasher = Hasher::new(&[]);
     if let GetReply::Found(mut object) = storage.get(key, GetOptions::default()).await? {
         while let Some(piece) = object.body.next().await {
-            hasher.update(&piece?);
+            let piece = piece?;
+            hasher.update(&piece);
+            done(piece.len() as u64);
         }
     }
     Ok(hasher.finish().sha256())

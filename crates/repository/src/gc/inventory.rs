@@ -7,7 +7,7 @@ use futures::TryStreamExt as _;
 use jiff::Timestamp;
 use s3_storage::{ETag, Listed};
 
-use crate::{Error, Repository};
+use crate::{Error, Repository, Work};
 
 /// Folder of the package files.
 pub(crate) const POOL: &str = "pool/";
@@ -52,8 +52,11 @@ impl Repository {
 
     /// The objects whose keys begin like this.
     pub(crate) async fn listed(&self, prefix: &str) -> Result<BTreeMap<String, InStore>, Error> {
+        let folder = prefix.to_owned();
+        let work = &self.observed.work(Work::Listing { folder });
         let entries = self.storage.list(prefix, None);
         let objects = entries.try_filter_map(async |entry| {
+            work.done(1);
             Ok(match entry {
                 Listed::Object(object) => Some((
                     object.key,

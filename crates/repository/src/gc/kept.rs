@@ -15,7 +15,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 
 use crate::{
-    Error, Folder, Head, HeadSignatures, Suite,
+    Error, Folder, Head, HeadSignatures, Suite, Work,
     commit::draft::blocking,
     gc::{condemned::Record, inventory::Inventory},
     read::{indexes::IndexCache, succession::is_unreadable},
@@ -347,8 +347,13 @@ async fn recent_commits(
     let ids: Vec<_> = recent
         .filter_map(|(key, _)| layout::commit_at(&suite.name, key))
         .collect();
+    let (name, count) = (suite.name.clone(), ids.len() as u64);
+    let observed = &suite.repository.observed;
+    let work = &observed.work(Work::Commits { suite: name, count });
     let reads = stream::iter(ids).map(|id| async move {
-        match suite.read_commit(&id).await {
+        let read = suite.read_commit(&id).await;
+        work.done(1);
+        match read {
             Ok(mut commit) => {
                 commit.changes = Arc::default();
                 Ok(Some((id, Arc::new(commit))))

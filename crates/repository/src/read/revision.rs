@@ -125,7 +125,7 @@ impl Suite<'_> {
     /// The commit that a revision means, to look at it.
     ///
     /// # Errors
-    /// [`Missing::Revision`]; [`Error::AmbiguousRevision`]; [`Error::CommitLost`]; those of reading.
+    /// [`Missing::Revision`]; [`Missing::Time`]; [`Error::AmbiguousRevision`]; [`Error::CommitLost`]; those of reading.
     pub async fn find_revision(
         &self,
         head: &Head,
@@ -143,7 +143,7 @@ impl Suite<'_> {
             }
         }
         let mut past = std::pin::pin!(self.past(head.id()));
-        let (mut back, mut lost) = (0, None);
+        let (mut back, mut lost, mut oldest) = (0, None, head.commit.time);
         while let Some(step) = past.try_next().await? {
             let (Past::Commit(id, _) | Past::Lost(id)) = step;
             let name = id.to_string();
@@ -157,7 +157,7 @@ impl Suite<'_> {
                     let commit = *commit;
                     return Ok(Found { id, commit, lost });
                 }
-                Past::Commit(..) => {}
+                Past::Commit(_, commit) => oldest = commit.time,
                 Past::Lost(id) if is_named => {
                     return Err(Error::CommitLost {
                         suite: self.name.clone(),
@@ -168,11 +168,18 @@ impl Suite<'_> {
             }
             back += 1;
         }
-        Err(Missing::Revision {
-            suite: self.name.clone(),
-            revision: text.clone(),
-        }
-        .into())
+        let suite = self.name.clone();
+        Err(Error::Missing(match meaning {
+            Meaning::At(time) => Missing::Time {
+                suite,
+                time: *time,
+                oldest,
+            },
+            Meaning::Back(_) | Meaning::Digits(_) => Missing::Revision {
+                suite,
+                revision: text.clone(),
+            },
+        }))
     }
 }
 

@@ -15,7 +15,7 @@ use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
 
 use crate::{
-    Error, Suite, Verified,
+    Error, Suite, Verified, Work,
     commit::followers,
     read::succession::is_unreadable,
     verify::{
@@ -52,6 +52,11 @@ impl Check<'_> {
             .filter_map(|(key, _)| layout::commit_at(&suite.name, key))
             .filter(|id| *id != newest)
             .collect();
+        let (name, count) = (suite.name.clone(), ids.len() as u64);
+        let work = suite
+            .repository
+            .observed
+            .work(Work::Commits { suite: name, count });
         // Read at once: the chain alone would be read one after the other.
         let mut reads = stream::iter(ids)
             .map(|id| async move {
@@ -66,11 +71,13 @@ impl Check<'_> {
             .buffer_unordered(CONCURRENT);
         let mut steps = HashMap::new();
         while let Some((id, step)) = reads.next().await {
+            work.done(1);
             match step {
                 Err(error @ Error::Storage(_)) => return Err(error),
                 step => drop(steps.insert(id, step)),
             }
         }
+        drop(work);
         self.found.commits = 1;
         // What is older is garbage, or will be.
         let begins = suite.history_begins().await?;

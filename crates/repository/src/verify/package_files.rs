@@ -7,7 +7,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use s3_storage::ErrorKind;
 
 use crate::{
-    Depth, Error, Repository,
+    Depth, Error, Repository, Work,
     commit::upload::digest,
     verify::{
         check::{Check, compare},
@@ -97,13 +97,24 @@ impl PackageFiles {
         }
         let repository = suite.repository;
         let differing: Vec<&str> = if check.depth == Depth::Content {
-            let reads = there.iter().map(|file| read(repository, *file));
+            let bytes = there.iter().map(|(_, wanted)| wanted.size).sum();
+            let suite = suite.name.clone();
+            let work = &repository.observed.work(Work::Content { suite, bytes });
+            let done = |bytes| work.done(bytes);
+            let reads = there.iter().map(|file| read(repository, *file, done));
             some(reads, READ).await?
         } else {
             if same == 0 {
                 others.truncate(SAMPLE);
             }
-            some(others.iter().map(|file| ask(repository, *file)), ASKED).await?
+            let (suite, count) = (suite.name.clone(), others.len() as u64);
+            let work = &repository.observed.work(Work::Files { suite, count });
+            let asks = others.iter().map(|file| async move {
+                let answer = ask(repository, *file).await;
+                work.done(1);
+                answer
+            });
+            some(asks, ASKED).await?
         };
         for key in differing {
             let name = &self.files[key].name;
@@ -134,8 +145,9 @@ async fn some<'k>(
 async fn read<'k>(
     repository: &Repository,
     (key, wanted): (&'k String, &Wanted),
+    done: impl Fn(u64),
 ) -> Result<Option<&'k str>, Error> {
-    match digest(repository.storage.as_ref(), key).await {
+    match digest(repository.storage.as_ref(), key, done).await {
         Ok(found) => Ok((found != wanted.sha256).then_some(key.as_str())),
         Err(Error::Storage(error)) if error.kind() == ErrorKind::NotFound => Ok(Some(key)),
         Err(error) => Err(error),
@@ -150,7 +162,7 @@ async fn ask<'k>(
     match repository.storage.head(key).await {
         Ok(meta) => match meta.sha256 {
             Some(sha256) => Ok((sha256 != wanted.sha256.0).then_some(key.as_str())),
-            None => read(repository, (key, wanted)).await,
+            None => read(repository, (key, wanted), |_| {}).await,
         },
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(Some(key)),
         Err(error) => Err(error.into()),

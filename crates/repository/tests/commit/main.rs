@@ -30,3 +30,4 @@ mod rotation;
 mod suites;
 mod time;
 mod trust;
+mod work;

@@ -94,7 +94,13 @@ where
                 let code = answer.err().code();
                 let message = answer.err().message().filter(|message| !message.is_empty());
                 let (kind, refusable) = sort(status, code, request.key, request.refusable);
-                new(kind, message.unwrap_or_else(|| status_words(status)))
+                let no_bucket = no_bucket(request.s3.bucket());
+                let message = match kind {
+                    // The store's words do not name it.
+                    ErrorKind::NoSuchBucket => &no_bucket,
+                    _ => message.unwrap_or_else(|| status_words(status)),
+                };
+                new(kind, message)
                     .with_answer(Some(status), code)
                     .with_refusable(refusable)
             }
@@ -130,6 +136,10 @@ where
     error
         .with_ambiguity(request.exchange.is_unanswered())
         .with_date(request.date())
+}
+
+pub(super) fn no_bucket(name: &str) -> String {
+    format!("there is no bucket {name}")
 }
 
 /// A store's answer that says that all is well, and that no store of this API gives: most likely something else answered.

@@ -60,7 +60,7 @@ impl S3 {
                     .send()
             })
             .await
-            .map_err(about_bucket)?;
+            .map_err(|error| about_bucket(self.bucket(), error))?;
         let mut entries = Vec::new();
         for object in output.contents.unwrap_or_default() {
             let key = object
@@ -181,10 +181,10 @@ impl S3 {
 }
 
 /// A listing's 404 is about the bucket: its "key" is a prefix.
-fn about_bucket(error: Error) -> Error {
+fn about_bucket(bucket: &str, error: Error) -> Error {
     if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NoSuchBucket) {
         return error;
     }
-    Error::new(ErrorKind::NoSuchBucket, LIST, "", error.message())
+    Error::new(ErrorKind::NoSuchBucket, LIST, "", answer::no_bucket(bucket))
         .with_answer(error.status(), error.code())
 }
