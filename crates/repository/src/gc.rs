@@ -419,7 +419,10 @@ async fn unnamed(
     let mut unnamed = HashSet::new();
     // First, because it may find states that cannot be read.
     if with_pool {
-        let pool = inventory.below(POOL).map(|(key, _)| key.clone()).collect();
+        let others = inventory.repositories_in_pool();
+        let is_ours = |key: &&String| !others.iter().any(|folder| key.starts_with(*folder));
+        let pool = inventory.below(POOL).map(|(key, _)| key).filter(is_ours);
+        let pool = pool.cloned().collect();
         unnamed = kept.retain_unnamed(suites, pool).await?;
     }
     if !kept.unreadable.is_empty() {

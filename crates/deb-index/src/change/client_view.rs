@@ -1,7 +1,7 @@
 //! What a device notices when a head takes the place of another: changes that `apt update` refuses until its user accepts them.
 //!
 //! apt compares the new `Release` with the one it has (`pkgAcqMetaBase::VerifyVendor`, `apt-pkg/acquire-item.cc`) and stops when
-//! `Origin`, `Label`, `Version`, `Suite` or `Codename` differ, unless `--allow-releaseinfo-change` is given. A source that asks for
+//! `Origin`, `Label`, `Version`, `Suite`, `Codename` or the default priority differ, unless `--allow-releaseinfo-change` is given. A source that asks for
 //! a component or an architecture that is gone gets a warning and no packages. A signature by a key that the device's copy of
 //! the certificate lacks is `NO_PUBKEY`.
 
@@ -21,6 +21,8 @@ pub struct ClientView {
     pub suite: Option<String>,
     pub codename: Option<String>,
     pub version: Option<String>,
+    /// The priority that its packages have without pinning (apt_preferences(5)).
+    pub priority: u16,
     pub components: Vec<String>,
     pub architectures: Vec<String>,
 }
@@ -34,6 +36,11 @@ pub enum ViewChange {
         field: &'static str,
         old: Option<String>,
         new: Option<String>,
+    },
+    /// Its packages have another priority for devices that pin nothing.
+    Priority {
+        old: u16,
+        new: u16,
     },
     ComponentRemoved {
         component: String,
@@ -72,6 +79,7 @@ impl ClientView {
             suite: text("Suite"),
             codename: text("Codename"),
             version: text("Version"),
+            priority: default_priority(text),
             components: words("Components"),
             architectures: words("Architectures"),
         }
@@ -96,6 +104,7 @@ impl ClientView {
             suite: named("Suite"),
             codename: named("Codename"),
             version: set("Version"),
+            priority: default_priority(set),
             components: settings
                 .components
                 .iter()
@@ -125,6 +134,8 @@ impl ClientView {
             old: old.clone(),
             new: new.clone(),
         });
+        let (old, new) = (self.priority, next.priority);
+        let priority = (old != new).then_some(ViewChange::Priority { old, new });
         let gone = |old: &[String], new: &[String]| {
             let gone = old.iter().filter(|name| !new.contains(name));
             gone.cloned().collect::<Vec<_>>()
@@ -132,11 +143,25 @@ impl ClientView {
         let components = gone(&self.components, &next.components).into_iter();
         let architectures = gone(&self.architectures, &next.architectures).into_iter();
         fields
+            .chain(priority)
             .chain(components.map(|component| ViewChange::ComponentRemoved { component }))
             .chain(
                 architectures.map(|architecture| ViewChange::ArchitectureRemoved { architecture }),
             )
             .collect()
+    }
+}
+
+/// What apt gives packages of a suite with these fields (`debReleaseIndex::Load`, `apt-pkg/deb/debmetaindex.cc`).
+fn default_priority(field: impl Fn(&'static str) -> Option<String>) -> u16 {
+    let is_set = |name| {
+        let yes = ["yes", "true", "with", "on", "enable", "1"];
+        field(name).is_some_and(|value| yes.contains(&value.trim().to_ascii_lowercase().as_str()))
+    };
+    match (is_set("NotAutomatic"), is_set("ButAutomaticUpgrades")) {
+        (false, _) => 500,
+        (true, false) => 1,
+        (true, true) => 100,
     }
 }
 
@@ -149,6 +174,9 @@ impl fmt::Display for ViewChange {
                     new.as_deref().unwrap_or_default(),
                 );
                 write!(f, "{field} changes from “{old}” to “{new}”")
+            }
+            Self::Priority { old, new } => {
+                write!(f, "the default priority changes from {old} to {new}")
             }
             Self::ComponentRemoved { component } => {
                 write!(f, "the component {component} is removed")
@@ -191,6 +219,22 @@ mod tests {
                 "the architecture arm64 is removed"
             ]
         );
+    }
+
+    #[test]
+    fn the_default_priority_is_compared() {
+        let views = [
+            view("ButAutomaticUpgrades: yes\n"),
+            view("NotAutomatic: yes\nButAutomaticUpgrades: no\n"),
+            view("NotAutomatic: True\nButAutomaticUpgrades: yes\n"),
+        ];
+        assert_eq!(views.each_ref().map(|view| view.priority), [500, 1, 100]);
+        let changes = views[0].changes_to(&views[1]);
+        assert_eq!(
+            changes[0].to_string(),
+            "the default priority changes from 500 to 1"
+        );
+        assert_eq!(views[1].changes_to(&views[1].clone()), []);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What a repository stores, from paged listings: a thousand objects a request.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use deb_index::suite::layout;
 use futures::TryStreamExt as _;
@@ -26,6 +26,18 @@ pub(crate) struct InStore {
 impl Inventory {
     pub(crate) fn get(&self, key: &str) -> Option<&InStore> {
         self.0.get(key)
+    }
+
+    /// The folders below `pool/` that are repositories of their own, as a publisher of another prefix has them.
+    pub(crate) fn repositories_in_pool(&self) -> BTreeSet<&str> {
+        let within = self.below(POOL).filter_map(|(key, _)| {
+            let is_head = ["/InRelease", "/Release", "/suite.json"]
+                .iter()
+                .any(|end| key.ends_with(end));
+            let (folder, _) = key.split_once(layout::SUITES).filter(|_| is_head)?;
+            folder.ends_with('/').then_some(folder)
+        });
+        within.collect()
     }
 
     /// The objects whose keys begin like this.

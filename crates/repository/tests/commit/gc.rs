@@ -335,6 +335,25 @@ async fn a_publish_at_any_request_of_a_collection_loses_nothing() {
 }
 
 #[tokio::test]
+async fn a_repository_below_pool_is_another() {
+    let scene = Scene::uncollected().await;
+    let (bucket, signing) = (&scene.repository.bucket, &scene.signing);
+    for key in [
+        "dists/stable/suite.json",
+        "dists/stable/commits/1.json",
+        "pool/main/a/a/a_1_all.deb",
+    ] {
+        bucket.write(&format!("pool/inner/{key}"), &b"x"[..]);
+    }
+    let condemned = collect(bucket, signing).await.unwrap().condemned_keys;
+    let of_pool: Vec<_> = condemned
+        .iter()
+        .filter(|key| key.starts_with("pool/"))
+        .collect();
+    assert_eq!(of_pool, [&scene.wanted.file.stanza.key]);
+}
+
+#[tokio::test]
 async fn what_was_promoted_or_written_again_after_it_was_condemned_stays() {
     let scene = Scene::new().await;
     let (bucket, signing) = (&scene.repository.bucket, &scene.signing);
