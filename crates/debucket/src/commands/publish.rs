@@ -102,7 +102,6 @@ impl Publish {
                 warnings: inputs.warnings.clone(),
                 // It removes nothing that was named.
                 allow_missing: true,
-                ..Wanted::default()
             };
             plans.push(self.change.plan(context, suite, wanted).await?);
         }
