@@ -9,6 +9,7 @@ use super::{
     memory::measure,
     publish::seed,
     server::{BUCKET, Server},
+    upkeep::fill,
 };
 use crate::binaries::Binaries;
 
@@ -39,6 +40,7 @@ pub(crate) fn figures(binaries: &Binaries, wanted: &dyn Fn(&str) -> bool) -> Res
     }
     let server = Server::start(false)?;
     seed(&server, "large", SIZE)?;
+    fill(&server, "large", SIZE, SIZE)?;
     let mut figures = Vec::new();
     for (command, arguments, seconds) in commands {
         let (mut times, mut peak) = (Vec::new(), 0.0_f64);

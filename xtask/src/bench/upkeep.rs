@@ -43,7 +43,7 @@ pub(crate) fn figures(binaries: &Binaries, wanted: &dyn Fn(&str) -> bool) -> Res
     }
     let server = Server::start(false)?;
     seed(&server, PREFIX, SIZE)?;
-    fill(&server)?;
+    fill(&server, PREFIX, SIZE, OBJECTS)?;
     let mut figures = Vec::new();
     for (command, arguments, seconds) in COMMANDS {
         thread::sleep(GRACE);
@@ -69,13 +69,15 @@ pub(crate) fn figures(binaries: &Binaries, wanted: &dyn Fn(&str) -> bool) -> Res
     Ok(figures)
 }
 
-/// Puts the files of the packages, and garbage, into the pool. What stands for a file is the control file that its digests are of.
-fn fill(server: &Server) -> Result<()> {
-    let packages = stanzas::stanzas(SIZE)?.into_iter().map(|stanza| {
+/// Puts the files of the packages into the pool, and garbage up to this many objects. What stands for a file is the control file
+/// that its digests are of.
+pub(super) fn fill(server: &Server, prefix: &str, packages: usize, objects: usize) -> Result<()> {
+    let garbage = packages..objects;
+    let packages = stanzas::stanzas(packages)?.into_iter().map(|stanza| {
         let length = usize::try_from(stanza.size).unwrap_or(usize::MAX);
         (stanza.key, stanza.bytes.slice(..length))
     });
-    let garbage = (SIZE..OBJECTS).map(|number| {
+    let garbage = garbage.map(|number| {
         let key = format!("pool/main/g/garbage/garbage_{number}_all.deb");
         (key, "x".into())
     });
@@ -85,7 +87,7 @@ fn fill(server: &Server) -> Result<()> {
         .build()?;
     runtime.block_on(async {
         let bucket = S3::connect(server.config()).await?;
-        let storage: Arc<dyn Storage> = Arc::new(Prefixed::new(bucket, PREFIX));
+        let storage: Arc<dyn Storage> = Arc::new(Prefixed::new(bucket, prefix));
         let puts = stream::iter(objects).map(|(key, bytes)| {
             let storage = Arc::clone(&storage);
             async move {

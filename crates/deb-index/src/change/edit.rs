@@ -11,11 +11,15 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::{phasing::Phasing, plan::PlainIndexes, selector::Selector};
+use super::{
+    phasing::Phasing,
+    plan::{IndexPlan, PlainIndexes, Plan},
+    selector::Selector,
+};
 use crate::{
     digest::Sha256,
     fingerprint::Fingerprint,
-    index::{IndexPath, compression::Format},
+    index::{IndexPath, compression::Format, packages::Packages},
     name::{Architecture, Component, SuiteName},
     package_id::PackageId,
     phase::Percentage,
@@ -26,6 +30,9 @@ use crate::{
     },
     version::Version,
 };
+
+/// Edits whose packages take little memory.
+const FEW: usize = 1_000;
 
 /// One change to a suite.
 #[derive(Debug, Clone)]
@@ -175,6 +182,30 @@ impl Intent {
             Edit::Add { stanza, replace } => Some((stanza, *replace)),
             _ => None,
         })
+    }
+
+    /// Puts the packages to add on the bytes of the indexes that a plan of it writes, as far as these have them, so that what they
+    /// were read from can be freed. A few stay where they are: finding them costs as much as reading an index.
+    pub fn rest_on(&mut self, plan: &Plan) {
+        if self.0.len() < FEW {
+            return;
+        }
+        for (path, index) in &plan.indexes {
+            let (IndexPlan::Write(plain), Some((component, _))) = (index, path.as_packages())
+            else {
+                continue;
+            };
+            let index = Packages::parse(plain).unwrap_or_default();
+            for edit in &mut self.0 {
+                if let Edit::Add { stanza, .. } = edit
+                    && stanza.id.component == component
+                    && let Some(there) = index.get(&stanza.id)
+                    && there.bytes == stanza.bytes
+                {
+                    stanza.bytes = plain.slice_ref(there.bytes);
+                }
+            }
+        }
     }
 
     /// Keys of files that are no longer where the suite has them.

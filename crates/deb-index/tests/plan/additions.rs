@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use deb_index::{
-    change::{Edit, Intent, PlanError},
+    change::{Edit, IndexPlan, Intent, PlanError},
     digest::{Algorithm, Digests, Sha256},
     name::Architecture,
     stanza::Stanza,
@@ -46,6 +46,23 @@ fn a_stanza_is_the_control_file_and_what_apt_needs() {
         String::from_utf8(suite.plain[&path("amd64")].to_vec()).unwrap(),
         expected
     );
+}
+
+#[test]
+fn many_packages_to_add_rest_on_the_index_that_is_written() {
+    let names = (0..1_000).map(|number| format!("p{number}"));
+    let mut wanted = intent(names.map(|name| stanza(&name, "1", "amd64", &name)));
+    let before = wanted.clone();
+    let plan = Suite::default().plan(&wanted).unwrap();
+    wanted.rest_on(&plan);
+    assert!(wanted.additions().eq(before.additions()));
+    let IndexPlan::Write(plain) = &plan.indexes[&path("amd64")] else {
+        panic!("the index is not written");
+    };
+    let within = plain.as_ptr_range();
+    for (stanza, _) in wanted.additions() {
+        assert!(within.contains(&stanza.bytes.as_ptr()), "{}", stanza.id);
+    }
 }
 
 #[test]

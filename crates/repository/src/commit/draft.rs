@@ -240,6 +240,8 @@ impl Suite<'_> {
                 .await?;
             lost = self.lost(&planned.plan.there, read).await?;
         }
+        drop(wanted);
+        Arc::make_mut(&mut intent).rest_on(&planned.plan);
         Ok(Draft {
             suite: self,
             allow,

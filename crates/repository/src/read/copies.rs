@@ -1,8 +1,10 @@
 //! Packages of one suite for another, of the same repository or of another one.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use deb_index::{change::Selector, name::Component, phase::Percentage, stanza::Stanza};
+use futures::TryStreamExt as _;
+use s3_storage::Listed;
 
 use crate::{
     Error, Head, HeadSignatures, PackageFile, Repository, Selection, Suite, commit::upload::Origin,
@@ -82,15 +84,22 @@ impl Suite<'_> {
     /// # Errors
     /// [`Error::FileLost`]; those of the store.
     pub async fn require_files(&self, stanzas: &[Stanza]) -> Result<(), Error> {
-        let mut asked = stanzas.to_vec();
+        let mut asked: Vec<_> = stanzas.iter().collect();
         if asked.len() > ASKED {
-            let pool = self.repository.listed(POOL).await?;
-            let is_there = |stanza: &Stanza| {
-                let there = pool.get(&stanza.key);
-                there.is_some_and(|there| there.size == stanza.size)
-            };
-            asked.retain(|stanza| !is_there(stanza));
+            // The pool may be far larger than the suite, so of its listing only this is kept.
+            let keys = asked.iter().map(|stanza| (stanza.key.as_str(), None));
+            let mut sizes: HashMap<_, _> = keys.collect();
+            let mut pool = self.repository.storage.list(POOL, None);
+            while let Some(entry) = pool.try_next().await? {
+                if let Listed::Object(object) = entry
+                    && let Some(size) = sizes.get_mut(object.key.as_str())
+                {
+                    *size = Some(object.size);
+                }
+            }
+            asked.retain(|stanza| sizes.get(stanza.key.as_str()) != Some(&Some(stanza.size)));
         }
+        let asked: Vec<_> = asked.into_iter().cloned().collect();
         match self.lost(&asked, false).await?.first() {
             None => Ok(()),
             Some(lost) => Err(Error::FileLost {
