@@ -25,6 +25,8 @@ fn a_suite_is_created_set_up_and_shown() {
     let set = ["suite", "set", "testing"];
     let label = store.change(&[&set[..], &["--label", "Robots"]].concat());
     assert_eq!(label.code, 1, "devices would refuse it: {label:#?}");
+    let priority = store.change(&[&set[..], &["--field", "NotAutomatic=yes"]].concat());
+    assert_eq!(priority.code, 1, "devices would refuse it: {priority:#?}");
     store
         .change(
             &[
