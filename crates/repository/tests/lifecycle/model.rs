@@ -423,6 +423,7 @@ impl Wish {
             let mut components = base.components.iter();
             let mut architectures = base.architectures.iter();
             base.label != next.label
+                || base.not_automatic != next.not_automatic
                 || components.any(|old| !has(&next.components, old))
                 || architectures.any(|old| !has(&next.architectures, old))
         };

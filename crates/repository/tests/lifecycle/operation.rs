@@ -110,11 +110,7 @@ impl Job {
             author: self.author.clone(),
             ..Authorship::default()
         };
-        // A rollback or a setting may change the default priority.
-        let mut allow = Allow {
-            release_info_change: true,
-            ..Allow::default()
-        };
+        let mut allow = Allow::default();
         let mut files = Vec::new();
         let edits = match &self.operation {
             Operation::Publish {
