@@ -14,8 +14,8 @@ use crate::{
     error::{Error, Role, not_found},
     key_options::{SigningOptions, SourceTrust},
     printer::Report,
-    progress::Progress,
     store_options::WriteOptions,
+    uploads::Progress,
 };
 
 /// How a suite is changed.

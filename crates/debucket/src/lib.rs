@@ -26,3 +26,4 @@ pub mod source;
 mod storage_advice;
 pub mod store_options;
 pub mod text;
+mod uploads;

@@ -18,9 +18,9 @@ use crate::{
     context::Context,
     error::Error,
     printer::Report,
-    progress::Progress,
     settings_text,
     text::short,
+    uploads::Progress,
 };
 
 /// Take over a suite that deb-s3, aptly, reprepro or another tool made

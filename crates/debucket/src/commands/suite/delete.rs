@@ -77,7 +77,7 @@ impl Delete {
         }
         self.confirm(context, &planned)?;
         let authorship = authorship(self.change.message.clone());
-        let progress = crate::progress::Progress::new(context, 0, false);
+        let progress = crate::uploads::Progress::new(context, 0, false);
         context.set_goes_on();
         let deleted = suite.delete_all(planned, self.change.allow(), &authorship, &progress);
         let document = self.document(context, deleted.await?)?;
