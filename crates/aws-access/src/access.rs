@@ -49,7 +49,7 @@ impl Access {
     pub async fn prepare(config: &Config, service_id: &str) -> Result<Self, ConfigError> {
         let http = SharedHttpClient::new(Http::new(environment::network(config)?));
         let found = environment::load(config, http.clone()).await?;
-        let runs_a_program = environment::profile_runs_a_program(config).await?;
+        let runs_a_program = environment::profile_runs_a_program(config)?;
         let endpoint = environment::endpoint(config, service_id, &found)?;
         let region = found.region().cloned();
         let for_providers = ProviderConfig::without_region()

@@ -20,7 +20,7 @@ pub struct Config {
     pub endpoint: Option<String>,
     /// The profile in the AWS configuration files. `None`: `AWS_PROFILE`, `default`.
     pub profile: Option<String>,
-    /// Those files.
+    /// The AWS configuration files, or what was in them.
     pub shared_files: SharedFiles,
     /// Where the credentials come from.
     pub credentials: Credentials,

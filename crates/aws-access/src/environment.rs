@@ -9,7 +9,6 @@ use aws_config::{
 };
 use aws_smithy_http_client::{proxy::ProxyConfig, tls::TrustStore};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
-use aws_types::os_shim_internal::{Env, Fs};
 use aws_types::{app_name::AppName, region::Region, service_config::ServiceConfigKey};
 use hyper_util::client::proxy::matcher::Matcher;
 use rustls::{RootCertStore, pki_types::CertificateDer, pki_types::pem::PemObject as _};
@@ -127,7 +126,7 @@ pub(crate) async fn load(
 /// Checks that the profile exists which the caller or the environment names: without it, the keys of
 /// another identity would be found. Returns whether it runs a program for its keys. Files that cannot
 /// be read are for the source of credentials to report.
-pub(crate) async fn profile_runs_a_program(config: &Config) -> Result<bool, ConfigError> {
+pub(crate) fn profile_runs_a_program(config: &Config) -> Result<bool, ConfigError> {
     let of_environment = || {
         variable("AWS_ACCESS_KEY_ID")
             .is_none()
@@ -136,13 +135,16 @@ pub(crate) async fn profile_runs_a_program(config: &Config) -> Result<bool, Conf
     };
     let named = config.profile.clone().or_else(of_environment);
     let name = named.as_deref().unwrap_or(DEFAULT_PROFILE);
-    let (fs, env) = (Fs::real(), Env::real());
-    let files = config.shared_files.source();
-    let read = aws_config::profile::load(&fs, &env, &files, Some(name.to_owned().into())).await;
-    let Ok(profiles) = read else {
-        return Ok(false);
-    };
-    let is_missing = profiles.get_profile(name).is_none();
+    let runs_a_program = config.shared_files.look(|profiles| {
+        let profile = profiles.get_profile(name)?;
+        // A loop of sources ends somewhere, too.
+        let chain = std::iter::successors(Some(profile), |profile| {
+            profiles.get_profile(profile.get("source_profile")?)
+        });
+        let mut chain = chain.take(profiles.profiles().count());
+        Some(chain.any(|profile| profile.get("credential_process").is_some()))
+    });
+    let is_missing = runs_a_program == Some(None);
     if is_missing && matches!(config.credentials, Credentials::Chain) && name != DEFAULT_PROFILE {
         let shown = if name.chars().all(|c| c.is_ascii_graphic()) {
             format!("the profile \"{name}\"")
@@ -152,13 +154,7 @@ pub(crate) async fn profile_runs_a_program(config: &Config) -> Result<bool, Conf
         let message = format!("{shown} is not in the AWS configuration files");
         return Err(ConfigError::new(message));
     }
-    // A loop of sources ends somewhere, too.
-    let chain = std::iter::successors(profiles.get_profile(name), |profile| {
-        profiles.get_profile(profile.get("source_profile")?)
-    });
-    Ok(chain
-        .take(profiles.profiles().count())
-        .any(|profile| profile.get("credential_process").is_some()))
+    Ok(runs_a_program.flatten().unwrap_or(false))
 }
 
 /// The custom endpoint of a service, if any: the caller's, the environment's, the profile's.

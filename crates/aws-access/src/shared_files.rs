@@ -120,7 +120,8 @@ impl SharedFiles {
         })?
     }
 
-    fn look<T>(&self, see: impl FnOnce(&ProfileSet) -> T) -> Option<T> {
+    /// Looks at the profiles; `None` where the files cannot be understood.
+    pub(crate) fn look<T>(&self, see: impl FnOnce(&ProfileSet) -> T) -> Option<T> {
         match self {
             Self::Unread => profiles(&on_demand()).as_ref().map(see),
             Self::Read(text) => text.profiles.as_ref().map(see),

@@ -23,7 +23,7 @@ pub struct S3Config {
     pub path_style: Option<bool>,
     /// The profile in the AWS configuration files. `None`: `AWS_PROFILE`, `default`.
     pub profile: Option<String>,
-    /// Those files.
+    /// The AWS configuration files, or what was in them.
     pub shared_files: SharedFiles,
     /// Where the credentials come from.
     pub credentials: Credentials,
