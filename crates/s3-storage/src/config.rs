@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use aws_access::{CaBundle, Config, Credentials, LocalClock, Proxy, SharedFiles};
+use aws_access::{Config, Credentials, LocalClock, PemFile, Proxy, SharedFiles};
 
 /// Everything that is needed to talk to one bucket. `S3Config::new(bucket)` is the AWS default.
 #[derive(Debug, Clone)]
@@ -57,7 +57,7 @@ pub struct S3Config {
     pub proxy: Proxy,
     /// Certificates to trust *instead of* the system's, as the AWS CLI has it. `None`:
     /// `AWS_CA_BUNDLE`, the profile.
-    pub ca_bundle: Option<CaBundle>,
+    pub ca_bundle: Option<PemFile>,
     /// The program's name for the `User-Agent` header: letters, digits and `-`.
     pub app_name: Option<String>,
     /// The local clock; tests bring wrong ones.

@@ -200,10 +200,9 @@ impl Error {
 
     /// Whether the same request may succeed later.
     pub fn is_transient(&self) -> bool {
-        use ConnectProblem::{Untrusted, WrongProtocol};
         use ErrorKind::{Conflict, Connect, Throttled, Timeout, Truncated, Unavailable};
         match self.kind {
-            Connect(problem) => !matches!(problem, Untrusted | WrongProtocol),
+            Connect(problem) => problem.is_transient(),
             kind => matches!(
                 kind,
                 Conflict | Throttled | Unavailable | Timeout | Truncated

@@ -25,7 +25,7 @@ mod stored;
 mod trial;
 
 pub use aws_access::{
-    CaBundle, Caller, ConnectProblem, Credentials, LocalClock, Proxy, SharedFiles, Unidentified,
+    Caller, ConnectProblem, Credentials, LocalClock, PemFile, Proxy, SharedFiles, Unidentified,
 };
 #[cfg(feature = "test-util")]
 pub use careless::{Careless, Flaw};

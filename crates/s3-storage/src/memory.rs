@@ -114,7 +114,7 @@ impl Memory {
             String::new()
         };
         let meta = ObjectMeta {
-            size: bytes.len() as u64,
+            size: Some(bytes.len() as u64),
             etag: ETag(format!("\"{}{suffix}\"", hex::encode(&digest[..16]))),
             last_modified: Some(self.date()),
             sha256: options.sha256.filter(|_| !in_parts),
@@ -249,7 +249,7 @@ impl Storage for Memory {
         if unchanged {
             return Ok(GetReply::NotModified { date });
         }
-        let (first, end) = resolve(options.range, stored.meta.size, key)?;
+        let (first, end) = resolve(options.range, stored.bytes.len() as u64, key)?;
         let content = stored.bytes.slice(index(first)..index(end));
         let pieces: Vec<_> = (0..content.len())
             .step_by(PIECE)
@@ -260,7 +260,7 @@ impl Storage for Memory {
         Ok(GetReply::Found(Object {
             meta: stored.meta,
             offset: first,
-            length: end - first,
+            length: Some(end - first),
             body: stream::iter(pieces).boxed(),
         }))
     }
@@ -357,7 +357,7 @@ impl Storage for Memory {
                 Some(folder) => listed.push(Listed::Folder(folder.to_owned())),
                 None => listed.push(Listed::Object(ListedObject {
                     key: key.clone(),
-                    size: stored.meta.size,
+                    size: stored.bytes.len() as u64,
                     etag: stored.meta.etag.clone(),
                     last_modified: stored.meta.last_modified,
                 })),

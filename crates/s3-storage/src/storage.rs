@@ -168,13 +168,15 @@ pub struct GetOptions {
     /// Nothing but [`GetReply::NotModified`] if the object has not changed since. Where
     /// `if_none_match` is given, too, that one decides.
     pub if_modified_since: Option<Timestamp>,
+    /// Compare the content with the checksum that the store keeps of it, if there is one; for a caller that knows none.
+    pub check: bool,
 }
 
 /// What is known of an object without its content.
 #[derive(Debug, Clone)]
 pub struct ObjectMeta {
-    /// Length of the whole object in bytes (also where only a range was asked for).
-    pub size: u64,
+    /// Length of the whole object in bytes (also where only a range was asked for); none where the answer to a read did not tell it.
+    pub size: Option<u64>,
     pub etag: ETag,
     /// When it was written, to the second.
     pub last_modified: Option<Timestamp>,
@@ -197,8 +199,8 @@ pub struct Object {
     pub meta: ObjectMeta,
     /// Offset of the first byte of `body` within the object.
     pub offset: u64,
-    /// Length of `body` in bytes.
-    pub length: u64,
+    /// Length of `body` in bytes, where the answer told it.
+    pub length: Option<u64>,
     pub body: Body,
 }
 
@@ -363,32 +365,26 @@ pub(crate) async fn collect(
     limit: u64,
 ) -> Result<(ObjectMeta, Bytes), Error> {
     use futures::StreamExt as _;
-    if object.length > limit {
-        let message = format!(
-            "the object has {} bytes, more than the {limit} that are sensible here",
-            object.length
-        );
-        return Err(Error::new(ErrorKind::Unexpected, "GetObject", key, message));
+    let announced = object.length.unwrap_or(0);
+    let mut bytes = Vec::new();
+    if announced <= limit {
+        bytes.reserve_exact(usize::try_from(announced).unwrap_or(0));
     }
-    let mut bytes = Vec::with_capacity(usize::try_from(object.length).unwrap_or(0));
-    while let Some(piece) = object.body.next().await {
-        bytes.extend_from_slice(&piece?);
-        if bytes.len() as u64 > object.length {
-            return Err(Error::new(
-                ErrorKind::Unexpected,
-                "GetObject",
-                key,
-                "the body is longer than was announced",
-            ));
+    while announced.max(bytes.len() as u64) <= limit {
+        match object.body.next().await {
+            Some(piece) => bytes.extend_from_slice(&piece?),
+            None if object
+                .length
+                .is_none_or(|length| length == bytes.len() as u64) =>
+            {
+                return Ok((object.meta, bytes.into()));
+            }
+            None => {
+                let message = "the body ended early";
+                return Err(Error::new(ErrorKind::Truncated, "GetObject", key, message));
+            }
         }
     }
-    if bytes.len() as u64 != object.length {
-        return Err(Error::new(
-            ErrorKind::Truncated,
-            "GetObject",
-            key,
-            "the body ended early",
-        ));
-    }
-    Ok((object.meta, bytes.into()))
+    let message = format!("the object has more than the {limit} bytes that are sensible here");
+    Err(Error::new(ErrorKind::Unexpected, "GetObject", key, message))
 }

@@ -80,7 +80,9 @@ impl<'a> StoredObject<'a> {
                 Err(error) if error.kind() == ErrorKind::RangeNotSatisfiable => break,
                 Err(error) => return Err(error.of_payload()),
             };
-            if (object.meta.size, object.offset, object.length) != (self.size, first, length) {
+            if (object.meta.size, object.offset, object.length)
+                != (Some(self.size), first, Some(length))
+            {
                 break;
             }
             match collect(self.key, object, length).await {

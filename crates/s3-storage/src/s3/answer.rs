@@ -10,6 +10,7 @@ use std::{
 
 use aws_access::{ConnectProblem, CredentialError, CredentialProblem, Silence, cause};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_checksums::body::validate::Error as BadChecksum;
 use aws_smithy_runtime_api::{
     box_error::BoxError,
     client::{orchestrator::HttpResponse, result::ConnectorError},
@@ -169,9 +170,12 @@ pub(super) fn broken_body(
     error: impl Into<BoxError>,
 ) -> Error {
     let error = error.into();
-    let kind = match cause::<Silence>(&*error) {
-        Some(_) => ErrorKind::Timeout,
-        None => ErrorKind::Truncated,
+    let kind = if cause::<Silence>(&*error).is_some() {
+        ErrorKind::Timeout
+    } else if cause::<BadChecksum>(&*error).is_some() {
+        ErrorKind::ChecksumMismatch
+    } else {
+        ErrorKind::Truncated
     };
     Error::new(kind, operation, key, message).with_source(error)
 }

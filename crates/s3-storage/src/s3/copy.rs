@@ -94,7 +94,7 @@ impl S3 {
         let there = from.storage.head(from.key).await;
         let there = there.map_err(Error::of_payload)?;
         let is_other = |known| options.sha256.is_some_and(|expected| known != expected);
-        if there.size != from.size || there.sha256.is_some_and(is_other) {
+        if there.size != Some(from.size) || there.sha256.is_some_and(is_other) {
             return Err(from.other_content());
         }
         let refused = &self.inner.copies.refused[usize::from(there.sha256.is_some())];

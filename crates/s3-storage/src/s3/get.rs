@@ -41,6 +41,7 @@ impl S3 {
             .if_modified_since
             .filter(|_| options.if_none_match.is_none());
         let since = since.map(|since| DateTime::from_secs(since.as_second()));
+        let check = options.check.then_some(ChecksumMode::Enabled);
         let request = self.request(GET, key);
         let output = match request
             .send(|client| {
@@ -53,6 +54,7 @@ impl S3 {
                     .set_if_match(options.if_match.clone().map(|etag| etag.0))
                     .set_if_none_match(options.if_none_match.clone().map(|etag| etag.0))
                     .set_if_modified_since(since)
+                    .set_checksum_mode(check.clone())
                     .send()
             })
             .await
@@ -65,13 +67,16 @@ impl S3 {
             }
             Err(error) => return Err(error),
         };
-        let length = length(GET, key, output.content_length)?;
+        let length = length(output.content_length);
         let (offset, size) = match &output.content_range {
             None => (0, length),
-            Some(range) => content_range(range).ok_or_else(|| {
-                let message = format!("the answer's Content-Range is {range:?}");
-                answer::unexpected(GET, key, message)
-            })?,
+            Some(range) => {
+                let (offset, size) = content_range(range).ok_or_else(|| {
+                    let message = format!("the answer's Content-Range is {range:?}");
+                    answer::unexpected(GET, key, message)
+                })?;
+                (offset, Some(size))
+            }
         };
         let meta = ObjectMeta {
             size,
@@ -104,13 +109,15 @@ impl S3 {
             })
             .await?;
         let etag = etag(HEAD, key, output.e_tag)?;
+        let size = length(output.content_length)
+            .ok_or_else(|| answer::unexpected(HEAD, key, "the answer does not tell its length"))?;
         let is_whole = match output.checksum_type {
             Some(kind) => kind == ChecksumType::FullObject,
             // Before there were types, an object made of parts had a composite checksum.
             None => !etag.is_of_parts(),
         };
         Ok(ObjectMeta {
-            size: length(HEAD, key, output.content_length)?,
+            size: Some(size),
             etag,
             last_modified: timestamp(output.last_modified),
             sha256: output
@@ -123,26 +130,30 @@ impl S3 {
     }
 }
 
-/// The pieces of a body that is announced to have `length` bytes.
-fn body(key: String, bytes: ByteStream, length: u64) -> Body {
+/// The pieces of a body that is announced to have `length` bytes. Where nothing is announced, it ends where the store says so.
+fn body(key: String, bytes: ByteStream, length: Option<u64>) -> Body {
     stream::try_unfold((key, bytes, length), |(key, mut bytes, left)| async move {
         match bytes.next().await {
-            Some(Ok(piece)) => match left.checked_sub(piece.len() as u64) {
-                Some(left) => Ok(Some((piece, (key, bytes, left)))),
-                None => {
+            Some(Ok(piece)) => {
+                let length = piece.len() as u64;
+                if left.is_some_and(|left| left < length) {
                     let message = "the body is longer than was announced";
-                    Err(answer::unexpected(GET, &key, message))
+                    return Err(answer::unexpected(GET, &key, message));
+                }
+                Ok(Some((piece, (key, bytes, left.map(|left| left - length)))))
+            }
+            None => match left.filter(|left| *left > 0) {
+                None => Ok(None),
+                Some(left) => {
+                    let message = format!("the body ended {left} bytes early");
+                    Err(Error::new(ErrorKind::Truncated, GET, key, message))
                 }
             },
-            None if left == 0 => Ok(None),
-            None => Err(Error::new(
-                ErrorKind::Truncated,
-                GET,
-                key,
-                format!("the body ended {left} bytes early"),
-            )),
             Some(Err(error)) => {
-                let message = format!("{left} bytes of the body are missing");
+                let message = match left {
+                    Some(left) => format!("{left} bytes of the body are missing"),
+                    None => "the end of the body is missing".to_owned(),
+                };
                 Err(answer::broken_body(GET, &key, &message, error))
             }
         }
@@ -150,10 +161,8 @@ fn body(key: String, bytes: ByteStream, length: u64) -> Body {
     .boxed()
 }
 
-fn length(operation: &'static str, key: &str, length: Option<i64>) -> Result<u64, Error> {
-    length
-        .and_then(|length| u64::try_from(length).ok())
-        .ok_or_else(|| answer::unexpected(operation, key, "the answer does not tell its length"))
+fn length(length: Option<i64>) -> Option<u64> {
+    length.and_then(|length| u64::try_from(length).ok())
 }
 
 /// The tag of an answer: without one, no later write could name the object it replaces.
@@ -219,12 +228,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_that_ends_early_is_truncated() {
-        let pieces: Vec<_> = body("key".into(), ByteStream::from_static(b"abc"), 5)
+        let pieces: Vec<_> = body("key".into(), ByteStream::from_static(b"abc"), Some(5))
             .collect()
             .await;
         assert_eq!(pieces[0].as_ref().unwrap().as_ref(), b"abc");
         assert_eq!(pieces[1].as_ref().unwrap_err().kind(), ErrorKind::Truncated);
-        let pieces: Vec<_> = body("key".into(), ByteStream::from_static(b"abc"), 2)
+        let pieces: Vec<_> = body("key".into(), ByteStream::from_static(b"abc"), Some(2))
             .collect()
             .await;
         assert_eq!(

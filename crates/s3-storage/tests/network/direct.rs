@@ -17,7 +17,7 @@ const KEYS: &str = r#"{"Code":"Success","AccessKeyId":"AKIDROLE","SecretAccessKe
     "Token":"token-of-the-role","Expiration":"2099-01-01T00:00:00Z"}"#;
 
 /// What a container's endpoint and an instance's metadata service answer.
-fn credentials(_: usize, request: &Request) -> Reply {
+pub(crate) fn credentials(_: usize, request: &Request) -> Reply {
     if request.head.contains("/latest/api/token") {
         let ttl = "x-aws-ec2-metadata-token-ttl-seconds: 21600\r\n";
         answer("200 OK", ttl, "a-token", None)
@@ -28,12 +28,12 @@ fn credentials(_: usize, request: &Request) -> Reply {
     }
 }
 
-fn store(_: usize, _: &Request) -> Reply {
+pub(crate) fn store(_: usize, _: &Request) -> Reply {
     answer("200 OK", "ETag: \"1\"\r\n", "content", None)
 }
 
 /// Reads an object in a process of its own, in an environment that is otherwise empty.
-async fn read(variables: Vec<(&'static str, String)>) -> Result<(), String> {
+pub(crate) async fn read(variables: Vec<(&'static str, String)>) -> Result<(), String> {
     let output = tokio::task::spawn_blocking(move || {
         Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "direct::inner", "--ignored", "--nocapture"])

@@ -127,8 +127,11 @@ async fn a_certificate_that_is_not_accepted_is_untrusted() {
             ..config("https", address)
         })
         .await;
-        let kind = ErrorKind::Connect(ConnectProblem::Untrusted);
-        assert_eq!(error.kind(), kind, "{name}");
+        let problem = match name {
+            "another time" => ConnectProblem::NotValidNow,
+            _ => ConnectProblem::Untrusted,
+        };
+        assert_eq!(error.kind(), ErrorKind::Connect(problem), "{name}");
         assert!(!error.is_transient() && !error.is_ambiguous(), "{error:?}");
         let tls: &rustls::Error = cause(&error).unwrap();
         assert!(
