@@ -4,7 +4,7 @@
 //! Where no source has credentials, a bucket is asked without a signature: it may be public, or
 //! opened to a private network.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map::Entry};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use crate::config::Config;
 use crate::credentials::{Sources, endpoint_host};
 use crate::environment::Environment;
+use crate::iot;
 use crate::settings::Settings;
 use crate::uri::{Keys, Location};
 
@@ -31,13 +32,16 @@ pub struct Clients {
 
 impl Clients {
     /// The client for the bucket of `location`. `header` is the proxy that apt chose for the item.
+    ///
+    /// # Errors
+    /// What is wrong with the settings.
     pub fn get(
         &self,
         sources: &Sources,
         location: &Location,
         mut settings: Settings,
         header: Option<&str>,
-    ) -> Arc<Client> {
+    ) -> Result<Arc<Client>, String> {
         let proxy = proxy(sources, location, &settings, header);
         settings.proxy = match &proxy {
             Proxy::FromEnvironment => None,
@@ -45,36 +49,43 @@ impl Clients {
             Proxy::Url(url) => Some(crate::uri::Secret(url.clone())),
         };
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let make = || {
-            let config = config(sources, &location.bucket, &settings, proxy);
-            let limiter = settings.limit.map(Limiter::new);
-            Arc::new(Client {
-                config,
-                limiter,
-                signed: tokio::sync::Mutex::default(),
-                unsigned: OnceCell::new(),
-                account: Mutex::default(),
-                no_credentials: AtomicBool::new(false),
-            })
+        let client = match known.entry((location.bucket.clone(), settings)) {
+            Entry::Occupied(client) => client.into_mut(),
+            Entry::Vacant(place) => {
+                let settings = &place.key().1;
+                let client = Client {
+                    config: config(sources, &location.bucket, settings, proxy)?,
+                    limiter: settings.limit.map(Limiter::new),
+                    signed: tokio::sync::Mutex::default(),
+                    unsigned: OnceCell::new(),
+                    account: Mutex::default(),
+                    no_credentials: AtomicBool::new(false),
+                };
+                place.insert(Arc::new(client))
+            }
         };
-        Arc::clone(
-            known
-                .entry((location.bucket.clone(), settings.clone()))
-                .or_insert_with(make),
-        )
+        Ok(Arc::clone(client))
     }
 }
 
-fn config(sources: &Sources, bucket: &str, settings: &Settings, proxy: Proxy) -> S3Config {
+fn config(
+    sources: &Sources,
+    bucket: &str,
+    settings: &Settings,
+    proxy: Proxy,
+) -> Result<S3Config, String> {
     let credentials = match settings.keys() {
         Some(Keys { id, secret, token }) => Credentials::Static {
             access_key_id: id,
             secret_access_key: secret.0,
             session_token: token.map(|token| token.0),
         },
-        None => sources.chain(settings, &proxy),
+        None => match iot::core(settings, |path| sources.pem_file(path))? {
+            Some(core) => Credentials::IotCore(core),
+            None => sources.chain(settings, &proxy),
+        },
     };
-    S3Config {
+    Ok(S3Config {
         region: settings.region.clone(),
         // An endpoint is the one that it is.
         use_fips: settings.use_fips.filter(|_| settings.endpoint.is_none()),
@@ -101,7 +112,7 @@ fn config(sources: &Sources, bucket: &str, settings: &Settings, proxy: Proxy) ->
         proxy,
         app_name: Some(crate::APP_NAME.to_owned()),
         ..S3Config::new(bucket)
-    }
+    })
 }
 
 /// The proxy for a bucket: what apt chose for the item, then the settings for S3, then those for
@@ -422,7 +433,7 @@ mod tests {
             settings.set(name, value).unwrap();
         }
         let sources = Sources::default();
-        let made = config(&sources, "b", &settings, Proxy::Direct);
+        let made = config(&sources, "b", &settings, Proxy::Direct).unwrap();
         assert!(matches!(made.credentials, Credentials::Static { .. }));
         assert_eq!(
             (made.role_arn, made.silence_timeout, made.path_style),
@@ -431,6 +442,7 @@ mod tests {
         settings.set("Role", "arn:aws:iam::1:role/x").unwrap();
         assert!(
             config(&sources, "b", &settings, Proxy::Direct)
+                .unwrap()
                 .role_arn
                 .is_some()
         );

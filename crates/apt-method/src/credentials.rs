@@ -15,17 +15,17 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aws_access::causes;
-use s3_storage::{CaBundle, Credentials, Proxy, SharedFiles};
+use s3_storage::{Credentials, PemFile, Proxy, SharedFiles};
 
 use crate::authconf::{AuthConf, Machines};
 use crate::config::Config;
 use crate::environment::Environment;
 use crate::helper::{self, Helper, OfHelper};
-use crate::settings::Settings;
+use crate::settings::{self, Settings};
 use crate::uri::Location;
 use crate::{files, sandbox};
 
@@ -45,8 +45,8 @@ pub struct Sources {
     /// Whether they can be read when they are needed, and so are: they may be replaced.
     reads_again: bool,
     helper: Option<Arc<Helper>>,
-    /// Files with certificates that were read when that could be done.
-    ca_bundles: HashMap<PathBuf, CaBundle>,
+    /// Files with certificates and keys that were read when that could be done.
+    pem_files: HashMap<PathBuf, PemFile>,
     /// Why some file cannot be used.
     broken: Option<String>,
 }
@@ -93,25 +93,26 @@ impl Sources {
         }
         sources.config = config;
         sources.environment = environment;
-        for path in sources.ca_paths() {
+        for path in sources.pem_paths() {
             // One that cannot be read is an error where it is needed.
-            if let Ok(bundle) = CaBundle::read(path.clone()) {
-                sources.ca_bundles.insert(path, bundle);
+            if let Ok(file) = PemFile::read(path.clone()) {
+                sources.pem_files.insert(path, file);
             }
         }
         sources
     }
 
-    /// All files that may be needed as [`ca_bundle`](Self::ca_bundle).
-    fn ca_paths(&self) -> Vec<PathBuf> {
-        let of_config = self.config.named("Acquire::s3", "CAInfo");
+    /// All files that may be needed as [`pem_file`](Self::pem_file).
+    fn pem_paths(&self) -> Vec<PathBuf> {
+        let named = |name: &'static &'static str| self.config.named("Acquire::s3", name);
+        let of_config = settings::FILES.iter().flat_map(named);
         let others = [
             self.config.get(HTTPS_CA_INFO),
             self.environment.get("AWS_CA_BUNDLE"),
         ];
         let of_profiles = self.profiles().values("ca_bundle");
         let of_auth = self.auth.iter().flat_map(AuthConf::all);
-        let of_auth = of_auth.filter_map(|settings| settings.ca_info.clone());
+        let of_auth = of_auth.flat_map(Settings::files).cloned();
         let paths = of_config.chain(others.into_iter().flatten());
         let paths = paths.map(PathBuf::from).chain(of_auth);
         paths
@@ -160,7 +161,7 @@ impl Sources {
         in_uri.region.clone_from(&location.region);
         in_uri.use_fips = location.use_fips;
         in_uri.use_dualstack = location.use_dualstack;
-        let of_bucket = Settings::from_config(&self.config, &format!("Acquire::s3::{bucket}"))?;
+        let of_bucket = Settings::of_bucket(&self.config, bucket)?;
         let section = self
             .auth
             .as_ref()
@@ -196,7 +197,11 @@ impl Sources {
         let of_environment =
             settings.profile.is_none() && self.environment.get("AWS_ACCESS_KEY_ID").is_some();
         match &self.shared_files {
-            Err(error) if settings.keys().is_none() && !of_environment => Err(error.clone()),
+            Err(error)
+                if settings.keys().is_none() && !settings.names_a_device() && !of_environment =>
+            {
+                Err(error.clone())
+            }
             _ => Ok(settings),
         }
     }
@@ -263,10 +268,14 @@ impl Sources {
     }
 
     /// The authorities to trust instead of the system's.
-    pub fn ca_bundle(&self, settings: &Settings) -> Option<CaBundle> {
-        let path = self.ca_path(settings)?;
-        let read = self.ca_bundles.get(&path).cloned();
-        Some(read.unwrap_or_else(|| path.into()))
+    pub fn ca_bundle(&self, settings: &Settings) -> Option<PemFile> {
+        Some(self.pem_file(&self.ca_path(settings)?))
+    }
+
+    /// A file with certificates or a key, as it was read when that could be done.
+    pub fn pem_file(&self, path: &Path) -> PemFile {
+        let read = self.pem_files.get(path).cloned();
+        read.unwrap_or_else(|| path.to_owned().into())
     }
 
     /// The endpoint that the environment or the profile names.
@@ -310,7 +319,7 @@ impl Default for Sources {
             shared_files: Ok(SharedFiles::Unread),
             reads_again: false,
             helper: None,
-            ca_bundles: HashMap::new(),
+            pem_files: HashMap::new(),
             broken: None,
         }
     }

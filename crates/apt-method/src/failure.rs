@@ -16,6 +16,8 @@ use std::io;
 
 use s3_storage::{ConnectProblem, Error, ErrorKind};
 
+use crate::fetch::secrets::Secrets;
+
 /// Why an item failed, as apt is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
@@ -96,7 +98,7 @@ impl Failure {
     }
 
     /// The failure of a request for `object` (`s3://bucket/key`).
-    pub fn of_request(object: &str, error: &Error) -> Self {
+    pub(crate) fn of_request(object: &str, error: &Error, secrets: &Secrets) -> Self {
         let status = |default: u16| {
             Reason::Http(
                 error
@@ -105,7 +107,7 @@ impl Failure {
                     .unwrap_or(default),
             )
         };
-        let said = said(error);
+        let said = secrets.hide(said(error));
         match error.kind() {
             ErrorKind::NotFound => Self::lasting(
                 Reason::Http(404),
@@ -127,6 +129,11 @@ impl Failure {
                     status(403),
                     format!("403 Forbidden: {object}: {said}: {hint}"),
                 )
+            }
+            // What has no status did not come from the store: a source of credentials says it.
+            ErrorKind::BadCredentials if error.status().is_none() => {
+                let message = format!("no credentials for {object}: {said}");
+                Self::lasting(Reason::Http(401), message)
             }
             ErrorKind::BadCredentials => {
                 let hint =
@@ -168,14 +175,23 @@ impl Failure {
 
     fn of_connection(object: &str, problem: ConnectProblem, said: &str) -> Self {
         let reason = match problem {
-            // A store that cannot show who it is: waiting will not help, and apt must not pass over
+            // A server that cannot show who it is: waiting will not help, and apt must not pass over
             // it.
             ConnectProblem::Untrusted => {
-                let hint =
-                    "if its certificate is private, name the authority's file in AWS_CA_BUNDLE";
+                let hint = "if it is private, name its authority's file in CAInfo or AWS_CA_BUNDLE, or for AWS IoT Core \
+ in IotCAFile";
                 return Self::lasting(
                     Reason::Http(495),
-                    format!("{object}: the store's certificate is not trusted: {said}; {hint}"),
+                    format!("{object}: the server's certificate is not trusted: {said}; {hint}"),
+                );
+            }
+            ConnectProblem::NotValidNow => {
+                let hint = "set this machine's clock; if it is right, the server's certificate is out of date";
+                return Self::lasting(
+                    Reason::Http(495),
+                    format!(
+                        "{object}: the clock and the server's certificate do not agree: {said}; {hint}"
+                    ),
                 );
             }
             ConnectProblem::WrongProtocol => {
@@ -209,7 +225,7 @@ mod tests {
     fn failure(kind: ErrorKind, status: Option<u16>, code: Option<&str>) -> Failure {
         let error =
             Error::new(kind, "GetObject", "k", "the store's words.").with_answer(status, code);
-        Failure::of_request("s3://b/k", &error)
+        Failure::of_request("s3://b/k", &error, &Secrets::default())
     }
 
     fn field(failure: &Failure) -> Option<String> {
@@ -303,7 +319,7 @@ mod tests {
                 words,
             )
             .with_source(io::Error::other(words));
-            let failure = Failure::of_request("s3://b/k", &error);
+            let failure = Failure::of_request("s3://b/k", &error, &Secrets::default());
             assert_eq!(failure.reason, Reason::Other, "{words}");
         }
     }
@@ -315,7 +331,7 @@ mod tests {
         let error =
             Error::new(kind, "GetObject", "k", "cannot reach http://s").with_source(refused);
         assert_eq!(
-            Failure::of_request("s3://b/k", &error).message,
+            Failure::of_request("s3://b/k", &error, &Secrets::default()).message,
             "s3://b/k: cannot reach http://s: connection refused"
         );
     }

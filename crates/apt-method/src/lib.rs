@@ -15,6 +15,7 @@ pub mod failure;
 pub mod fetch;
 pub mod files;
 pub mod helper;
+pub mod iot;
 pub mod message;
 pub mod partial;
 pub mod protocol;

@@ -117,8 +117,8 @@ pub struct Plan {
     pub path: PathBuf,
     /// How many bytes of it are kept.
     pub resumed: u64,
-    /// How many bytes it will have.
-    pub size: u64,
+    /// How many bytes it will have, where that is known.
+    pub size: Option<u64>,
     /// The content's `Last-Modified`.
     pub date: Option<Timestamp>,
     pub algorithms: Vec<Algorithm>,
@@ -205,7 +205,8 @@ fn write(plan: &Plan, mut pieces: mpsc::UnboundedReceiver<Piece>) -> io::Result<
         None => Ok(()),
     });
     result.and(settled)?;
-    Ok((contiguous.end == plan.size).then(|| contiguous.hasher.finish()))
+    let is_whole = plan.size.is_none_or(|size| contiguous.end == size);
+    Ok(is_whole.then(|| contiguous.hasher.finish()))
 }
 
 /// The bytes that are there from the beginning on, and those that came early.
@@ -272,7 +273,7 @@ mod tests {
         Plan {
             path: folder.join("file"),
             resumed,
-            size,
+            size: Some(size),
             date: at(1_000_000),
             algorithms: vec![Algorithm::Sha256],
         }

@@ -123,8 +123,8 @@ pub enum Event {
     Waiting(String),
     /// Its content begins to arrive.
     Started {
-        /// Size of the whole content in bytes.
-        size: u64,
+        /// Size of the whole content in bytes, where the store tells it.
+        size: Option<u64>,
         last_modified: Option<Timestamp>,
         /// How many bytes were there already.
         resumed: u64,
@@ -234,11 +234,11 @@ impl Protocol {
                 last_modified,
                 resumed,
             } => {
-                let message = dated(
-                    about(200, "URI Start").with("Size", size.to_string()),
-                    last_modified,
-                );
-                resume_point(message, resumed)
+                let mut message = about(200, "URI Start");
+                if let Some(size) = size {
+                    message = message.with("Size", size.to_string());
+                }
+                resume_point(dated(message, last_modified), resumed)
             }
             Event::Done {
                 digests,

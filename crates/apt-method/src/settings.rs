@@ -77,6 +77,18 @@ settings! {
     "RequesterPays" requester_pays: bool = flag;
     /// The PEM file of the authorities to trust instead of the system's.
     "CAInfo" ca_info: PathBuf = path;
+    /// Where AWS IoT Core gives keys to devices; the following are of it, too.
+    "IotEndpoint" iot_endpoint: String = text;
+    /// The alias of the role that the device takes on.
+    "IotRoleAlias" iot_role_alias: String = text;
+    /// The name of the device's thing, for the variables of the role's policies.
+    "IotThing" iot_thing: String = text;
+    /// The PEM file of the device's certificate.
+    "IotCertificate" iot_certificate: PathBuf = path;
+    /// The PEM file of its key.
+    "IotPrivateKey" iot_private_key: PathBuf = path;
+    /// The PEM file of the authorities to trust there instead of those in `CAInfo`.
+    "IotCAFile" iot_ca_file: PathBuf = path;
     /// How long nothing may arrive.
     "Timeout" timeout: Duration = seconds;
     /// The proxy's URL, or `DIRECT`; it may hold a password.
@@ -117,6 +129,20 @@ fn kib_per_second(text: &str) -> Result<Option<u64>, &'static str> {
 /// What stands beside the settings below `Acquire::s3`: items that hold for all buckets at once
 const FOR_ALL: [&str; 2] = ["AuthConf", "CredentialProcess"];
 
+/// The block in apt's configuration whose items are `Iot…` here.
+const IOT: &str = "IoT";
+
+/// The settings that name files which only root may be able to read, by the last part of their names.
+pub const FILES: [&str; 7] = [
+    "CAInfo",
+    "IotCertificate",
+    "IotPrivateKey",
+    "IotCAFile",
+    "Certificate",
+    "PrivateKey",
+    "CAFile",
+];
+
 /// Items that apt reads of every method, or that its http method has under the same names.
 const OF_APT: [&str; 6] = [
     "Max-Age",
@@ -135,7 +161,15 @@ pub fn unknown(config: &Config) -> Vec<String> {
         None => key.is_empty() || is(key, NAMES) || is(key, &FOR_ALL) || is(key, &OF_APT),
         // An entry of a list, a proxy for a host, and what stands below one of those for all.
         Some((above, name)) => {
-            name.is_empty() || is(name, NAMES) || is(above, &["Proxy"]) || is(above, &FOR_ALL)
+            let is_iot = above
+                .rsplit("::")
+                .next()
+                .is_some_and(|last| is(last, &[IOT]));
+            name.is_empty()
+                || is(name, NAMES)
+                || is_iot && is(&format!("Iot{name}"), NAMES)
+                || is(above, &["Proxy"])
+                || is(above, &FOR_ALL)
         }
     };
     let keys = config
@@ -168,8 +202,15 @@ impl Settings {
     /// A value that cannot be read, with its full name.
     pub fn from_config(config: &Config, prefix: &str) -> Result<Self, String> {
         let mut settings = Self::default();
-        for (name, value) in config.below(prefix) {
-            match settings.set(name, value) {
+        let items = config
+            .below(prefix)
+            .map(|(name, value)| (name.to_owned(), value));
+        let block = format!("{prefix}::{IOT}");
+        let of_iot = config
+            .below(&block)
+            .map(|(name, value)| (format!("Iot{name}"), value));
+        for (name, value) in items.chain(of_iot) {
+            match settings.set(&name, value) {
                 Ok(()) | Err(SettingError::Unknown(_)) => {}
                 Err(error) => return Err(format!("{prefix}::{name}: {error}")),
             }
@@ -178,6 +219,54 @@ impl Settings {
             .check()
             .map_err(|error| format!("{prefix}: {error}"))?;
         Ok(settings)
+    }
+
+    /// The settings of one bucket in apt's configuration. There is none for a bucket called `iot`, where
+    /// this would be the block of that name.
+    ///
+    /// # Errors
+    /// As [`from_config`](Self::from_config).
+    pub fn of_bucket(config: &Config, bucket: &str) -> Result<Self, String> {
+        if bucket.eq_ignore_ascii_case(IOT) {
+            return Ok(Self::default());
+        }
+        Self::from_config(config, &format!("Acquire::s3::{bucket}"))
+    }
+
+    /// The files that only root may be able to read.
+    pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        [
+            &self.ca_info,
+            &self.iot_certificate,
+            &self.iot_private_key,
+            &self.iot_ca_file,
+        ]
+        .into_iter()
+        .flatten()
+    }
+
+    /// Whether anything is said about AWS IoT Core.
+    pub fn names_a_device(&self) -> bool {
+        let names = [&self.iot_endpoint, &self.iot_role_alias, &self.iot_thing];
+        let files = [
+            &self.iot_certificate,
+            &self.iot_private_key,
+            &self.iot_ca_file,
+        ];
+        names.into_iter().any(Option::is_some) || files.into_iter().any(Option::is_some)
+    }
+
+    /// Leaves out what is said about AWS IoT Core.
+    fn without_device(self) -> Self {
+        Self {
+            iot_endpoint: None,
+            iot_role_alias: None,
+            iot_thing: None,
+            iot_certificate: None,
+            iot_private_key: None,
+            iot_ca_file: None,
+            ..self
+        }
     }
 
     /// That the keys are whole.
@@ -212,9 +301,17 @@ impl Settings {
 
     /// These settings laid over those of a place farther from the repository. A role goes with the
     /// keys of its own place or of one farther away: keys that stand nearer than it are used as
-    /// they are.
+    /// they are. Keys, a device and a profile that stand nearer are used instead of a device that is farther
+    /// away, and a device instead of keys.
     #[must_use]
     pub fn over(mut self, mut farther: Self) -> Self {
+        let is_device = self.names_a_device();
+        if self.id.is_some() || self.profile.is_some() && !is_device {
+            farther = farther.without_device();
+        }
+        if is_device {
+            (farther.id, farther.role) = (None, None);
+        }
         if self.id.is_some() {
             (farther.secret, farther.token, farther.role) = (None, None, None);
         } else {
@@ -310,6 +407,38 @@ mod tests {
     }
 
     #[test]
+    fn a_device_and_other_identities_are_used_where_they_stand_nearer() {
+        let keys = || settings(&[("AccessKeyId", "k"), ("SecretAccessKey", "s")]);
+        let device = || settings(&[("IotRoleAlias", "alias"), ("IotThing", "thing")]);
+        let profile = || settings(&[("Profile", "p")]);
+        let nobody = Settings::default;
+        let has = |settings: Settings| (settings.keys().is_some(), settings.names_a_device());
+        assert_eq!(has(keys().over(device())), (true, false));
+        assert_eq!(has(device().over(keys())), (false, true));
+        assert_eq!(has(profile().over(device())), (false, false));
+        assert_eq!(has(nobody().over(device()).over(keys())), (false, true));
+        let other = settings(&[("IotRoleAlias", "other")]).over(device());
+        assert_eq!(other.iot_role_alias.as_deref(), Some("other"));
+        assert_eq!(other.iot_thing.as_deref(), Some("thing"));
+    }
+
+    #[test]
+    fn iot_below_the_method_is_a_block_and_no_bucket() {
+        let mut config = Config::default();
+        config.set("Acquire::s3::IoT::Endpoint", "everywhere");
+        config.set("Acquire::s3::b::IoT::Endpoint", "for b");
+        let endpoint = |settings: Result<Settings, String>| {
+            let settings = settings.unwrap();
+            (settings.iot_endpoint, settings.endpoint)
+        };
+        let of_all = Settings::from_config(&config, "Acquire::s3");
+        assert_eq!(endpoint(of_all), (Some("everywhere".into()), None));
+        let of_bucket = |name| endpoint(Settings::of_bucket(&config, name));
+        assert_eq!(of_bucket("b"), (Some("for b".into()), None));
+        assert_eq!(of_bucket("iot"), (None, None));
+    }
+
+    #[test]
     fn apts_configuration_may_hold_more_than_ours() {
         let mut config = Config::default();
         for (key, value) in [
@@ -349,17 +478,27 @@ mod tests {
             "Acquire::S3::Proxy::host.example.org",
             "Acquire::s3::CredentialProcess::User",
             "Acquire::s3::bucket::CAInfo",
+            "Acquire::s3::IoT::RoleAlias",
+            "Acquire::s3::bucket::iot::thing",
+            "Acquire::s3::IotEndpoint",
             "Acquire::s3::No-Cache",
             "Acquire::s3::",
             "Acquire::https::Regoin",
             "Acquire::s3::Regoin",
             "Acquire::s3::my.bucket::Rolle",
+            "Acquire::s3::IoT::RoleAllias",
+            "Acquire::s3::bucket::RoleAlias",
         ] {
             config.set(key, "x");
         }
         assert_eq!(
             unknown(&config),
-            ["Acquire::s3::Regoin", "Acquire::s3::my.bucket::Rolle"]
+            [
+                "Acquire::s3::IoT::RoleAllias",
+                "Acquire::s3::Regoin",
+                "Acquire::s3::bucket::RoleAlias",
+                "Acquire::s3::my.bucket::Rolle",
+            ]
         );
     }
 

@@ -20,10 +20,12 @@ use aws_types::region::Region;
 use crate::{
     Config, ConfigError, CredentialError, CredentialProblem, CredentialSource, Credentials, Keys,
     StoreClock,
-    chain::{Chain, METADATA_TIMEOUT, metadata_client},
-    connector::Http,
+    chain::Chain,
+    connector::{Http, Network},
     credentials::{FromSdk, Given, TOTAL_TIMEOUT, ToSdk, within},
-    environment, plain,
+    environment,
+    iot::OfIotCore,
+    metadata, plain,
 };
 
 /// Where a service is looked for if nothing says otherwise.
@@ -47,13 +49,14 @@ impl Access {
     /// # Errors
     /// A malformed endpoint, proxy, certificate bundle or program name.
     pub async fn prepare(config: &Config, service_id: &str) -> Result<Self, ConfigError> {
-        let http = SharedHttpClient::new(Http::new(environment::network(config)?));
+        let network = environment::network(config)?;
+        let http = SharedHttpClient::new(Http::new(network.clone()));
         let found = environment::load(config, http.clone()).await?;
         let runs_a_program = environment::profile_runs_a_program(config)?;
         let endpoint = environment::endpoint(config, service_id, &found)?;
         let region = found.region().cloned();
         let for_providers = ProviderConfig::without_region()
-            .with_http_client(http)
+            .with_http_client(http.clone())
             .with_use_fips(found.use_fips())
             .with_use_dual_stack(found.use_dual_stack())
             .with_region(Some(region.clone().unwrap_or(Region::new(DEFAULT_REGION))));
@@ -64,7 +67,8 @@ impl Access {
 
         let clock = StoreClock::new(config.clock.clone());
         let mut sdk = found.to_builder();
-        let source = credentials(config, found, &for_providers, runs_a_program).await;
+        let source =
+            credentials(config, network, found, &for_providers, runs_a_program, http).await;
         let provider = |source: &_| SharedCredentialsProvider::new(ToSdk(Arc::clone(source)));
         sdk.set_credentials_provider(source.as_ref().map(provider))
             .set_time_source(Some(SharedTimeSource::new(clock.clone())))
@@ -88,7 +92,7 @@ impl Access {
             sdk: sdk.identity_cache(cache.build()).build(),
             clock,
             endpoint,
-            metadata: asks_metadata.then(|| metadata_client(&for_providers)),
+            metadata: asks_metadata.then(|| metadata::client(&for_providers)),
             source,
         })
     }
@@ -136,7 +140,7 @@ impl Access {
                     .imds_client(metadata.clone())
                     .build();
                 let asked =
-                    tokio::time::timeout(METADATA_TIMEOUT, async { provider.region().await });
+                    tokio::time::timeout(metadata::TO_BE_FOUND, async { provider.region().await });
                 let region = asked.await.ok().flatten();
                 region.and_then(|region| plain::region(region.as_ref()))
             }
@@ -157,13 +161,16 @@ impl fmt::Debug for Access {
 /// The source of credentials; `None` for requests that are not signed.
 async fn credentials(
     config: &Config,
+    network: Network,
     found: SdkConfig,
     for_providers: &ProviderConfig,
     runs_a_program: bool,
+    http: SharedHttpClient,
 ) -> Option<Arc<dyn CredentialSource>> {
     let base: Arc<dyn CredentialSource> = match &config.credentials {
         Credentials::Anonymous => return None,
-        Credentials::Chain => Arc::new(Chain::new(for_providers, config, runs_a_program)),
+        Credentials::Chain => Arc::new(Chain::new(for_providers, config, runs_a_program, http)),
+        Credentials::IotCore(core) => Arc::new(OfIotCore::new(core, network, config)),
         Credentials::Source(source) => Arc::clone(source),
         Credentials::Static {
             access_key_id,

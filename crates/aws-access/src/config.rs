@@ -5,9 +5,9 @@
 //! `AWS_SHARED_CREDENTIALS_FILE` and the credential variables
 //! (<https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-envvars.html>).
 
-use std::{fmt, fs, io, path::PathBuf, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
-use crate::{CredentialSource, LocalClock, SharedFiles};
+use crate::{CredentialSource, IotCore, LocalClock, PemFile, SharedFiles};
 
 /// How AWS is reached. The default is all that the environment says.
 #[derive(Debug, Clone)]
@@ -46,7 +46,7 @@ pub struct Config {
     pub proxy: Proxy,
     /// Certificates to trust *instead of* the system's, as the AWS CLI has it. `None`:
     /// `AWS_CA_BUNDLE`, the profile.
-    pub ca_bundle: Option<CaBundle>,
+    pub ca_bundle: Option<PemFile>,
     /// The program's name for the `User-Agent` header and for the sessions of an assumed role:
     /// letters, digits and `-`.
     pub app_name: Option<String>,
@@ -78,41 +78,6 @@ impl Default for Config {
     }
 }
 
-/// A PEM file of certificates.
-#[derive(Clone, PartialEq, Eq)]
-pub struct CaBundle {
-    pub(crate) path: PathBuf,
-    /// What was in it, where it was read before.
-    pub(crate) pem: Option<Arc<[u8]>>,
-}
-
-impl From<PathBuf> for CaBundle {
-    /// A file that is read when it is needed.
-    fn from(path: PathBuf) -> Self {
-        Self { path, pem: None }
-    }
-}
-
-impl CaBundle {
-    /// The file, read now.
-    ///
-    /// # Errors
-    /// It cannot be read.
-    pub fn read(path: PathBuf) -> io::Result<Self> {
-        let pem = fs::read(&path)?;
-        Ok(Self {
-            path,
-            pem: Some(pem.into()),
-        })
-    }
-}
-
-impl fmt::Debug for CaBundle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.path.fmt(f)
-    }
-}
-
 /// Where credentials come from.
 #[derive(Clone, Default)]
 pub enum Credentials {
@@ -129,6 +94,8 @@ pub enum Credentials {
         /// The token of temporary credentials. It is never shown.
         session_token: Option<String>,
     },
+    /// AWS IoT Core, which knows this machine by a certificate.
+    IotCore(IotCore),
     /// A source of the caller's own.
     Source(Arc<dyn CredentialSource>),
     /// Requests are not signed: a public bucket.
@@ -140,6 +107,7 @@ impl fmt::Debug for Credentials {
         match self {
             Self::Chain => f.write_str("Chain"),
             Self::Static { .. } => f.write_str("Static { .. }"),
+            Self::IotCore(core) => f.debug_tuple("IotCore").field(core).finish(),
             Self::Source(source) => f.debug_tuple("Source").field(source).finish(),
             Self::Anonymous => f.write_str("Anonymous"),
         }

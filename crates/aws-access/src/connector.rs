@@ -27,7 +27,8 @@ use hyper_util::client::proxy::matcher::Matcher;
 use rustls::RootCertStore;
 
 use crate::{
-    Exchange, problem::NoAuthorities, resolver::SystemResolver, silence::watched, target::is_direct,
+    Exchange, bounded::bounded, problem::NoAuthorities, resolver::SystemResolver, silence::watched,
+    target::is_direct,
 };
 
 /// Where a request goes and whom to trust there.
@@ -37,13 +38,19 @@ pub(crate) struct Network {
     /// The same proxy, to be asked what it is used for.
     pub(crate) matcher: Arc<Matcher>,
     pub(crate) trust: TrustStore,
-    /// Whether those are the system's authorities.
-    pub(crate) trusts_system: bool,
+    /// The same authorities; `None` is the system's.
+    pub(crate) authorities: Option<Arc<RootCertStore>>,
+}
+
+impl fmt::Debug for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Network")
+    }
 }
 
 impl Network {
     /// Where a request goes, for people.
-    fn way(&self, url: &str) -> String {
+    pub(crate) fn way(&self, url: &str) -> String {
         let server = url.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
         let target: Option<Uri> = url.parse().ok();
         match target.and_then(|target| self.matcher.intercept(&target)) {
@@ -124,7 +131,7 @@ struct Kinds {
 impl Kinds {
     fn get(&self, url: &str, direct: bool) -> Result<&Connector, ConnectorError> {
         let plain = url.starts_with("http://");
-        if !plain && self.network.trusts_system && !*SYSTEM_HAS_AUTHORITIES {
+        if !plain && self.network.authorities.is_none() && !*SYSTEM_HAS_AUTHORITIES {
             return Err(ConnectorError::other(NoAuthorities.into(), None));
         }
         let connector =
@@ -183,16 +190,21 @@ impl HttpConnector for ByTarget {
                 let kind = ErrorKind::TransientError;
                 return Err(ConnectorError::other(overloaded, Some(kind)));
             }
-            Ok(response)
+            Ok(bounded(response))
         })
     }
 }
 
 /// Whether the system has certificates of authorities at all.
-static SYSTEM_HAS_AUTHORITIES: LazyLock<bool> = LazyLock::new(|| {
+static SYSTEM_HAS_AUTHORITIES: LazyLock<bool> = LazyLock::new(|| !system_authorities().is_empty());
+
+/// The authorities that the system trusts.
+pub(crate) fn system_authorities() -> RootCertStore {
+    let mut authorities = RootCertStore::empty();
     let found = rustls_native_certs::load_native_certs().certs;
-    RootCertStore::empty().add_parsable_certificates(found).0 > 0
-});
+    authorities.add_parsable_certificates(found);
+    authorities
+}
 
 /// A credential service on this machine cannot answer now.
 #[derive(Debug, thiserror::Error)]

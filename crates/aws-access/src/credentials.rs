@@ -124,6 +124,17 @@ pub enum CredentialProblem {
     Unavailable,
 }
 
+impl CredentialProblem {
+    /// Whether the same may succeed later.
+    pub(crate) fn is_transient(self) -> bool {
+        match self {
+            Self::Unreachable(problem) => problem.is_transient(),
+            Self::Unavailable => true,
+            Self::Missing | Self::Refused => false,
+        }
+    }
+}
+
 /// Why there are no credentials.
 #[derive(Debug, Clone)]
 pub struct CredentialError {
@@ -217,24 +228,24 @@ fn is_overloaded(error: &CredentialsError) -> bool {
             return false;
         };
         let status = answer.raw().status().as_u16();
-        let codes = [
-            "IDPCommunicationError",
-            "RequestLimitExceeded",
-            "Throttling",
-            "ThrottlingException",
-            "TooManyRequestsException",
-        ];
-        status >= 500
-            || status == 429
-            || answer
-                .err()
-                .code()
-                .is_some_and(|code| codes.contains(&code))
+        is_overload(status, answer.err().code())
     }
     cause::<Overloaded>(error).is_some()
         || says_so::<AssumeRoleError>(error)
         || says_so::<AssumeRoleWithWebIdentityError>(error)
         || says_so::<GetRoleCredentialsError>(error)
+}
+
+/// Whether an answer with this status and error code says that the service cannot now.
+pub(crate) fn is_overload(status: u16, code: Option<&str>) -> bool {
+    let codes = [
+        "IDPCommunicationError",
+        "RequestLimitExceeded",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    ];
+    status >= 500 || status == 429 || code.is_some_and(|code| codes.contains(&code))
 }
 
 /// A source of the SDK's as one of ours.

@@ -1,7 +1,7 @@
 //! What the environment and the AWS configuration files say, read as the AWS CLI reads them. No
 //! network.
 
-use std::{error::Error as StdError, net::Ipv6Addr, path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
 use aws_config::{
     BehaviorVersion, SdkConfig, meta::region::ProvideRegion as _,
@@ -11,11 +11,12 @@ use aws_smithy_http_client::{proxy::ProxyConfig, tls::TrustStore};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_types::{app_name::AppName, region::Region, service_config::ServiceConfigKey};
 use hyper_util::client::proxy::matcher::Matcher;
-use rustls::{RootCertStore, pki_types::CertificateDer, pki_types::pem::PemObject as _};
 
 use crate::{
-    CaBundle, Config, ConfigError, Credentials, Proxy,
+    Config, ConfigError, Credentials, Proxy,
+    authorities::authorities,
     connector::Network,
+    endpoint::check_endpoint,
     plain,
     variables::{DEFAULT_PROFILE, first, profile, variable},
 };
@@ -43,35 +44,20 @@ pub(crate) fn network(config: &Config) -> Result<Network, ConfigError> {
                 .value(config.profile.as_deref(), "ca_bundle")?;
             Some(PathBuf::from(path).into())
         });
-    let trusts_system = bundle.is_none();
-    let trust = match bundle {
-        None => TrustStore::default().with_native_roots(true),
-        Some(CaBundle { path, pem }) => {
-            let message = || format!("the CA bundle \"{}\" cannot be used", path.display());
-            let pem = pem.map_or_else(|| std::fs::read(&path), |pem| Ok(pem.to_vec()));
-            let pem = pem.map_err(|error| ConfigError::because(message(), error))?;
-            check_certificates(&pem).map_err(|error| ConfigError::because(message(), error))?;
-            TrustStore::empty().with_pem_certificate(pem)
+    let (trust, authorities) = match bundle {
+        None => (TrustStore::default().with_native_roots(true), None),
+        Some(file) => {
+            let (pem, authorities) = authorities(&file)?;
+            let trust = TrustStore::empty().with_pem_certificate(pem.to_vec());
+            (trust, Some(Arc::new(authorities)))
         }
     };
     Ok(Network {
         proxy,
         matcher,
         trust,
-        trusts_system,
+        authorities,
     })
-}
-
-/// The HTTP client below takes for granted that these can be parsed.
-fn check_certificates(pem: &[u8]) -> Result<(), Box<dyn StdError + Send + Sync>> {
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(pem) {
-        roots.add(certificate?)?;
-    }
-    if roots.is_empty() {
-        return Err("it holds no certificate".into());
-    }
-    Ok(())
 }
 
 /// What the SDK makes of the environment and of the profile, without credentials.
@@ -187,97 +173,9 @@ pub(crate) fn endpoint(
         .transpose()
 }
 
-/// A value for a message, unless it is so strange that it may be a secret.
-fn shown(value: &str) -> String {
-    let is_plain = value.len() < 100 && value.chars().all(|c| c.is_ascii_graphic());
-    if is_plain {
-        format!("\"{value}\"")
-    } else {
-        "that is given".to_owned()
-    }
-}
-
-/// An endpoint as a URL without a slash at its end.
-fn check_endpoint(endpoint: &str) -> Result<String, ConfigError> {
-    let endpoint = endpoint.trim().trim_end_matches('/');
-    let with_scheme = if endpoint.contains("://") {
-        endpoint.to_owned()
-    } else {
-        format!("https://{endpoint}")
-    };
-    let rest = with_scheme
-        .strip_prefix("https://")
-        .or_else(|| with_scheme.strip_prefix("http://"));
-    let Some(rest) = rest else {
-        return Err(ConfigError::new(format!(
-            "the endpoint {} is neither http nor https",
-            shown(endpoint)
-        )));
-    };
-    let authority = rest.split('/').next().unwrap_or_default();
-    // User and password in a URL would end in logs: not repeated either.
-    if rest.contains('@') {
-        return Err(ConfigError::new(
-            "the endpoint holds a user name: credentials do not belong into a URL",
-        ));
-    }
-    let port_is_sound = match authority.rsplit_once(':') {
-        Some((_, port)) if !authority.ends_with(']') => port.parse::<u16>().is_ok(),
-        _ => true,
-    };
-    let brackets_are_sound = authority.strip_prefix('[').is_none_or(|rest| {
-        rest.split_once(']')
-            .is_some_and(|(address, _)| address.parse::<Ipv6Addr>().is_ok())
-    });
-    if authority.is_empty()
-        || !port_is_sound
-        || rest
-            .chars()
-            .any(|c| c.is_control() || c.is_whitespace() || "?#\\\"<>".contains(c))
-        || !brackets_are_sound
-    {
-        return Err(ConfigError::new(format!(
-            "the endpoint {} is not a URL",
-            shown(endpoint)
-        )));
-    }
-    Ok(with_scheme)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_endpoint_without_a_scheme_is_https() {
-        assert_eq!(
-            check_endpoint("minio.example:9000/").unwrap(),
-            "https://minio.example:9000"
-        );
-        assert_eq!(
-            check_endpoint("http://127.0.0.1:9000").unwrap(),
-            "http://127.0.0.1:9000"
-        );
-        assert_eq!(
-            check_endpoint("http://[::1]:9000/base").unwrap(),
-            "http://[::1]:9000/base"
-        );
-        for bad in [
-            "",
-            "ftp://host",
-            "http://",
-            "http://host:port",
-            "http://host:99999",
-            "http://host/?x",
-            "http://a b",
-            "https://[arn:aws:s3:us-east-1:123456789012]",
-            "http://[::1",
-        ] {
-            assert!(check_endpoint(bad).is_err(), "{bad:?}");
-        }
-        let error = check_endpoint("http://me:hunter2@host").unwrap_err();
-        assert!(!error.to_string().contains("hunter2"), "{error}");
-    }
 
     #[test]
     fn a_ca_bundle_without_certificates_is_refused() {

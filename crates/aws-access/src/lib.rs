@@ -7,15 +7,22 @@
 //! from here. This is the only crate that names the SDK's crates for credentials and configuration.
 
 mod access;
+mod authorities;
+mod bounded;
 mod chain;
 mod clock;
 mod config;
 mod config_error;
 mod connector;
 mod credentials;
+mod endpoint;
 mod environment;
 mod exchange;
+mod https;
 mod identity;
+mod iot;
+mod metadata;
+mod pem_file;
 mod plain;
 mod problem;
 mod resolver;
@@ -26,11 +33,13 @@ mod variables;
 
 pub use access::Access;
 pub use clock::{LocalClock, StoreClock};
-pub use config::{CaBundle, Config, Credentials, Proxy};
+pub use config::{Config, Credentials, Proxy};
 pub use config_error::ConfigError;
 pub use credentials::{CredentialError, CredentialProblem, CredentialSource, Keys};
 pub use exchange::Exchange;
 pub use identity::{Caller, Unidentified};
+pub use iot::{BadDevice, DevicePart, IotCore, IotDevice};
+pub use pem_file::PemFile;
 pub use problem::{ConnectProblem, cause, causes};
 pub use shared_files::SharedFiles;
 pub use silence::Silence;

@@ -5,6 +5,7 @@ use std::{error::Error as StdError, io};
 
 use aws_smithy_async::future::timeout::TimedOutError;
 use aws_smithy_runtime_api::client::{dns::ResolveDnsError, result::ConnectorError};
+use rustls::CertificateError;
 
 use crate::Silence;
 
@@ -23,8 +24,10 @@ pub enum ConnectProblem {
     Unresolved,
     /// No connection came about in time.
     TimedOut,
-    /// The server's certificate is not accepted: another authority, name or time.
+    /// The server's certificate is not accepted: another authority or name.
     Untrusted,
+    /// The server's certificate is not valid at the time of this machine's clock, which may be wrong.
+    NotValidNow,
     /// The server speaks something else: http where https was spoken, or the reverse.
     WrongProtocol,
     /// Anything else: the connection broke, the network is unreachable, the proxy refused.
@@ -32,6 +35,14 @@ pub enum ConnectProblem {
 }
 
 impl ConnectProblem {
+    /// Whether the same may succeed later.
+    pub fn is_transient(self) -> bool {
+        !matches!(
+            self,
+            Self::Untrusted | Self::NotValidNow | Self::WrongProtocol
+        )
+    }
+
     /// The problem that `error` or one of its causes is; `None` where none of them is about a
     /// connection.
     pub fn of(error: &(dyn StdError + 'static)) -> Option<Self> {
@@ -48,6 +59,12 @@ impl ConnectProblem {
         };
         if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
             return Some(match tls {
+                rustls::Error::InvalidCertificate(
+                    CertificateError::Expired
+                    | CertificateError::ExpiredContext { .. }
+                    | CertificateError::NotValidYet
+                    | CertificateError::NotValidYetContext { .. },
+                ) => Self::NotValidNow,
                 rustls::Error::InvalidCertificate(_)
                 | rustls::Error::NoCertificatesPresented
                 | rustls::Error::UnsupportedNameType => Self::Untrusted,

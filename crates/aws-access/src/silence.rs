@@ -27,7 +27,7 @@ use http_body::{Body, Frame, SizeHint};
 use jiff::Timestamp;
 use tokio::time::{Instant, Sleep};
 
-use crate::Exchange;
+use crate::{Exchange, bounded::bounded};
 
 /// Sends a request, and writes into `exchange` what the network says.
 pub(crate) fn watched(
@@ -82,6 +82,11 @@ pub(crate) fn watched(
         })?;
         exchange.answered(date(&response));
         let silence = exchange.silence;
+        let response = if response.status().is_success() {
+            response
+        } else {
+            bounded(response)
+        };
         Ok(response.map(|inner| {
             SdkBody::from_body_1_x(Received {
                 inner,

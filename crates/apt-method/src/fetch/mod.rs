@@ -12,6 +12,7 @@
 //! are fetched once more from the start.
 
 mod refusal;
+pub(crate) mod secrets;
 mod transfer;
 
 use std::path::Path;
@@ -22,6 +23,7 @@ use jiff::Timestamp;
 use s3_storage::{ByteRange, ErrorKind, GetOptions, GetReply, Object, ObjectMeta};
 use tokio::sync::Semaphore;
 
+use self::secrets::Secrets;
 use self::transfer::{Broken, LARGE, PART};
 use crate::clients::{Client, Clients};
 use crate::credentials::Sources;
@@ -98,50 +100,23 @@ impl Fetcher {
             // Neither shows a secret.
             eprintln!("s3: {location}: {settings:?}");
         }
-        let secrets = secrets(&settings, &self.sources);
         let item = Item {
             fetcher: self,
             request,
             location: &location,
+            secrets: Secrets::of(&settings, &self.sources),
             settings,
             tell,
         };
-        item.run().await.map_err(|mut failure| {
-            // A store may send back what was sent to it.
-            for secret in &secrets {
-                failure.message = failure.message.replace(secret.as_str(), "***");
-            }
-            failure
-        })
+        item.run().await
     }
-}
-
-/// What must not be in any message.
-fn secrets(settings: &Settings, sources: &Sources) -> Vec<String> {
-    let keys = settings.keys();
-    let token = keys.as_ref().and_then(|keys| keys.token.clone());
-    let ours = [keys.map(|keys| keys.secret), token]
-        .into_iter()
-        .flatten()
-        .map(|secret| secret.0);
-    let environment = ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"]
-        .into_iter()
-        .filter_map(|name| sources.environment().get(name).map(str::to_owned));
-    let proxy = settings
-        .proxy
-        .as_ref()
-        .and_then(|proxy| Some(proxy.0.split_once('@')?.0.rsplit_once(':')?.1.to_owned()));
-    // A shorter one could not be told from ordinary words.
-    ours.chain(environment)
-        .chain(proxy)
-        .filter(|secret| secret.len() >= 4)
-        .collect()
 }
 
 struct Item<'a> {
     fetcher: &'a Fetcher,
     request: &'a Request,
     location: &'a Location,
+    secrets: Secrets,
     settings: Settings,
     tell: &'a (dyn Fn(Event) + Send + Sync),
 }
@@ -154,7 +129,7 @@ impl Item<'_> {
             && let Some(digests) = self.right_digests(path, size).await?
         {
             (self.tell)(Event::Started {
-                size,
+                size: Some(size),
                 last_modified: modified,
                 resumed: size,
             });
@@ -176,6 +151,7 @@ impl Item<'_> {
             self.settings.clone(),
             self.request.proxy.as_deref(),
         );
+        let client = client.map_err(Failure::configuration)?;
         (self.tell)(Event::Waiting(format!(
             "Waiting for s3://{}",
             self.location.bucket
@@ -235,13 +211,16 @@ impl Item<'_> {
                 .expected
                 .size
                 .is_some_and(|size| size.saturating_sub(from) >= LARGE);
+        let range = if large {
+            Some(ByteRange::Between(from, from + PART - 1))
+        } else {
+            Some(ByteRange::From(from)).filter(|_| from > 0)
+        };
         let options = GetOptions {
-            range: if large {
-                Some(ByteRange::Between(from, from + PART - 1))
-            } else {
-                Some(ByteRange::From(from)).filter(|_| from > 0)
-            },
+            range,
             if_modified_since: self.request.last_modified.filter(|_| from == 0),
+            // The checksum is one of the whole object.
+            check: range.is_none() && !self.request.expected.is_provable(),
             ..GetOptions::default()
         };
         let ranged = options.range.is_some();
@@ -278,17 +257,20 @@ impl Item<'_> {
             date,
             ..
         } = object.meta;
-        self.check_size(size)?;
+        self.check_size(size.unwrap_or(0))?;
         let resumed = if from > 0 && object.offset == from {
             let same = left
                 .is_some_and(|left| left.is_of(last_modified, self.request.expected.is_provable()));
-            if !same || size <= from {
+            if !same || size.is_none_or(|size| size <= from) {
                 return Ok(Attempt::Again);
             }
             from
         } else {
             0
         };
+        if object.offset != resumed && ranged {
+            return Ok(Attempt::Again);
+        }
         if object.offset != resumed {
             return Err(Failure::transient(
                 Reason::Other,
@@ -311,7 +293,7 @@ impl Item<'_> {
         match self.request.maximum_size {
             Some(limit) if size > limit => {
                 let message = format!(
-                    "{}: the object has {size} bytes, more than the {limit} that are expected",
+                    "{}: the object has more than the {limit} bytes that are expected",
                     self.location
                 );
                 Err(Failure::lasting(Reason::MaximumSizeExceeded, message))
@@ -328,7 +310,8 @@ impl Item<'_> {
         date: Option<Timestamp>,
     ) -> Result<Attempt, Failure> {
         let size = object.meta.size;
-        let algorithms = self.request.expected.algorithms(size);
+        let expected = &self.request.expected;
+        let algorithms = expected.algorithms(size.unwrap_or(u64::MAX));
         let writer = Writer::start(Plan {
             path: self.request.filename.clone(),
             resumed,
@@ -343,7 +326,7 @@ impl Item<'_> {
             .await
             .map_err(|error| Failure::local(&format!("cannot write {path}"), &error))?;
         match (sent, written) {
-            (Ok(()), Some(digests)) if resumed > 0 && !self.request.expected.fits(&digests) => {
+            (Ok(()), Some(digests)) if resumed > 0 && !expected.fits(&digests) => {
                 Ok(Attempt::Again)
             }
             (Ok(()), Some(digests)) => Ok(Attempt::Ended(Event::Done {
@@ -356,7 +339,12 @@ impl Item<'_> {
                 format!("{}: the transfer was cut short", self.location),
             )),
             (Err(Broken::Changed), _) => Ok(Attempt::Again),
-            (Err(Broken::Failed(failure)), _) => Err(failure),
+            (Err(Broken::Failed(failure) | Broken::Cut(failure)), _) => {
+                if failure.reason == Reason::MaximumSizeExceeded {
+                    let _ = std::fs::remove_file(&self.request.filename);
+                }
+                Err(failure)
+            }
         }
     }
 }

@@ -46,6 +46,7 @@ impl Item<'_> {
                     .code()
                     .unwrap_or(refused.error.message())
                     .to_owned();
+                let said = self.secrets.hide(said);
                 let status = Reason::Http(refused.error.status().unwrap_or(403));
                 Failure::lasting(
                     status,
@@ -55,7 +56,7 @@ impl Item<'_> {
                     ),
                 )
             }
-            None => Failure::of_request(&object, &refused.error),
+            None => Failure::of_request(&object, &refused.error, &self.secrets),
         }
     }
 }

@@ -1,6 +1,9 @@
 //! The bytes of an object on their way to the file: in one body, or cut into ranges that come side by side.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    ops::Range,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use futures::{StreamExt as _, future::try_join_all};
 use s3_storage::{Body, ByteRange, ErrorKind, GetOptions, GetReply, Object, ObjectMeta};
@@ -25,6 +28,8 @@ const PARALLEL: usize = 4;
 /// Why a transfer ended early.
 pub(super) enum Broken {
     Failed(Failure),
+    /// A body ended too early.
+    Cut(Failure),
     /// The object is another one now.
     Changed,
     /// The file cannot be written: the writer knows why.
@@ -43,19 +48,24 @@ impl Item<'_> {
         let Object {
             meta, length, body, ..
         } = object;
+        let (Some(size), Some(length)) = (meta.size, length) else {
+            return self
+                .bring(client, &meta, body, from..u64::MAX, writer)
+                .await;
+        };
         let end_of_body = from + length;
-        if client.is_limited() || (meta.size - from < LARGE && end_of_body == meta.size) {
-            return self.pump(client, body, from, meta.size, writer).await;
+        if client.is_limited() || (size - from < LARGE && end_of_body == size) {
+            return self.bring(client, &meta, body, from..size, writer).await;
         }
         // What remains is cut into parts, which the workers take one after the other. The first
         // worker begins with the body that is here.
         let begin = (from + PART).min(end_of_body);
         let next = AtomicU64::new(begin);
         let first = async {
-            self.pump(client, body, from, begin, writer).await?;
-            self.parts(client, &meta, &next, writer).await
+            self.bring(client, &meta, body, from..begin, writer).await?;
+            self.parts(client, &meta, size, &next, writer).await
         };
-        let others = (1..PARALLEL).map(|_| self.parts(client, &meta, &next, writer));
+        let others = (1..PARALLEL).map(|_| self.parts(client, &meta, size, &next, writer));
         let (first, others) = (Box::pin(first), try_join_all(others.map(Box::pin)));
         futures::future::try_join(first, others).await.map(drop)
     }
@@ -65,6 +75,7 @@ impl Item<'_> {
         &self,
         client: &Client,
         meta: &ObjectMeta,
+        size: u64,
         next: &AtomicU64,
         writer: &Writer,
     ) -> Result<(), Broken> {
@@ -73,73 +84,116 @@ impl Item<'_> {
                 return Err(Broken::Stopped);
             };
             let begin = next.fetch_add(PART, Ordering::Relaxed);
-            if begin >= meta.size {
+            if begin >= size {
                 return Ok(());
             }
-            let end = (begin + PART).min(meta.size);
-            let options = GetOptions {
-                range: Some(ByteRange::Between(begin, end - 1)),
-                if_match: Some(meta.etag.clone()),
-                ..GetOptions::default()
-            };
-            let object = match client.get(&self.location.key, options).await {
-                Ok(GetReply::Found(object))
-                    if object.offset == begin && object.meta.etag == meta.etag =>
-                {
-                    object
-                }
-                // A store that ignores If-Match, or the range.
-                Ok(_) => return Err(Broken::Changed),
-                Err(refused) => match refused.error.kind() {
-                    ErrorKind::PreconditionFailed | ErrorKind::RangeNotSatisfiable => {
-                        return Err(Broken::Changed);
-                    }
-                    _ => return Err(Broken::Failed(self.failure(client, refused).await)),
-                },
-            };
-            self.pump(client, object.body, begin, end, writer).await?;
+            let range = begin..(begin + PART).min(size);
+            let body = self.ask(client, meta, &range).await?;
+            self.bring(client, meta, body, range, writer).await?;
         }
     }
 
-    /// Brings one body to the writer, as far as `end`.
+    /// Asks for a range of the object.
+    async fn ask(
+        &self,
+        client: &Client,
+        meta: &ObjectMeta,
+        range: &Range<u64>,
+    ) -> Result<Body, Broken> {
+        let options = GetOptions {
+            range: Some(if range.end == u64::MAX {
+                ByteRange::From(range.start)
+            } else {
+                ByteRange::Between(range.start, range.end - 1)
+            }),
+            if_match: Some(meta.etag.clone()),
+            ..GetOptions::default()
+        };
+        match client.get(&self.location.key, options).await {
+            Ok(GetReply::Found(object))
+                if object.offset == range.start && object.meta.etag == meta.etag =>
+            {
+                Ok(object.body)
+            }
+            // A store that ignores If-Match, or the range.
+            Ok(_) => Err(Broken::Changed),
+            Err(refused) => match refused.error.kind() {
+                ErrorKind::PreconditionFailed | ErrorKind::RangeNotSatisfiable => {
+                    Err(Broken::Changed)
+                }
+                _ => Err(Broken::Failed(self.failure(client, refused).await)),
+            },
+        }
+    }
+
+    /// Brings a range of the object to the writer, beginning with the body that is here. Where that breaks off, the rest is asked
+    /// for, as long as each body brings something.
+    async fn bring(
+        &self,
+        client: &Client,
+        meta: &ObjectMeta,
+        mut body: Body,
+        mut range: Range<u64>,
+        writer: &Writer,
+    ) -> Result<(), Broken> {
+        loop {
+            let begin = range.start;
+            match self.pump(client, body, &mut range, writer).await {
+                Err(Broken::Cut(_)) if range.start > begin => {
+                    body = self.ask(client, meta, &range).await?;
+                }
+                ended => return ended,
+            }
+        }
+    }
+
+    /// Brings one body to the writer. What remains to be brought is left in `range`, whose end is [`u64::MAX`] where the object's
+    /// length is not known.
     async fn pump(
         &self,
         client: &Client,
         mut body: Body,
-        mut offset: u64,
-        end: u64,
+        range: &mut Range<u64>,
         writer: &Writer,
     ) -> Result<(), Broken> {
-        while offset < end {
+        loop {
             let mut piece = match body.next().await {
                 Some(Ok(piece)) => piece,
-                Some(Err(error)) => {
-                    return Err(Broken::Failed(Failure::of_request(
-                        &self.location.to_string(),
-                        &error,
-                    )));
+                // Of a whole body the end is read, too: it is there that a checksum turns out to be wrong.
+                None if range.is_empty() || range.end == u64::MAX => return Ok(()),
+                Some(Err(error))
+                    if range.is_empty() && error.kind() != ErrorKind::ChecksumMismatch =>
+                {
+                    return Ok(());
                 }
                 None => {
-                    let message = format!(
-                        "{}: the transfer was cut short; what arrived is kept",
-                        self.location
-                    );
-                    return Err(Broken::Failed(Failure::transient(Reason::Other, message)));
+                    let message = "the transfer was cut short; what arrived is kept";
+                    let message = format!("{}: {message}", self.location);
+                    return Err(Broken::Cut(Failure::transient(Reason::Other, message)));
+                }
+                Some(Err(error)) => {
+                    let failure =
+                        Failure::of_request(&self.location.to_string(), &error, &self.secrets);
+                    return Err(match error.kind() {
+                        ErrorKind::Truncated => Broken::Cut(failure),
+                        _ => Broken::Failed(failure),
+                    });
                 }
             };
-            let room = usize::try_from(end - offset).unwrap_or(usize::MAX);
+            let room = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
+            if room == 0 {
+                return Ok(());
+            }
             piece.truncate(room);
             let length = piece.len();
-            if length == 0 {
-                continue;
-            }
+            self.check_size(range.start + length as u64)
+                .map_err(Broken::Failed)?;
             writer
-                .write(offset, piece)
+                .write(range.start, piece)
                 .await
                 .map_err(|_| Broken::Stopped)?;
-            offset += length as u64;
+            range.start += length as u64;
             client.pace(length).await;
         }
-        Ok(())
     }
 }

@@ -26,7 +26,7 @@ pub const ARGUMENT: &str = "--credentials-once";
 const MAX_MEMORY: u64 = 256 << 10;
 
 /// Each problem and its name in a message.
-const PROBLEMS: [(CredentialProblem, &str); 9] = [
+const PROBLEMS: [(CredentialProblem, &str); 10] = [
     (CredentialProblem::Missing, "missing"),
     (CredentialProblem::Refused, "refused"),
     (CredentialProblem::Unavailable, "unavailable"),
@@ -45,6 +45,10 @@ const PROBLEMS: [(CredentialProblem, &str); 9] = [
     (
         CredentialProblem::Unreachable(ConnectProblem::Untrusted),
         "untrusted",
+    ),
+    (
+        CredentialProblem::Unreachable(ConnectProblem::NotValidNow),
+        "not-valid-now",
     ),
     (
         CredentialProblem::Unreachable(ConnectProblem::WrongProtocol),

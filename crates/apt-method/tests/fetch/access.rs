@@ -45,14 +45,14 @@ async fn wrong_keys_are_never_a_missing_file() {
     store
         .put("bucket", "dists/stable/Release", b"Suite: stable\n")
         .unwrap();
-    for (id, secret) in [("nobody", "x"), (DevS3::DEFAULT_KEY_ID, "wrong")] {
+    for (id, secret) in [("nobody", "x-secret"), (DevS3::DEFAULT_KEY_ID, "y-secret")] {
         let mut method = Start::default()
             .store(&store.endpoint(), id, secret)
             .configured();
         let failed = method.failure("s3://bucket/dists/stable/InRelease", "file");
         expect_reason(&failed, "HttpError403");
         assert_eq!(failed.get("Transient-Failure"), None);
-        assert!(!field(&failed, "Message").contains(secret) || secret == "x");
+        assert!(!field(&failed, "Message").contains(secret));
     }
 }
 

@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test fails where it panics")]
 
 mod access;
+mod bodies;
 mod failures;
+mod iot;
+mod iot_service;
 mod partial_files;
 mod proxies;
 mod rights;

@@ -128,18 +128,21 @@ async fn another_object_under_the_key_is_not_appended() {
 async fn a_body_that_is_cut_short_is_transient_and_its_beginning_is_kept() {
     let store = settled_store().await;
     let proxy = FaultProxy::start(&store.endpoint()).await.unwrap();
-    for (length, cut) in [(400_000, 150_000), (40 * MIB, 9_000_000)] {
+    for (length, cut) in [(400_000, 150_000), (40 * MIB, 1_000_000)] {
         let content = noise(length);
         store.put("bucket", "deb", &content).unwrap();
         store.clock().advance(Duration::from_secs(10));
         let mut method = against(&proxy.endpoint()).configured();
-        // Of a large file, one range in the middle.
-        let rule = Rule::new(Fault::CutBody(cut.min(1_000_000)));
-        proxy.push(if length > MIB {
-            rule.nth(3)
-        } else {
-            rule.nth(1)
-        });
+        // What remains is asked for, and nothing comes of it.
+        proxy.push(Rule::new(Fault::CutBody(cut)).nth(1));
+        proxy.push(Rule::new(Fault::before(move |request| {
+            let range = request.range.as_deref().unwrap_or_default();
+            if range.starts_with(&format!("bytes={cut}-")) {
+                Next::Close
+            } else {
+                Next::Continue
+            }
+        })));
         let ask = listed(&method, "s3://bucket/deb", "file", &content);
         method.send(&ask);
         let (_, failed) = method.end_of_item();
@@ -164,6 +167,27 @@ async fn a_body_that_is_cut_short_is_transient_and_its_beginning_is_kept() {
         );
         assert_eq!(field(&done, "SHA256-Hash"), sha256(&content));
         assert!(fs::read(method.path("file")).unwrap() == content);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_is_cut_short_again_and_again_arrives() {
+    let store = settled_store().await;
+    let proxy = FaultProxy::start(&store.endpoint()).await.unwrap();
+    proxy.push(Rule::new(Fault::CutBody(1_000_000)));
+    for length in [7 * MIB, 20 * MIB] {
+        let content = noise(length);
+        store.put("bucket", "deb", &content).unwrap();
+        store.clock().advance(Duration::from_secs(10));
+        let mut method = against(&proxy.endpoint()).configured();
+        method.send(&listed(&method, "s3://bucket/deb", "file", &content));
+        let (_, done) = method.end_of_item();
+        assert_eq!(
+            field(&done, "SHA256-Hash"),
+            sha256(&content),
+            "{}",
+            show(&done)
+        );
     }
 }
 

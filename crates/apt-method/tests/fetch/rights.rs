@@ -18,14 +18,14 @@ use crate::{
 };
 
 /// A machine whose root has a home that nobody else can look into.
-struct Machine {
-    store: DevS3,
-    start: Start,
+pub(crate) struct Machine {
+    pub(crate) store: DevS3,
+    pub(crate) start: Start,
     home: PathBuf,
 }
 
 impl Machine {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let store = store().await;
         store.put("bucket", "file", b"abc").unwrap();
         let start = Start::default()
@@ -45,24 +45,24 @@ impl Machine {
         Self { store, start, home }
     }
 
-    fn write(&self, name: &str, text: &str) -> String {
+    pub(crate) fn write(&self, name: &str, text: &str) -> String {
         let path = self.home.join(name);
         fs::write(&path, text).unwrap();
         path.display().to_string()
     }
 
-    fn variable(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn variable(mut self, name: &str, value: &str) -> Self {
         self.start = self.start.variable(name, value);
         self
     }
 
-    fn item(mut self, key: &str, value: &str) -> Self {
+    pub(crate) fn item(mut self, key: &str, value: &str) -> Self {
         self.start = self.start.item(key, value);
         self
     }
 
     /// The store takes this key, with a token, and no other.
-    fn takes(store: &DevS3, id: &str, token: &str) {
+    pub(crate) fn takes(store: &DevS3, id: &str, token: &str) {
         let key = AccessKey::new(id, "secret", Grants::All).with_session_token(token);
         store.set_access_keys(vec![key]);
     }
