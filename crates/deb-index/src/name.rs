@@ -12,7 +12,10 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{quote::printable, reserved::is_reserved};
+use crate::{
+    quote::printable,
+    reserved::{is_index_folder, is_reserved},
+};
 
 /// A name that is refused, and why.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -124,7 +127,8 @@ name! {
 }
 
 name! {
-    /// A component (area) of a suite, as `main` or `non-free`: one path segment.
+    /// A component (area) of a suite, as `main`, `non-free` or `updates/main`: path segments joined by single `/`. Those after the
+    /// first are not names of folders that other indexes of a component have (`main/debian-installer`).
     Component, "component", check_component
 }
 
@@ -192,11 +196,11 @@ fn check_bytes(
 }
 
 fn check_component(name: &str) -> Result<(), &'static str> {
-    if name.contains('/') {
-        Err("has a “/”")
-    } else {
-        check_segment(name)
+    let mut inner = name.split('/').skip(1);
+    if inner.any(is_index_folder) {
+        return Err("has a part that is the name of a folder of other indexes");
     }
+    check_suite(name)
 }
 
 fn check_suite(name: &str) -> Result<(), &'static str> {
@@ -293,8 +297,12 @@ mod tests {
             assert!(name.parse::<SuiteName>().is_err(), "{name:?}");
             assert!(name.parse::<Component>().is_err(), "{name:?}");
         }
-        assert!("main".parse::<Component>().is_ok());
-        assert!("updates/main".parse::<Component>().is_err());
+        for name in ["main", "updates/main", "a/b/c", "source"] {
+            assert!(name.parse::<Component>().is_ok(), "{name}");
+        }
+        for name in ["main/debian-installer", "main/Source", "a/i18n/b"] {
+            assert!(name.parse::<Component>().is_err(), "{name}");
+        }
     }
 
     #[test]
@@ -354,13 +362,12 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_taken_is_safe_in_a_path(name in "\\PC{0,12}") {
-            if let Ok(suite) = name.parse::<SuiteName>() {
-                for part in suite.as_str().split('/') {
+            let suite = name.parse::<SuiteName>().map(|suite| suite.to_string());
+            let component = name.parse::<Component>().map(|component| component.to_string());
+            for path in [suite, component].into_iter().flatten() {
+                for part in path.split('/') {
                     prop_assert!(!part.is_empty() && !part.starts_with(['.', '-']));
                 }
-            }
-            if let Ok(component) = name.parse::<Component>() {
-                prop_assert!(!component.as_str().contains('/'));
             }
         }
     }

@@ -24,6 +24,13 @@ impl PackageId {
         let own = &self.architecture;
         self.component == *component && (own.is_all() || own == architecture)
     }
+
+    /// Whether devices that read the index of an architecture see the package too, in that index or another.
+    #[must_use]
+    pub fn meets(&self, architecture: &Architecture) -> bool {
+        let own = &self.architecture;
+        own.is_all() || architecture.is_all() || own == architecture
+    }
 }
 
 impl fmt::Display for PackageId {

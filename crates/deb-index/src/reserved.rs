@@ -14,6 +14,8 @@ const OWN: [&str; 7] = [
 ];
 /// The folders at the root of a repository.
 const ROOT: [&str; 2] = ["dists", "pool"];
+/// Folders of indexes of other kinds, in a component.
+const INDEX_FOLDERS: [&str; 4] = ["debian-installer", "dep11", "i18n", "source"];
 /// Begins the name of the folder of an index, in a component.
 const INDEX: &str = "binary-";
 
@@ -24,6 +26,11 @@ fn is_among(name: &str, names: &[&str]) -> bool {
 /// Whether a suite has a file or folder of its own by this name.
 pub(crate) fn is_own(name: &str) -> bool {
     is_among(name, &OWN)
+}
+
+/// Whether a component has a folder of this name for indexes of other kinds than its own `Packages`.
+pub(crate) fn is_index_folder(name: &str) -> bool {
+    is_among(name, &INDEX_FOLDERS)
 }
 
 /// Whether neither a component nor a segment of a suite's name may have this name.

@@ -1,16 +1,15 @@
-//! What a device notices when a head takes the place of another: changes that `apt update` refuses until its user accepts them.
+//! What a device notices when a head takes the place of another.
 //!
-//! apt compares the new `Release` with the one it has (`pkgAcqMetaBase::VerifyVendor`, `apt-pkg/acquire-item.cc`) and stops when
-//! `Origin`, `Label`, `Version`, `Suite`, `Codename` or the default priority differ, unless `--allow-releaseinfo-change` is given. A source that asks for
-//! a component or an architecture that is gone gets a warning and no packages. A signature by a key that the device's copy of
-//! the certificate lacks is `NO_PUBKEY`.
+//! apt compares the new `Release` with the one it has (`pkgAcqMetaBase::VerifyVendor`, `apt-pkg/acquire-item.cc`). What apt 2.6
+//! then does is [`Effect`]; `tests/release_changes.rs` asks the real one.
 
 use std::fmt;
 
 use serde::Serialize;
 
 use crate::{
-    fingerprint::Fingerprint, name::SuiteName, paragraph::Paragraph, suite::settings::Settings,
+    fingerprint::Fingerprint, flag, name::SuiteName, paragraph::Paragraph,
+    suite::settings::Settings,
 };
 
 /// What devices compare of a `Release` file.
@@ -27,7 +26,7 @@ pub struct ClientView {
     pub architectures: Vec<String>,
 }
 
-/// A change that a device has to accept.
+/// A change that a device notices.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum ViewChange {
@@ -56,6 +55,21 @@ pub enum ViewChange {
     KeyRetired {
         key: Fingerprint,
     },
+}
+
+/// What becomes of a change on devices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// `apt update` fails until the user accepts the change (`--allow-releaseinfo-change`), and keeps the state that it has.
+    Refused,
+    /// A notice, which apt shows only on a terminal.
+    Noted,
+    /// Devices that use it get no packages, and a warning with each update.
+    Warned,
+    /// The same, but only a notice.
+    Lost,
+    /// The signature cannot be verified without a newer keyring.
+    Unverified,
 }
 
 impl ClientView {
@@ -118,7 +132,7 @@ impl ClientView {
         }
     }
 
-    /// What a device that has seen this view has to accept of the next one.
+    /// What a device that has seen this view notices of the next one.
     #[must_use]
     pub fn changes_to(&self, next: &Self) -> Vec<ViewChange> {
         let fields = [
@@ -154,14 +168,40 @@ impl ClientView {
 
 /// What apt gives packages of a suite with these fields (`debReleaseIndex::Load`, `apt-pkg/deb/debmetaindex.cc`).
 fn default_priority(field: impl Fn(&'static str) -> Option<String>) -> u16 {
-    let is_set = |name| {
-        let yes = ["yes", "true", "with", "on", "enable", "1"];
-        field(name).is_some_and(|value| yes.contains(&value.trim().to_ascii_lowercase().as_str()))
-    };
+    let is_set =
+        |name| field(name).and_then(|value| flag::parse(value.trim().as_bytes())) == Some(true);
     match (is_set("NotAutomatic"), is_set("ButAutomaticUpgrades")) {
         (false, _) => 500,
         (true, false) => 1,
         (true, true) => 100,
+    }
+}
+
+impl ViewChange {
+    #[must_use]
+    pub fn effect(&self) -> Effect {
+        match self {
+            Self::Field {
+                field: "Suite" | "Version",
+                ..
+            } => Effect::Noted,
+            Self::Field { .. } | Self::Priority { .. } => Effect::Refused,
+            Self::ComponentRemoved { .. } => Effect::Warned,
+            Self::ArchitectureRemoved { .. } => Effect::Lost,
+            Self::SigningKey { .. } | Self::KeyRetired { .. } => Effect::Unverified,
+        }
+    }
+}
+
+impl fmt::Display for Effect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Refused => "apt refuses the suite until the user accepts this",
+            Self::Noted => "apt accepts this with a notice",
+            Self::Warned => "devices that use it get a warning and no packages",
+            Self::Lost => "its devices get a notice and no packages",
+            Self::Unverified => "devices without a newer keyring may refuse the suite",
+        })
     }
 }
 
@@ -255,6 +295,9 @@ mod tests {
                 "Version changes from “” to “12”"
             ]
         );
+        let effects = old.changes_to(&new);
+        let effects: Vec<_> = effects.iter().map(ViewChange::effect).collect();
+        assert_eq!(effects, [Effect::Refused, Effect::Noted]);
         assert_eq!(
             serde_json::to_value(&old.changes_to(&new)[0]).unwrap(),
             serde_json::json!({"kind": "field", "field": "Label", "old": null, "new": "Acme"})

@@ -11,10 +11,10 @@ use std::{
 use serde::Serialize;
 
 use super::{
+    base::{before, gone, read},
     differences::differences,
     edit::Intent,
-    plan::{IndexPlan, PlainIndexes, Plan, PlanError, read},
-    planner::{before, gone},
+    plan::{IndexPlan, PlainIndexes, Plan, PlanError},
 };
 use crate::{
     index::packages::Packages,
@@ -145,7 +145,7 @@ pub fn package_changes(
 ) -> Result<Vec<PackageChange>, PlanError> {
     let mut view = DeviceView::default();
     for (path, index) in &plan.indexes {
-        let Some((component, architecture)) = path.as_packages() else {
+        let Some((component, architecture)) = plan.settings.packages(path) else {
             continue;
         };
         let after = match (index, intent.restored()) {
@@ -158,9 +158,15 @@ pub fn package_changes(
         let before = before(base, indexes, &component, path)?;
         view.compare(&component, &architecture, &before, &after);
     }
-    let left = base.iter().flat_map(|base| base.indexes.keys());
-    for path in left.filter(|path| !plan.indexes.contains_key(path)) {
-        if let Some((component, architecture)) = path.as_packages() {
+    let left = base.iter().flat_map(|base| {
+        let paths = base
+            .indexes
+            .keys()
+            .filter(|path| !plan.indexes.contains_key(path));
+        paths.map(|path| (path, base.settings.packages(path)))
+    });
+    for (path, is_of) in left {
+        if let Some((component, architecture)) = is_of {
             let gone = gone(indexes, &plan.settings, &component, path)?;
             view.compare(&component, &architecture, &gone, &Packages::default());
         }

@@ -137,7 +137,7 @@ pub struct Retention {
 #[derive(Debug)]
 pub struct Restored {
     pub indexes: BTreeMap<IndexPath, Index>,
-    /// The plain `Packages` among them.
+    /// The plain `Packages` among them, of the components and architectures that the suite had.
     pub plain: PlainIndexes,
 }
 
@@ -155,6 +155,8 @@ impl Edit {
     /// Whether it may change the index of a component and an architecture.
     fn touches(&self, component: &Component, architecture: &Architecture) -> bool {
         match self {
+            // What it takes the place of may be in any of them.
+            Self::Add { replace: true, .. } => true,
             Self::Add { stanza, .. } | Self::Moved(stanza) => {
                 stanza.id.is_in(component, architecture)
             }
@@ -172,6 +174,17 @@ impl Edit {
             Self::Restore(_) => true,
             Self::Exist(_) | Self::New | Self::Refresh { .. } | Self::Close => false,
         }
+    }
+
+    /// Whether it may change the index, or depends on it: what it brings in must not collide with what devices see there.
+    fn meets(&self, component: &Component, architecture: &Architecture) -> bool {
+        let brought = match self {
+            Self::Add { stanza, .. } => std::slice::from_ref(stanza),
+            Self::Halt { earlier, .. } => earlier,
+            _ => &[],
+        };
+        let mut brought = brought.iter();
+        self.touches(component, architecture) || brought.any(|it| it.id.meets(architecture))
     }
 }
 
@@ -216,10 +229,10 @@ impl Intent {
         })
     }
 
-    /// Whether the index of a component and an architecture may change.
-    pub(super) fn touches(&self, component: &Component, architecture: &Architecture) -> bool {
+    /// Whether the index of a component and an architecture may change, or has a say.
+    pub(super) fn meets(&self, component: &Component, architecture: &Architecture) -> bool {
         let mut edits = self.0.iter();
-        edits.any(|edit| edit.touches(component, architecture))
+        edits.any(|edit| edit.meets(component, architecture))
     }
 
     /// The indexes that [`plan`](super::plan) has to see, of a suite with these components and architectures. Paths of indexes
@@ -242,7 +255,7 @@ impl Intent {
         let mut paths = BTreeSet::new();
         for component in components {
             for (at, architecture) in architectures.iter().enumerate() {
-                if (grows && at == 0) || self.touches(component, architecture) {
+                if (grows && at == 0) || self.meets(component, architecture) {
                     paths.insert(IndexPath::packages(component, architecture));
                 }
             }
@@ -316,7 +329,7 @@ impl Intent {
 impl Restored {
     /// Adds the components and architectures that its packages need.
     fn apply(&self, settings: &mut Settings) {
-        for (component, architecture) in self.indexes.keys().filter_map(IndexPath::as_packages) {
+        for (component, architecture) in self.plain.keys().filter_map(IndexPath::as_packages) {
             if !settings.components.contains(&component) {
                 settings.components.push(component);
             }

@@ -75,14 +75,15 @@ impl<'e> Halts<'e> {
     }
 
     /// Takes packages out of an index, and brings those of `earlier` back that are not there, each with one that is taken back, in
-    /// whichever index that is.
+    /// whichever index that is. Before that, each that devices would see beside the index has to pass `admit`.
     pub(super) fn apply<'a>(
         &self,
         index: &mut Packages<'a>,
         (component, architecture): (&Component, &Architecture),
         (of, only): (&[PackageId], Phasing),
         earlier: &'a [Stanza],
-    ) {
+        mut admit: impl FnMut(&Packages<'a>, &Stanza) -> Result<(), PlanError>,
+    ) -> Result<(), PlanError> {
         let stays = |id: &PackageId| only == Phasing::Begun && self.released.contains(id);
         let halted: Vec<_> = of.iter().filter(|id| !stays(id)).collect();
         index.retain(|stanza| !halted.iter().any(|id| is(id, component, stanza)));
@@ -91,12 +92,18 @@ impl<'e> Halts<'e> {
             (&id.component, &id.name) == (&earlier.component, &earlier.name)
                 && (one == other || one.is_all() || other.is_all())
         };
-        let missing = earlier.iter().filter(|stanza| {
-            stanza.id.is_in(component, architecture)
-                && index.get(&stanza.id).is_none()
-                && halted.iter().any(|id| takes_its_place(id, &stanza.id))
-        });
-        *index = index.with(missing.collect::<Vec<_>>());
+        let mut missing = Vec::new();
+        for stanza in earlier.iter().filter(|stanza| {
+            let mut halted = halted.iter();
+            stanza.id.meets(architecture) && halted.any(|id| takes_its_place(id, &stanza.id))
+        }) {
+            admit(index, stanza)?;
+            if stanza.id.is_in(component, architecture) && index.get(&stanza.id).is_none() {
+                missing.push(stanza);
+            }
+        }
+        *index = index.with(missing);
+        Ok(())
     }
 
     /// Whether a package is one of them.

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use bytes::Bytes;
 
 use crate::{
-    index::{IndexPath, packages::Packages},
+    index::IndexPath,
     name::Architecture,
     package_id::PackageId,
     stanza::{Stanza, StanzaError},
@@ -56,6 +56,13 @@ pub enum PlanError {
     /// The suite has other content for the package, under this key.
     #[error("{id} is in {} already, with other content: {key}", .id.component)]
     Conflict { id: PackageId, key: String },
+    /// Devices would take neither of two packages for newer: one that comes into the suite, and another file that it has or that
+    /// comes with it. See [`collisions`](super::collisions).
+    #[error(
+        "for devices, {} (component {}) would be neither newer nor older than {} (component {}), which is another file",
+        .0.0, .0.0.component, .0.1, .0.1.component
+    )]
+    Collision(Box<(PackageId, PackageId)>),
     /// The suite was to be new.
     #[error("the suite exists already, and is not like that")]
     Exists,
@@ -93,7 +100,10 @@ impl PlanError {
     /// Whether it is about other content, as opposed to a wrong call or a broken repository.
     #[must_use]
     pub fn is_conflict(&self) -> bool {
-        matches!(self, Self::Clash(_) | Self::Conflict { .. } | Self::Exists)
+        matches!(
+            self,
+            Self::Clash(_) | Self::Conflict { .. } | Self::Collision(_) | Self::Exists
+        )
     }
 }
 
@@ -107,14 +117,4 @@ impl Plan {
             && !self.closes
             && self.indexes.values().all(|index| *index == IndexPlan::Keep)
     }
-}
-
-/// One of the indexes that were read.
-pub(super) fn read<'a>(
-    indexes: &'a PlainIndexes,
-    path: &IndexPath,
-) -> Result<Packages<'a>, PlanError> {
-    let plain = indexes.get(path);
-    let plain = plain.ok_or_else(|| PlanError::NotRead(path.clone()))?;
-    Packages::parse(plain).map_err(|error| PlanError::Broken(path.clone(), error))
 }

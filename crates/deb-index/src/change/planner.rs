@@ -1,20 +1,23 @@
 //! From a suite as it is and what is wanted to the suite as it will be. Pure.
 //!
-//! Only the suite's own indexes make a conflict: other bytes for a package that one of them names. Another suite's build of the
-//! same version is not a conflict.
+//! Only the suite's own indexes make a conflict: other bytes for a package that one of them names, or for a version that devices
+//! take for equal. Another suite's build of the same version is not a conflict.
 
 use std::{
     cell::OnceCell,
-    cmp::Ordering,
     collections::{BTreeMap, HashMap, HashSet},
-    num::NonZeroU32,
 };
 
 use super::{
+    additions::{Additions, key_of},
+    base::{before, gone, has, leaves, read},
+    collisions::Guard,
     differences::differences,
     edit::{Edit, Intent, Retention},
+    new_settings::settings,
     phasing::{self, Halts},
-    plan::{IndexPlan, PlainIndexes, Plan, PlanError, read},
+    plan::{IndexPlan, PlainIndexes, Plan, PlanError},
+    retention::keep,
 };
 use crate::{
     digest::Sha256,
@@ -26,7 +29,6 @@ use crate::{
         commit::{Change, Commit, Index},
         settings::Settings,
     },
-    version::Version,
 };
 
 /// Plans `intent` on `base` (none: the suite does not exist), of which `indexes` holds what [`Intent::reads`] asks for.
@@ -48,18 +50,21 @@ pub fn plan(
         planned.insert(path.clone(), IndexPlan::Restore(index.clone()));
     }
     let old = base.map_or(&settings, |base| &base.settings);
-    let dropped = |path: &IndexPath| is_of(path, old) && !is_of(path, &settings);
+    let dropped = |path: &IndexPath| leaves(path, old, &settings);
     planned.retain(|path, _| !dropped(path));
     let read = |component: &Component, architecture: &Architecture| {
         let path = IndexPath::packages(component, architecture);
         before(base, indexes, component, &path)
     };
+    let mut guard = Guard::new(base, indexes);
+    guard.check(intent)?;
     let mut planner = Planner {
         base,
         plain: indexes,
         intent,
         settings: &settings,
         halts: Halts::of(intent.halted().collect(), &settings, read)?,
+        guard,
         added: intent
             .additions()
             .map(|(stanza, _)| (stanza.id.component.clone(), stanza.sha256))
@@ -76,7 +81,7 @@ pub fn plan(
         }
     }
     for path in base.iter().flat_map(|base| base.indexes.keys()) {
-        if let (true, Some((component, _))) = (dropped(path), path.as_packages()) {
+        if let (true, Some((component, _))) = (dropped(path), old.packages(path)) {
             let gone = gone(indexes, &settings, &component, path)?;
             planner.record(&component, &gone, &Packages::default());
         }
@@ -129,83 +134,13 @@ pub fn check(intent: &Intent) -> Result<(), PlanError> {
     Ok(())
 }
 
-/// The settings of the suite, with the components and architectures that its packages need.
-fn settings(base: Option<&Commit>, intent: &Intent) -> Result<Settings, PlanError> {
-    let mut settings = intent.settings(base);
-    let ids = || intent.additions().map(|(stanza, _)| &stanza.id);
-    match intent.architectures() {
-        Some((wanted, drops)) => {
-            let old = std::mem::take(&mut settings.architectures);
-            // An index of its own, which only another program gives it, stays.
-            let all = old.iter().filter(|old| base.is_some() && old.is_all());
-            extend(&mut settings.architectures, all);
-            extend(&mut settings.architectures, wanted);
-            let has = |architecture: &Architecture| settings.architectures.contains(architecture);
-            let is_none = |own: &&Architecture| own.is_all() || own.is_wildcard();
-            let mut none = wanted.iter().filter(is_none);
-            if let Some(none) = none.find(|none| !old.contains(none)) {
-                let name = none.clone();
-                return Err(PlanError::NoIndex { name });
-            }
-            let published = base.map(|_| old).unwrap_or_default();
-            let mut dropped = published
-                .into_iter()
-                .filter(|architecture| !has(architecture));
-            if let (Some(dropped), false) = (dropped.next(), drops) {
-                return Err(PlanError::DropsArchitecture(dropped));
-            }
-            let is_foreign = |id: &&PackageId| !id.architecture.is_all() && !has(&id.architecture);
-            if let Some(foreign) = ids().find(is_foreign) {
-                return Err(PlanError::ForeignArchitecture(foreign.clone()));
-            }
-        }
-        None => {
-            let own = ids().map(|id| &id.architecture);
-            extend(
-                &mut settings.architectures,
-                own.filter(|architecture| !architecture.is_all()),
-            );
-        }
-    }
-    extend(&mut settings.components, ids().map(|id| &id.component));
-    if settings.components.is_empty()
-        && base.is_some_and(|base| !base.settings.components.is_empty())
-    {
-        return Err(PlanError::NoComponent);
-    }
-    if settings.known_formats().next().is_none() {
-        return Err(PlanError::NoKnownFormat(settings.formats));
-    }
-    Ok(settings)
-}
-
-/// Whether the component that an index is of is one of the suite's, and so is its architecture if it is a `Packages` index.
-fn is_of(path: &IndexPath, settings: &Settings) -> bool {
-    let Some((component, _)) = path.as_str().split_once('/') else {
-        return true;
-    };
-    let mut components = settings.components.iter();
-    components.any(|own| own.as_str() == component)
-        && path
-            .as_packages()
-            .is_none_or(|(_, architecture)| settings.architectures.contains(&architecture))
-}
-
-/// Appends what is not there yet.
-fn extend<'a, T: Clone + PartialEq + 'a>(list: &mut Vec<T>, more: impl IntoIterator<Item = &'a T>) {
-    for item in more {
-        if !list.contains(item) {
-            list.push(item.clone());
-        }
-    }
-}
-
 struct Planner<'a> {
     base: Option<&'a Commit>,
     plain: &'a PlainIndexes,
     intent: &'a Intent,
     settings: &'a Settings,
     halts: Halts<'a>,
+    guard: Guard<'a>,
     /// The files that the intent adds. Retention leaves them alone.
     added: HashSet<(Component, Sha256)>,
     /// Packages to add that the suite has already, by their keys.
@@ -229,7 +164,7 @@ impl<'a> Planner<'a> {
         let has_new_formats = self
             .base
             .is_some_and(|base| base.settings.formats != self.settings.formats);
-        if !is_new && !has_new_formats && !self.intent.touches(component, architecture) {
+        if !is_new && !has_new_formats && !self.intent.meets(component, architecture) {
             return Ok(IndexPlan::Keep);
         }
         let before = before(self.base, self.plain, component, &path)?;
@@ -297,18 +232,18 @@ impl<'a> Planner<'a> {
         let intent = self.intent;
         let mut index: Packages<'s> = before;
         let mut published = HashSet::new();
-        let mut new = Vec::new();
+        let mut additions = Additions::default();
         let mut fresh = HashSet::new();
         let is_here = |id: &PackageId| id.is_in(component, architecture);
         for ((edit, is_matched), space) in intent.0.iter().zip(&mut self.matched).zip(space) {
             if let Edit::Add { stanza, replace } = edit {
-                if is_here(&stanza.id) {
-                    let id = &stanza.id;
+                let id = &stanza.id;
+                if is_here(id) {
                     published.insert((id.name.as_str(), id.architecture.as_str()));
                     match key_of(&index, stanza, *replace)? {
                         None => {
                             fresh.insert(id);
-                            new.push(stanza);
+                            additions.add(stanza);
                         }
                         Some(key) => {
                             let there = || stanza.at_key(key.to_owned());
@@ -316,9 +251,15 @@ impl<'a> Planner<'a> {
                         }
                     }
                 }
+                if *replace {
+                    let stays = |other: &StanzaRef<'_>| is_among(&self.added, component, other);
+                    additions.displace(&index, component, stanza, stays);
+                } else if id.meets(architecture) {
+                    self.guard.admit(&index, component, stanza)?;
+                }
                 continue;
             }
-            add(&mut index, &mut new);
+            additions.apply(&mut index);
             match edit {
                 Edit::Remove { of, except } => {
                     let length = index.stanzas().len();
@@ -327,28 +268,9 @@ impl<'a> Planner<'a> {
                     });
                     *is_matched |= index.stanzas().len() < length;
                 }
-                Edit::Keep(Retention {
-                    of,
-                    newest,
-                    below,
-                    only,
-                }) => {
-                    let is_meant = |stanza: &StanzaRef<'_>| {
-                        of.iter()
-                            .any(|selector| selector.matches(component, stanza))
-                    };
-                    let is_below = |limit: &Version, stanza: &StanzaRef<'_>| {
-                        let version = stanza.version.parse::<Version>();
-                        version.is_ok_and(|version| version.compare(limit) == Ordering::Less)
-                    };
-                    let may_go = |stanza: &StanzaRef<'_>| {
-                        is_meant(stanza)
-                            && below.as_ref().is_none_or(|limit| is_below(limit, stanza))
-                            && !is_among(&self.added, component, stanza)
-                            && only.as_ref().is_none_or(|only| has_digest(only, stanza))
-                    };
-                    *is_matched |= index.stanzas().iter().any(is_meant);
-                    keep(&mut index, *newest, may_go);
+                Edit::Keep(retention) => {
+                    let is_added = |it: &StanzaRef<'_>| is_among(&self.added, component, it);
+                    *is_matched |= retention.apply(&mut index, component, is_added);
                 }
                 Edit::Phase {
                     of,
@@ -360,8 +282,9 @@ impl<'a> Planner<'a> {
                 }
                 Edit::Halt { of, earlier, only } => {
                     let of = (of.as_slice(), *only);
+                    let admit = |index: &_, stanza: &_| self.guard.admit(index, component, stanza);
                     self.halts
-                        .apply(&mut index, (component, architecture), of, earlier);
+                        .apply(&mut index, (component, architecture), of, earlier, admit)?;
                 }
                 Edit::Moved(stanza) if is_here(&stanza.id) => {
                     let there = index.get(&stanza.id).and_then(StanzaRef::sha256);
@@ -394,7 +317,7 @@ impl<'a> Planner<'a> {
                 | Edit::Close => {}
             }
         }
-        add(&mut index, &mut new);
+        additions.apply(&mut index);
         if let Some(newest) = self.settings.keep_versions {
             // Not all of that name: those for all architectures are in indexes, too, that this change does not touch.
             keep(&mut index, newest, |stanza| {
@@ -406,77 +329,6 @@ impl<'a> Planner<'a> {
     }
 }
 
-fn has(base: Option<&Commit>, path: &IndexPath) -> bool {
-    base.is_some_and(|base| base.indexes.contains_key(path))
-}
-
-/// An index as the base has it. A new one begins with the packages for all architectures of the component.
-pub(super) fn before<'a>(
-    base: Option<&Commit>,
-    indexes: &'a PlainIndexes,
-    component: &Component,
-    path: &IndexPath,
-) -> Result<Packages<'a>, PlanError> {
-    if has(base, path) {
-        return read(indexes, path);
-    }
-    let first = base.and_then(|base| base.settings.architectures.first());
-    let first = first.map(|first| IndexPath::packages(component, first));
-    match first.filter(|first| has(base, first)) {
-        Some(first) => Ok(read(indexes, &first)?.for_all_architectures()),
-        None => Ok(Packages::default()),
-    }
-}
-
-/// The packages that leave with an index: not those that another architecture's index still has.
-pub(super) fn gone<'a>(
-    indexes: &'a PlainIndexes,
-    settings: &Settings,
-    component: &Component,
-    path: &IndexPath,
-) -> Result<Packages<'a>, PlanError> {
-    let mut gone = read(indexes, path)?;
-    if settings.components.contains(component) {
-        gone.retain(|stanza| stanza.architecture != "all");
-    }
-    Ok(gone)
-}
-
-/// The key of a package that an index has already; none if it has to be added.
-fn key_of<'a>(
-    index: &Packages<'a>,
-    stanza: &Stanza,
-    replace: bool,
-) -> Result<Option<&'a str>, PlanError> {
-    let Some(there) = index.get(&stanza.id) else {
-        return Ok(None);
-    };
-    let key = there.field("Filename").unwrap_or_default();
-    if there.sha256() == Some(stanza.sha256) {
-        Ok(Some(key))
-    } else if replace {
-        Ok(None)
-    } else {
-        Err(PlanError::Conflict {
-            id: stanza.id.clone(),
-            key: key.to_owned(),
-        })
-    }
-}
-
-fn add<'a>(index: &mut Packages<'a>, new: &mut Vec<&'a Stanza>) {
-    if !new.is_empty() {
-        *index = index.with(new.drain(..));
-    }
-}
-
-fn has_digest(digests: &HashSet<Sha256>, stanza: &StanzaRef<'_>) -> bool {
-    !digests.is_empty()
-        && stanza
-            .sha256()
-            .is_some_and(|sha256| digests.contains(&sha256))
-}
-
 fn is_among(
     files: &HashSet<(Component, Sha256)>,
     component: &Component,
@@ -486,18 +338,4 @@ fn is_among(
         && stanza
             .sha256()
             .is_some_and(|sha256| files.contains(&(component.clone(), sha256)))
-}
-
-/// Removes all versions but the newest of each name and architecture, as far as they may go.
-fn keep<'a>(index: &mut Packages<'a>, newest: NonZeroU32, may_go: impl Fn(&StanzaRef<'_>) -> bool) {
-    let mut later: HashMap<_, u32> = HashMap::new();
-    for stanza in index.stanzas() {
-        *later.entry((stanza.name, stanza.architecture)).or_default() += 1;
-    }
-    // The oldest come first: how many come after a version decides.
-    index.retain(|stanza| {
-        let later = later.entry((stanza.name, stanza.architecture));
-        let later = later.and_modify(|count| *count -= 1).or_default();
-        *later < newest.get() || !may_go(stanza)
-    });
 }

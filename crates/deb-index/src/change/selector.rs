@@ -101,6 +101,12 @@ impl Selector {
         }
     }
 
+    /// The architecture that it names.
+    #[must_use]
+    pub fn architecture(&self) -> Option<&Architecture> {
+        self.architecture.as_ref()
+    }
+
     /// Whether it names one version.
     #[must_use]
     pub fn is_exact(&self) -> bool {

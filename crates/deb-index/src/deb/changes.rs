@@ -23,7 +23,8 @@ pub struct ListedFile {
     /// Its name, in the folder of the `.changes`.
     pub name: String,
     pub component: Component,
-    size: u64,
+    /// From `Files` and each list of checksums.
+    sizes: Vec<u64>,
     /// By algorithm, in hexadecimal.
     digests: Vec<(Algorithm, String)>,
 }
@@ -88,13 +89,13 @@ impl Changes {
                 .iter()
                 .any(|end| name.ends_with(end));
             if is_binary {
-                let component = section.split_once('/').map(|(component, _)| component);
+                let component = section.rsplit_once('/').map(|(component, _)| component);
                 packages.push(ListedFile {
                     name: name.to_owned(),
                     component: component
                         .and_then(|name| name.parse().ok())
                         .unwrap_or_else(Component::main),
-                    size: size.parse().map_err(|_| ChangesError::Line("Files"))?,
+                    sizes: vec![size.parse().map_err(|_| ChangesError::Line("Files"))?],
                     digests: vec![(Algorithm::Md5, md5.to_owned())],
                 });
             }
@@ -102,11 +103,13 @@ impl Changes {
         for (field, algorithm) in CHECKSUMS {
             for line in lines(field)? {
                 let words: Vec<_> = line.split_ascii_whitespace().collect();
-                let [digest, _size, name] = words[..] else {
+                let [digest, size, name] = words[..] else {
                     return Err(ChangesError::Line(field));
                 };
                 let mut packages = packages.iter_mut();
                 if let Some(package) = packages.find(|package| package.name == name) {
+                    let size = size.parse().map_err(|_| ChangesError::Line(field))?;
+                    package.sizes.push(size);
                     package.digests.push((algorithm, digest.to_owned()));
                 }
             }
@@ -124,7 +127,7 @@ impl ListedFile {
     /// # Errors
     /// [`Differs`].
     pub fn check(&self, digests: &Digests) -> Result<(), Differs> {
-        if self.size != digests.size {
+        if self.sizes.iter().any(|size| *size != digests.size) {
             return Err(Differs("size"));
         }
         for (algorithm, listed) in &self.digests {
@@ -199,6 +202,21 @@ mod tests {
                 Err(Differs("digest")),
                 "{digest}"
             );
+        }
+    }
+
+    #[test]
+    fn each_size_counts() {
+        for line in ["d89d 3 tool", "15ad 3 tool", "7f72 3 contrib"] {
+            let forged = FIELDS.replace(line, &line.replace('3', "4"));
+            assert_ne!(forged, FIELDS);
+            let check = |text: &str| {
+                let changes = Changes::parse(text.as_bytes())?;
+                Ok::<_, ChangesError>(changes.packages[0].check(&digests(b"abc")))
+            };
+            assert_eq!(check(&forged).unwrap(), Err(Differs("size")), "{line}");
+            let text = FIELDS.replace(line, &line.replace('3', "x"));
+            assert!(matches!(check(&text), Err(ChangesError::Line(_))), "{line}");
         }
     }
 

@@ -6,6 +6,7 @@
 
 use super::Warning;
 use crate::{
+    flag,
     name::Architecture,
     paragraph::{Field, Paragraph},
     quote::printable,
@@ -69,11 +70,6 @@ const PRIORITIES: [&str; 6] = [
 
 /// The longest text that apt has room for, in bytes: it counts in 16 bits, and aborts where one is longer.
 const MAX_APT_STRING: usize = 65_534;
-
-/// Values of a flag as apt reads them, beside the numbers 0 and 1.
-const APT_FLAGS: [&str; 10] = [
-    "no", "false", "without", "off", "disable", "yes", "true", "with", "on", "enable",
-];
 
 /// Checks all fields but those that make up the identity of the package.
 pub(super) fn check(
@@ -256,10 +252,7 @@ fn is_of_the_installer(field: &Field<'_>) -> bool {
 }
 
 fn is_flag(value: &[u8]) -> bool {
-    matches!(value, b"" | b"0" | b"1")
-        || APT_FLAGS
-            .iter()
-            .any(|flag| value.eq_ignore_ascii_case(flag.as_bytes()))
+    value.is_empty() || flag::parse(value).is_some()
 }
 
 fn is_percentage(value: &[u8]) -> bool {

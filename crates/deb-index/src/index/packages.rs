@@ -10,6 +10,7 @@ use crate::{
     package_id::PackageId,
     paragraph,
     stanza::{Stanza, StanzaError, StanzaRef},
+    version::Version,
 };
 
 /// A `Packages` index, on borrowed bytes.
@@ -63,6 +64,22 @@ impl<'a> Packages<'a> {
         let start = self.stanzas.partition_point(|stanza| stanza.name < name);
         let rest = &self.stanzas[start..];
         &rest[..rest.partition_point(|stanza| stanza.name == name)]
+    }
+
+    /// All stanzas of a name whose versions dpkg considers equal to this one.
+    #[must_use]
+    pub fn of_version(&self, name: &str, version: &Version) -> &[StanzaRef<'a>] {
+        let order = |stanza: &StanzaRef<'_>| {
+            let by_version = || match stanza.version.parse::<Version>() {
+                Ok(own) => own.compare(version),
+                Err(_) => Ordering::Less,
+            };
+            stanza.name.cmp(name).then_with(by_version)
+        };
+        let start = self.stanzas.partition_point(|it| order(it).is_lt());
+        let rest = &self.stanzas[start..];
+        let equal = rest.iter().take_while(|it| order(it).is_eq());
+        &rest[..equal.count()]
     }
 
     /// Gives packages, as far as they are there, other stanzas, which `space` then holds.

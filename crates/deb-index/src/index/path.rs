@@ -38,8 +38,8 @@ impl IndexPath {
     /// The component and architecture of a `Packages` index; `None` for an index of another kind.
     #[must_use]
     pub fn as_packages(&self) -> Option<(Component, Architecture)> {
-        let (component, rest) = self.0.split_once('/')?;
-        let architecture = rest.strip_prefix("binary-")?.strip_suffix("/Packages")?;
+        let (component, folder) = self.0.strip_suffix("/Packages")?.rsplit_once('/')?;
+        let architecture = folder.strip_prefix("binary-")?;
         Some((component.parse().ok()?, architecture.parse().ok()?))
     }
 
@@ -127,6 +127,9 @@ mod tests {
         assert_eq!(path.as_str(), "main/binary-amd64/Packages");
         assert_eq!(path.as_packages(), Some((main, amd64)));
         assert_eq!(path.with_extension("gz"), "main/binary-amd64/Packages.gz");
+        let nested: IndexPath = "updates/main/binary-all/Packages".parse().unwrap();
+        let (component, _) = nested.as_packages().unwrap();
+        assert_eq!(component.as_str(), "updates/main");
         let digest = Sha256([0xab; 32]);
         assert_eq!(
             path.by_hash(&digest),
@@ -141,6 +144,7 @@ mod tests {
             "main/Contents-amd64",
             "Contents",
             "main/binary-amd64/Release",
+            "main/debian-installer/binary-amd64/Packages",
         ] {
             let path: IndexPath = text.parse().unwrap();
             assert_eq!(path.as_packages(), None);

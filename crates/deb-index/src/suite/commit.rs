@@ -81,6 +81,9 @@ pub struct Change {
     pub version: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub architecture: Option<String>,
+    /// Length of the `.deb` in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
     /// Digest of the `.deb`, in hexadecimal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
@@ -136,6 +139,7 @@ impl Change {
             package: Some(stanza.name.to_owned()),
             version: Some(stanza.version.to_owned()),
             architecture: Some(stanza.architecture.to_owned()),
+            size: stanza.field("Size").and_then(|size| size.parse().ok()),
             sha256: stanza.field("SHA256").map(ToOwned::to_owned),
             filename: stanza.field("Filename").map(ToOwned::to_owned),
             phase: None,

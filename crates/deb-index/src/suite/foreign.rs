@@ -70,14 +70,19 @@ impl ForeignRelease {
     /// # Errors
     /// [`ForeignError`].
     pub fn parse(suite: &SuiteName, bytes: &[u8]) -> Result<Self, ForeignError> {
-        let release = Paragraph::parse(bytes)?;
+        let release = release::first_paragraph(bytes)?;
         let listed = release.get_str("SHA256").ok_or(ForeignError::NoSha256)?;
         let (indexes, left_out) = indexes(listed);
         let is_set = |field, value: &str| {
             let text = release.get_str(field).unwrap_or_default();
             text.eq_ignore_ascii_case(value)
         };
-        let view = ClientView::of_release(&release);
+        let mut view = ClientView::of_release(&release);
+        for component in &mut view.components {
+            if let Some(own) = as_asked_for(component, &indexes) {
+                *component = own.to_owned();
+            }
+        }
         let lists_all = view.architectures.iter().any(|name| name == "all");
         let settings = settings(suite, &release, &view, &indexes)?;
         Ok(Self {
@@ -96,31 +101,33 @@ impl ForeignRelease {
         &self,
     ) -> impl Iterator<Item = (&IndexPath, &ForeignIndex, Component, Architecture)> {
         self.indexes.iter().filter_map(|(path, index)| {
-            let (component, architecture) = path.as_packages()?;
-            let is_ours = self.settings.components.contains(&component)
-                && self.settings.architectures.contains(&architecture);
-            is_ours.then_some((path, index, component, architecture))
+            let (component, architecture) = self.settings.packages(path)?;
+            Some((path, index, component, architecture))
         })
     }
 }
 
 /// The indexes that `SHA256` lists, and the files that are none.
 fn indexes(listed: &str) -> (BTreeMap<IndexPath, ForeignIndex>, Vec<String>) {
-    let files: BTreeMap<&str, Stored> = listed
-        .lines()
-        .filter_map(|line| {
-            let mut words = line.split_ascii_whitespace();
-            let (sha256, size, path) = (words.next()?, words.next()?, words.next()?);
-            let stored = Stored {
-                size: size.parse().ok()?,
-                sha256: sha256.parse().ok()?,
-                rest: Default::default(),
-            };
-            Some((path, stored))
-        })
-        .collect();
-    let mut indexes = BTreeMap::<IndexPath, ForeignIndex>::new();
+    let file = |line| {
+        let mut words = str::split_ascii_whitespace(line);
+        let (sha256, size, path) = (words.next()?, words.next()?, words.next()?);
+        let stored = Stored {
+            size: size.parse().ok()?,
+            sha256: sha256.parse().ok()?,
+            rest: Default::default(),
+        };
+        Some((path, stored))
+    };
+    let mut files = BTreeMap::new();
     let mut left_out = Vec::new();
+    for line in listed.lines().filter(|line| !line.trim().is_empty()) {
+        match file(line) {
+            Some((path, stored)) => drop(files.insert(path, stored)),
+            None => left_out.push(line.trim().to_owned()),
+        }
+    }
+    let mut indexes = BTreeMap::<IndexPath, ForeignIndex>::new();
     for (path, stored) in &files {
         let form = path.rsplit_once('.').filter(|(base, extension)| {
             let is_packages = *base == "Packages" || base.ends_with("/Packages");
@@ -143,6 +150,20 @@ fn indexes(listed: &str) -> (BTreeMap<IndexPath, ForeignIndex>, Vec<String>) {
         }
     }
     (indexes, left_out)
+}
+
+/// The name by which devices ask for a component that `Release` spells with a folder in front, as the archive of Debian's security
+/// updates did: apt takes `updates/main` for `main`, too. None if the indexes are where the full name says.
+fn as_asked_for<'n>(
+    component: &'n str,
+    indexes: &BTreeMap<IndexPath, ForeignIndex>,
+) -> Option<&'n str> {
+    let (_, own) = component.rsplit_once('/')?;
+    let has_index = |name: &str| {
+        let mut packages = indexes.keys().filter_map(IndexPath::as_packages);
+        packages.any(|(component, _)| component.as_str() == name)
+    };
+    (!has_index(component) && has_index(own)).then_some(own)
 }
 
 fn settings(
@@ -180,7 +201,7 @@ fn settings(
             settings.architectures.push(architecture);
         }
     }
-    if settings.components.is_empty() || settings.architectures.is_empty() {
+    if !indexes.keys().any(|path| settings.packages(path).is_some()) {
         return Err(ForeignError::NoPackages);
     }
     for field in release.fields() {
@@ -359,16 +380,61 @@ mod tests {
     }
 
     #[test]
+    fn a_component_may_have_several_segments() {
+        let parse = |files: &[&str]| {
+            let head = "Components: updates/main updates/extra\nArchitectures: amd64\n";
+            let found = parse(head, files).unwrap();
+            let view = ClientView::of_settings(&"stable".parse().unwrap(), &found.settings);
+            assert_eq!(found.view.components, view.components);
+            (words(&found.settings.components), found.packages().count())
+        };
+        let (own, installer) = (
+            "updates/main/binary-amd64/Packages",
+            "updates/main/debian-installer/binary-amd64/Packages",
+        );
+        let both = ("updates/main updates/extra".to_owned(), 1);
+        assert_eq!(parse(&[own, installer]), both);
+        // The folder is in the name of the suite.
+        let own = "main/binary-amd64/Packages";
+        assert_eq!(parse(&[own]), ("main updates/extra".to_owned(), 1));
+        let all = [own, "extra/binary-amd64/Packages"];
+        assert_eq!(parse(&all), ("main extra".to_owned(), 2));
+    }
+
+    #[test]
+    fn empty_lines_around_a_release_do_not_matter() {
+        let digest = Sha256::of(b"");
+        let text = format!(
+            "\n\r\nComponents: main\nArchitectures: amd64\nSHA256:\n {digest} 0 main/binary-amd64/Packages\n 7 odd\n\n\nOrigin: none\n"
+        );
+        let found = ForeignRelease::parse(&"stable".parse().unwrap(), text.as_bytes()).unwrap();
+        assert_eq!(found.packages().count(), 1);
+        assert_eq!(found.left_out, ["7 odd"]);
+        assert_eq!(found.view.origin, None);
+    }
+
+    #[test]
     fn what_cannot_be_taken_over_is_refused() {
         let amd64 = &["main/binary-amd64/Packages"][..];
         assert!(matches!(
-            parse("Components: a/b\nArchitectures: amd64\n", amd64),
+            parse("Components: a//b\nArchitectures: amd64\n", amd64),
             Err(ForeignError::Name(_))
         ));
         assert!(matches!(
             parse("Components: main\n", &[]),
             Err(ForeignError::NoPackages)
         ));
+        // apt finds an index only by exactly its name and digest.
+        let amd64 = "Components: main\nArchitectures: amd64\nSHA256:\n";
+        let digest = Sha256::of(b"").to_string();
+        for line in [
+            format!("{digest} 7 ./main/binary-amd64/Packages"),
+            format!("{} 7 main/binary-amd64/Packages", digest.to_uppercase()),
+        ] {
+            let text = format!("{amd64} {line}\n");
+            let refused = ForeignRelease::parse(&"stable".parse().unwrap(), text.as_bytes());
+            assert!(matches!(refused, Err(ForeignError::NoPackages)), "{line}");
+        }
         let text = b"Suite: stable\nMD5Sum:\n 0 0 x\n";
         assert!(matches!(
             ForeignRelease::parse(&"stable".parse().unwrap(), text),

@@ -1,8 +1,7 @@
 //! What is wrong with an index that another program wrote, or with the files that it names.
 //!
-//! One fault is corrected: a `Filename` that spells a key in another way, which only a web server would find. deb-s3 writes percent
-//! escapes (`1.0%2Bgit1` for `1.0+git1`), and apt (tried with 2.6) escapes names itself, so it asks for another key than there
-//! is; `dpkg-scanpackages .` begins with `./`. The field gets the name of the key.
+//! One fault is corrected: a `Filename` that [spells](super::spelling) a key in another way, which only a web server would find. The
+//! field gets the name of the key.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -17,6 +16,7 @@ use crate::{
     name::Component,
     paragraph::{self, Paragraph},
     stanza::{Stanza, StanzaError, StanzaRef},
+    suite::spelling,
 };
 
 /// Something broken in a repository that another program made.
@@ -40,6 +40,10 @@ pub enum Problem {
     IndexUnreadable,
     /// The stanza has no valid value for a field that identifies the package or its file.
     Field {
+        field: &'static str,
+    },
+    /// The stanza has a field twice that identifies the package or its file. Readers disagree on which one counts.
+    Repeated {
         field: &'static str,
     },
     /// The index has another file for the same package, before this one.
@@ -91,6 +95,10 @@ pub fn inspect<'a>(
                 continue;
             }
         };
+        if let Some(field) = repeated(bytes) {
+            damaged(None, Problem::Repeated { field });
+            continue;
+        }
         let id = (stanza.name, stanza.version, stanza.architecture);
         let name = || Some(format!("{}_{}_{}", id.0, id.1, id.2));
         let package = match stanza.to_owned(component.clone()) {
@@ -111,25 +119,62 @@ pub fn inspect<'a>(
             }
             None => seen.insert(id, package.sha256),
         };
-        let own = size_of(&package.key);
-        let other = respelled(&package.key).filter(|key| own.is_none() && size_of(key).is_some());
-        match own.or_else(|| size_of(other.as_deref()?)) {
-            Some(size) if size == package.size => match other {
-                Some(key) => found.corrected.push(package.at_key(key)),
-                None => found.stanzas.push(stanza),
-            },
-            Some(size) => {
-                let problem = Problem::FileSize {
-                    key: package.key,
-                    expected: package.size,
-                    found: size,
-                };
-                damaged(name(), problem);
-            }
-            None => damaged(name(), Problem::FileMissing { key: package.key }),
+        let keys = spelling::meant(&package.key);
+        match located(&package.key, keys, Some(package.size), &size_of) {
+            Ok(key) if key == package.key => found.stanzas.push(stanza),
+            Ok(key) => found.corrected.push(package.at_key(key)),
+            Err(problem) => damaged(name(), problem),
         }
     }
     found
+}
+
+/// A field that a stanza has twice, of those by which devices find a package and its file.
+fn repeated(stanza: &[u8]) -> Option<&'static str> {
+    const FIELDS: [&str; 6] = [
+        "Package",
+        "Version",
+        "Architecture",
+        "Filename",
+        "Size",
+        "SHA256",
+    ];
+    let mut seen = [false; FIELDS.len()];
+    for line in stanza.split(|byte| *byte == b'\n') {
+        let name = line.split(|byte| *byte == b':').next().unwrap_or_default();
+        for (field, seen) in FIELDS.into_iter().zip(&mut seen) {
+            let is_it = name.eq_ignore_ascii_case(field.as_bytes());
+            if is_it && std::mem::replace(seen, true) {
+                return Some(field);
+            }
+        }
+    }
+    None
+}
+
+/// The first of some keys that has a file of this length in bytes.
+fn located(
+    filename: &str,
+    keys: Vec<String>,
+    expected: Option<u64>,
+    size_of: impl Fn(&str) -> Option<u64>,
+) -> Result<String, Problem> {
+    let mut other = None;
+    for key in keys {
+        match (size_of(&key), expected) {
+            (None, _) => {}
+            (Some(found), Some(expected)) if found != expected => {
+                other.get_or_insert(Problem::FileSize {
+                    key,
+                    expected,
+                    found,
+                });
+            }
+            _ => return Ok(key),
+        }
+    }
+    let key = filename.to_owned();
+    Err(other.unwrap_or(Problem::FileMissing { key }))
 }
 
 /// What is wrong with the files that an index of another kind names: `Packages` of the installer, or `Sources`.
@@ -140,15 +185,11 @@ pub fn inspect_files(
 ) -> Vec<Damage> {
     let mut damage = Vec::new();
     for (stanza, number) in paragraph::stanzas(plain).zip(1..) {
-        for (key, expected) in files(stanza) {
-            let problem = match (size_of(&key), expected) {
-                (None, _) => Problem::FileMissing { key },
-                (Some(found), Some(expected)) if found != expected => Problem::FileSize {
-                    key,
-                    expected,
-                    found,
-                },
-                _ => continue,
+        for (filename, expected) in files(stanza) {
+            // Nothing is corrected here, so a key in percent escapes would not be found.
+            let keys = spelling::spelled(&filename);
+            let Err(problem) = located(&filename, keys, expected, &size_of) else {
+                continue;
             };
             let name = paragraph::field(stanza, "Package").map(String::from_utf8_lossy);
             damage.push(Damage {
@@ -184,14 +225,16 @@ fn files(stanza: &[u8]) -> Vec<(String, Option<u64>)> {
 }
 
 /// The folders that hold all files that an index names, none of them within another: the first two segments of their keys, so
-/// that a listing is not of all pools where each suite or component has its own.
+/// that a listing is not of all pools where each suite or component has its own. None has an empty segment, which some stores
+/// do not list.
 #[must_use]
 pub fn folders<'a>(indexes: impl IntoIterator<Item = &'a [u8]>) -> BTreeSet<String> {
     let mut all = BTreeSet::new();
     for plain in indexes {
         for (key, _) in paragraph::stanzas(plain).flat_map(files) {
-            for key in respelled(&key).into_iter().chain([key]) {
-                let slashes = key.match_indices('/').take(2);
+            for key in spelling::meant(&key) {
+                let end = key.find("//").map_or(key.len(), |at| at + 1);
+                let slashes = key.match_indices('/').filter(|(at, _)| *at < end).take(2);
                 let end = slashes.last().map_or(0, |(at, _)| at + 1);
                 let folder = key.get(..end).unwrap_or_default();
                 if !all.contains(folder) {
@@ -206,18 +249,6 @@ pub fn folders<'a>(indexes: impl IntoIterator<Item = &'a [u8]>) -> BTreeSet<Stri
         !outer.any(|other| other != folder && folder.starts_with(other.as_str()))
     });
     all
-}
-
-/// A key without percent escapes and a leading `./`; none if it has neither.
-fn respelled(key: &str) -> Option<String> {
-    let bare = key.trim_start_matches("./");
-    let mut parts = bare.split('%');
-    let mut bytes = parts.next()?.as_bytes().to_vec();
-    for part in parts {
-        bytes.extend(hex::decode(part.get(..2)?).ok()?);
-        bytes.extend_from_slice(part.get(2..)?.as_bytes());
-    }
-    String::from_utf8(bytes).ok().filter(|other| other != key)
 }
 
 impl Inspected<'_> {
@@ -250,6 +281,7 @@ impl fmt::Display for Damage {
             Problem::IndexDiffers => f.write_str("its content is not what Release says"),
             Problem::IndexUnreadable => f.write_str("it cannot be unpacked"),
             Problem::Field { field } => write!(f, "no valid {field}"),
+            Problem::Repeated { field } => write!(f, "{field} is there twice"),
             Problem::Duplicate => f.write_str("the index has another file for it"),
             Problem::FileMissing { key } => write!(f, "{key} is missing"),
             Problem::FileSize {
@@ -285,6 +317,10 @@ mod tests {
             "Package: tool\n\n".to_owned(),
             stanza("5", "pool/a.deb", "e").replace("SHA256", "MD5sum"),
             stanza("6", "pool/a.deb", "f").replace("tool", "T"),
+            stanza("7", "pool/a.deb", "h").replace("Size", "filename: x\nSize"),
+            // A line of spaces does not end a stanza.
+            stanza("8", "pool/a.deb", "i").replace("\n\n", "\n \n"),
+            stanza("9", "pool/a.deb", "i"),
         ]
         .concat();
         let size_of = |key: &str| match key {
@@ -312,6 +348,8 @@ mod tests {
                 "main/binary-amd64/Packages: stanza 8: no valid Version",
                 "main/binary-amd64/Packages: tool_5_all: no valid SHA256",
                 "main/binary-amd64/Packages: T_6_all: no valid Package",
+                "main/binary-amd64/Packages: stanza 11: Filename is there twice",
+                "main/binary-amd64/Packages: stanza 12: Package is there twice",
             ]
         );
         assert_eq!(
@@ -362,6 +400,8 @@ mod tests {
         assert_eq!(folders_of(&["pool/x.deb", "pool/main/h/x.deb"]), ["pool/"]);
         assert_eq!(folders_of(&["x.deb", "pool/a/b/x.deb"]), [""]);
         assert_eq!(folders_of(&["po%6fl/a/x.deb"]), ["po%6fl/a/", "pool/a/"]);
-        assert_eq!(folders_of(&["./pool/a/x.deb"]), ["./pool/", "pool/a/"]);
+        assert_eq!(folders_of(&["./pool/a/x.deb"]), ["pool/a/"]);
+        assert_eq!(folders_of(&["pool/b/c/x.deb", "pool//a/x.deb"]), ["pool/"]);
+        assert_eq!(folders_of(&["../a.deb"]), [""; 0]);
     }
 }

@@ -7,12 +7,14 @@
 use crate::{
     digest::Sha256,
     index::IndexPath,
-    name::{PackageName, SuiteName},
+    name::{Component, PackageName, SuiteName},
     package_id::PackageId,
 };
 
 /// Folder of all suites.
 pub const SUITES: &str = "dists/";
+/// Folder of the package files.
+pub const POOL: &str = "pool/";
 /// Key of the record of the objects that a garbage collection is going to delete.
 pub const CONDEMNED: &str = "gc/condemned.json";
 /// Hex digits of the digest that tells a second build of one version from the first.
@@ -27,7 +29,18 @@ pub fn package_key(id: &PackageId, source: &PackageName) -> String {
         1
     };
     let folder: String = source.as_str().chars().take(letters).collect();
-    format!("pool/{}/{folder}/{source}/{id}.deb", id.component)
+    format!("{POOL}{}/{folder}/{source}/{id}.deb", id.component)
+}
+
+/// The component of a package file by its key: the inverse of [`package_key`], and for other files of the pool their first folder.
+#[must_use]
+pub fn component_of(key: &str) -> Option<Component> {
+    let path = key.strip_prefix(POOL)?;
+    let mut parts = path.rsplitn(4, '/').skip(1);
+    let (source, letters, component) = (parts.next()?, parts.next(), parts.next());
+    let is_ours = letters.is_some_and(|letters| source.starts_with(letters));
+    let component = component.filter(|_| is_ours);
+    component.or(path.split('/').next())?.parse().ok()
 }
 
 /// Key of another build of the package at `key`, told apart by its digest:
@@ -36,6 +49,14 @@ pub fn package_key(id: &PackageId, source: &PackageName) -> String {
 pub fn key_with_digest(key: &str, sha256: &Sha256) -> String {
     let digits: String = sha256.to_string().chars().take(DIGEST_DIGITS).collect();
     format!("{}.{digits}.deb", key.strip_suffix(".deb").unwrap_or(key))
+}
+
+/// Whether an object of the pool is a package file, by its name: of a package, an installer's (`.udeb`) or a debugging one
+/// (`.ddeb`). Everything else there, such as source packages, was put there by others.
+#[must_use]
+pub fn is_package_file(key: &str) -> bool {
+    let extension = key.rsplit_once('.').map(|(_, extension)| extension);
+    extension.is_some_and(|extension| ["deb", "udeb", "ddeb"].contains(&extension))
 }
 
 /// Key of anything in a suite: `dists/<suite>/<path>`, with the path as `Release` spells it.
@@ -133,6 +154,26 @@ mod tests {
     }
 
     #[test]
+    fn a_key_tells_the_component() {
+        for (key, component) in [
+            ("pool/main/h/hello/hello_1_all.deb", Some("main")),
+            (
+                "pool/updates/main/libs/libssh/x_1_all.deb",
+                Some("updates/main"),
+            ),
+            // Of other programs.
+            ("pool/stable/h/he/hello_1_all.deb", Some("stable")),
+            ("pool/main/files/hello/x_1_all.deb", Some("main")),
+            ("pool/main/x_1_all.deb", Some("main")),
+            ("pool/x_1_all.deb", None),
+            ("files/h/hello/x_1_all.deb", None),
+        ] {
+            let found = component_of(key).map(|component| component.to_string());
+            assert_eq!(found.as_deref(), component, "{key}");
+        }
+    }
+
+    #[test]
     fn epochs_do_not_collide() {
         assert_ne!(key("a0", "a0", "1:1.0"), key("a0", "a0", "2:1.0"));
         assert_ne!(key("a0", "a0", "1:1.0"), key("a0", "a0", "1.0"));
@@ -142,6 +183,27 @@ mod tests {
     fn another_build_has_its_digest_in_the_name() {
         let other = key_with_digest("pool/main/h/hello/hello_1_all.deb", &Sha256([0xab; 32]));
         assert_eq!(other, "pool/main/h/hello/hello_1_all.abababababababab.deb");
+    }
+
+    #[test]
+    fn package_files_are_told_from_what_others_put_there() {
+        let id = Sha256([0xab; 32]);
+        for package in [
+            key("hello", "hello", "1"),
+            key_with_digest("pool/main/h/hello/hello_1_all.deb", &id),
+            "pool/d-i/disk_1_amd64.udeb".to_owned(),
+            "pool/hello-dbgsym_1_amd64.ddeb".to_owned(),
+        ] {
+            assert!(is_package_file(&package), "{package}");
+        }
+        for other in [
+            "pool/",
+            "pool/deb",
+            "pool/hello_1_all.deb.asc",
+            "pool/hello_1.dsc",
+        ] {
+            assert!(!is_package_file(other), "{other}");
+        }
     }
 
     #[test]

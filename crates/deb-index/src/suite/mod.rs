@@ -7,3 +7,4 @@ pub mod inspection;
 pub mod layout;
 pub mod release;
 pub mod settings;
+pub mod spelling;

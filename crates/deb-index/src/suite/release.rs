@@ -13,7 +13,7 @@ use crate::{
     change::client_view::ClientView,
     digest::Sha256,
     name::SuiteName,
-    paragraph::{Paragraph, ParagraphError},
+    paragraph::{self, Paragraph, ParagraphError},
     suite::commit::Commit,
 };
 
@@ -82,7 +82,7 @@ impl Release {
     /// # Errors
     /// [`ReleaseError`].
     pub fn parse(bytes: &[u8]) -> Result<Self, ReleaseError> {
-        let paragraph = Paragraph::parse(bytes)?;
+        let paragraph = first_paragraph(bytes)?;
         let commit = paragraph
             .get_str(COMMIT_FIELD)
             .and_then(|text| text.parse().ok())
@@ -107,6 +107,11 @@ impl Release {
             files: files.collect(),
         })
     }
+}
+
+/// What apt reads of a `Release`: one paragraph, and not the empty lines around it, which other programs may leave.
+pub(super) fn first_paragraph(bytes: &[u8]) -> Result<Paragraph<'_>, ParagraphError> {
+    Paragraph::parse(paragraph::stanzas(bytes).next().unwrap_or_default())
 }
 
 /// Renders the `Release` of a commit that is stored as `id`.

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     fingerprint::Fingerprint,
-    index::compression::Format,
+    index::{IndexPath, compression::Format},
     name::{Architecture, Component, SuiteName},
 };
 
@@ -102,6 +102,16 @@ impl Settings {
     /// The forms of an index that this program makes.
     pub fn known_formats(&self) -> impl Iterator<Item = Format> {
         self.formats.iter().filter_map(|format| format.parse().ok())
+    }
+
+    /// Component and architecture of a `Packages` index, if they are the suite's. An index of others was carried over from another
+    /// program, and stays as it is.
+    #[must_use]
+    pub fn packages(&self, path: &IndexPath) -> Option<(Component, Architecture)> {
+        let (component, architecture) = path.as_packages()?;
+        let is_ours =
+            self.components.contains(&component) && self.architectures.contains(&architecture);
+        is_ours.then_some((component, architecture))
     }
 
     /// Gives a field of `Release` a value; none removes it.

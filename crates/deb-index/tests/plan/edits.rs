@@ -148,7 +148,7 @@ fn the_newest_versions_of_each_name_and_architecture_stay() {
         ("a", "1.9", "arm64"),
         ("b", "1", "all"),
         ("b", "2", "all"),
-        ("b", "1", "amd64"),
+        ("b", "1.5", "amd64"),
     ]);
     keep(&mut suite, retention(2, "a"));
     assert_eq!(
@@ -160,7 +160,7 @@ fn the_newest_versions_of_each_name_and_architecture_stay() {
     keep(&mut suite, retention(1, "*"));
     assert_eq!(
         names(&suite, "amd64"),
-        ["a_1:0.1_amd64", "b_1_amd64", "b_2_all"]
+        ["a_1:0.1_amd64", "b_1.5_amd64", "b_2_all"]
     );
     assert_eq!(names(&suite, "arm64"), ["a_1.9_arm64", "b_2_all"]);
 }
@@ -264,11 +264,14 @@ fn retention_of_the_suite_leaves_the_same_packages_for_all_in_every_index() {
         ..SettingsPatch::default()
     };
     suite.set(patch);
-    suite.add([stanza("a", "1", "amd64", "a1amd64")]);
-    assert_eq!(names(&suite, "amd64"), ["a_1_all", "a_1_amd64", "a_2_all"]);
+    suite.add([stanza("a", "1.5", "amd64", "a1amd64")]);
+    assert_eq!(
+        names(&suite, "amd64"),
+        ["a_1.5_amd64", "a_1_all", "a_2_all"]
+    );
     assert_eq!(names(&suite, "arm64"), ["a_1_all", "a_2_all", "b_1_arm64"]);
     suite.add([stanza("a", "3", "all", "a3all")]);
-    assert_eq!(names(&suite, "amd64"), ["a_1_amd64", "a_3_all"]);
+    assert_eq!(names(&suite, "amd64"), ["a_1.5_amd64", "a_3_all"]);
     assert_eq!(names(&suite, "arm64"), ["a_3_all", "b_1_arm64"]);
 }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod additions;
+mod collisions;
 mod devices;
 mod drops;
 mod edits;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use deb_index::{
-    change::{Edit, Intent, Phasing, SettingsPatch},
+    change::{Edit, Intent, Phasing, PlanError, SettingsPatch},
     stanza::Stanza,
 };
 use proptest::prelude::*;
@@ -50,6 +50,14 @@ fn packages_of(model: &Model, architecture: usize) -> BTreeSet<String> {
         .collect()
 }
 
+/// Whether devices would take it for a version that is there, with another file.
+fn collides(model: &Model, (n, v, a): (usize, u32, usize)) -> bool {
+    let is_other = |(name, version, own): &(usize, u32, usize)| {
+        (*name, *version) == (n, v) && (*own == 2) != (a == 2)
+    };
+    !model.contains(&(n, v, a)) && model.iter().any(is_other)
+}
+
 fn stanza_of(n: usize, v: u32, a: usize) -> Stanza {
     stanza(
         NAMES[n],
@@ -72,8 +80,10 @@ proptest! {
         suite.apply(&first).unwrap();
         let mut history = vec![(suite.clone(), model.clone())];
         for step in steps {
+            let mut is_refused = false;
             let edit = match step {
                 Step::Add(n, v, a) => {
+                    is_refused = collides(&model, (n, v, a));
                     model.insert((n, v, a));
                     Edit::Add { stanza: stanza_of(n, v, a), replace: false }
                 }
@@ -96,6 +106,7 @@ proptest! {
                 },
                 Step::Halt(n, v, earlier, a) => {
                     model.retain(|(name, version, _)| (*name, *version) != (n, v));
+                    is_refused = collides(&model, (n, earlier, a));
                     model.insert((n, earlier, a));
                     Edit::Halt {
                         of: (0..3).map(|a| stanza_of(n, v, a).id).collect(),
@@ -110,6 +121,12 @@ proptest! {
                 }
             };
             let wanted = Intent(vec![edit]);
+            if is_refused {
+                let refused = suite.apply(&wanted);
+                prop_assert!(matches!(refused, Err(PlanError::Collision(_))), "{refused:?}");
+                model.clone_from(&history.last().unwrap().1);
+                continue;
+            }
             suite.apply(&wanted).unwrap();
             prop_assert!(!suite.apply(&wanted).unwrap(), "an edit is idempotent");
             for (at, architecture) in ["amd64", "arm64"].into_iter().enumerate() {
