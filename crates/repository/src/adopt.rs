@@ -33,7 +33,7 @@ use deb_index::{
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
-use repo_signing::ChooseError;
+use repo_signing::{ChooseError, Issuer};
 
 use self::{
     head::ForeignHead,
@@ -115,6 +115,7 @@ impl Suite<'_> {
                 suite: self.name.clone(),
                 source,
             })?;
+        self.check_nesting(&release.settings, None).await?;
         release.settings.signing_keys = self.keys.certificates();
         let found = self.foreign_indexes(&release).await?;
         release.settings.formats = formats(&release, &found);
@@ -201,6 +202,24 @@ impl Suite<'_> {
                 });
             }
             view_changes.push(ViewChange::SigningKey { key: state.key });
+        }
+        let signs = |key| {
+            settings
+                .signing_keys
+                .iter()
+                .any(|own| own.fingerprint == key)
+        };
+        let dropped = by
+            .iter()
+            .map(|by| by.certificate)
+            .filter(|key| !signs(*key));
+        let dropped = dropped.map(Issuer::Fingerprint);
+        let dropped: Vec<_> = dropped.chain(head.others.iter().cloned()).collect();
+        if !dropped.is_empty() && !may_be_new {
+            return Err(Error::SignaturesDropped {
+                suite: self.name.clone(),
+                keys: dropped,
+            });
         }
         Ok(Planned {
             plan: Plan {

@@ -32,6 +32,7 @@ use deb_index::{
     package_id::PackageId,
     suite::{
         commit::{Authorship, Commit},
+        founding::Founding,
         layout,
     },
 };
@@ -47,6 +48,7 @@ use crate::{
         prepare::Prepared,
         upload::{Mode, Uploaded, upload_all},
     },
+    read::loss::is_loss,
 };
 
 /// Bytes of packages that are uploaded while the indexes that name them are. More take so long that the head would have an old date.
@@ -155,13 +157,26 @@ impl Run<'_> {
         }
     }
 
-    /// After a first head: if the suite for which it was made was deleted meanwhile, so was what the head names. That is stored again.
+    /// After a first head: if the suite for which it was made was deleted meanwhile, so was what the head names. That is stored again,
+    /// unless the head is gone, too: what is stored without it would pass for a suite whose head is lost.
     pub(crate) async fn outlive(&self, draft: &mut Draft<'_>) -> Result<(), Error> {
-        let is_first = draft.base.is_none();
-        if is_first && self.suite.founding().await?.0 != draft.founding {
-            draft.founding = Some(self.suite.found().await?.0);
-            self.prepare(draft).await?;
+        let suite = self.suite;
+        if draft.base.is_some() || suite.founding().await?.0 == draft.founding {
+            return Ok(());
         }
+        let own = suite.new_founding();
+        let (founding, _) = suite.found_as(&own).await?;
+        // Who deletes the suite from now on finds it founded anew, and who did before has deleted the head.
+        if suite.signed_head().await?.is_none() {
+            if founding == own {
+                suite.swap_founding(Some(&own), &Founding::Deleted).await?;
+            }
+            return Err(Error::Deleted {
+                suite: suite.name.clone(),
+            });
+        }
+        draft.founding = Some(founding);
+        self.prepare(draft).await?;
         Ok(())
     }
 
@@ -216,8 +231,10 @@ impl Run<'_> {
                 Some(Ok(found)) => found,
                 None => continue,
                 Some(Err(Error::Storage(error))) if in_doubt && error.is_transient() => continue,
-                Some(Err(error)) if in_doubt => return Err(self.unknown(error)),
-                Some(Err(error)) => return Err(error),
+                Some(Err(error)) => {
+                    let error = self.replaced(draft, error).await;
+                    return Err(if in_doubt { self.unknown(error) } else { error });
+                }
             };
             if let (Kinship::Descends, Some(head)) = (kinship, &head) {
                 self.observer.stage(Stage::Committed(pending.prepared.id));
@@ -239,6 +256,7 @@ impl Run<'_> {
                     newer: base.id(),
                     is_vouched: true,
                 };
+                let error = self.replaced(draft, error).await;
                 return Err(if in_doubt { self.unknown(error) } else { error });
             }
             let tag = |head: Option<&Head>| head.map(|head| head.etag.clone());
@@ -254,6 +272,21 @@ impl Run<'_> {
                 Err(error) if in_doubt && is_unchanged => return Err(self.unknown(error)),
                 Err(error) => return Err(error),
             }
+        }
+    }
+
+    /// An error, or what it comes from: the suite of the draft was deleted, and another one has its name.
+    async fn replaced(&self, draft: &Draft<'_>, error: Error) -> Error {
+        match &draft.base {
+            Some(base)
+                if (is_loss(&error) || error.is_put_back())
+                    && self.suite.has_lost_commit(&base.id()).await =>
+            {
+                Error::Replaced {
+                    suite: self.suite.name.clone(),
+                }
+            }
+            _ => error,
         }
     }
 

@@ -1,16 +1,18 @@
 //! What can go wrong, sorted by what the caller can do about it. What to do next is for the caller to say, in the words of
 //! its users.
 
+use std::fmt;
+
 use deb_index::{
     change::{PlanError, client_view::ViewChange},
     digest::Sha256,
     fingerprint::Fingerprint,
-    name::{Component, SuiteName},
+    name::SuiteName,
     stanza::StanzaError,
     suite::{commit::CommitError, foreign::ForeignError, release::ReleaseError},
 };
 use jiff::Timestamp;
-use repo_signing::{ChooseError, SignError, VerifyError};
+use repo_signing::{ChooseError, Issuer, SignError, VerifyError};
 
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -41,6 +43,9 @@ pub enum Error {
         suite: SuiteName,
         missing: Vec<Fingerprint>,
     },
+    /// It would be taken over without the signatures of keys that sign it now.
+    #[error("suite {suite} is also signed by {}, and would be no longer", list(.keys))]
+    SignaturesDropped { suite: SuiteName, keys: Vec<Issuer> },
     /// The last key was to be retired.
     #[error("suite {suite} would have no key left")]
     LastKey { suite: SuiteName },
@@ -110,10 +115,11 @@ pub enum Error {
         alias: SuiteName,
         by: Option<SuiteName>,
     },
-    #[error("{folder} would be the folder of both a suite and a component, {component}")]
+    #[error("the folder of suite {suite} would overlap with {folder}, which is a component's")]
     Nested {
+        /// Folder of the component.
         folder: String,
-        component: Component,
+        suite: String,
     },
     /// Devices would go on with the signed head of the suite that had the alias before.
     #[error("devices of {alias} expect a signature, but suite {suite} is unsigned")]
@@ -130,8 +136,8 @@ pub enum Error {
     /// An interrupted deletion may still delete what is written under the name.
     #[error("suite {suite} was deleted, and its name is reserved until {until}")]
     Reserved { suite: SuiteName, until: Timestamp },
-    /// Another run has deleted it, and its name may be that of a new suite by now.
-    #[error("suite {suite} has been replaced since the deletion was planned")]
+    /// It was deleted meanwhile, and its name may be that of a new suite by now.
+    #[error("suite {suite} was deleted meanwhile, and another one may have its name")]
     Replaced { suite: SuiteName },
     /// What was read of it before is gone.
     #[error("suite {suite} was deleted meanwhile")]
@@ -197,12 +203,13 @@ pub enum Error {
         suite: SuiteName,
         source: Box<Error>,
     },
-    /// An object that an earlier commit needs is gone.
-    #[error("suite {suite} cannot go back to commit {commit}: {key} is gone or damaged")]
-    Collected {
+    /// An object that the state of an earlier commit needs is lost.
+    #[error("commit {commit} of suite {suite} is no longer whole: {key} {loss}")]
+    NotWhole {
         suite: SuiteName,
         commit: Sha256,
         key: String,
+        loss: Loss,
     },
     /// A garbage collection is deleting an object that a publisher needs.
     #[error("{key} is being deleted by a garbage collection")]
@@ -245,8 +252,8 @@ pub enum Error {
         certificate: Fingerprint,
         source: ChooseError,
     },
-    /// Devices would refuse the suite until their users accept the change.
-    #[error("devices that use suite {suite} would refuse it after this change: {}", list(.changes))]
+    /// Devices would notice, and may refuse the suite until their users accept the change.
+    #[error("devices that use suite {suite} would notice this change: {}", with_effects(.changes))]
     ReleaseInfo {
         suite: SuiteName,
         changes: Vec<ViewChange>,
@@ -303,6 +310,23 @@ impl Error {
     }
 }
 
+/// How an object is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loss {
+    Missing,
+    /// It is damaged, or another one took its key.
+    Changed,
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Missing => "is missing",
+            Self::Changed => "has other content",
+        })
+    }
+}
+
 /// What does not exist.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Missing {
@@ -337,6 +361,12 @@ fn taken(by: Option<&SuiteName>) -> String {
         || "there is a suite of this name".to_owned(),
         |by| format!("it is already an alias of suite {by}"),
     )
+}
+
+fn with_effects(changes: &[ViewChange]) -> String {
+    let changes = changes.iter();
+    let changes = changes.map(|change| format!("{change} ({})", change.effect()));
+    changes.collect::<Vec<_>>().join(", ")
 }
 
 fn list<T: ToString>(items: &[T]) -> String {

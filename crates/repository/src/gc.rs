@@ -1,5 +1,7 @@
 //! Garbage collection: deleting what no head and no kept commit of any suite names.
 //!
+//! Of the pool, only package files are: whatever else is there, debucket never makes, so it is another's.
+//!
 //! In two steps, as `condemned` explains. One run does both: it dooms and deletes what an earlier run condemned long enough ago,
 //! if it is still unnamed and unchanged, and condemns what else nothing names. Nothing is collected as long as the head of one suite
 //! cannot be read, verified and understood. An earlier state that cannot be read may have named any package file, and anything in
@@ -20,9 +22,10 @@ use crate::{
     Error, Folder, Repository, Suite, Work, Writes,
     gc::{
         condemned::{Condemned, DELETING, Doomed, Record},
-        inventory::{InStore, Inventory, POOL},
+        inventory::{Inventory, Tally},
         kept::{Kept, Unreadable},
     },
+    read::loss::is_loss,
 };
 
 /// Objects that are on the record at most: it is read by every publisher.
@@ -52,13 +55,6 @@ impl CollectOptions {
     }
 }
 
-/// A number of objects and their size in bytes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Tally {
-    pub objects: u64,
-    pub bytes: u64,
-}
-
 /// Result of a collection; of a dry run, what would have been done.
 #[derive(Debug, Default)]
 pub struct Collected {
@@ -77,6 +73,8 @@ pub struct Collected {
     pub spared: u64,
     /// What did not fit into the record and is left for a later run.
     pub left: Tally,
+    /// Objects below `pool/` that are no package files, or those of another repository there. They are never touched.
+    pub foreign: Tally,
     /// Why package files were left alone, if they were.
     pub pool_left: Option<String>,
     /// Earlier states that cannot be read.
@@ -94,13 +92,6 @@ struct Plan {
     collected: Collected,
 }
 
-impl Tally {
-    fn add(&mut self, object: &InStore) {
-        self.objects += 1;
-        self.bytes += object.size;
-    }
-}
-
 impl Repository {
     /// Collects garbage. `suites` are all suites of the repository, with the keys that their heads are verified with.
     ///
@@ -114,7 +105,18 @@ impl Repository {
     ) -> Result<Collected, Error> {
         let me = fastrand::u64(..);
         for _ in 0..TRIES {
-            let plan = self.plan_collection(suites, options, me).await?;
+            // Before the heads: what a publisher strikes off from now on is noticed by the swap.
+            let current = self.condemned_record().read(self.storage.as_ref()).await?;
+            let record = Record::of(&current)?;
+            let generation = record.generation;
+            let plan = match self
+                .plan_collection(suites, options, me, current.date, record)
+                .await
+            {
+                // What was read may have been deleted with its suite, whose deletion changes the record.
+                Err(error) if is_loss(&error) && self.has_changed(generation).await? => continue,
+                plan => plan?,
+            };
             if options.dry_run {
                 return Ok(plan.collected);
             }
@@ -139,11 +141,10 @@ impl Repository {
         suites: &[Suite<'_>],
         options: CollectOptions,
         me: u64,
+        now: Option<Timestamp>,
+        record: Record,
     ) -> Result<Plan, Error> {
-        // Before the heads: what a publisher strikes off from now on is noticed by the swap.
-        let current = self.condemned_record().read(self.storage.as_ref()).await?;
-        let record = Record::of(&current)?;
-        let now = current.date.ok_or(Error::NoStoreTime)?;
+        let now = now.ok_or(Error::NoStoreTime)?;
         self.clock.check(now)?;
         if record.doomed.as_ref().is_none_or(|doomed| doomed.by != me) {
             record.check_idle(Some(now))?;
@@ -157,7 +158,9 @@ impl Repository {
         let others = folders
             .iter()
             .filter(|(_, folder)| **folder == Folder::Foreign);
-        let others: Vec<_> = others.map(|(name, _)| name.clone()).collect();
+        let mut others: BTreeSet<_> = others.map(|(name, _)| name.clone()).collect();
+        others.extend(strays(&inventory, &folders));
+        let others: Vec<_> = others.into_iter().collect();
         if !others.is_empty() && !options.leave_pool {
             return Err(Error::OtherTools { suites: others });
         }
@@ -207,13 +210,19 @@ impl Repository {
             unknown
                 .map(|index| format!("the index {index} may name package files in an unknown way"))
         };
-        let unnamed = unnamed(&inventory, &folders, &mut kept, &read, pool_left.is_none()).await?;
+        let (packages, foreign) = inventory.pool();
+        let candidates = match pool_left {
+            None => packages,
+            Some(_) => HashSet::new(),
+        };
+        let unnamed = unnamed(&inventory, &folders, &mut kept, &read, candidates).await?;
         let mut plan = Plan {
             next: record.clone(),
             now,
             collected: Collected {
                 suites: read.iter().map(|suite| suite.name.clone()).collect(),
                 commits: kept.commits.len() as u64,
+                foreign,
                 pool_left,
                 unreadable: std::mem::take(&mut kept.unreadable),
                 ..Collected::default()
@@ -229,6 +238,12 @@ impl Repository {
             *begin = (*begin).max(cutoff);
         }
         Ok(plan)
+    }
+
+    /// Whether the record was written since it had this generation.
+    async fn has_changed(&self, generation: u64) -> Result<bool, Error> {
+        let current = self.condemned_record().read(self.storage.as_ref()).await?;
+        Ok(Record::of(&current)?.generation != generation)
     }
 
     fn suite_appeared(&self, name: &SuiteName) -> crate::Missing {
@@ -408,23 +423,17 @@ impl Plan {
     }
 }
 
-/// The objects of our suites, and of the pool, that nothing names. What only states that cannot be read may name is not among them.
+/// The objects of our suites, and package files of the pool, that nothing names. What only states that cannot be read may name is
+/// not among them.
 async fn unnamed(
     inventory: &Inventory,
     folders: &BTreeMap<SuiteName, Folder>,
     kept: &mut Kept,
     suites: &[&Suite<'_>],
-    with_pool: bool,
+    packages: HashSet<String>,
 ) -> Result<HashSet<String>, Error> {
-    let mut unnamed = HashSet::new();
     // First, because it may find states that cannot be read.
-    if with_pool {
-        let others = inventory.repositories_in_pool();
-        let is_ours = |key: &&String| !others.iter().any(|folder| key.starts_with(*folder));
-        let pool = inventory.below(POOL).map(|(key, _)| key).filter(is_ours);
-        let pool = pool.cloned().collect();
-        unnamed = kept.retain_unnamed(suites, pool).await?;
-    }
+    let mut unnamed = kept.retain_unnamed(suites, packages).await?;
     if !kept.unreadable.is_empty() {
         unnamed.clear();
     }
@@ -436,6 +445,24 @@ async fn unnamed(
         }
     }
     Ok(unnamed)
+}
+
+/// The suites whose indexes have no `Release` beside them, as a script makes them for devices that trust anything.
+fn strays(
+    inventory: &Inventory,
+    folders: &BTreeMap<SuiteName, Folder>,
+) -> impl Iterator<Item = SuiteName> {
+    inventory.below(layout::SUITES).filter_map(|(key, _)| {
+        let (folder, name) = key.strip_prefix(layout::SUITES)?.rsplit_once('/')?;
+        let is_index = ["Packages", "Sources"]
+            .iter()
+            .any(|of| name.starts_with(of));
+        let suite = folder
+            .split('/')
+            .next()
+            .filter(|_| is_index && owner(key, folders).is_none());
+        suite?.parse().ok()
+    })
 }
 
 /// The suite in whose folder an object is: one suite's folder may be in another's.

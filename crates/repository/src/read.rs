@@ -7,6 +7,7 @@ pub(crate) mod head;
 pub(crate) mod health;
 pub(crate) mod history;
 pub(crate) mod indexes;
+pub(crate) mod loss;
 pub(crate) mod packages;
 pub(crate) mod revision;
 pub(crate) mod succession;

@@ -64,7 +64,7 @@ impl Suite<'_> {
             let may_repair = match problem.remedy {
                 Remedy::Repair => true,
                 Remedy::RepairUnproven => options.unproven,
-                Remedy::Manual | Remedy::Delete | Remedy::Lost => false,
+                Remedy::GiveKey | Remedy::Manual | Remedy::Delete | Remedy::Lost => false,
             };
             let Some(fix) = problem.fix.clone().filter(|_| may_repair) else {
                 continue;

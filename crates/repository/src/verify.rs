@@ -1,9 +1,10 @@
 //! Looking for everything that is wrong with a suite: head ↔ commit ↔ indexes ↔ pool, the history, the followers.
 //!
 //! The head is read before the listing, so that all it names is in the listing. If problems were found and the head has moved
-//! meanwhile, the suite is looked at again. Sizes come from the listing; one form of each index is read and checked whole. Where
-//! the store's ETags are MD5 digests, as for small objects on most stores, they are compared with those of the indexes. With
-//! [`Depth::Content`], everything that the head names is read and hashed.
+//! meanwhile, the suite is looked at again. Sizes come from the listing; one form of each index is read and checked whole, and each
+//! other form whose ETag is not that of its copy under its plain name. Where the store's ETags are MD5 digests, as for small objects
+//! on most stores, those of package files are compared with the indexes. With [`Depth::Content`], everything that the head names is
+//! read and hashed.
 
 pub(crate) mod alias_check;
 pub(crate) mod chain;
@@ -14,7 +15,10 @@ pub(crate) mod package_files;
 pub(crate) mod problem;
 pub(crate) mod stale;
 
-use std::{collections::BTreeMap, num::NonZeroUsize};
+use std::{
+    collections::{BTreeMap, HashSet},
+    num::NonZeroUsize,
+};
 
 use bytes::Bytes;
 use deb_index::{
@@ -34,7 +38,7 @@ use crate::{
     Depth, Error, Folder, Head, Keys, Repository, Suite, Verified,
     commit::draft::blocking,
     gc::inventory::Inventory,
-    read::{indexes::QUICKEST, succession::is_unreadable},
+    read::{indexes::QUICKEST, loss::is_unreadable},
     verify::{
         check::{Check, Top, chain, compare},
         founding_check::BEING_DELETED,
@@ -84,7 +88,21 @@ impl Repository {
                 }
             }
         }
-        Ok(done.into_iter().flatten().collect())
+        let mut done: Vec<_> = done.into_iter().flatten().collect();
+        tell_once(&mut done);
+        Ok(done)
+    }
+}
+
+/// Leaves out what is told of an alias that is being deleted where the alias itself was looked at, too.
+fn tell_once(of: &mut [Verified]) {
+    let (suites, names): (Vec<_>, Vec<_>) = of.iter_mut().partition(|it| it.commit.is_some());
+    let told = names.iter().flat_map(|name| &name.problems);
+    let told: HashSet<_> = told.map(|problem| problem.key.as_str()).collect();
+    for suite in suites {
+        suite.problems.retain(|problem| {
+            problem.remedy != Remedy::Delete || !told.contains(problem.key.as_str())
+        });
     }
 }
 
@@ -266,7 +284,7 @@ impl Check<'_> {
         let mut packages = PackageFiles::default();
         for (path, index) in &commit.indexes {
             let plain = self.index(path, index, commit).await?;
-            let Some(plain) = plain.filter(|_| path.as_packages().is_some()) else {
+            let Some(plain) = plain.filter(|_| commit.settings.packages(path).is_some()) else {
                 continue;
             };
             let name = path.to_string();
@@ -304,7 +322,10 @@ impl Check<'_> {
         for (extension, stored) in files {
             let key = layout::by_hash_key(&self.suite.name, path, &stored.sha256);
             let mut problem = compare(self.inventory.get(&key), stored.size);
-            let is_read = self.depth == Depth::Content || plain.is_none();
+            let follower = layout::in_suite(&self.suite.name, &path.with_extension(extension));
+            let etag = |key: &str| self.inventory.get(key).map(|object| &object.etag);
+            let is_read =
+                self.depth != Depth::Listing || plain.is_none() || etag(&key) != etag(&follower);
             if problem.is_none() && is_read {
                 let file = (extension.as_str(), stored);
                 match self.suite.read_file(file, index, key.clone(), None).await {

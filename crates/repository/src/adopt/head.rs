@@ -6,7 +6,7 @@ use deb_index::suite::{
     release::{Release, ReleaseError},
 };
 use jiff::Timestamp;
-use repo_signing::GoodSignature;
+use repo_signing::{GoodSignature, Issuer};
 use s3_storage::ETag;
 
 use super::Accept;
@@ -19,6 +19,8 @@ pub(super) struct ForeignHead {
     pub(super) etag: ETag,
     pub(super) is_inrelease: bool,
     pub(super) signatures: HeadSignatures,
+    /// Who else signed it.
+    pub(super) others: Vec<Issuer>,
     /// The bytes of `Release`.
     pub(super) text: Bytes,
     pub(super) store_time: Option<Timestamp>,
@@ -44,24 +46,35 @@ impl Suite<'_> {
                 (object, bytes.clone(), bytes)
             }
         };
-        if !matches!(Release::parse(&text), Err(ReleaseError::NotOurs)) {
-            return Ok(None);
+        match Release::parse(&text) {
+            Err(ReleaseError::NotOurs) => {}
+            // If it was ours, it has a history.
+            Err(ReleaseError::Malformed(_)) if !self.has_history().await? => {}
+            _ => return Ok(None),
         }
         let keyring = self.keys.accepted();
+        let mut is_signed = true;
         let verified = if is_inrelease {
-            keyring.map(|keyring| Ok(keyring.verify_inrelease(&bytes)?.signatures))
+            keyring.map(|keyring| keyring.verify_inrelease(&bytes))
         } else {
             let key = layout::in_suite(&self.name, "Release.gpg");
             match self.find(&key).await? {
                 Some((_, detached)) => {
-                    keyring.map(|keyring| keyring.verify_detached(&text, &detached))
+                    keyring.map(|keyring| keyring.verify_release(&text, &detached))
                 }
-                None => Some(Ok(Vec::new())),
+                None => {
+                    is_signed = false;
+                    None
+                }
             }
         };
+        let mut others = Vec::new();
         let signatures = match verified {
-            Some(Ok(by)) if by.is_empty() => HeadSignatures::Unsigned,
-            Some(Ok(by)) => HeadSignatures::By(by),
+            Some(Ok(verified)) => {
+                others = verified.others;
+                HeadSignatures::By(verified.signatures)
+            }
+            None if !is_signed => HeadSignatures::Unsigned,
             Some(Err(source)) if !accept.unverified => return Err(untrusted(source)),
             Some(Err(_)) | None => HeadSignatures::Unchecked,
         };
@@ -86,6 +99,7 @@ impl Suite<'_> {
             etag: object.etag,
             is_inrelease,
             signatures,
+            others,
             text,
             store_time: object.date,
         }))

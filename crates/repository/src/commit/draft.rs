@@ -18,7 +18,12 @@ use repo_signing::{Certificate, KeyState};
 use crate::{
     Error, Head, Suite, Warning, Writes,
     commit::{keys::signature_time, upload::Lost},
-    read::{indexes::IndexCache, succession::Beside, warning::key_expiry},
+    read::{
+        indexes::IndexCache,
+        loss::{Mark, TRIES, is_loss},
+        succession::Beside,
+        warning::key_expiry,
+    },
 };
 
 /// Times that a damaged file moves to a longer key, where another damaged one may be.
@@ -155,13 +160,32 @@ impl Suite<'_> {
     /// # Errors
     /// Conflicts; keys that may not sign; what the caller has not [allowed](Allow); those of reading.
     pub async fn draft(&self, intent: Intent, allow: Allow) -> Result<Draft<'_>, Error> {
-        match self.draft_now(intent, allow).await {
-            Err(error) => Err(self.explained(error).await),
-            draft => draft,
+        let mut left = TRIES;
+        loop {
+            left -= 1;
+            let mut seen = None;
+            let error = match self.draft_now(intent.clone(), allow, &mut seen).await {
+                Err(error) => self.explained(error).await,
+                draft => return draft,
+            };
+            let is_new = match &seen {
+                Some(seen) if left > 0 && is_loss(&error) => self.has_lost(seen).await,
+                _ => false,
+            };
+            // A suite that was deleted is not created again unasked.
+            if !is_new || matches!(error, Error::Deleted { .. }) {
+                return Err(error);
+            }
         }
     }
 
-    async fn draft_now(&self, mut intent: Intent, allow: Allow) -> Result<Draft<'_>, Error> {
+    /// `seen`: the head that was read, if there was one.
+    async fn draft_now(
+        &self,
+        mut intent: Intent,
+        allow: Allow,
+        seen: &mut Option<Mark>,
+    ) -> Result<Draft<'_>, Error> {
         if allow.new_signing_key {
             intent.0.push(Edit::Set(Box::new(SettingsPatch {
                 renew_keys: self.keys.certificates(),
@@ -183,6 +207,7 @@ impl Suite<'_> {
                 (None, store_time)
             }
             Some(signed) => {
+                *seen = Some(signed.mark(&self.name));
                 let id = signed.release.commit;
                 let view = &signed.release.view;
                 let components: Vec<_> = view

@@ -12,7 +12,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use s3_storage::{Cas, ConditionalWrites, Current, ErrorKind, Payload, PutMode, PutOptions, Swap};
 
-use crate::{Error, Folder, Head, Keys, Suite, Writes, read::succession::is_unreadable};
+use crate::{Error, Folder, Head, Keys, Suite, Writes, read::loss::is_unreadable};
 
 /// Commits that are read to find out whether one of them had a parent.
 const SEARCHED: usize = 200;
@@ -87,14 +87,21 @@ impl Suite<'_> {
     /// Before the first head: finds out whether the store honours preconditions, and whether the suite is signed. Returns what
     /// `suite.json` says now, and the store's clock.
     pub(crate) async fn found(&self) -> Result<(Founding, Option<Timestamp>), Error> {
+        self.found_as(&self.new_founding()).await
+    }
+
+    /// The same, where `own` is what `suite.json` says if it did not say that there is a suite.
+    pub(crate) async fn found_as(
+        &self,
+        own: &Founding,
+    ) -> Result<(Founding, Option<Timestamp>), Error> {
         self.require_conditional_writes().await?;
-        let own = self.new_founding();
-        let (content, mut options) = written(&own);
+        let (content, mut options) = written(own);
         options.mode = self.repository.writes.mode(PutMode::Create);
         let key = layout::founding_key(&self.name);
         let payload = Payload::Bytes(content);
         match self.repository.storage.put(&key, payload, options).await {
-            Ok(reply) => return Ok((own, reply.date)),
+            Ok(reply) => return Ok((own.clone(), reply.date)),
             Err(error) if error.is_ambiguous() || error.is_refused_condition() => {}
             Err(error) => return Err(error.into()),
         }
@@ -105,7 +112,7 @@ impl Suite<'_> {
                 return Ok((founding, store_time));
             }
             // The name was that of a suite that is deleted.
-            self.swap_founding(founding.as_ref(), &own).await?;
+            self.swap_founding(founding.as_ref(), own).await?;
         }
     }
 

@@ -20,7 +20,10 @@ use deb_index::{
 };
 use futures::TryStreamExt as _;
 
-use crate::{Error, Head, Listed, Past, Selection, Suite, read::succession::is_unreadable};
+use crate::{
+    Error, Head, Listed, Past, Selection, Suite, commit::rollback::Object,
+    read::loss::is_unreadable,
+};
 
 /// The packages that selectors mean, as far as their phase may change.
 #[derive(Debug, Default)]
@@ -29,7 +32,8 @@ pub struct PhaseTargets {
     pub named: Vec<PackageId>,
     /// The others that are being phased.
     pub phased: Vec<PackageId>,
-    /// By name, the newest version of each package of which none is meant, because all are for all devices.
+    /// The newest version of each package of which none is meant, because all are for all devices. By its name, with the
+    /// architecture if a selector names one, as in `tool:arm64`.
     pub released: BTreeMap<String, String>,
     /// The selectors that match nothing.
     pub unmatched: Vec<Selector>,
@@ -77,7 +81,11 @@ impl Suite<'_> {
                 (name.to_owned(), version.to_owned())
             };
             // The newest come last.
-            meant.released.extend(matching.iter().map(version));
+            let architecture = selector.architecture();
+            let end = architecture.map_or_else(String::new, |only| format!(":{only}"));
+            let versions = matching.iter().map(version);
+            let versions = versions.map(|(name, version)| (format!("{name}{end}"), version));
+            meant.released.extend(versions);
             matching
                 .retain(|package| selector.is_exact() || package.stanza.phase() != Percentage::ALL);
             let newest: HashMap<_, _> = matching.iter().map(version).collect();
@@ -96,8 +104,13 @@ impl Suite<'_> {
                 }
             }
         }
-        let is_meant = |name: &String| seen.iter().any(|id| id.name.as_str() == name);
-        meant.released.retain(|name, _| !is_meant(name));
+        let is_meant = |package: &str| {
+            let (name, architecture) = package.split_once(':').unwrap_or((package, ""));
+            seen.iter().any(|id| {
+                id.name.as_str() == name && ["", id.architecture.as_str()].contains(&architecture)
+            })
+        };
+        meant.released.retain(|package, _| !is_meant(package));
         Ok(meant)
     }
 
@@ -179,6 +192,7 @@ impl Suite<'_> {
                     break;
                 }
                 Ok(None) => break,
+                Err(error) if self.has_lost_commit(&head.id()).await => return Err(error),
                 Err(error) => {
                     found.lost(error)?;
                     break;
@@ -198,6 +212,7 @@ impl Suite<'_> {
                     .await
                 {
                     Ok(left) => needed.extend(left),
+                    Err(error) if self.has_lost_commit(&head.id()).await => return Err(error),
                     Err(error) => {
                         found.lost(error)?;
                         found.leave(here.iter().map(|wanted| wanted.id));
@@ -256,17 +271,22 @@ impl Suite<'_> {
             }
         }
         let stanzas = earlier.iter().map(|(_, stanza)| stanza);
-        let files = stanzas.map(|stanza| (stanza.key.clone(), Some(stanza.size)));
+        let files = stanzas.map(|stanza| Object {
+            key: stanza.key.clone(),
+            size: Some(stanza.size),
+            sha256: Some(stanza.sha256),
+            is_index: false,
+        });
         let mut gone = self.gone(files.collect()).await?;
         for (wanted, stanza) in earlier {
-            if gone.contains(&stanza.key) {
+            if gone.contains_key(&stanza.key) {
                 found.leave([wanted].into_iter());
             } else if !found.earlier.contains(&stanza) {
                 found.earlier.push(stanza);
             }
         }
-        if let Some(key) = gone.pop_first() {
-            found.lost(self.collected(id, key))?;
+        if let Some(lost) = gone.pop_first() {
+            found.lost(self.not_whole(id, lost))?;
         }
         Ok(left)
     }
@@ -345,10 +365,7 @@ impl Halting {
 
     /// Notes that an earlier state is lost. An error that is about something else is given back.
     fn lost(&mut self, error: Error) -> Result<(), Error> {
-        let is_lost = matches!(
-            error,
-            Error::Collected { .. } | Error::MalformedIndex { .. }
-        );
+        let is_lost = matches!(error, Error::NotWhole { .. } | Error::MalformedIndex { .. });
         if !is_lost && !is_unreadable(&error) {
             return Err(error);
         }

@@ -119,7 +119,7 @@ impl Source {
         let is_other = there
             .sha256
             .is_some_and(|sha256| Sha256(sha256) != object.sha256);
-        if there.size != object.size || is_other {
+        if there.size != Some(object.size) || is_other {
             return Err(of.damaged(key, OTHER_CONTENT));
         }
         Ok(())
@@ -220,13 +220,13 @@ impl Suite<'_> {
                 }));
             };
             let sha256 = match meta.sha256 {
-                None if read && meta.size == stanza.size => {
+                None if read && meta.size == Some(stanza.size) => {
                     Some(digest(self.repository.storage.as_ref(), &stanza.key, |_| {}).await?)
                 }
                 kept => kept.map(Sha256),
             };
-            let is_damaged =
-                meta.size != stanza.size || sha256.is_some_and(|sha256| sha256 != stanza.sha256);
+            let is_damaged = meta.size != Some(stanza.size)
+                || sha256.is_some_and(|sha256| sha256 != stanza.sha256);
             Ok(is_damaged.then_some(Lost { stanza, is_damaged }))
         });
         let lost = looks.buffered(CONCURRENT);
@@ -432,7 +432,7 @@ impl<'a> NewObject<'a> {
         storage: &dyn Storage,
         there: &ObjectMeta,
     ) -> Result<Option<There>, Error> {
-        if there.size != self.size {
+        if there.size != Some(self.size) {
             return Ok(None);
         }
         let sha256 = match there.sha256 {

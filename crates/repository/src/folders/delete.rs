@@ -33,6 +33,8 @@ const BATCH: usize = 1000;
 const ROUNDS: usize = 5;
 /// How the folders of a component's indexes begin.
 const INDEX_FOLDERS: [&str; 3] = ["binary-", "source/", "i18n/"];
+/// How the names of package files end.
+const PACKAGES: [&str; 3] = [".deb", ".udeb", ".ddeb"];
 /// What clients begin with, in the order in which it is deleted: as long as the last is there, they see the whole suite.
 const HEADS: [&str; 3] = ["Release", "Release.gpg", "InRelease"];
 
@@ -391,7 +393,9 @@ impl Suite<'_> {
                 // The folder may also be that of a component of the suite that it is in.
                 let inside = key.strip_prefix(&prefix).unwrap_or_default();
                 let is_of_component = INDEX_FOLDERS.iter().any(|start| inside.starts_with(start));
-                let is_other = is_of_component || inner.iter().any(is_of);
+                // Other suites may have it, too, where another program has put package files here.
+                let is_package = PACKAGES.iter().any(|end| key.ends_with(end));
+                let is_other = is_of_component || is_package || inner.iter().any(is_of);
                 if *key != layout::founding_key(folder) && !is_other {
                     found.insert(key.clone(), object.size);
                 }

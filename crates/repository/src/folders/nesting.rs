@@ -1,5 +1,5 @@
-//! Suites within suites: `stable/updates` is in the folder of `stable`, where the component `updates` would also be. One folder cannot
-//! be both. (Two publishers that make it so at once are not noticed; a deletion leaves the indexes of the component alone.)
+//! Suites within suites: `stable/updates` is in the folder of `stable`, where the component `updates`, or `updates/main`, would also
+//! be. Neither folder may be within the other. (Two publishers that make it so at once are not noticed; a deletion leaves the indexes of the component alone.)
 
 use std::collections::BTreeSet;
 
@@ -24,35 +24,26 @@ impl Suite<'_> {
         let base = base.map(|base| &base.settings);
         let new_names = added(self.names(Some(settings)), &self.names(base));
         let components = self.component_folders(Some(settings));
-        let taken = |suite: &str, component: &Component| Error::Nested {
-            folder: format!("{}{suite}/{component}/", layout::SUITES),
-            component: component.clone(),
-        };
-        let is_within = |name: &str, folder: &str| {
-            let rest = name.strip_prefix(folder);
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        let apart = |name: &str, suite: &str, component: &str| {
+            if !overlap(name, suite, component) {
+                return Ok(());
+            }
+            Err(Error::Nested {
+                folder: format!("{}{suite}/{component}/", layout::SUITES),
+                suite: name.to_owned(),
+            })
         };
         for name in self.names(Some(settings)) {
             for (suite, component) in &components {
-                if is_within(&name, &format!("{suite}/{component}")) {
-                    return Err(taken(suite, component));
-                }
+                apart(&name, suite, component.as_str())?;
             }
         }
         let outer = new_names.iter().flat_map(|name| outer(name));
-        let outer = outer.map(async |(suite, component)| {
-            let Ok(name) = suite.parse::<SuiteName>() else {
-                return Ok(());
-            };
-            match self.repository.folder(&name).shown_head().await {
-                Ok(Some(head))
-                    if head
-                        .release
-                        .view
-                        .components
-                        .contains(&component.to_string()) =>
-                {
-                    Err(taken(&suite, &component))
+        let outer = outer.map(async |(name, suite)| {
+            match self.repository.folder(&suite).shown_head().await {
+                Ok(Some(head)) => {
+                    let mut components = head.release.view.components.iter();
+                    components.try_for_each(|component| apart(name, suite.as_str(), component))
                 }
                 Err(error @ Error::Storage(_)) => Err(error),
                 _ => Ok(()),
@@ -61,12 +52,11 @@ impl Suite<'_> {
         at_most(outer.collect()).await?;
         let folders = added(components, &self.component_folders(base));
         let inner = folders.iter().map(async |(suite, component)| {
-            let folder = format!("{suite}/{component}/");
-            if self.repository.folders_in(&folder).await?.is_empty() {
-                Ok(())
-            } else {
-                Err(taken(suite, component))
-            }
+            let first = component.as_str().split('/').next().unwrap_or_default();
+            let folder = format!("{suite}/{first}/");
+            let within = self.repository.folders_in(&folder).await?;
+            let mut names = within.keys();
+            names.try_for_each(|name| apart(name.as_str(), suite, component.as_str()))
         });
         at_most(inner.collect()).await
     }
@@ -95,10 +85,20 @@ fn added<T: Ord>(of: BTreeSet<T>, base: &BTreeSet<T>) -> Vec<T> {
     of.into_iter().filter(|one| !base.contains(one)).collect()
 }
 
-/// The suites in whose folder a name is, and the component whose folder it would be there.
-fn outer(name: &str) -> impl Iterator<Item = (String, Component)> {
-    let splits = std::iter::successors(name.rsplit_once('/'), |(suite, _)| suite.rsplit_once('/'));
-    splits.filter_map(|(suite, component)| Some((suite.to_owned(), component.parse().ok()?)))
+/// Whether the folder of a suite and that of a component of another are one, or one is within the other.
+fn overlap(name: &str, suite: &str, component: &str) -> bool {
+    let inner = name.strip_prefix(suite);
+    let Some(inner) = inner.and_then(|inner| inner.strip_prefix('/')) else {
+        return false;
+    };
+    let mut segments = inner.split('/').zip(component.split('/'));
+    segments.all(|(one, other)| one == other)
+}
+
+/// The suites in whose folder a name is, each with the name.
+fn outer(name: &str) -> impl Iterator<Item = (&str, SuiteName)> {
+    let slashes = name.match_indices('/');
+    slashes.filter_map(move |(at, _)| Some((name, name.get(..at)?.parse().ok()?)))
 }
 
 async fn at_most(checks: Vec<impl Future<Output = Result<(), Error>>>) -> Result<(), Error> {

@@ -1,6 +1,6 @@
 //! What a repository stores, from paged listings: a thousand objects a request.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use deb_index::suite::layout;
 use futures::TryStreamExt as _;
@@ -9,8 +9,6 @@ use s3_storage::{ETag, Listed};
 
 use crate::{Error, Repository, Work};
 
-/// Folder of the package files.
-pub(crate) const POOL: &str = "pool/";
 /// The objects below `dists/` and `pool/`, by key.
 #[derive(Debug, Default)]
 pub(crate) struct Inventory(pub(crate) BTreeMap<String, InStore>);
@@ -23,14 +21,28 @@ pub(crate) struct InStore {
     pub(crate) modified: Option<Timestamp>,
 }
 
+/// A number of objects and their size in bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    pub objects: u64,
+    pub bytes: u64,
+}
+
+impl Tally {
+    pub(crate) fn add(&mut self, object: &InStore) {
+        self.objects += 1;
+        self.bytes += object.size;
+    }
+}
+
 impl Inventory {
     pub(crate) fn get(&self, key: &str) -> Option<&InStore> {
         self.0.get(key)
     }
 
     /// The folders below `pool/` that are repositories of their own, as a publisher of another prefix has them.
-    pub(crate) fn repositories_in_pool(&self) -> BTreeSet<&str> {
-        let within = self.below(POOL).filter_map(|(key, _)| {
+    fn repositories_in_pool(&self) -> BTreeSet<&str> {
+        let within = self.below(layout::POOL).filter_map(|(key, _)| {
             let is_head = ["/InRelease", "/Release", "/suite.json"]
                 .iter()
                 .any(|end| key.ends_with(end));
@@ -38,6 +50,21 @@ impl Inventory {
             folder.ends_with('/').then_some(folder)
         });
         within.collect()
+    }
+
+    /// What is in the pool: the package files, as far as they are this repository's, and how much else there is.
+    pub(crate) fn pool(&self) -> (HashSet<String>, Tally) {
+        let others = self.repositories_in_pool();
+        let (mut packages, mut foreign) = (HashSet::new(), Tally::default());
+        for (key, object) in self.below(layout::POOL) {
+            let is_other = others.iter().any(|folder| key.starts_with(folder));
+            if layout::is_package_file(key) && !is_other {
+                packages.insert(key.clone());
+            } else {
+                foreign.add(object);
+            }
+        }
+        (packages, foreign)
     }
 
     /// The objects whose keys begin like this.
@@ -52,7 +79,8 @@ impl Inventory {
 
 impl Repository {
     pub(crate) async fn inventory(&self) -> Result<Inventory, Error> {
-        let (mut all, pool) = futures::try_join!(self.listed(layout::SUITES), self.listed(POOL))?;
+        let (mut all, pool) =
+            futures::try_join!(self.listed(layout::SUITES), self.listed(layout::POOL))?;
         all.extend(pool);
         Ok(Inventory(all))
     }

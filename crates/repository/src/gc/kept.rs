@@ -9,7 +9,7 @@ use deb_index::{
     digest::Sha256,
     index::{IndexPath, packages::Packages},
     name::SuiteName,
-    suite::{commit::Commit, layout, release::ReleaseError},
+    suite::{commit::Commit, layout, release::ReleaseError, spelling},
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
@@ -18,7 +18,7 @@ use crate::{
     Error, Folder, Head, HeadSignatures, Suite, Work,
     commit::draft::blocking,
     gc::{condemned::Record, inventory::Inventory},
-    read::{indexes::IndexCache, succession::is_unreadable},
+    read::{indexes::IndexCache, loss::is_unreadable},
 };
 
 /// Commits that are read at once.
@@ -306,9 +306,9 @@ async fn named(
             .stanzas()
             .iter()
             .filter_map(|stanza| stanza.field("Filename"));
-        let keys = keys.map(|key| key.strip_prefix("./").unwrap_or(key));
-        let named = keys.filter(|key| candidates.contains(*key));
-        Ok(named.map(ToOwned::to_owned).collect())
+        // An index that was carried over may spell keys in another way.
+        let keys = keys.flat_map(spelling::meant);
+        Ok(keys.filter(|key| candidates.contains(key)).collect())
     });
     match named.await {
         Ok(keys) => Ok(Ok(keys)),
@@ -320,7 +320,8 @@ async fn named(
     }
 }
 
-/// Whether an index that this program does not know names no files of the pool by which they are fetched.
+/// Whether an index that this program does not know names no package files of the pool. `Sources` names source packages, which
+/// are never collected.
 fn is_harmless(path: &IndexPath) -> bool {
     let name = path.as_str().rsplit('/').next().unwrap_or_default();
     [
@@ -332,7 +333,7 @@ fn is_harmless(path: &IndexPath) -> bool {
     ]
     .iter()
     .any(|start| name.starts_with(start))
-        || ["Release", "Contents"].contains(&name)
+        || ["Release", "Contents", "Sources"].contains(&name)
 }
 
 /// The commits that were written since `cutoff`, read at once and not one after the other. Those that cannot be read are left out.

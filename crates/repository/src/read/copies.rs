@@ -2,13 +2,14 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use deb_index::{change::Selector, name::Component, phase::Percentage, stanza::Stanza};
+use deb_index::{
+    change::Selector, name::Component, phase::Percentage, stanza::Stanza, suite::layout,
+};
 use futures::TryStreamExt as _;
 use s3_storage::Listed;
 
 use crate::{
     Error, Head, HeadSignatures, PackageFile, Repository, Selection, Suite, commit::upload::Origin,
-    gc::inventory::POOL,
 };
 
 /// Packages whose files are asked about one by one. For more, the pool is listed, a thousand at once.
@@ -89,7 +90,7 @@ impl Suite<'_> {
             // The pool may be far larger than the suite, so of its listing only this is kept.
             let keys = asked.iter().map(|stanza| (stanza.key.as_str(), None));
             let mut sizes: HashMap<_, _> = keys.collect();
-            let mut pool = self.repository.storage.list(POOL, None);
+            let mut pool = self.repository.storage.list(layout::POOL, None);
             while let Some(entry) = pool.try_next().await? {
                 if let Listed::Object(object) = entry
                     && let Some(size) = sizes.get_mut(object.key.as_str())

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use deb_index::{
     digest::Sha256,
+    name::SuiteName,
     suite::{
         commit::Commit,
         layout,
@@ -23,6 +24,7 @@ use s3_storage::{ETag, ErrorKind, ObjectMeta};
 use crate::{
     commit::keys::{HeadSignatures, Keys, Signed},
     error::{Error, Missing},
+    read::loss::{Mark, TRIES, is_loss},
     suite::Suite,
 };
 
@@ -98,6 +100,14 @@ impl SignedHead {
     pub(crate) fn etag(&self) -> &ETag {
         &self.etag
     }
+
+    pub(crate) fn mark(&self, suite: &SuiteName) -> Mark {
+        Mark {
+            key: layout::head_key(suite, !self.signatures.is_unsigned()),
+            etag: self.etag.clone(),
+            commit: self.release.commit,
+        }
+    }
 }
 
 impl Head {
@@ -109,6 +119,14 @@ impl Head {
 
     pub(crate) fn key(&self) -> String {
         layout::head_key(&self.commit.suite, !self.signatures.is_unsigned())
+    }
+
+    pub(crate) fn mark(&self) -> Mark {
+        Mark {
+            key: self.key(),
+            etag: self.etag.clone(),
+            commit: self.id(),
+        }
     }
 
     pub(crate) fn signed(&self) -> Signed<'_> {
@@ -125,16 +143,19 @@ impl Suite<'_> {
     /// # Errors
     /// Those of the store; a head, or a commit, that cannot be trusted or understood.
     pub async fn head(&self) -> Result<Option<Head>, Error> {
-        let Some(signed) = self.signed_head().await? else {
-            return Ok(None);
+        let read = async |signed: &SignedHead| {
+            let id = signed.release.commit;
+            let (commit, evidence) = join!(self.read_commit(&id), self.evidence(id));
+            let commit = commit?;
+            // Who may only read objects cannot look for what may be missing.
+            let put_back = match evidence {
+                Ok(evidence) => self.check_newest(signed, &commit, &evidence).await.err(),
+                Err(_) => None,
+            };
+            Ok((commit, put_back))
         };
-        let id = signed.release.commit;
-        let (commit, evidence) = join!(self.read_commit(&id), self.evidence(id));
-        let commit = commit?;
-        // Who may only read objects cannot look for what may be missing.
-        let put_back = match evidence {
-            Ok(evidence) => self.check_newest(&signed, &commit, &evidence).await.err(),
-            Err(_) => None,
+        let Some((signed, (commit, put_back))) = self.with_signed_head(read).await? else {
+            return Ok(None);
         };
         let mut head = self.head_of(signed, commit)?;
         let put_back = put_back.filter(Error::is_put_back);
@@ -147,11 +168,30 @@ impl Suite<'_> {
 
     /// Reads the head, if there is one, without looking whether it was put back.
     pub(crate) async fn current_head(&self) -> Result<Option<Head>, Error> {
-        let Some(signed) = self.signed_head().await? else {
-            return Ok(None);
-        };
-        let commit = self.read_commit(&signed.release.commit).await?;
-        self.head_of(signed, commit).map(Some)
+        let read = async |signed: &SignedHead| self.read_commit(&signed.release.commit).await;
+        match self.with_signed_head(read).await? {
+            Some((signed, commit)) => self.head_of(signed, commit).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Reads the head, and something that it names. If that is gone because the suite was deleted meanwhile, begins again.
+    async fn with_signed_head<T>(
+        &self,
+        read: impl AsyncFn(&SignedHead) -> Result<T, Error>,
+    ) -> Result<Option<(SignedHead, T)>, Error> {
+        let mut left = TRIES;
+        while let Some(signed) = self.signed_head().await? {
+            left -= 1;
+            match read(&signed).await {
+                Err(error)
+                    if left > 0
+                        && is_loss(&error)
+                        && self.has_lost(&signed.mark(&self.name)).await => {}
+                done => return done.map(|done| Some((signed, done))),
+            }
+        }
+        Ok(None)
     }
 
     /// The head of a suite that has to exist.

@@ -177,7 +177,7 @@ impl Suite<'_> {
         let looks = expected.into_iter().map(|expected| async move {
             let (problem, lags) = match self.repository.storage.head(&expected.key).await {
                 Ok(meta) => {
-                    let has_size = expected.size.is_none_or(|size| size == meta.size);
+                    let has_size = expected.size.is_none_or(|size| Some(size) == meta.size);
                     let follows = Seen::of(meta).follows;
                     match expected.follows {
                         Some(_) if follows != expected.follows => {

@@ -13,7 +13,7 @@ use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 use s3_storage::{ErrorKind, Listed};
 
-use crate::{Error, Suite, read::succession::is_unreadable};
+use crate::{Error, Suite, read::loss::is_unreadable};
 
 /// Records of succession that are read to find the one that names a lost commit, and how many at once.
 const SEARCHED: usize = 1000;
@@ -29,6 +29,7 @@ pub enum Past {
 
 /// How far back a walk has come.
 struct Walk {
+    newest: Sha256,
     next: Option<Sha256>,
     /// When the commit after it was made.
     child: Option<Timestamp>,
@@ -47,9 +48,11 @@ impl Suite<'_> {
             .try_filter_map(|step| ready(Ok(step)))
     }
 
-    /// The same with the commits that are lost, and what was before them as far as that is known.
+    /// The same with the commits that are lost, and what was before them as far as that is known. Fails with [`Error::Deleted`] if
+    /// they are lost because the suite was deleted meanwhile.
     pub fn past(&self, newest: Sha256) -> impl Stream<Item = Result<Past, Error>> {
         let first = Walk {
+            newest,
             next: Some(newest),
             child: None,
             lost: Vec::new(),
@@ -69,6 +72,11 @@ impl Suite<'_> {
             };
             if matches!(error, Error::Damaged { .. }) && self.is_collected(child).await? {
                 return Ok(None);
+            }
+            if self.has_lost_commit(&walk.newest).await {
+                return Err(Error::Deleted {
+                    suite: self.name.clone(),
+                });
             }
             // Records that lead in a circle are forged.
             let is_new = !walk.lost.contains(&id);

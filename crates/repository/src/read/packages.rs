@@ -94,6 +94,22 @@ impl Suite<'_> {
         })
     }
 
+    /// The same of a commit that is not the newest.
+    ///
+    /// # Errors
+    /// [`Error::NotWhole`]; those of [`Suite::packages_of`].
+    pub async fn packages_then(
+        &self,
+        id: Sha256,
+        commit: Arc<Commit>,
+        selection: Selection,
+    ) -> Result<PackageList, Error> {
+        match self.packages_of(id, commit, selection).await {
+            Err(error) => Err(self.of_earlier(id, error).await),
+            list => list,
+        }
+    }
+
     /// Sorted by name, version, architecture and component.
     ///
     /// # Errors

@@ -10,15 +10,15 @@
 use bytes::Bytes;
 use deb_index::{
     digest::Sha256,
-    suite::{
-        commit::{Commit, CommitError},
-        layout,
-    },
+    suite::{commit::Commit, layout},
 };
 use jiff::Timestamp;
 use s3_storage::{ETag, ErrorKind, ObjectMeta};
 
-use crate::{Error, Head, Suite, read::head::SignedHead};
+use crate::{
+    Error, Head, Suite,
+    read::{head::SignedHead, loss::is_unreadable},
+};
 
 /// Metadata field of a follower: the digest of what it follows.
 pub(crate) const FOLLOWS: &str = "debucket-follows";
@@ -224,14 +224,5 @@ impl Suite<'_> {
             Err(error) if is_unreadable(&error) => Ok(None),
             Err(error) => Err(error),
         }
-    }
-}
-
-/// Whether a commit is missing or damaged, as opposed to a store that cannot be asked, or a commit of a later version.
-pub(crate) fn is_unreadable(error: &Error) -> bool {
-    match error {
-        Error::Damaged { .. } => true,
-        Error::Commit { source, .. } => !matches!(source, CommitError::TooNew(_)),
-        _ => false,
     }
 }

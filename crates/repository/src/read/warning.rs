@@ -42,6 +42,13 @@ pub enum Warning {
         "commit {commit} of suite {suite} is lost: no signature vouches for what the history has before it"
     )]
     CommitLost { suite: String, commit: Sha256 },
+    /// Pairs of packages of which devices take neither for newer. Other programs make them. Only the first few are named.
+    #[error("suite {suite} has equal versions with other content ({count}), of which devices get either: {}", .first.join("; "))]
+    Collisions {
+        suite: String,
+        count: usize,
+        first: Vec<String>,
+    },
     /// A package that the suite has is not in the pool.
     #[error("{key} was missing from the pool, although the suite has it: it is sent again")]
     FileMissing { key: String },

@@ -13,17 +13,17 @@ use deb_index::{
     name::{Architecture, Component},
     phase::Percentage,
     stanza::{Stanza, StanzaRef},
-    suite::commit::{Change, Commit, Index},
+    suite::{
+        commit::{Change, Commit, Index},
+        layout,
+    },
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 
 use crate::{
-    Error, Keys, Suite,
-    commit::draft::blocking,
-    gc::inventory::{Inventory, POOL},
-    read::succession::is_unreadable,
-    verify::check::Check,
+    Error, Keys, Suite, commit::draft::blocking, gc::inventory::Inventory,
+    read::loss::is_unreadable, verify::check::Check,
 };
 
 /// Commits that are read to find a state that is whole.
@@ -370,11 +370,13 @@ fn candidates(
     architecture: &Architecture,
     since: Option<Timestamp>,
 ) -> Vec<String> {
-    let folder = format!("{POOL}{component}/");
+    let folder = format!("{}{component}/", layout::POOL);
     let files = inventory.below(&folder).filter(|(key, object)| {
         let is_for_it = |named: &str| named == "all" || named == architecture.as_str();
         let is_new = since.is_none_or(|since| object.modified >= Some(since));
-        is_new && architecture_in(key).is_some_and(is_for_it)
+        is_new
+            && architecture_in(key).is_some_and(is_for_it)
+            && layout::component_of(key).as_ref() == Some(component)
     });
     files.map(|(key, _)| key.clone()).collect()
 }

@@ -8,10 +8,10 @@ use std::{
 
 use bytes::Bytes;
 use deb_index::{
-    change::{Edit, IndexPlan, Intent, PlainIndexes, Plan, plan},
+    change::{Edit, IndexPlan, Intent, PlainIndexes, Plan, collisions::Seen, plan},
     digest::Sha256,
     index::IndexPath,
-    name::Component,
+    name::PackageName,
     stanza::Stanza,
     suite::{
         commit::Authorship, foreign::ForeignRelease, founding::Founding, layout, release,
@@ -29,8 +29,8 @@ use crate::{
         keys::{Signed, signature_time},
         prepare::Prepared,
     },
-    gc::inventory::{Inventory, POOL},
-    read::{head::SignedHead, succession::is_unreadable},
+    gc::inventory::Inventory,
+    read::{head::SignedHead, loss::is_unreadable},
     repair::rebuild::architecture_in,
 };
 
@@ -245,15 +245,14 @@ impl Suite<'_> {
         wanted: impl Fn(&str) -> bool,
     ) -> Result<Vec<Stanza>, Error> {
         use futures::{StreamExt as _, TryStreamExt as _};
-        let mut files: Vec<_> = inventory.below(POOL).collect();
+        let mut files: Vec<_> = inventory.below(layout::POOL).collect();
         files.retain(|(key, _)| wanted(key) && architecture_in(key).is_some());
         files.sort_by_key(|(_, object)| object.modified);
         // Nothing names them, so they may be about to be collected. What is there to be read after this stays.
         let keys = files.iter().map(|(key, _)| key.as_str());
         self.repository.spare(&keys.collect()).await?;
         let reads = files.into_iter().map(|(key, _)| async move {
-            let folder = key.strip_prefix(POOL).and_then(|key| key.split('/').next());
-            let Some(component) = folder.and_then(|name| name.parse::<Component>().ok()) else {
+            let Some(component) = layout::component_of(key) else {
                 return Ok(None);
             };
             let deb = self.repository.describe(key).await?;
@@ -265,11 +264,18 @@ impl Suite<'_> {
             .try_filter_map(async |stanza| Ok(stanza))
             .try_collect()
             .await?;
-        let mut newest = std::collections::HashMap::new();
-        for stanza in stanzas {
-            newest.insert(stanza.id.clone(), stanza);
+        // Of versions that are equal for devices, the newest file.
+        let mut newest: HashMap<PackageName, Vec<Stanza>> = HashMap::new();
+        for stanza in stanzas.into_iter().rev() {
+            let others = newest.entry(stanza.id.name.clone()).or_default();
+            let seen = Seen::from(&stanza);
+            let is_taken =
+                |other: &Stanza| other.id == stanza.id || seen.collides_with(&other.into());
+            if !others.iter().any(is_taken) {
+                others.push(stanza);
+            }
         }
-        Ok(newest.into_values().collect())
+        Ok(newest.into_values().flatten().collect())
     }
 
     /// The settings that a `Release` shows, if there is one.

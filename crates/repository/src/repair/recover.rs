@@ -13,12 +13,12 @@ use deb_index::{
 
 use crate::{
     Error, Folder, Head, Suite,
-    gc::inventory::{Inventory, POOL},
-    read::{head::SignedHead, succession::is_unreadable},
+    gc::inventory::Inventory,
+    read::{head::SignedHead, loss::is_unreadable},
     verify::{
         CLOSED,
         check::{Top, compare},
-        problem::{Fix, Part},
+        problem::{Fix, Part, Remedy},
     },
 };
 
@@ -85,12 +85,19 @@ impl Suite<'_> {
                 if top.is_stand_in {
                     return Ok(top);
                 }
-                let is_pool_left = inventory.below(POOL).next().is_some();
+                let is_pool_left = inventory.below(layout::POOL).next().is_some();
                 (matches!(newest, Newest::None) && is_pool_left).then_some(Fix::Pool)
             }
             (_, Some(_)) => None,
         };
-        top.problems[0] = top.problems[0].clone().fixed_by(fix);
+        let mut problem = top.problems[0].clone().fixed_by(fix);
+        if problem.remedy == Remedy::RepairUnproven && self.is_unchecked() {
+            let signature = layout::in_suite(&self.name, "Release.gpg");
+            if self.look(&signature).await?.is_some() {
+                problem.remedy = Remedy::GiveKey;
+            }
+        }
+        top.problems[0] = problem;
         Ok(top)
     }
 

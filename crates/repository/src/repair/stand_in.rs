@@ -100,6 +100,10 @@ impl Suite<'_> {
         signed: SignedHead,
         lost: &Error,
     ) -> Result<Result<Top, Error>, Error> {
+        if *signed.signatures() == HeadSignatures::Unsigned && self.was_signed().await? {
+            let suite = self.name.clone();
+            return Ok(Err(Error::SignatureMissing { suite }));
+        }
         let others = signed.others.clone();
         let head = match self.without_commit(signed) {
             Ok(head) => head,
@@ -128,6 +132,13 @@ impl Suite<'_> {
             needs_head: !is_proven,
             is_stand_in: true,
         }))
+    }
+
+    /// Whether a suite without `InRelease` is a signed one, as far as that shows where the commit of its head is lost.
+    async fn was_signed(&self) -> Result<bool, Error> {
+        let signature = layout::in_suite(&self.name, "Release.gpg");
+        let (founding, signature) = futures::try_join!(self.founding(), self.look(&signature))?;
+        Ok(signature.is_some() || founding.0.is_some_and(|founding| founding.is_suite(true)))
     }
 
     /// Whether a head without its commit may be signed anew without further ado: it is this suite's, and nothing says that it is

@@ -14,7 +14,7 @@ use tokio::sync::OnceCell;
 
 use crate::{
     Error, Head, Suite, Warning,
-    gc::inventory::{InStore, Inventory, POOL},
+    gc::inventory::{InStore, Inventory},
     verify::problem::{Part, Problem, Remedy, Severity},
 };
 
@@ -23,8 +23,10 @@ use crate::{
 pub enum Depth {
     /// Listings, one form of each index, and the history.
     Listing,
-    /// Also every byte of every object that the head names.
+    /// Also every byte of every object that the head names, and of the index files of the history.
     Content,
+    /// Also every byte of the package files of the history.
+    History,
 }
 
 /// Result of looking at a suite.
@@ -99,7 +101,11 @@ impl<'a> Check<'a> {
         &self,
         keys: impl Iterator<Item = &String>,
     ) -> Result<Inventory, Error> {
-        let is_listed = |key: &str| [layout::SUITES, POOL].iter().any(|it| key.starts_with(it));
+        let is_listed = |key: &str| {
+            [layout::SUITES, layout::POOL]
+                .iter()
+                .any(|it| key.starts_with(it))
+        };
         let keys = keys.filter(|key| !is_listed(key));
         let folders: BTreeSet<_> = keys
             .filter_map(|key| key.split_inclusive('/').next())

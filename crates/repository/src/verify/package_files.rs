@@ -2,12 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use deb_index::{digest::Sha256, index::packages::Packages, stanza::StanzaError};
+use deb_index::{
+    change::collisions::{Seen, pairs},
+    digest::Sha256,
+    index::packages::Packages,
+    stanza::StanzaError,
+};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use s3_storage::ErrorKind;
 
 use crate::{
-    Depth, Error, Repository, Work,
+    Depth, Error, Repository, Suite, Warning, Work,
     commit::upload::digest,
     verify::{
         check::{Check, compare},
@@ -21,6 +26,8 @@ const READ: usize = 8;
 const ASKED: usize = 32;
 /// Files that are asked about although no ETag of the pool is an MD5 digest, as where the store encrypts with keys of its own.
 const SAMPLE: usize = 32;
+/// Pairs of packages that are named in a warning.
+const NAMED: usize = 5;
 
 /// Package files, by key.
 #[derive(Debug, Default)]
@@ -32,6 +39,7 @@ pub(crate) struct PackageFiles {
 
 #[derive(Debug)]
 struct Wanted {
+    /// Package, version and architecture, with blanks between them.
     name: String,
     size: u64,
     sha256: Sha256,
@@ -77,6 +85,8 @@ impl PackageFiles {
         let suite = check.suite;
         check.found.packages = self.files.len() as u64;
         check.found.bytes = self.files.values().map(|wanted| wanted.size).sum();
+        let collisions = collisions(suite, &self.files);
+        check.found.warnings.extend(collisions);
         let mut problems = self.odd;
         let mut there = Vec::new();
         let elsewhere = check.elsewhere_in_store(self.files.keys()).await?;
@@ -96,13 +106,11 @@ impl PackageFiles {
             }
         }
         let repository = suite.repository;
-        let differing: Vec<&str> = if check.depth == Depth::Content {
-            let bytes = there.iter().map(|(_, wanted)| wanted.size).sum();
-            let suite = suite.name.clone();
-            let work = &repository.observed.work(Work::Content { suite, bytes });
-            let done = |bytes| work.done(bytes);
-            let reads = there.iter().map(|file| read(repository, *file, done));
-            some(reads, READ).await?
+        let differing: Vec<&str> = if check.depth != Depth::Listing {
+            let files = there
+                .iter()
+                .map(|(key, wanted)| (key.as_str(), wanted.size, wanted.sha256));
+            differing(suite, files.collect()).await?
         } else {
             if same == 0 {
                 others.truncate(SAMPLE);
@@ -128,6 +136,46 @@ impl PackageFiles {
     }
 }
 
+/// Reads and hashes files of a suite, each given by its key, size and digest; returns the keys of those with other content.
+pub(crate) async fn differing<'k>(
+    suite: &Suite<'_>,
+    files: Vec<(&'k str, u64, Sha256)>,
+) -> Result<Vec<&'k str>, Error> {
+    let repository = suite.repository;
+    let bytes = files.iter().map(|(_, size, _)| size).sum();
+    let suite = suite.name.clone();
+    let work = &repository.observed.work(Work::Content { suite, bytes });
+    let done = |bytes| work.done(bytes);
+    let reads = files.into_iter();
+    let reads = reads.map(|(key, _, sha256)| read(repository, key, sha256, done));
+    some(reads, READ).await
+}
+
+impl Wanted {
+    fn seen(&self) -> Seen<'_> {
+        let mut parts = self.name.splitn(3, ' ');
+        let mut part = || parts.next().unwrap_or_default();
+        Seen {
+            name: part(),
+            version: part(),
+            architecture: part(),
+            sha256: Some(self.sha256),
+        }
+    }
+}
+
+/// A warning about packages that devices take for one version, by the keys of their files.
+fn collisions(suite: &Suite<'_>, files: &BTreeMap<String, Wanted>) -> Option<Warning> {
+    let pairs = pairs(files.iter(), |(_, wanted)| wanted.seen());
+    let first = pairs.iter().take(NAMED);
+    let first = first.map(|((one, _), (other, _))| format!("{one} and {other}"));
+    (!pairs.is_empty()).then(|| Warning::Collisions {
+        suite: suite.name.to_string(),
+        count: pairs.len(),
+        first: first.collect(),
+    })
+}
+
 /// Runs checks, so many at once; returns the keys of the files with other content.
 async fn some<'k>(
     checks: impl Iterator<Item = impl Future<Output = Result<Option<&'k str>, Error>>>,
@@ -144,11 +192,12 @@ async fn some<'k>(
 /// Reads and hashes a file; its key if it has other content, or is gone.
 async fn read<'k>(
     repository: &Repository,
-    (key, wanted): (&'k String, &Wanted),
+    key: &'k str,
+    sha256: Sha256,
     done: impl Fn(u64),
 ) -> Result<Option<&'k str>, Error> {
     match digest(repository.storage.as_ref(), key, done).await {
-        Ok(found) => Ok((found != wanted.sha256).then_some(key.as_str())),
+        Ok(found) => Ok((found != sha256).then_some(key)),
         Err(Error::Storage(error)) if error.kind() == ErrorKind::NotFound => Ok(Some(key)),
         Err(error) => Err(error),
     }
@@ -162,7 +211,7 @@ async fn ask<'k>(
     match repository.storage.head(key).await {
         Ok(meta) => match meta.sha256 {
             Some(sha256) => Ok((sha256 != wanted.sha256.0).then_some(key.as_str())),
-            None => read(repository, (key, wanted), |_| {}).await,
+            None => read(repository, key, wanted.sha256, |_| {}).await,
         },
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(Some(key)),
         Err(error) => Err(error.into()),

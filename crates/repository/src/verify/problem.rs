@@ -61,6 +61,8 @@ pub enum Remedy {
     Repair,
     /// As [`Remedy::Repair`], but no signature vouches for what would be signed, so the caller has to allow it.
     RepairUnproven,
+    /// The suite's key has to be given first: a signature may vouch for what would be signed, and nobody has checked it.
+    GiveKey,
     /// Another command, or the store's own settings.
     Manual,
     /// The name in whose folder the object is has to be deleted, or its deletion brought to an end.
@@ -138,7 +140,8 @@ impl Problem {
     /// Whether only [`Depth::Content`](crate::Depth::Content) finds it again, and no repair helps.
     #[must_use]
     pub fn needs_content(&self) -> bool {
-        self.fix.is_none() && matches!(self.part, Part::Package | Part::Index)
+        let may_be_content = matches!(self.part, Part::Package | Part::Index | Part::History);
+        self.fix.is_none() && may_be_content
     }
 }
 

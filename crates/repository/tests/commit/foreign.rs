@@ -108,12 +108,16 @@ impl Foreign {
 }
 
 pub(crate) async fn sign(text: &str, key: &str) -> SignedRelease {
-    let signer = signer(key);
+    sign_by(text, &[key]).await
+}
+
+pub(crate) async fn sign_by(text: &str, keys: &[&str]) -> SignedRelease {
     let time = SignatureTime::try_from(START - 60).unwrap();
-    let key = keys_at(signer.as_ref(), time)[0].key;
-    let by = SignWith {
-        signer: signer.as_ref(),
-        key,
-    };
-    sign_release(text.as_bytes(), time, &[by]).await.unwrap()
+    let signers: Vec<_> = keys.iter().map(|key| signer(key)).collect();
+    let by = signers.iter().map(AsRef::as_ref).map(|signer| SignWith {
+        signer,
+        key: keys_at(signer, time)[0].key,
+    });
+    let by: Vec<_> = by.collect();
+    sign_release(text.as_bytes(), time, &by).await.unwrap()
 }

@@ -1,6 +1,6 @@
 //! What is lost comes back from what vouches for it, or is signed only if that is accepted.
 
-use deb_index::{digest::Sha256, suite::layout};
+use deb_index::{deb, digest::Sha256, suite::layout};
 use futures::TryStreamExt as _;
 use repository::{Depth, Error, Gap, Keys, Part, Past, Problem, Remedy, Writes};
 
@@ -262,6 +262,31 @@ async fn a_suite_of_which_only_package_files_are_left_begins_again_if_that_is_ac
             .await
             .unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_suite_that_begins_again_has_nothing_that_devices_cannot_tell_apart() {
+    let scene = Scene::new(Some(key())).await;
+    for (version, architecture) in [("1.0-0", "all"), ("01.0", "amd64")] {
+        let control = format!(
+            "Package: fan\nVersion: {version}\nArchitecture: {architecture}\nMaintainer: A <a@b.c>\nDescription: x\n"
+        );
+        let file = format!("pool/main/f/fan/fan_{version}_{architecture}.deb");
+        let bytes = deb::build(&control, &[], 0).unwrap();
+        scene.repository.bucket.write(&file, bytes);
+    }
+    for key in scene.repository.bucket.keys() {
+        if key.starts_with("dists/stable/") && key != in_suite("suite.json") {
+            scene.damage(&key, None);
+        }
+    }
+    let head = in_suite("InRelease");
+    scene.repository.bucket.write(&head, "damaged");
+    let left = scene.repair(true).await.unwrap();
+    assert_eq!(shown(&left.problems), "");
+    let packages = scene.packages().await;
+    let fans = packages.iter().filter(|name| name.starts_with("fan_"));
+    assert_eq!(fans.count(), 1, "{packages:?}");
 }
 
 #[tokio::test]

@@ -87,7 +87,7 @@ pub(crate) fn scripts_about_garbage() -> impl Strategy<Value = (Start, Vec<Step>
     (Just(Start::Empty), script)
 }
 
-fn clean(suite: usize, operation: Operation) -> Step {
+pub(crate) fn clean(suite: usize, operation: Operation) -> Step {
     Step::Run {
         actor: 0,
         suite,
@@ -178,7 +178,7 @@ fn wait(least: u64, most: u64) -> impl Strategy<Value = Mishap> + Clone {
     pause.prop_map(|(request, again)| Mishap::Pause { request, again })
 }
 
-fn publication(name: usize, version: usize, architecture: usize) -> Operation {
+pub(crate) fn publication(name: usize, version: usize, architecture: usize) -> Operation {
     Operation::Publish {
         component: 0,
         packages: vec![File {
@@ -191,12 +191,20 @@ fn publication(name: usize, version: usize, architecture: usize) -> Operation {
         phase: None,
         keep: None,
         has_all_keys: true,
+        also: None,
     }
 }
 
-/// One of few.
+/// One of few, sometimes into another suite, too.
 fn publish_one() -> impl Strategy<Value = Operation> {
-    (0..2usize).prop_map(|version| publication(0, version, 0))
+    let also = proptest::option::weighted(0.2, 1..3usize);
+    (0..2usize, also).prop_map(|(version, other)| {
+        let mut publication = publication(0, version, 0);
+        if let Operation::Publish { also, .. } = &mut publication {
+            *also = other;
+        }
+        publication
+    })
 }
 
 /// A publisher needs what may be garbage.
@@ -207,6 +215,7 @@ fn needing(mishap: BoxedStrategy<Mishap>) -> impl Strategy<Value = Step> {
         mirror: false,
         replace: true,
         phase: None,
+        to: None,
     };
     let operation = prop_oneof![
         4 => publish_one(),
@@ -252,6 +261,7 @@ pub(crate) fn founding(suite: usize) -> Step {
         phase: None,
         keep: None,
         has_all_keys: true,
+        also: None,
     };
     Step::Run {
         actor: 0,
@@ -306,15 +316,17 @@ fn publish(
         proptest::option::weighted(0.4, percent()),
         proptest::option::weighted(0.2, 1..3u32),
         proptest::bool::weighted(0.9),
+        proptest::option::weighted(0.15, 0..COPIED),
     );
     publish.prop_map(
-        |(component, packages, replace, phase, keep, has_all_keys)| Operation::Publish {
+        |(component, packages, replace, phase, keep, has_all_keys, also)| Operation::Publish {
             component,
             packages,
             replace,
             phase,
             keep,
             has_all_keys,
+            also,
         },
     )
 }
@@ -328,14 +340,16 @@ fn promote() -> impl Strategy<Value = Operation> {
         any::<bool>(),
         any::<bool>(),
         phase,
+        proptest::option::weighted(0.25, 0..COMPONENTS.len()),
     );
     promote.prop_map(
-        |(from, selector, mirror, replace, phase)| Operation::Promote {
+        |(from, selector, mirror, replace, phase, to)| Operation::Promote {
             from,
             selector,
             mirror,
             replace,
             phase,
+            to,
         },
     )
 }

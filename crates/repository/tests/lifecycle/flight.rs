@@ -1,6 +1,6 @@
 //! A process that runs, or that waits at a request for others to go on.
 
-use std::{cell::RefCell, pin::Pin, rc::Rc, sync::Arc};
+use std::{cell::RefCell, collections::BTreeSet, pin::Pin, rc::Rc, sync::Arc};
 
 use jiff::Timestamp;
 use repository::{Error, Repository, RepositoryUrl, Writes};
@@ -25,12 +25,15 @@ pub(crate) struct Flight {
     mishap: Mishap,
     read: Rc<RefCell<Option<Read>>>,
     pub(crate) suite: usize,
+    /// All that it changes.
+    pub(crate) suites: Vec<usize>,
     pub(crate) operation: Operation,
     pub(crate) since: Timestamp,
     pub(crate) waits_since: Timestamp,
     /// For each suite, what it was when the process began.
     pub(crate) before: Vec<Before>,
-    pub(crate) has_landed: bool,
+    /// Those of its suites whose head it has moved.
+    pub(crate) landed: BTreeSet<usize>,
     /// Whether another process was in flight meanwhile.
     pub(crate) is_in_crowd: bool,
 }
@@ -117,11 +120,12 @@ impl Flight {
             mishap,
             read,
             suite,
+            suites: operation.suites(suite),
             operation,
             since: clock.now(),
             waits_since: clock.now(),
             before,
-            has_landed: false,
+            landed: BTreeSet::new(),
             is_in_crowd: false,
         }
     }
@@ -150,7 +154,7 @@ impl Flight {
             Operation::Repair | Operation::Collect { .. }
         );
         let is_of_none = matches!(self.operation, Operation::DeleteAlias);
-        self.suite == suite && !is_of_none
+        self.suites.contains(&suite) && !is_of_none
             || is_of_all && repository_of(self.suite) == repository_of(suite)
     }
 
@@ -183,7 +187,9 @@ impl Flight {
 pub(crate) fn refusal(error: &Error) -> Option<Refusal> {
     use deb_index::change::PlanError;
     Some(match error {
-        Error::Plan(PlanError::Clash(_) | PlanError::Conflict { .. }) => Refusal::Conflict,
+        Error::Plan(PlanError::Clash(_) | PlanError::Conflict { .. } | PlanError::Collision(_)) => {
+            Refusal::Conflict
+        }
         Error::Plan(PlanError::Exists) => Refusal::Exists,
         Error::Plan(PlanError::DropsArchitecture(_)) => Refusal::Architectures,
         Error::Plan(PlanError::NoComponent) => Refusal::Component,
@@ -193,7 +199,7 @@ pub(crate) fn refusal(error: &Error) -> Option<Refusal> {
         | Error::NotAccepted { .. }
         | Error::SignerMissing { .. }
         | Error::LastKey { .. } => Refusal::Keys,
-        Error::Collected { .. } | Error::Damaged { .. } => Refusal::Collected,
+        Error::NotWhole { .. } | Error::Damaged { .. } => Refusal::Collected,
         Error::Deleting { .. } => Refusal::Deleting,
         Error::AliasTaken { .. } | Error::AliasIsSigned { .. } => Refusal::AliasTaken,
         Error::Source { source, .. } => return refusal(source),

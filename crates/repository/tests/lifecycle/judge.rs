@@ -8,7 +8,7 @@ use crate::{
     flight::{Flight, refusal},
     life::Moment,
     model::Refusal,
-    operation::{Done, Read, source},
+    operation::{Changed, Done, Read},
     script::Operation,
     shelf::{ALIAS, REPOSITORIES, SIGNED, SUITES, repository_of, suites_of},
     world::World,
@@ -22,33 +22,12 @@ impl World {
 
     pub(crate) fn succeeded(&mut self, flight: &Flight, done: &Done) {
         match done {
-            Done::Changed { is_new, is_stale } => {
-                assert_eq!(*is_new, flight.has_landed, "{:?}", flight.operation);
-                if !is_new && !matches!(flight.operation, Operation::Adopt) {
-                    let mut seen = self.seen(flight.suite, flight);
-                    let is_as_wanted = |moment: Option<&Moment>| {
-                        let wanted = self.wanted(flight, moment).ok();
-                        let is_fresh = match flight.read() {
-                            Some(Read::Since(since)) => moment.is_some_and(|it| it.date >= since),
-                            _ => true,
-                        };
-                        is_fresh
-                            && wanted.is_some()
-                            && wanted.as_ref() == moment.map(|it| &it.content)
-                    };
-                    assert!(seen.any(is_as_wanted), "unchanged: {:?}", flight.operation);
+            Done::Changed(suites) => {
+                let changed = suites.iter().map(|changed| changed.suite);
+                assert!(changed.eq(flight.suites.iter().copied()));
+                for changed in suites {
+                    self.changed(flight, *changed);
                 }
-                if *is_stale {
-                    let may_be = flight.had_mishap()
-                        || self.meets_deletion(flight)
-                        || self.is_alias_doubtful()
-                        || matches!(flight.operation, Operation::Adopt);
-                    assert!(may_be, "stale after {:?}", flight.operation);
-                    self.leave_stale(flight);
-                } else if !flight.is_in_crowd {
-                    self.lives[flight.suite].is_stale = false;
-                }
-                self.leave_litter(flight, flight.suite);
             }
             Done::Deleted { is_free } if matches!(flight.operation, Operation::DeleteAlias) => {
                 let may_be = flight.is_in_crowd || self.is_alias_doubtful();
@@ -90,13 +69,43 @@ impl World {
         }
     }
 
+    fn changed(&mut self, flight: &Flight, changed: Changed) {
+        let number = changed.suite;
+        let has_landed = flight.landed.contains(&number);
+        assert_eq!(changed.is_new, has_landed, "{:?}", flight.operation);
+        if !changed.is_new && !matches!(flight.operation, Operation::Adopt) {
+            let mut seen = self.seen(number, flight);
+            let is_as_wanted = |moment: Option<&Moment>| {
+                let wanted = self.wanted(flight, number, moment).ok();
+                let is_fresh = match flight.read() {
+                    Some(Read::Since(since)) => moment.is_some_and(|it| it.date >= since),
+                    _ => true,
+                };
+                is_fresh && wanted.is_some() && wanted.as_ref() == moment.map(|it| &it.content)
+            };
+            assert!(seen.any(is_as_wanted), "unchanged: {:?}", flight.operation);
+        }
+        if changed.is_stale {
+            let may_be = flight.had_mishap()
+                || self.meets_deletion(flight)
+                || self.is_alias_doubtful()
+                || matches!(flight.operation, Operation::Adopt);
+            assert!(may_be, "stale after {:?}", flight.operation);
+            self.lives[number].is_stale = true;
+        } else if !flight.is_in_crowd {
+            self.lives[number].is_stale = false;
+        }
+        self.leave_litter(flight, number);
+    }
+
     pub(crate) fn failed(&mut self, flight: &Flight, error: &Error) {
         let may = |text: &str| panic!("{text}: {:?}: {error:?}", flight.operation);
         let is_collector = matches!(flight.operation, Operation::Collect { .. });
         let deletes = matches!(flight.operation, Operation::Delete | Operation::DeleteAlias);
+        let has_landed = flight.landed.len() == flight.suites.len();
         match error {
             Error::Unknown { .. } => assert!(flight.had_mishap()),
-            _ if flight.has_landed && !flight.is_killed() && !deletes => {
+            _ if has_landed && !flight.is_killed() && !deletes => {
                 may("failed after it was done");
             }
             _ if flight.had_mishap() => {}
@@ -157,15 +166,16 @@ impl World {
     /// Whether something that a process works with may have been deleted meanwhile, or is being deleted.
     fn meets_deletion(&self, flight: &Flight) -> bool {
         let is_met = |number: usize| self.lives[number].may_meet_deletion(&flight.before[number]);
+        // A collector stops at a name that is being deleted, as at a suite.
         let is_of_alias = (flight.operation.takes_alias()
-            || matches!(flight.operation, Operation::DeleteAlias))
+            || matches!(
+                flight.operation,
+                Operation::DeleteAlias | Operation::Collect { .. }
+            ))
             && (self.is_alias_littered
                 || suites_of(0).any(is_met)
                 || self.alias_record().contains("deleting"));
-        let of_source = match flight.operation {
-            Operation::Promote { from, .. } => is_met(source(from, flight.suite)),
-            _ => false,
-        };
+        let of_source = flight.operation.source(flight.suite).is_some_and(is_met);
         let mut suites = 0..SUITES.len();
         let is_own = suites.any(|number| flight.is_about(number) && is_met(number));
         is_own || is_of_alias || of_source
@@ -194,8 +204,9 @@ impl World {
                 let mut history = self.lives[flight.suite].history(seen.commit);
                 history.any(|then| self.may_be_gone(flight.suite, then))
             }),
-            Operation::Promote { from, .. } if flight.read().is_none() => {
-                let mut sources = self.seen(source(from, flight.suite), flight);
+            Operation::Promote { .. } if flight.read().is_none() => {
+                let source = flight.operation.source(flight.suite).into_iter();
+                let mut sources = source.flat_map(|source| self.seen(source, flight));
                 refusal == Refusal::Missing && sources.any(|moment| moment.is_none())
             }
             _ if refusal == Refusal::AliasTaken && flight.operation.takes_alias() => {
@@ -208,7 +219,14 @@ impl World {
                 let mut others = others.flat_map(|other| self.seen(other, flight));
                 is_signed && flight.suite != SIGNED || others.any(lists)
             }
-            _ => seen.any(|moment| self.wanted(flight, moment) == Err(refusal)),
+            _ => {
+                let mut left = flight.suites.iter().copied();
+                let is_refused = |number: usize| {
+                    let mut seen = self.seen(number, flight);
+                    seen.any(|moment| self.wanted(flight, number, moment) == Err(refusal))
+                };
+                left.any(|number| !flight.landed.contains(&number) && is_refused(number))
+            }
         }
     }
 }
@@ -226,7 +244,7 @@ fn is_of_deletion(error: &Error) -> bool {
         | Error::MayBePutBack { .. }
         | Error::Missing(_)
         | Error::Damaged { .. }
-        | Error::Collected { .. } => true,
+        | Error::NotWhole { .. } => true,
         _ => false,
     }
 }

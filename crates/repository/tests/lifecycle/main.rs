@@ -9,6 +9,7 @@
 mod chance;
 mod check;
 mod device;
+mod faults;
 mod flight;
 mod foreign;
 mod judge;
@@ -70,14 +71,7 @@ fn act_out(scripts: impl Strategy<Value = (Start, Vec<Step>)>, cases: u32) {
     }
     let shelf = Rc::new(Shelf::new());
     let life = |script| {
-        fastrand::seed(1);
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .start_paused(true)
-            .max_blocking_threads(1)
-            .build()
-            .unwrap();
-        runtime.block_on(World::new(&shelf).live(script));
+        live(&shelf, script);
         Ok(())
     };
     match TestRunner::new(config).run(&scripts, life) {
@@ -89,4 +83,15 @@ fn act_out(scripts: impl Strategy<Value = (Start, Vec<Step>)>, cases: u32) {
             panic!("{reason}\n{start:?}\n{lines}");
         }
     }
+}
+
+fn live(shelf: &Rc<Shelf>, script: (Start, Vec<Step>)) {
+    fastrand::seed(1);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .max_blocking_threads(1)
+        .build()
+        .unwrap();
+    runtime.block_on(World::new(shelf).live(script));
 }

@@ -42,6 +42,7 @@ pub(crate) enum Wish {
         mirror: bool,
         replace: bool,
         phase: Option<u8>,
+        to: Option<usize>,
     },
     Prune {
         selector: usize,
@@ -167,6 +168,32 @@ impl Content {
         });
     }
 
+    /// New packages must not be what devices take for other ones, or take their place.
+    fn make_way(&mut self, new: &BTreeMap<Package, usize>, replace: bool) -> Result<(), Refusal> {
+        let is_new = |(package, build): &(&Package, &usize)| {
+            let there = self.packages.get(package);
+            there.is_none_or(|there| there.content != **build)
+        };
+        for (package, content) in new.iter().filter(is_new) {
+            let there = self
+                .packages
+                .iter()
+                .map(|(other, build)| (other, build.content));
+            let there = there.filter(|(other, _)| !replace || new.contains_key(other));
+            let mut there = there.chain(new.iter().map(|(other, build)| (other, *build)));
+            if there.any(|(other, build)| package.collides_with(*content, other, build)) {
+                return Err(Refusal::Conflict);
+            }
+        }
+        if replace {
+            self.packages.retain(|other, there| {
+                let mut new = new.iter();
+                !new.any(|(package, build)| package.collides_with(*build, other, there.content))
+            });
+        }
+        Ok(())
+    }
+
     /// New packages are for all devices, or for a part of them.
     fn add(
         &mut self,
@@ -233,17 +260,46 @@ fn bring_back(now: &mut Vec<&'static str>, then: &[&'static str]) {
     now.extend(missing);
 }
 
-/// Whether two of the files are different builds of one package.
-fn clash(files: &[File]) -> bool {
-    let is_other = |one: &File, other: &File| {
-        let id = |file: &File| (file.name, file.version, file.architecture);
-        id(one) == id(other) && one.build != other.build
-    };
-    let mut all = files.iter();
-    all.any(|one| files.iter().any(|other| is_other(one, other)))
+/// What a promotion adds, in this component or in that of each package.
+fn promoted(
+    source: &Content,
+    is_meant: impl Fn(&Package) -> bool,
+    to: Option<usize>,
+) -> impl Iterator<Item = (Package, usize)> {
+    let meant = source.packages.iter();
+    let meant = meant.filter(move |(package, _)| is_meant(package));
+    meant.map(move |(package, build)| {
+        let component = to.unwrap_or(package.component);
+        let package = Package {
+            component,
+            ..*package
+        };
+        (package, build.content)
+    })
 }
 
 impl Wish {
+    /// Whether it adds two different builds of one package.
+    fn clashes(&self) -> bool {
+        let added: Vec<_> = match self {
+            Self::Publish { files, .. } => {
+                let file = |file: &File| (file.package(0), file.build);
+                files.iter().map(file).collect()
+            }
+            Self::Promote {
+                source,
+                selector,
+                mirror,
+                to,
+                ..
+            } => promoted(source, |one| *mirror || is_meant(*selector, one), *to).collect(),
+            _ => Vec::new(),
+        };
+        let mut builds = BTreeMap::new();
+        let mut added = added.into_iter();
+        added.any(|(package, build)| *builds.entry(package).or_insert(build) != build)
+    }
+
     /// What becomes of a suite.
     pub(crate) fn apply(
         &self,
@@ -251,7 +307,7 @@ impl Wish {
         is_signed: bool,
         has_all_keys: bool,
     ) -> Result<Content, Refusal> {
-        if matches!(self, Self::Publish { files, .. } if clash(files)) {
+        if self.clashes() {
             return Err(Refusal::Conflict);
         }
         if base.is_some_and(|base| is_signed && !has_all_keys && !base.keys.contains(&0)) {
@@ -284,6 +340,7 @@ impl Wish {
                 for file in files {
                     new.insert(file.package(*component), file.build);
                 }
+                next.make_way(&new, *replace)?;
                 // In the order of the files.
                 for file in files {
                     let package = file.package(*component);
@@ -308,20 +365,24 @@ impl Wish {
                 mirror,
                 replace,
                 phase,
+                to,
             } => {
                 if base.is_none() {
-                    next.components.clone_from(&source.components);
+                    next.components = match to {
+                        Some(to) => vec![COMPONENTS[*to]],
+                        None => source.components.clone(),
+                    };
                     next.architectures.clone_from(&source.architectures);
                     next.formats = source.formats;
                 }
-                let new = source.packages.iter();
-                let new = new.filter(|(package, _)| *mirror || is_meant(*selector, package));
-                let new = new
-                    .map(|(package, build)| (*package, build.content))
-                    .collect();
+                let is_meant = |package: &Package| *mirror || is_meant(*selector, package);
+                let new = promoted(source, is_meant, *to).collect();
+                next.make_way(&new, *replace)?;
                 next.add(&new, *replace, *phase)?;
                 if *mirror {
-                    next.packages.retain(|package, _| new.contains_key(package));
+                    next.packages.retain(|package, _| {
+                        to.is_some_and(|to| package.component != to) || new.contains_key(package)
+                    });
                 }
                 next.keep_as_set(&new);
             }
@@ -356,6 +417,7 @@ impl Wish {
                 let staying = of.packages.iter().copied();
                 let staying = staying.filter(|package| next.packages.contains_key(package));
                 let staying: Vec<_> = staying.collect();
+                let left = next.packages.clone();
                 for (package, build) in earlier {
                     let takes_its_place = |other: &&Package| {
                         let [one, two] = [package, *other].map(|it| ARCHITECTURES[it.architecture]);
@@ -364,6 +426,11 @@ impl Wish {
                     };
                     let mut of = of.packages.iter().filter(takes_its_place);
                     if of.any(|halted| !staying.contains(halted)) {
+                        if left.iter().any(|(other, there)| {
+                            package.collides_with(build.content, other, there.content)
+                        }) {
+                            return Err(Refusal::Conflict);
+                        }
                         next.packages.entry(*package).or_insert(*build);
                     }
                 }

@@ -58,28 +58,23 @@ pub(crate) enum Read {
     Halting(Sha256, Vec<(Package, Build)>),
 }
 
+/// What became of a suite: a commit was made, or was not needed; and whether the followers were left behind.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Changed {
+    pub(crate) suite: usize,
+    pub(crate) is_new: bool,
+    pub(crate) is_stale: bool,
+}
+
 #[derive(Debug)]
 pub(crate) enum Done {
-    /// A commit was made, or was not needed; and whether the followers were left behind.
-    Changed {
-        is_new: bool,
-        is_stale: bool,
-    },
+    Changed(Vec<Changed>),
     /// A suite was deleted; whether its name is anyone's.
     Deleted {
         is_free: bool,
     },
     Repaired,
     Collected,
-}
-
-/// The suite that packages are promoted from.
-pub(crate) fn source(from: usize, to: usize) -> usize {
-    if from == to {
-        (from + 1) % SUITES.len()
-    } else {
-        from
-    }
 }
 
 impl Job {
@@ -113,28 +108,7 @@ impl Job {
         let mut allow = Allow::default();
         let mut files = Vec::new();
         let edits = match &self.operation {
-            Operation::Publish {
-                component,
-                packages,
-                replace,
-                phase,
-                keep,
-                ..
-            } => {
-                let packages = packages.iter();
-                let file = |file: &File| self.shelf.file(file.package(*component), file.build);
-                files.extend(packages.map(file));
-                let mut edits = vec![Edit::Exist(new_suite(suite.name(), &self).into())];
-                edits.extend(additions(&files, *replace));
-                let of = files.iter().map(|file| file.stanza.id.clone()).collect();
-                edits.extend(phase.map(|percent| phased(of, percent, Phasing::Named)));
-                if let Some(newest) = *keep {
-                    let ids = files.iter().map(|file| &file.stanza.id);
-                    let of = ids.map(|id| Selector::package(&id.name, Some(id.component.clone())));
-                    edits.push(Edit::Keep(retention(of.collect(), newest)));
-                }
-                edits
-            }
+            Operation::Publish { .. } => return self.publish(&by).await,
             Operation::Remove { selector } => vec![Edit::Remove {
                 of: SELECTORS[*selector].parse().unwrap(),
                 except: Default::default(),
@@ -226,12 +200,14 @@ impl Job {
             }
             Operation::Adopt => {
                 return match suite.adoption(Accept::default(), allow).await? {
-                    Adoption::Ours(_) => Ok(Done::Changed {
+                    Adoption::Ours(_) => Ok(Done::Changed(vec![Changed {
+                        suite: self.suite,
                         is_new: false,
                         is_stale: true,
-                    }),
+                    }])),
                     Adoption::Foreign(takeover) => {
-                        Ok(changed(&takeover.commit(&by, &Silent).await?))
+                        let published = takeover.commit(&by, &Silent).await?;
+                        Ok(Done::Changed(vec![changed(self.suite, &published)]))
                     }
                 };
             }
@@ -245,7 +221,52 @@ impl Job {
             Operation::Collect { keep_days } => return self.collect(*keep_days).await,
         };
         let draft = suite.draft(Intent(edits), allow).await?;
-        Ok(changed(&draft.commit(&files, &by, &Silent).await?))
+        let published = draft.commit(&files, &by, &Silent).await?;
+        Ok(Done::Changed(vec![changed(self.suite, &published)]))
+    }
+
+    /// All is planned before the first suite is changed.
+    async fn publish(&self, by: &Authorship) -> Result<Done, Error> {
+        let Operation::Publish {
+            component,
+            packages,
+            replace,
+            phase,
+            keep,
+            has_all_keys,
+            ..
+        } = &self.operation
+        else {
+            unreachable!()
+        };
+        let file = |file: &File| self.shelf.file(file.package(*component), file.build);
+        let mut files: Vec<_> = packages.iter().map(file).collect();
+        let numbers = self.operation.suites(self.suite);
+        let suites = numbers.iter().map(|&number| {
+            let keys = self.shelf.publisher(number, *has_all_keys);
+            self.suite(number, keys)
+        });
+        let suites: Vec<_> = suites.collect();
+        let mut drafts = Vec::new();
+        for suite in &suites {
+            let mut edits = vec![Edit::Exist(new_suite(suite.name(), self).into())];
+            edits.extend(additions(&files, *replace));
+            let of = files.iter().map(|file| file.stanza.id.clone()).collect();
+            edits.extend(phase.map(|percent| phased(of, percent, Phasing::Named)));
+            if let Some(newest) = *keep {
+                let ids = files.iter().map(|file| &file.stanza.id);
+                let of = ids.map(|id| Selector::package(&id.name, Some(id.component.clone())));
+                edits.push(Edit::Keep(retention(of.collect(), newest)));
+            }
+            drafts.push(suite.draft(Intent(edits), Allow::default()).await?);
+        }
+        let mut done = Vec::new();
+        for (number, draft) in numbers.into_iter().zip(drafts) {
+            let published = draft.commit(&files, by, &Silent).await?;
+            done.push(changed(number, &published));
+            files.iter_mut().for_each(|file| file.is_sent = true);
+        }
+        Ok(Done::Changed(done))
     }
 
     async fn halt(&self, suite: &Suite<'_>, selector: usize) -> Result<Vec<Edit>, Error> {
@@ -274,27 +295,39 @@ impl Job {
     }
 
     async fn promotion(&self) -> Result<(Vec<Edit>, Vec<PackageFile>), Error> {
-        let Operation::Promote {
-            from,
-            selector,
-            mirror,
-            replace,
-            phase,
-        } = self.operation
+        let (
+            Operation::Promote {
+                selector,
+                mirror,
+                replace,
+                phase,
+                to,
+                ..
+            },
+            Some(from),
+        ) = (&self.operation, self.operation.source(self.suite))
         else {
             unreachable!()
         };
-        let from = source(from, self.suite);
+        let (selector, mirror, replace) = (*selector, *mirror, *replace);
+        let to = to.map(|component| COMPONENTS[component].parse().unwrap());
         let source = self.suite(from, self.shelf.reader(from));
         let of = if mirror { "*" } else { SELECTORS[selector] };
         let copies = source
-            .copies(source.existing_head().await?, &[of.parse().unwrap()], None)
+            .copies(
+                source.existing_head().await?,
+                &[of.parse().unwrap()],
+                to.as_ref(),
+            )
             .await?;
         self.note(Read::Commit(copies.head.id()));
         let theirs = &copies.head.commit.settings;
         let mut edits = vec![Edit::Exist(
             Settings {
-                components: theirs.components.clone(),
+                components: match &to {
+                    Some(to) => vec![to.clone()],
+                    None => theirs.components.clone(),
+                },
                 architectures: theirs.architectures.clone(),
                 formats: theirs.formats.clone(),
                 ..new_suite(&suite(self.suite), self)
@@ -318,7 +351,7 @@ impl Job {
         let of = stanzas.iter().map(|stanza| stanza.id.clone()).collect();
         edits.extend(phase.map(|percent| phased(of, percent, Phasing::Added)));
         if mirror {
-            let of = Selector::all(None);
+            let of = Selector::all(to);
             edits.push(Edit::Remove { of, except });
         }
         Ok((edits, files))
@@ -355,8 +388,9 @@ impl Job {
     }
 }
 
-fn changed(published: &Published) -> Done {
-    Done::Changed {
+fn changed(suite: usize, published: &Published) -> Changed {
+    Changed {
+        suite,
         is_new: matches!(published.outcome, Outcome::Committed(_)),
         is_stale: published.stale_followers.is_some(),
     }

@@ -1,6 +1,6 @@
 //! What happens in a test, as data: a list of steps that shrinks well.
 
-use crate::shelf::{COPIED, Package, SIGNED};
+use crate::shelf::{COPIED, Package, SIGNED, SUITES};
 
 /// How a life begins.
 #[derive(Debug, Clone, Copy)]
@@ -59,6 +59,8 @@ pub(crate) enum Operation {
         phase: Option<u8>,
         keep: Option<u32>,
         has_all_keys: bool,
+        /// Another suite of the repository that it publishes into, after the first.
+        also: Option<usize>,
     },
     Remove {
         selector: usize,
@@ -69,6 +71,8 @@ pub(crate) enum Operation {
         mirror: bool,
         replace: bool,
         phase: Option<u8>,
+        /// The component that all go to.
+        to: Option<usize>,
     },
     Prune {
         selector: usize,
@@ -117,6 +121,27 @@ impl Operation {
             Self::Publish { has_all_keys, .. } => *has_all_keys,
             Self::Adopt => false,
             _ => true,
+        }
+    }
+
+    /// The suites that it changes, in this order, if it is about a suite.
+    pub(crate) fn suites(&self, suite: usize) -> Vec<usize> {
+        let also = match self {
+            Self::Publish { also, .. } => *also,
+            _ => None,
+        };
+        let is_other = |also: &usize| *also != suite && suite != COPIED;
+        [suite].into_iter().chain(also.filter(is_other)).collect()
+    }
+
+    /// The suite that packages are promoted from, into a suite.
+    pub(crate) fn source(&self, into: usize) -> Option<usize> {
+        match self {
+            Self::Promote { from, to, .. } if *from == into && to.is_none() => {
+                Some((from + 1) % SUITES.len())
+            }
+            Self::Promote { from, .. } => Some(*from),
+            _ => None,
         }
     }
 

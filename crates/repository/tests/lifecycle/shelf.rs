@@ -52,6 +52,18 @@ impl Package {
     }
 }
 
+impl Package {
+    /// Whether devices take the two, with these contents, for one version with two files.
+    pub(crate) fn collides_with(&self, content: usize, other: &Self, theirs: usize) -> bool {
+        let is_same = |one: &Self, content| (one.in_first_component(), content);
+        let [own, others] = [self, other].map(|one| ARCHITECTURES[one.architecture]);
+        (self.name, self.version) == (other.name, other.version)
+            && (own == others || [own, others].contains(&"all"))
+            && self != other
+            && is_same(self, content) != is_same(other, theirs)
+    }
+}
+
 /// Which content a package has, and the part of the devices that get it, in percent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Build {

@@ -13,7 +13,7 @@ use crate::{
     foreign,
     life::{Life, Moment},
     model::{Content, Refusal, Wish},
-    operation::{GRACE, Read, source},
+    operation::{GRACE, Read},
     script::{ACTORS, COLLECTOR, Mishap, Operation, SPANS, Start, Step},
     shelf::{COPIED, REPOSITORIES, SIGNED, START, SUITES, Shelf, repository_of, suite, suites_of},
 };
@@ -33,7 +33,7 @@ pub(crate) struct World {
     pub(crate) updates: Vec<(Head, Timestamp)>,
     /// By repository: commits that were no longer the head at this time may be gone.
     pub(crate) cuts: [Timestamp; REPOSITORIES.len()],
-    /// Whether several suites have listed the alias since none did: one of them does not have it.
+    /// Whether several suites have listed the alias since none did, or taken it at once: one of them does not have it.
     pub(crate) is_alias_contested: bool,
     /// Whether something may be in its folder that no process at work answers for.
     pub(crate) is_alias_littered: bool,
@@ -210,8 +210,9 @@ impl World {
             if head.as_ref().map(|head| head.commit) == last.map(|last| last.commit) {
                 continue;
             }
-            assert_eq!(number, flight.suite, "{:?}", flight.operation);
-            let next = head.map(|head| self.landed(flight, &head));
+            let is_its_own = flight.suites.contains(&number);
+            assert!(is_its_own, "{number}: {:?}", flight.operation);
+            let next = head.map(|head| self.landed(flight, number, &head));
             match &next {
                 None => self.check_deletion(flight),
                 Some(next) if next.content.is_closed => self.lives[number].begin_deletion(),
@@ -221,16 +222,22 @@ impl World {
         }
         let lists = |life: &&Life| life.last().is_some_and(|last| last.content.has_alias);
         let lists = self.lives.iter().filter(lists).count();
-        self.is_alias_contested = lists > 1 || lists > 0 && self.is_alias_contested;
+        // Another suite may have taken it from this one meanwhile, and have no use for it any more.
+        let had = |number: usize| {
+            let mut seen = self.lives[number].since(&flight.before[number]).flatten();
+            number != flight.suite && seen.any(|moment| moment.content.has_alias)
+        };
+        let has_taken = flight.operation.takes_alias() && flight.landed.contains(&flight.suite);
+        let is_raced = has_taken && suites_of(0).any(had);
+        self.is_alias_contested = lists > 1 || lists > 0 && (is_raced || self.is_alias_contested);
     }
 
     /// A commit that a process has made.
-    fn landed(&self, flight: &mut Flight, head: &Head) -> Moment {
-        assert!(!flight.has_landed, "an operation is one commit");
-        flight.has_landed = true;
-        let number = flight.suite;
+    fn landed(&self, flight: &mut Flight, number: usize, head: &Head) -> Moment {
+        let is_first = flight.landed.insert(number);
+        assert!(is_first, "an operation is one commit");
         let last = self.lives[number].last();
-        let content = self.wanted(flight, last);
+        let content = self.wanted(flight, number, last);
         let content = content.unwrap_or_else(|refusal| panic!("not refused: {refusal:?}"));
         if content.has_alias && last.is_none_or(|last| !last.content.has_alias) {
             let others = suites_of(0).filter_map(|other| self.lives[other].last());
@@ -272,16 +279,17 @@ impl World {
         self.updates.retain(|(head, _)| is_other(head));
     }
 
-    /// What an operation makes of a state of its suite.
+    /// What an operation makes of a state of a suite.
     pub(crate) fn wanted(
         &self,
         flight: &Flight,
+        number: usize,
         base: Option<&Moment>,
     ) -> Result<Content, Refusal> {
         let wish = self.wish(flight).ok_or(Refusal::Missing)?;
         let content = base.map(|base| &base.content);
         let has_all_keys = flight.operation.has_all_keys();
-        wish.apply(content, flight.suite == SIGNED, has_all_keys)
+        wish.apply(content, number == SIGNED, has_all_keys)
     }
 
     /// What an operation wants, with what it has read; none if it did not come so far.
@@ -312,17 +320,19 @@ impl World {
             },
             Operation::Remove { selector } => Wish::Remove(*selector),
             Operation::Promote {
-                from,
                 selector,
                 mirror,
                 replace,
                 phase,
+                to,
+                ..
             } => Wish::Promote {
-                source: content(&self.lives[source(*from, flight.suite)])?,
+                source: content(&self.lives[flight.operation.source(flight.suite)?])?,
                 selector: *selector,
                 mirror: *mirror,
                 replace: *replace,
                 phase: *phase,
+                to: *to,
             },
             Operation::Prune {
                 selector,

@@ -1,11 +1,12 @@
 //! What is taken over only when told, or not at all; other programs and kills meanwhile.
 
+use repo_signing::{Issuer, Keyring};
 use repository::{Accept, Allow, Error, Keys};
 use s3_storage::{Fault, Gate, On, Operation};
 
 use super::{DAMAGE, IN_RELEASE, UNVERIFIED, adopt, adopt_as, adopted, content, names};
 use crate::{
-    foreign::{Foreign, sign},
+    foreign::{Foreign, sign, sign_by},
     repository::{Repository, committed, key, keys, package, publish, signer},
 };
 
@@ -116,6 +117,47 @@ async fn another_signing_key_is_only_taken_when_told() {
         committed(Ok(published));
         committed(publish(&repository.bucket, &new, &[&package("new")]).await);
         assert_eq!(repository.check_as_client().await.len(), 3);
+    }
+}
+
+#[tokio::test]
+async fn a_suite_of_two_keys_does_not_lose_one_unnoticed() {
+    let (one, two) = (key(), key());
+    for form in ["InRelease", "Release.gpg"] {
+        for knows_both in [false, true] {
+            let repository = Repository::new();
+            let text = Foreign::usual(&repository).write(&repository);
+            let signed = sign_by(&text, &[&one, &two]).await;
+            match form {
+                "InRelease" => repository.bucket.write(IN_RELEASE, signed.inrelease),
+                _ => repository
+                    .bucket
+                    .write("dists/stable/Release.gpg", signed.detached),
+            }
+            let by = |signers: &[&String]| Keys::Sign {
+                signers: signers.iter().map(|key| signer(key)).collect(),
+                further: match knows_both {
+                    true => [signer(&two).certificate().clone()].into_iter().collect(),
+                    false => Keyring::default(),
+                },
+            };
+            let adopt = |keys, allow| adopt_as(&repository.bucket, keys, Accept::default(), allow);
+            let refused = adopt(by(&[&one]), Allow::default()).await.unwrap_err();
+            let of_two = Issuer::Fingerprint(signer(&two).certificate().fingerprint());
+            assert!(
+                matches!(&refused, Error::SignaturesDropped { keys, .. } if *keys == [of_two]),
+                "{refused:?}"
+            );
+            let allow = Allow {
+                new_signing_key: true,
+                ..Allow::default()
+            };
+            let (keys, allow) = match knows_both {
+                true => (by(&[&one, &two]), Allow::default()),
+                false => (by(&[&one]), allow),
+            };
+            committed(Ok(adopt(keys, allow).await.unwrap().1));
+        }
     }
 }
 
