@@ -1,37 +1,46 @@
 //! What to do next after an error, where its cause says so. Where it does not, nothing is advised.
 
 use deb_index::{
-    change::PlanError,
+    change::{
+        PlanError,
+        client_view::{Effect, ViewChange},
+    },
     deb::DebError,
     name::SuiteName,
-    suite::{commit::CommitError, layout, release::ReleaseError},
+    suite::{commit::CommitError, foreign::ForeignError, layout, release::ReleaseError},
 };
-use repo_signing::{CertificateError, ChooseError, KeyFileError, VerifyError};
-use repository::{Missing, Stage, Warning};
+use repo_signing::{CertificateError, ChooseError, VerifyError};
+use repository::{Loss, Missing, Stage};
 use s3_storage::ErrorKind;
 
 use crate::{
     error::{Error, Role},
+    key_advice::key_advice,
     storage_advice::storage_advice,
-    text::in_repository,
+    store_options::StoreOptions,
+    text::with_options,
 };
 
 impl Error {
     /// What to do next, where the cause says so.
     #[must_use]
     pub fn advice(&self, role: Role) -> Option<String> {
-        self.advice_of(role, "")
+        self.advice_of(role, None)
     }
 
-    /// The same. `source`: options with which the repository is reached that packages come from.
-    pub(crate) fn advice_of(&self, role: Role, source: &str) -> Option<String> {
+    /// The same. `source`: how the repository is reached that packages come from.
+    pub(crate) fn advice_of(&self, role: Role, source: Option<&StoreOptions>) -> Option<String> {
+        let at_source = |advice: &str, repository: &str| {
+            let options = source.map(|source| source.to_reach(repository));
+            let options = options.unwrap_or_else(|| format!(" --repo {repository}"));
+            with_options(advice, &options)
+        };
         let advice = match self {
             Self::Repository(repository::Error::Source {
                 repository,
                 source: error,
             }) => {
-                return source_advice(error)
-                    .map(|advice| in_repository(&advice, repository, source));
+                return source_advice(error).map(|advice| at_source(&advice, repository));
             }
             Self::Repository(error) => return repository_advice(error, role),
             Self::Deb {
@@ -58,9 +67,22 @@ impl Error {
                 source: CertificateError::Secret(_),
                 ..
             } => "`debucket key export --sign-key FILE` prints the public half",
-            Self::SuiteExists(_) => "change them with `debucket suite set`",
+            Self::SuiteExists(suite) => {
+                return Some(format!(
+                    "`debucket suite show {suite}` prints them, and `suite set` changes them"
+                ));
+            }
+
             Self::OtherBuild { .. } => {
                 "give the new build a higher version, or pass --replace to replace the old one"
+            }
+            Self::Collision { suite, ids } => {
+                let there = &ids.1;
+                return Some(format!(
+                    "give the new one a higher version; or take the other one out, with --replace where it is an option, or \
+                     with `debucket remove {}:{}={} --suite {suite} --component {}`",
+                    there.name, there.architecture, there.version, there.component
+                ));
             }
             Self::NoFile(_) | Self::NoPackage(_) => {
                 "give .deb files, folders that hold some, or quoted globs"
@@ -72,11 +94,19 @@ impl Error {
             Self::Unhealthy(_) => {
                 "follow the advice for each check, then run the same command again"
             }
+            Self::SourceIsSigned(_) => {
+                "leave --from-unsigned out: the suite is checked with --sign-key and --keyring, or with --from-keyring alone"
+            }
             Self::NoKey { suite, .. } => {
                 return Some(format!(
                     "`debucket key list {suite}` prints the keys that sign it"
                 ));
             }
+            Self::NotFound {
+                repository: Some(repository),
+                suite,
+                ..
+            } => return Some(at_source(&lists(suite), repository)),
             Self::NotFound { suite, .. } => return Some(lists(suite)),
             Self::Interrupted { goes_on: true, .. } => {
                 "run the same command again: it goes on from what is done"
@@ -103,32 +133,6 @@ fn file_advice(error: &std::io::Error) -> Option<&'static str> {
     }
 }
 
-fn key_advice(error: &KeyFileError) -> Option<&'static str> {
-    match error {
-        KeyFileError::PassphraseMissing(_) => Some(
-            "give the file with its passphrase with --sign-key-passphrase-file, or set DEBUCKET_SIGN_KEY_PASSPHRASE",
-        ),
-        KeyFileError::PassphraseWrong(_) => Some(
-            "check --sign-key-passphrase-file or DEBUCKET_SIGN_KEY_PASSPHRASE, whichever is given",
-        ),
-        KeyFileError::Public(_) | KeyFileError::NoSecret(_) => {
-            Some("export the secret key (gpg --export-secret-keys --armor FINGERPRINT)")
-        }
-        KeyFileError::NotForSigning(_) => Some(
-            "add a subkey that signs (gpg --quick-add-key FINGERPRINT ed25519 sign) and export the key again",
-        ),
-        KeyFileError::Key(_) => Some(
-            "sign with another key: `debucket key generate` makes one that every device accepts",
-        ),
-        KeyFileError::Several(_) => Some(
-            "export the one that signs into a file of its own (gpg --export-secret-keys --armor FINGERPRINT)",
-        ),
-        _ => Some(
-            "give the secret key that `debucket key generate` or `gpg --export-secret-keys` writes",
-        ),
-    }
-}
-
 fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
     use repository::Error as E;
     let advice = match error {
@@ -136,12 +140,12 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
         E::NotChecked { .. } => "give the public key that signs it with --from-keyring",
         E::Plan(PlanError::Clash(_)) => "give each version once",
         E::Plan(PlanError::DropsArchitecture(_)) => {
-            "name all of the suite's architectures; `debucket suite set --architectures` takes one away"
+            "name all of the suite's architectures: only --architectures of `suite set` takes one away"
         }
         E::Plan(PlanError::ForeignArchitecture(_)) => "add its architecture to --architectures",
         E::Plan(PlanError::NoKnownFormat(_)) => "use a newer debucket",
         E::Missing(Missing::Suite { .. }) => {
-            "check --repo and --suite; `debucket list --suites` prints what there is"
+            "check --repo and the name of the suite; `debucket list --suites` prints what there is"
         }
         E::Missing(Missing::Revision { suite, .. }) => {
             return Some(format!("`debucket log --suite {suite}` prints the history"));
@@ -175,7 +179,8 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
                  {suite} --no-alias {alias}`"
             ));
         }
-        E::AliasTaken { .. } | E::Nested { .. } => "choose another name",
+        E::AliasTaken { .. } => "choose another name",
+        E::Nested { .. } => "choose another name for one of them",
         E::AliasIsSigned { alias, .. } => {
             return Some(format!(
                 "choose another name, or delete what this one shows: `debucket suite delete {alias}`"
@@ -188,7 +193,7 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
         }
         E::Deleting { suite } => {
             return Some(format!(
-                "`debucket suite delete {suite}` brings the deletion to its end; then the name can be used again"
+                "`debucket suite delete {suite} --yes` brings the deletion to its end; then the name can be used again"
             ));
         }
         E::Reserved { .. } => "choose another name, or run the same command again after that",
@@ -233,10 +238,23 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
                  {alias}` deletes what it shows"
             ));
         }
-        E::Collected { suite, .. } => {
-            return Some(format!(
-                "choose a later commit (`debucket log --suite {suite}`), or publish the package again"
-            ));
+        E::NotWhole {
+            suite, key, loss, ..
+        } => {
+            let other = format!(
+                "choose another commit: `debucket log --suite {suite} --verify` names the newest that is whole"
+            );
+            return Some(match loss {
+                _ if key.starts_with(layout::SUITES) => {
+                    format!("{other}; or restore the object from the bucket's version history")
+                }
+                Loss::Missing => format!(
+                    "publish the very same file again (`debucket publish --replace FILE --suite {suite}`), then run the same \
+                     command again; or {other}"
+                ),
+                // Restored, it might take the place of what another suite has there by now.
+                Loss::Changed => format!("{other}; or publish the packages that you want back"),
+            });
         }
         E::Missing(Missing::Part { suite, .. }) => return Some(lists(suite)),
         E::Untrusted {
@@ -252,14 +270,27 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
                  proven; otherwise restore dists/{suite}/InRelease from the bucket's version history"
             ));
         }
-        E::NotAccepted { .. } => {
-            "sign with a key that the suite accepts (`debucket key list` prints them), or add this one with `debucket key add`"
+        E::NotAccepted { suite, key, .. } => {
+            return Some(format!(
+                "sign with a key that the suite accepts (`debucket key list {suite}` prints them), or add this one with \
+                 `debucket key add {suite} {key}`"
+            ));
         }
-        E::SignerMissing { .. } => {
-            "give the secret key of each with --sign-key, which can be repeated; take one that is lost or no longer needed \
-             out with `debucket key retire`"
+        E::SignerMissing { suite, .. } => {
+            return Some(format!(
+                "give the secret key of each with --sign-key, which can be repeated; take one that is lost or no longer needed \
+                 out with `debucket key retire {suite} FINGERPRINT`"
+            ));
         }
-        E::LastKey { .. } => "add the next key first (`debucket key add`)",
+        E::SignaturesDropped { .. } => {
+            "give the secret key of each with --sign-key, which can be repeated; or pass --adopt-signing-key if no device knows \
+             only that one"
+        }
+        E::LastKey { suite } => {
+            return Some(format!(
+                "add the next key first (`debucket key add {suite} FINGERPRINT`)"
+            ));
+        }
         E::SignatureMissing { suite } => {
             return Some(format!(
                 "`debucket verify {suite} --repair` brings it back, if it can be proven; otherwise restore \
@@ -274,7 +305,8 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
         E::NoSigner {
             is_signed: true, ..
         } => {
-            "pass the secret key with --sign-key FILE, once for each key of the suite, or set DEBUCKET_SIGN_KEY"
+            "pass the secret key with --sign-key FILE, once for each key of the suite, or set DEBUCKET_SIGN_KEY; and leave \
+             --unsigned out: a signed suite stays signed"
         }
         E::SuiteIsUnsigned { .. } => {
             "pass --unsigned to go on like that, or publish signed into a new suite"
@@ -292,8 +324,20 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
                 "another tool wrote this suite: stop that tool, then `debucket adopt {suite}` takes the suite over in place"
             ));
         }
-        E::Foreign { .. } => {
+        E::Foreign {
+            source: ForeignError::NoSha256,
+            ..
+        } => {
             "publish with the old tool once more, with SHA-256 in its Release file; or publish into a new suite"
+        }
+        E::Foreign {
+            source: ForeignError::Name(_),
+            ..
+        } => {
+            "give it another name with the old tool, and publish once more; or publish into a new suite"
+        }
+        E::Foreign { .. } => {
+            "publish with the old tool once more, as its Release file is at fault; or publish into a new suite"
         }
         E::Unverified { .. } => "if you trust what is in the bucket, pass --unverified",
         E::Broken { .. } => {
@@ -337,9 +381,9 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
                 accept_rollback(role)
             ));
         }
-        E::Damaged { key, .. } if key.ends_with("/suite.json") => {
+        E::Damaged { suite, key, .. } if key.ends_with("/suite.json") => {
             return Some(format!(
-                "`debucket verify --repair` writes it again; if it cannot, ask the bucket's owner to delete {key} first"
+                "`debucket verify {suite} --repair` writes it again; if it cannot, ask the bucket's owner to delete {key} first"
             ));
         }
         E::PutBack {
@@ -361,7 +405,7 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
         }
         E::Commit { suite, .. } | E::Damaged { suite, .. } => {
             return Some(format!(
-                "`debucket verify {suite}` says what is damaged, and `debucket verify --repair` repairs what can be"
+                "`debucket verify {suite}` says what is damaged, and `debucket verify {suite} --repair` repairs what can be"
             ));
         }
         E::Release { .. } | E::MalformedIndex { .. } => {
@@ -381,9 +425,14 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
                  `debucket key retire {suite} {certificate}` takes this one out"
             ));
         }
-        E::ReleaseInfo { .. } => {
-            "leave it as it is; or pass --allow-release-info-change, and run `apt update --allow-releaseinfo-change` on \
-             each device"
+        E::ReleaseInfo { changes, .. } => {
+            let is_refused = |change: &ViewChange| change.effect() == Effect::Refused;
+            if changes.iter().any(is_refused) {
+                "leave it as it is; or pass --allow-release-info-change, and run `apt update --allow-releaseinfo-change` on \
+                 each device"
+            } else {
+                "leave it as it is; or pass --allow-release-info-change"
+            }
         }
         E::StoreClock { .. } => {
             "set the clock that is wrong; if the store's is right, pass --trust-store-clock"
@@ -396,8 +445,11 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
             "talk to the store directly, without a proxy or cache in between (--endpoint-url)"
         }
         E::Contention { .. } | E::FollowersContention { .. } => "run the same command again",
-        E::Unknown { .. } => {
-            "run the same command again: it changes nothing if the change is there; `debucket log` shows whether it is"
+        E::Unknown { suite, .. } => {
+            return Some(format!(
+                "run the same command again: it changes nothing if the change is there; `debucket log --suite {suite}` shows \
+                 whether it is"
+            ));
         }
         _ => return None,
     };
@@ -426,9 +478,11 @@ fn source_advice(error: &repository::Error) -> Option<String> {
         E::Untrusted { .. } | E::NotAccepted { .. } => {
             "if another key signs it, give the public part with --from-keyring; otherwise find out who wrote to that bucket"
         }
-        E::Damaged { .. } => {
-            "run the same command again, in case the package was just removed and collected there; otherwise \
-             `debucket verify` shows what is damaged"
+        E::Damaged { suite, .. } => {
+            return Some(format!(
+                "run the same command again, in case the package was just removed and collected there; otherwise \
+                 `debucket verify {suite}` shows what is damaged"
+            ));
         }
         error => return repository_advice(error, Role::Reader),
     };
@@ -440,28 +494,5 @@ fn accept_rollback(role: Role) -> &'static str {
     match role {
         Role::Publisher | Role::Deleter => "pass --accept-rollback",
         Role::Reader | Role::Collector => "ask a publisher to pass --accept-rollback",
-    }
-}
-
-/// What to do about a warning about a suite, where it says so.
-pub(crate) fn warning_advice(suite: &SuiteName, warning: &Warning) -> Option<String> {
-    match warning {
-        Warning::FutureDate { .. } => Some(format!(
-            "when the store's clock is right, `debucket refresh --suite {suite} --force --reset-date` dates the suite anew"
-        )),
-        Warning::PutBack(put_back) => Some(format!(
-            "`debucket verify {suite} --repair{}` brings the newest commit back; or go on from this one with \
-             `debucket refresh --suite {suite} --force --accept-rollback`",
-            if put_back.is_vouched {
-                ""
-            } else {
-                " --accept-unproven"
-            }
-        )),
-        Warning::CommitLost { .. } => Some(
-            "restore it from the bucket's version history, if that has it; otherwise nothing has to be done"
-                .to_owned(),
-        ),
-        _ => None,
     }
 }

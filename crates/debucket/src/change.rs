@@ -40,8 +40,9 @@ pub struct ChangeOptions {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Allow")]
 struct AllowOptions {
-    /// Change the Origin or Label of a published suite: apt on each device then refuses it until its user accepts the change. Or
-    /// take a component or an architecture away, whose devices then find no packages
+    /// Change the Origin, Label, Codename or priority of a published suite: apt on each device then refuses it until its user
+    /// accepts the change. Or its Suite or Version, which apt mentions; or take a component or an architecture away, whose devices
+    /// then find no packages
     #[arg(long, visible_alias = "allow-releaseinfo-change")]
     allow_release_info_change: bool,
     /// Sign with the newest key of the certificate, although devices with an earlier copy of the certificate cannot verify it
@@ -179,7 +180,9 @@ impl ChangeOptions {
         let published = draft.carry_out(&files, &authorship, &progress).await;
         let published = published.map_err(|error| in_the_way(&report.suite, error))?;
         drop(progress);
-        report.warnings.extend(stale_followers(context, &published));
+        report
+            .warnings
+            .extend(stale_followers(context, &report.suite, &published));
         report.planned(&draft, &files);
         if context.printer.is_json() {
             // The change took effect, whatever comes of this.
@@ -204,6 +207,7 @@ fn in_the_way(suite: &SuiteName, error: repository::Error) -> Error {
         repository::Error::Plan(PlanError::Conflict { id, key }) => {
             Error::OtherBuild { suite, id, key }
         }
+        repository::Error::Plan(PlanError::Collision(ids)) => Error::Collision { suite, ids },
         error => error.into(),
     }
 }
@@ -223,12 +227,19 @@ pub(crate) fn print(
 }
 
 /// Warns if the followers of a new head were not brought up.
-pub(crate) fn stale_followers(context: &Context, published: &Published) -> Option<String> {
+pub(crate) fn stale_followers(
+    context: &Context,
+    suite: &SuiteName,
+    published: &Published,
+) -> Option<String> {
     let error = published.stale_followers.as_ref()?;
     let warning = match error {
+        repository::Error::Deleted { suite: deleted } if deleted == suite => {
+            format!("{error}, and this change with it")
+        }
         repository::Error::Deleted { suite: alias } => {
             format!(
-                "{alias} was deleted although the suite lists it; `debucket verify --repair` makes it anew"
+                "{alias} was deleted although the suite lists it; `debucket verify {suite} --repair` makes it anew"
             )
         }
         repository::Error::AliasTaken { alias, .. }
@@ -236,9 +247,10 @@ pub(crate) fn stale_followers(context: &Context, published: &Published) -> Optio
             format!("devices of {alias} see the previous state until this is settled: {error}")
         }
         error => format!(
-            "clients that do not read InRelease or fetch by hash may see the previous state until the next publish or `debucket refresh`: {error}"
+            "clients that do not read InRelease or fetch by hash may see the previous state until the next publish or `debucket refresh --suite {suite}`: {error}"
         ),
     };
+    let warning = context.printer.complete(&warning);
     context.printer.warn(&warning);
     Some(warning)
 }

@@ -44,11 +44,12 @@ pub(crate) struct ChangeReport {
     changed: bool,
     /// Whether the suite did not exist before.
     new_suite: bool,
-    /// The commit that has what was asked for: the new one, or the one that was there if nothing changed. Null in a dry run.
+    /// The commit that has what was asked for: the new one, or the one that was there if nothing changes. Null where a dry run does
+    /// not make the new one.
     commit: Option<Sha256>,
-    /// The commit before it; in a dry run, the one that would be built on. Null if there is none.
+    /// The commit before it, or the one that would be built on. Null if there is none.
     parent: Option<Sha256>,
-    /// The `Date` of the suite's `Release`. Null in a dry run.
+    /// The `Date` of the suite's `Release` at `commit`. Null if that is.
     date: Option<Timestamp>,
     /// Packages that were added, replaced, phased or removed, or would be.
     changes: Changed,
@@ -56,7 +57,7 @@ pub(crate) struct ChangeReport {
     packages: Vec<PackageChange>,
     /// Packages that were given and are in the suite already.
     unchanged: Unchanged,
-    /// What devices have to accept of the change.
+    /// What devices notice of the change beside its packages, or have to accept.
     client_changes: Vec<ViewChange>,
     /// The suite's settings from here on.
     settings: Settings,
@@ -203,15 +204,20 @@ impl ChangeReport {
         draft: &Draft<'_>,
         files: &[PackageFile],
     ) -> Self {
+        let base = draft.base();
+        let there = base.filter(|_| draft.is_empty());
         let mut report = Self {
             repo: context.url().map(|url| url.to_string()).unwrap_or_default(),
             suite: suite.name().clone(),
             dry_run: true,
             changed: !draft.is_empty(),
-            new_suite: draft.base().is_none(),
-            commit: None,
-            parent: draft.base().map(|head| head.id()),
-            date: None,
+            new_suite: base.is_none(),
+            commit: there.map(|head| head.id()),
+            parent: match there {
+                Some(there) => there.commit.parent,
+                None => base.map(|head| head.id()),
+            },
+            date: there.map(|head| head.release.date),
             changes: Changed::default(),
             packages: Vec::new(),
             unchanged: Unchanged::default(),
@@ -388,7 +394,8 @@ impl Report for ChangeReport {
             text.push_str(&self.devices());
         }
         for change in &self.client_changes {
-            text.push_str(&format!("{indent}devices have to accept: {change}\n"));
+            let effect = change.effect();
+            text.push_str(&format!("{indent}devices notice: {change} ({effect})\n"));
         }
         if self.dry_run {
             let count = self.uploads();

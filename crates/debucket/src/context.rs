@@ -14,13 +14,13 @@ use repository::{Head, Keys, Repository, RepositoryUrl, Stage, Suite, Warning, W
 use s3_storage::{Prefixed, S3, S3Config, Storage};
 
 use crate::{
-    advice::warning_advice,
     error::{Error, Role},
     key_options::TrustOptions,
     printer::{self, OutputOptions, Printer},
     progress::{self, Works},
     store_options::{StoreOptions, WriteOptions},
-    text::in_repository,
+    text::with_options,
+    warning_advice::warning_advice,
 };
 
 /// How long the store may take to explain an error.
@@ -37,14 +37,14 @@ pub struct Context {
     goes_on: AtomicBool,
     /// The store, once a command has opened it, and for what.
     opened: OnceLock<(Arc<dyn Storage>, Role)>,
-    /// Options of a command that reads the repository which packages are promoted from.
-    source: OnceLock<String>,
+    /// How the repository is reached that packages are promoted from.
+    source: OnceLock<StoreOptions>,
 }
 
 impl Context {
     #[must_use]
     pub fn new(store: StoreOptions, output: OutputOptions) -> Self {
-        let printer = Printer::new(output);
+        let printer = Printer::new(output, store.given());
         Self {
             store,
             bars: progress::bars(&printer),
@@ -84,8 +84,8 @@ impl Context {
     /// Prints an error, what caused it, and what to do next.
     pub fn report(&self, error: &Error) {
         let role = self.opened.get().map_or(Role::Publisher, |(_, role)| *role);
-        let source = self.source.get().map_or("", String::as_str);
-        printer::report(error, error.advice_of(role, source));
+        let advice = error.advice_of(role, self.source.get());
+        printer::report(error, advice.map(|advice| self.printer.complete(&advice)));
     }
 
     /// The same error. Where no key was given, it says which the suite wants, if the store can be asked soon.
@@ -143,7 +143,7 @@ impl Context {
 
     /// Notes how the repository is reached that packages are promoted from.
     pub(crate) fn set_source(&self, store: &StoreOptions) {
-        let _ = self.source.set(store.given());
+        let _ = self.source.set(store.clone());
     }
 
     /// Opens another repository, to take packages from it.
@@ -245,13 +245,13 @@ impl Context {
 
     /// Prints warnings about a suite, which may be one that packages are promoted from.
     pub(crate) fn warn_of_all(&self, suite: &Suite<'_>, warnings: &[Warning]) {
-        let url = suite.repository().url().to_string();
         for warning in warnings {
             self.printer.warn(warning);
             match (warning_advice(suite.name(), warning), self.source.get()) {
                 (Some(next), None) => self.printer.next(&next),
                 (Some(next), Some(source)) => {
-                    self.printer.next(&in_repository(&next, &url, source));
+                    let source = source.to_reach(suite.repository().url());
+                    self.printer.next(&with_options(&next, &source));
                 }
                 (None, _) => {}
             }

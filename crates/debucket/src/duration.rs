@@ -1,6 +1,10 @@
 //! Spans of time on the command line.
 
-use std::{fmt, num::NonZeroU32, str::FromStr};
+use std::{
+    fmt,
+    num::{IntErrorKind, NonZeroU32},
+    str::FromStr,
+};
 
 use jiff::SignedDuration;
 
@@ -29,8 +33,13 @@ impl FromStr for Span {
         let expected = "expected a number and a unit: 30s, 15m, 36h, 14d or 8w";
         let unit = |(letter, seconds)| Some((text.strip_suffix(letter)?, seconds));
         let (number, unit) = UNITS.into_iter().find_map(unit).ok_or(expected)?;
-        let number: u32 = number.parse().map_err(|_| expected)?;
-        let seconds = number.checked_mul(unit).ok_or("is longer than 136 years")?;
+        let too_long = "is longer than 136 years";
+        let number = number.parse::<u32>();
+        let number = number.map_err(|error| match error.kind() {
+            IntErrorKind::PosOverflow => too_long,
+            _ => expected,
+        })?;
+        let seconds = number.checked_mul(unit).ok_or(too_long)?;
         NonZeroU32::new(seconds)
             .map(Self)
             .ok_or("is no time at all")
@@ -66,6 +75,9 @@ mod tests {
         }
         for text in ["", "d", "1", "-1d", "0d", "1y", "1.5d", "999999w", "1 d"] {
             assert!(text.parse::<Span>().is_err(), "{text}");
+        }
+        for text in ["999999w", "99999999999999999999d"] {
+            assert_eq!(text.parse::<Span>(), Err("is longer than 136 years"));
         }
     }
 }

@@ -68,8 +68,13 @@ pub enum Error {
     #[error("{0}: no .deb in this folder; what is in folders below it is not looked at")]
     NoPackage(String),
     /// A package that was asked for is not there.
-    #[error("suite {suite} has no {what}")]
-    NotFound { suite: SuiteName, what: String },
+    #[error("suite {suite}{} has no {what}", of(.repository.as_ref()))]
+    NotFound {
+        suite: SuiteName,
+        what: String,
+        /// Where it is not in the repository that is changed.
+        repository: Option<String>,
+    },
     /// Versions that were to be taken back, and no other is left.
     #[error("suite {suite} had no version before {}", list(.packages))]
     NoEarlierVersion {
@@ -83,6 +88,9 @@ pub enum Error {
         packages: Vec<String>,
         source: Box<repository::Error>,
     },
+    /// A suite that packages were to be taken from unchecked.
+    #[error("suite {0} is signed, so nothing is taken from it unchecked")]
+    SourceIsSigned(SuiteName),
     /// A key that was to be taken out.
     #[error("suite {suite} is not signed by the key {key}")]
     NoKey { suite: SuiteName, key: Fingerprint },
@@ -95,6 +103,15 @@ pub enum Error {
         suite: SuiteName,
         id: PackageId,
         key: String,
+    },
+    /// Devices would take neither of two packages for newer. The second one is in the suite, or is given too.
+    #[error(
+        "for devices of suite {suite}, {} (component {}) would be neither newer nor older than {} (component {}), which is another file",
+        .ids.0, .ids.0.component, .ids.1, .ids.1.component
+    )]
+    Collision {
+        suite: SuiteName,
+        ids: Box<(PackageId, PackageId)>,
     },
     /// A verification found something, and reported it.
     #[error("problems were found: {0}")]
@@ -123,6 +140,10 @@ pub enum Error {
     },
     #[error("the program could not start its threads")]
     Runtime(#[source] std::io::Error),
+}
+
+fn of(repository: Option<&String>) -> String {
+    repository.map_or_else(String::new, |repository| format!(" of {repository}"))
 }
 
 fn interrupted(stage: Stage, goes_on: bool) -> String {
@@ -176,6 +197,7 @@ impl Error {
             Self::Repository(repository::Error::Plan(error)) if error.is_conflict() => 3,
             Self::SuiteExists(_)
             | Self::OtherBuild { .. }
+            | Self::Collision { .. }
             | Self::Repository(
                 repository::Error::ChangedMeanwhile { .. }
                 | repository::Error::IsAlias { .. }
@@ -212,6 +234,7 @@ pub(crate) fn not_found(suite: &SuiteName, packages: &[impl ToString]) -> Error 
     Error::NotFound {
         suite: suite.clone(),
         what: format!("package {}", list(packages)),
+        repository: None,
     }
 }
 

@@ -132,7 +132,7 @@ fn expand(paths: &[PathBuf], component: Option<&Component>) -> Result<Files, Err
         }
     }
     if expanded.is_empty() {
-        return Err(Error::NoFile("standard input".to_owned()));
+        return Err(Error::Usage("standard input names no file".to_owned()));
     }
     for path in &expanded {
         match fs::metadata(path) {

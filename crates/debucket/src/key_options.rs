@@ -103,7 +103,7 @@ pub struct SourceTrust {
     from_keyring: Vec<PathBuf>,
     /// Take packages from a suite that is not signed
     #[arg(long)]
-    from_unsigned: bool,
+    pub(crate) from_unsigned: bool,
 }
 
 impl SigningOptions {

@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use crate::{
     error::Error,
-    text::{is_obeyed, one_line, printable},
+    text::{is_obeyed, one_line, printable, with_options},
 };
 
 /// How results are shown.
@@ -47,6 +47,8 @@ pub enum OutputFormat {
 #[derive(Debug)]
 pub struct Printer {
     options: OutputOptions,
+    /// Options that commands which are advised need to reach the same repository, each after a space.
+    given: String,
     /// What was warned of: the same is found in several ways.
     warned: Mutex<HashSet<String>>,
 }
@@ -59,9 +61,10 @@ pub(crate) trait Report: Serialize {
 
 impl Printer {
     #[must_use]
-    pub fn new(options: OutputOptions) -> Self {
+    pub fn new(options: OutputOptions, given: String) -> Self {
         Self {
             options,
+            given,
             warned: Mutex::default(),
         }
     }
@@ -127,8 +130,13 @@ impl Printer {
         print(bytes)
     }
 
+    /// Advice whose commands reach the repository that this one reaches.
+    pub(crate) fn complete(&self, advice: &str) -> String {
+        with_options(advice, &self.given)
+    }
+
     pub(crate) fn warn(&self, warning: impl fmt::Display) {
-        let warning = warning.to_string();
+        let warning = self.complete(&warning.to_string());
         let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
         if !self.options.quiet && warned.insert(warning.clone()) {
             eprint_line(&format!("warning: {warning}"));
@@ -138,13 +146,13 @@ impl Printer {
     /// Prints what to do about the warning before it.
     pub(crate) fn next(&self, advice: &str) {
         if !self.options.quiet {
-            eprint_line(&format!("  next: {advice}"));
+            eprint_line(&format!("  next: {}", self.complete(advice)));
         }
     }
 
     pub(crate) fn note(&self, note: &str) {
         if self.shows_progress() {
-            eprint_line(&format!("note: {note}"));
+            eprint_line(&format!("note: {}", self.complete(note)));
         }
     }
 }

@@ -79,14 +79,22 @@ pub(crate) async fn read<'r>(
     commit: Option<&Revision>,
     selection: Selection,
 ) -> Result<(Suite<'r>, PackageList), Error> {
-    let (id, commit) = match commit {
-        None => (head.id(), head.commit),
-        Some(revision) => {
-            let found = suite.find_revision(&head, revision).await?;
-            context.warn_of_lost(&suite, found.lost);
-            (found.id, found.commit.into())
-        }
-    };
-    let list = suite.packages_of(id, commit, selection).await?;
+    let read = suite.reading(head, async |head| {
+        let (id, commit, lost) = match commit {
+            None => (head.id(), head.commit.clone(), None),
+            Some(revision) => {
+                let found = suite.find_revision(head, revision).await?;
+                (found.id, found.commit.into(), found.lost)
+            }
+        };
+        let selection = selection.clone();
+        let list = match id == head.id() {
+            true => suite.packages_of(id, commit, selection).await?,
+            false => suite.packages_then(id, commit, selection).await?,
+        };
+        Ok((list, lost))
+    });
+    let (_, (list, lost)) = read.await?;
+    context.warn_of_lost(&suite, lost);
     Ok((suite, list))
 }

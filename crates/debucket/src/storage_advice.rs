@@ -49,6 +49,9 @@ pub(crate) fn storage_advice(error: &s3_storage::Error, role: Role) -> Option<St
             ConnectProblem::Untrusted => {
                 "install ca-certificates; for a store of your own, give its certificate authority with --ca-bundle"
             }
+            ConnectProblem::NotValidNow => {
+                "set this machine's clock (timedatectl set-ntp true); if it is right, renew the server's certificate"
+            }
             ConnectProblem::WrongProtocol => {
                 "check --endpoint-url: http:// or https://, and the port"
             }

@@ -1,6 +1,6 @@
 //! Options about the store, shared by the commands. They are spelled as the AWS CLI spells them.
 
-use std::path::PathBuf;
+use std::{fmt::Display, path::PathBuf};
 
 use clap::Args;
 use deb_index::name::SuiteName;
@@ -169,8 +169,20 @@ impl StoreOptions {
         other
     }
 
-    /// The options that were given, but for the repository, each after a space, for a shell.
+    /// The options that were given, each after a space, for a shell.
     pub(crate) fn given(&self) -> String {
+        match self.url() {
+            Ok(url) if self.repo.is_some() || self.bucket.is_some() => self.to_reach(url),
+            _ => self.given_beside(),
+        }
+    }
+
+    /// The options with which a repository is reached likewise, each after a space, for a shell.
+    pub(crate) fn to_reach(&self, url: impl Display) -> String {
+        format!(" --repo {url}{}", self.given_beside())
+    }
+
+    fn given_beside(&self) -> String {
         let ca_bundle = self.ca_bundle.as_ref();
         let ca_bundle = ca_bundle.map(|path| path.display().to_string());
         let values = [

@@ -77,7 +77,7 @@ struct AdoptReport {
     left_out: Vec<String>,
     /// What is broken. Packages among it are left out if that was accepted.
     damage: Vec<Damage>,
-    /// What devices have to accept.
+    /// What devices notice, or have to accept.
     client_changes: Vec<ViewChange>,
     /// The suite's settings from here on. Null if there was nothing to do.
     settings: Option<Settings>,
@@ -135,7 +135,8 @@ impl Adopt {
                 report.date = Some(committed.commit.time);
                 report.settings = Some(committed.commit.settings.clone());
             }
-            report.warnings.extend(stale_followers(context, &published));
+            let stale = stale_followers(context, suite.name(), &published);
+            report.warnings.extend(stale);
         }
         report.print(context)
     }
@@ -209,7 +210,8 @@ impl Report for AdoptReport {
             text.push_str(&format!("broken: {damage}\n"));
         }
         for change in &self.client_changes {
-            text.push_str(&format!("devices have to accept: {change}\n"));
+            let effect = change.effect();
+            text.push_str(&format!("devices notice: {change} ({effect})\n"));
         }
         text.push_str(&self.conclusion());
         text

@@ -13,7 +13,7 @@ use crate::{
     key_options::TrustOptions,
     printer::Report,
     store_options::WriteOptions,
-    text::bytes,
+    text::{bytes, one_line},
 };
 
 /// Times that the suites are looked for again because one was begun meanwhile.
@@ -23,7 +23,7 @@ const TRIES: usize = 5;
 ///
 /// Works in two steps: one run condemns what nothing names, and a later run, after the grace period, deletes what is still unnamed.
 /// So run it on a timer. Publishers that run at the same time lose nothing. Nothing is collected as long as any suite cannot be read
-/// and verified.
+/// and verified. Below pool/, only .deb, .udeb and .ddeb files are deleted; source packages and whatever else is there stay.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Exit codes: 0 done, or nothing to do; 1 failed, or a suite cannot be relied on; 2 usage; 3 a suite is being deleted.
@@ -72,6 +72,8 @@ struct Document {
     spared: u64,
     /// What is left for later runs, because there is too much of it.
     left: Count,
+    /// What is below `pool/` and no package file, or of another repository there. It is never deleted.
+    foreign: Count,
     /// Why package files were left alone; null if they were not.
     pool_left: Option<String>,
     /// Earlier states that cannot be read. What they may have named is kept: package files, and all of their suites.
@@ -176,6 +178,7 @@ impl Document {
             waiting: collected.waiting.into(),
             spared: collected.spared,
             left: collected.left.into(),
+            foreign: collected.foreign.into(),
             pool_left: collected.pool_left,
             unreadable: held.collect(),
             deleted_keys: collected.deleted_keys,
@@ -194,10 +197,10 @@ impl Report for Document {
         let mut text = String::new();
         if self.dry_run {
             for key in &self.deleted_keys {
-                text.push_str(&format!("delete   {key}\n"));
+                text.push_str(&format!("delete   {}\n", one_line(key)));
             }
             for key in &self.condemned_keys {
-                text.push_str(&format!("condemn  {key}\n"));
+                text.push_str(&format!("condemn  {}\n", one_line(key)));
             }
         }
         text.push_str(&format!("{would}deleted: {}\n", self.deleted.text()));
@@ -210,6 +213,12 @@ impl Report for Document {
         }
         if self.left.objects > 0 {
             text.push_str(&format!("left for later runs: {}\n", self.left.text()));
+        }
+        if self.foreign.objects > 0 {
+            text.push_str(&format!(
+                "left alone below pool/, as no package files: {}\n",
+                self.foreign.text()
+            ));
         }
         if let Some(reason) = &self.pool_left {
             text.push_str(&format!("package files were left alone: {reason}\n"));

@@ -1,6 +1,6 @@
 //! `debucket log`: the history of a suite, newest first.
 
-use std::{ops::ControlFlow, sync::Arc};
+use std::{cell::Cell, ops::ControlFlow, sync::Arc};
 
 use clap::Args;
 use deb_index::{
@@ -11,9 +11,9 @@ use deb_index::{
         settings::Settings,
     },
 };
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
-use repository::Past;
+use repository::{Depth, Head, Past, Suite};
 use serde::Serialize;
 
 use super::verify_report::VerifyReport;
@@ -47,9 +47,13 @@ pub struct Log {
     /// Show each commit on one line
     #[arg(long)]
     oneline: bool,
-    /// Verify the whole history instead: each commit, and that the index files and package files of each state are there
+    /// Verify the whole history instead: each commit, and that the index files and package files of each state are there and have
+    /// the right size
     #[arg(long, conflicts_with_all = ["packages", "max_count", "oneline"])]
     verify: bool,
+    /// With --verify, also read and hash these files
+    #[arg(long, requires = "verify")]
+    deep: bool,
     #[command(flatten)]
     suite: SuiteOption,
     #[command(flatten)]
@@ -69,7 +73,7 @@ struct Document<'a> {
     tool: &'a str,
     /// May be empty.
     message: &'a str,
-    /// Action, component, package, version, architecture, sha256, filename and phase of each package that it changed.
+    /// Action, component, package, version, architecture, size in bytes, sha256, filename and phase of each package that it changed.
     changes: &'a [Change],
     /// The suite's settings from then on.
     settings: &'a Settings,
@@ -82,15 +86,66 @@ impl Log {
         let (suite, head) = found.await?;
         if self.verify {
             let name = suite.name().clone();
-            let found = suite.verify_history().await?;
-            return VerifyReport::of_history(context, name, found)?.conclude(context);
+            let depth = match self.deep {
+                true => Depth::History,
+                false => Depth::Listing,
+            };
+            let found = suite.verify_history(depth).await?;
+            let mut whole = suite.newest_whole(&head).await?;
+            if found.problems.is_empty() && whole == head.commit.parent {
+                whole = None;
+            }
+            let report = VerifyReport::of_history(context, self.deep, name, found, whole)?;
+            return report.conclude(context);
         }
+        if context.printer.is_json() {
+            let read = suite.reading(head, async |head| {
+                self.history(context, &suite, head).try_collect().await
+            });
+            let (_, history): (_, Vec<_>) = read.await?;
+            let documents = history.iter().map(|(id, commit)| Document::new(id, commit));
+            return context.printer.json(&documents.collect::<Vec<_>>());
+        }
+        // Each as soon as it is read: a history may be long, and its reader may have seen enough. Nothing begins again after that.
+        let is_begun = Cell::new(false);
+        let read = suite.reading(head, async |head| {
+            let mut history = std::pin::pin!(self.history(context, &suite, head));
+            loop {
+                let (id, commit) = match history.try_next().await {
+                    Ok(Some(step)) => step,
+                    Ok(None) => return Ok(Ok(())),
+                    Err(error) if is_begun.get() => return Ok(Err(error.into())),
+                    Err(error) => return Err(error),
+                };
+                is_begun.set(true);
+                let text = if self.oneline {
+                    line(&id, &commit)
+                } else {
+                    entry(&id, &commit)
+                };
+                match context.printer.text(&text) {
+                    Ok(ControlFlow::Continue(())) => {}
+                    Ok(ControlFlow::Break(())) => return Ok(Ok(())),
+                    Err(error) => return Ok(Err(error)),
+                }
+            }
+        });
+        read.await?.1
+    }
+
+    /// The commits to show.
+    fn history<'a>(
+        &'a self,
+        context: &'a Context,
+        suite: &'a Suite<'_>,
+        head: &Head,
+    ) -> impl Stream<Item = Result<(Sha256, Commit), repository::Error>> + 'a {
         let past = suite.past(head.id());
         let history = past.try_filter_map(async |step| {
             let (id, mut commit) = match step {
                 Past::Commit(id, commit) => (id, *commit),
                 Past::Lost(id) => {
-                    context.warn_of_lost(&suite, Some(id));
+                    context.warn_of_lost(suite, Some(id));
                     return Ok(None);
                 }
             };
@@ -105,25 +160,7 @@ impl Log {
             }
             Ok(Some((id, commit)))
         });
-        let history = history.take(self.max_count.unwrap_or(usize::MAX));
-        if context.printer.is_json() {
-            let history: Vec<_> = history.try_collect().await?;
-            let documents = history.iter().map(|(id, commit)| Document::new(id, commit));
-            return context.printer.json(&documents.collect::<Vec<_>>());
-        }
-        // Each as soon as it is read: a history may be long, and its reader may have seen enough.
-        let mut history = std::pin::pin!(history);
-        while let Some((id, commit)) = history.try_next().await? {
-            let text = if self.oneline {
-                line(&id, &commit)
-            } else {
-                entry(&id, &commit)
-            };
-            if let ControlFlow::Break(()) = context.printer.text(&text)? {
-                break;
-            }
-        }
-        Ok(())
+        history.take(self.max_count.unwrap_or(usize::MAX))
     }
 }
 

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use clap::Args;
 use deb_index::{
     change::{Edit, Intent, Phasing, Selector},
-    name::Component,
+    name::{Component, SuiteName},
     package_id::PackageId,
     phase::Percentage,
     stanza::Stanza,
 };
-use repository::{Head, Suite};
+use repository::{Halting, PhaseTargets};
 
 use crate::{
     change::{ChangeOptions, Wanted},
@@ -77,14 +77,23 @@ impl Phase {
         let repository = self.change.repository(context).await?;
         let suite = repository.suite(name, keys);
         let head = suite.existing_head().await?;
-        let targets = suite
-            .phase_targets(&head, &selectors, percentage.is_some())
-            .await?;
-        let mut missing = targets.unmatched;
-        if self.halt {
-            // What is out already need not be taken out.
-            missing = suite.never_had(&head, missing).await?;
-        }
+        let read = suite.reading(head, async |head| {
+            let targets = suite.phase_targets(head, &selectors, !self.halt).await?;
+            if !self.halt {
+                return Ok((targets, Halting::default()));
+            }
+            let unmatched = targets.unmatched;
+            let targets = PhaseTargets {
+                // What is out already need not be taken out.
+                unmatched: suite.never_had(head, unmatched).await?,
+                ..targets
+            };
+            let all = [&targets.named[..], &targets.phased].concat();
+            let halting = suite.halting(head, &all).await?;
+            Ok((targets, halting))
+        });
+        let (_, (targets, halting)) = read.await?;
+        let missing = targets.unmatched;
         if !missing.is_empty() {
             return Err(not_found(suite.name(), &missing));
         }
@@ -108,7 +117,7 @@ impl Phase {
             }
             None => {
                 let all: Vec<_> = of.iter().flat_map(|(_, of)| of).cloned().collect();
-                let earlier = self.earlier(&suite, &head, &all).await?;
+                let earlier = self.earlier(suite.name(), halting)?;
                 kept(context, &all);
                 self.change
                     .set_default_message(format!("Take back {}", list(&selectors)));
@@ -129,17 +138,11 @@ impl Phase {
     }
 
     /// What comes back in place of packages.
-    async fn earlier(
-        &self,
-        suite: &Suite<'_>,
-        head: &Head,
-        of: &[PackageId],
-    ) -> Result<Vec<Stanza>, Error> {
-        let halting = suite.halting(head, of).await?;
+    fn earlier(&self, suite: &SuiteName, halting: Halting) -> Result<Vec<Stanza>, Error> {
         if self.allow_no_version || halting.without.is_empty() {
             return Ok(halting.earlier);
         }
-        let suite = suite.name().clone();
+        let suite = suite.clone();
         let packages = halting.without.iter().map(ToString::to_string).collect();
         Err(match halting.problem {
             None => Error::NoEarlierVersion { suite, packages },
@@ -203,7 +206,7 @@ fn kept(context: &Context, of: &[PackageId]) {
 fn left(released: &BTreeMap<String, String>) -> Option<String> {
     let names = released.iter().take(NAMED);
     let mut names: Vec<_> = names
-        .map(|(name, version)| format!("{name}={version}"))
+        .map(|(package, version)| format!("{package}={version}"))
         .collect();
     match released.len() {
         0 => return None,
@@ -219,7 +222,7 @@ fn left(released: &BTreeMap<String, String>) -> Option<String> {
 /// Warns that apt takes 0 % for about 1 %.
 pub(super) fn warning(context: &Context, percentage: Percentage) -> Option<String> {
     let warning = "apt lets about 1 % of the devices through at 0 %; to keep a version from all of them, take it back \
-                   (`debucket phase --halt`)";
+                   (phase --halt)";
     percentage.is_zero().then(|| {
         context.printer.warn(warning);
         warning.to_owned()

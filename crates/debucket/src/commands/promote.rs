@@ -115,8 +115,19 @@ impl Promote {
         let source_keys = self.change.source_keys(&self.source.trust, &keys)?;
         let from = other.as_ref().unwrap_or(&repository);
         let source = from.suite(self.from.clone(), source_keys);
+        let from_unsigned = self.source.trust.from_unsigned;
+        let elsewhere = other.as_ref().and(self.source.from_repo.as_ref());
+        let elsewhere = elsewhere.map(ToString::to_string);
         let unusable = |error| match error {
+            Error::Repository(repository::Error::NotChecked { suite }) if from_unsigned => {
+                Error::SourceIsSigned(suite)
+            }
             Error::Repository(error) => from.unusable(error).into(),
+            Error::NotFound { suite, what, .. } => Error::NotFound {
+                suite,
+                what,
+                repository: elsewhere.clone(),
+            },
             error => error,
         };
         let resolved = source.resolved().await;
@@ -189,8 +200,11 @@ impl Promote {
         for selector in &mut of {
             selector.component.clone_from(&self.component);
         }
-        let copies = source.copies(head, &of, self.to_component.as_ref());
-        let copies = copies.await?;
+        let component = self.to_component.as_ref();
+        let read = source.reading(head, async |head| {
+            source.copies(head.clone(), &of, component).await
+        });
+        let (_, copies) = read.await?;
         context.warn_of(source, &copies.head);
         let components = &copies.head.commit.settings.components;
         let component = self.component.as_ref();
@@ -198,6 +212,7 @@ impl Promote {
             return Err(Error::NotFound {
                 suite: self.from.clone(),
                 what: format!("component {component}"),
+                repository: None,
             });
         }
         if !copies.unmatched.is_empty() && !self.all {

@@ -69,7 +69,8 @@ impl Prune {
                 let now = head.store_time.unwrap_or(head.release.date);
                 let limit = now.checked_sub(SignedDuration::from(span));
                 let limit = limit.unwrap_or(Timestamp::MIN);
-                let (old, gap) = suite.older_than(&head, limit).await?;
+                let read = suite.reading(head, async |head| suite.older_than(head, limit).await);
+                let (_, (old, gap)) = read.await?;
                 let note = match gap {
                     None => None,
                     Some(Gap::Lost(commit)) => {
@@ -77,7 +78,7 @@ impl Prune {
                         Some("what came in before that commit is not known to be old, so it stays")
                     }
                     Some(Gap::Collected) => Some(
-                        "the history that `debucket gc` has kept is younger: what came in before it is not known to be old, so it stays",
+                        "the history that a garbage collection has kept is younger: what came in before it is not known to be old, so it stays",
                     ),
                 };
                 if let Some(note) = note {
@@ -87,6 +88,17 @@ impl Prune {
             }
         };
         let mut of = self.packages;
+        let all_of = self.component.as_ref().filter(|_| of.is_empty());
+        if let Some(component) = all_of.filter(|_| !self.allow_missing) {
+            let head = suite.existing_head().await?;
+            if !head.commit.settings.components.contains(component) {
+                return Err(Error::NotFound {
+                    suite: suite.name().clone(),
+                    what: format!("component {component}"),
+                    repository: None,
+                });
+            }
+        }
         // A suite without packages is fine where none was named.
         let allow_missing = self.allow_missing || of.is_empty();
         if of.is_empty() {

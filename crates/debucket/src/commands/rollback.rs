@@ -40,11 +40,14 @@ impl Rollback {
         let repository = self.change.repository(context).await?;
         let suite = repository.suite(name, keys);
         let head = suite.existing_head().await?;
-        let (id, commit) = suite.revision(&head, &self.to).await?;
-        context
-            .printer
-            .note(&format!("commit {} of {}", short(&id), commit.time));
-        let edit = suite.restored(&head, id, &commit).await?;
+        let read = suite.reading(head, async |head| {
+            let (id, commit) = suite.revision(head, &self.to).await?;
+            let edit = suite.restored(head, id, &commit).await?;
+            Ok((id, commit.time, edit))
+        });
+        let (_, (id, time, edit)) = read.await?;
+        let note = format!("commit {} of {time}", short(&id));
+        context.printer.note(&note);
         let wanted = Wanted {
             intent: Intent(vec![edit]),
             ..Wanted::default()

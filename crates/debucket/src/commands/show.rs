@@ -96,6 +96,7 @@ impl Show {
             return Err(Error::NotFound {
                 suite: suite.name().clone(),
                 what: format!("package {wanted}{has}{there}"),
+                repository: None,
             });
         }
         if !self.all_versions && !wanted.is_exact() {

@@ -380,9 +380,13 @@ impl Suites {
     pub(super) fn print(&self, context: &Context) -> Result<(), Error> {
         if self.text().is_empty() {
             context.printer.note(&format!(
-                "there is no suite yet in {}; the first `debucket publish` makes one, and so does `debucket suite create NAME`",
+                "there is no suite yet in {}; `debucket publish FILE --suite NAME` makes one, and so does `debucket suite create NAME`",
                 self.repo
             ));
+        }
+        for suite in &self.foreign {
+            let note = format!("`debucket adopt {suite}` takes {suite} over in place");
+            context.printer.note(&note);
         }
         context.printer.result(self)
     }
@@ -401,9 +405,7 @@ impl Report for Suites {
             text.push_str(&format!("{alias} (was an alias of {suite})\n"));
         }
         for suite in &self.foreign {
-            text.push_str(&format!(
-                "{suite} (of another program: `debucket adopt` takes it over)\n"
-            ));
+            text.push_str(&format!("{suite} (of another program)\n"));
         }
         text
     }

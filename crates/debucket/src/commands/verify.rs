@@ -161,7 +161,7 @@ impl Verify {
         found.problems.iter().any(|problem| match problem.remedy {
             Remedy::Repair => true,
             Remedy::RepairUnproven => self.accept_unproven,
-            Remedy::Manual | Remedy::Delete | Remedy::Lost => false,
+            Remedy::GiveKey | Remedy::Manual | Remedy::Delete | Remedy::Lost => false,
         })
     }
 }

@@ -4,7 +4,12 @@ use deb_index::{digest::Sha256, name::SuiteName, suite::layout};
 use repository::{Part, Problem, Remedy, Severity, Verified};
 use serde::Serialize;
 
-use crate::{context::Context, error::Error, printer::Report, text::bytes};
+use crate::{
+    context::Context,
+    error::Error,
+    printer::Report,
+    text::{bytes, short},
+};
 
 /// The JSON document of `debucket verify` and `debucket log --verify`.
 #[derive(Debug, Serialize)]
@@ -34,6 +39,9 @@ struct SuiteReport {
     /// Index files and package files that these name, which were looked for.
     files: u64,
     problems: Vec<Found>,
+    /// The newest earlier commit whose state can be brought back; missing if there is none, if all can be, or if only the present was looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    newest_whole: Option<Sha256>,
 }
 
 #[derive(Debug, Serialize)]
@@ -79,7 +87,12 @@ impl VerifyReport {
             bytes: Some(found.bytes),
             commits: found.commits,
             files: found.files,
-            problems: found.problems.iter().map(Found::of).collect(),
+            problems: found
+                .problems
+                .iter()
+                .map(|problem| Found::of(problem, deep))
+                .collect(),
+            newest_whole: None,
         });
         Ok(Self {
             repo: context.url()?.to_string(),
@@ -90,15 +103,18 @@ impl VerifyReport {
         })
     }
 
-    /// The same of the history of one suite alone.
+    /// The same of the history of one suite alone, and the newest earlier commit that is whole, if others are not.
     pub(super) fn of_history(
         context: &Context,
+        deep: bool,
         suite: SuiteName,
         found: Verified,
+        newest_whole: Option<Sha256>,
     ) -> Result<Self, Error> {
-        let mut report = Self::new(context, false, vec![(suite, found)])?;
+        let mut report = Self::new(context, deep, vec![(suite, found)])?;
         for suite in &mut report.suites {
             (suite.packages, suite.bytes) = (None, None);
+            suite.newest_whole = newest_whole;
             // Whether it is whole is the question.
             for problem in &mut suite.problems {
                 problem.is_settled = false;
@@ -108,15 +124,29 @@ impl VerifyReport {
     }
 
     pub(super) fn of_repository(&mut self, problems: &[Problem]) {
-        self.problems = problems.iter().map(Found::of).collect();
+        self.problems = self.found(problems);
     }
 
     pub(super) fn repaired(&mut self, problems: &[Problem]) {
-        self.repaired = problems.iter().map(Found::of).collect();
+        self.repaired = self.found(problems);
+    }
+
+    fn found(&self, problems: &[Problem]) -> Vec<Found> {
+        let problems = problems.iter();
+        problems
+            .map(|problem| Found::of(problem, self.deep))
+            .collect()
     }
 
     /// Prints it; an error if problems are left about which something can be done, or that matter.
-    pub(super) fn conclude(self, context: &Context) -> Result<(), Error> {
+    pub(super) fn conclude(mut self, context: &Context) -> Result<(), Error> {
+        let of_suites = self.suites.iter_mut().map(|suite| &mut suite.problems);
+        for problem in of_suites
+            .chain([&mut self.problems, &mut self.repaired])
+            .flatten()
+        {
+            problem.next = context.printer.complete(&problem.next);
+        }
         context.printer.result(&self)?;
         let of_suites = self.suites.iter().map(|suite| &suite.problems);
         let left = of_suites.chain([&self.problems]).map(|of| open(of)).sum();
@@ -128,7 +158,8 @@ impl VerifyReport {
 }
 
 impl Found {
-    pub(super) fn of(problem: &Problem) -> Self {
+    /// `deep`: whether everything was read to find it.
+    pub(super) fn of(problem: &Problem, deep: bool) -> Self {
         Self {
             suite: problem.suite.clone(),
             severity: match problem.severity {
@@ -148,10 +179,10 @@ impl Found {
             remedy: match problem.remedy {
                 Remedy::Repair => "repair",
                 Remedy::RepairUnproven => "repair-unproven",
-                Remedy::Manual | Remedy::Delete => "manual",
+                Remedy::GiveKey | Remedy::Manual | Remedy::Delete => "manual",
                 Remedy::Lost => "lost",
             },
-            next: next(problem),
+            next: next(problem, deep),
             is_settled: problem.is_settled(),
         }
     }
@@ -188,13 +219,17 @@ fn means(part: Part) -> &'static str {
     }
 }
 
-fn next(problem: &Problem) -> String {
+fn next(problem: &Problem, deep: bool) -> String {
     let suite = problem.suite.as_ref();
     let name = suite.map_or_else(String::new, |suite| format!(" {suite}"));
     let folder = layout::folder_of(&problem.key);
     let folder = folder.map_or_else(String::new, |folder| format!(" {folder}"));
     let of = suite.map_or_else(String::new, |suite| format!(" --suite {suite}"));
     match (problem.remedy, problem.part) {
+        // Without it, it may not be found.
+        (Remedy::Repair, Part::Index | Part::History | Part::Follower) if deep => {
+            format!("`debucket verify{name} --deep --repair` repairs it")
+        }
         (Remedy::Repair, _) => format!("`debucket verify{name} --repair` repairs it"),
         (Remedy::RepairUnproven, Part::Index) => {
             format!("`debucket verify{name} --repair --accept-unproven` makes the index again \
@@ -204,13 +239,17 @@ fn next(problem: &Problem) -> String {
             format!("look at the suite's commits; then `debucket verify{name} --repair --accept-unproven` signs the newest again, or if none \
              is left, what is in the pool")
         }
+        (Remedy::GiveKey, _) => {
+            format!("give the suite's key, so that Release.gpg can be checked (`debucket verify{name} --keyring FILE`); if it vouches for the \
+             newest commit, `debucket verify{name} --repair --sign-key FILE` repairs it")
+        }
         (Remedy::Manual, Part::Head) => {
             "check --keyring; otherwise restore the object from the bucket's version history".to_owned()
         }
         (Remedy::Manual, Part::Key) => {
             format!("if it has not signed, sign the suite anew with it (`debucket refresh{of} --force`); otherwise retire it if the suite has \
-             another key (`debucket key retire{name}`); if not, extend it (`gpg --quick-set-expire`), give devices the new certificate, and sign with it (`debucket refresh{of} --force --adopt-signing-key`); where that is not \
-             possible, `debucket key reset{name}` replaces it")
+             another key (`debucket key retire{name} FINGERPRINT`); if not, extend it (`gpg --quick-set-expire`), give devices the new certificate, and sign with it (`debucket refresh{of} --force --adopt-signing-key`); where that is not \
+             possible, `debucket key reset{name} --i-lost-the-keys-of{name}` replaces it")
         }
         (Remedy::Manual, Part::Date) => {
             format!("refresh the suite if its validity is over (`debucket refresh{of}`); if it is dated in the future and the store's clock is \
@@ -220,7 +259,7 @@ fn next(problem: &Problem) -> String {
             format!("drop the alias (`debucket suite set{name} --no-alias{folder}`), or have the other suite drop it")
         }
         (Remedy::Delete, Part::Founding) => {
-            format!("`debucket suite delete{folder}` brings the deletion to its end")
+            format!("`debucket suite delete{folder} --yes` brings the deletion to its end")
         }
         (Remedy::Delete, _) => format!("`debucket suite delete{folder}` deletes what it shows"),
         (Remedy::Manual, Part::Commit) => {
@@ -262,6 +301,7 @@ impl Report for VerifyReport {
                 files,
                 problems,
                 bytes: size,
+                newest_whole,
                 ..
             } = suite;
             let unsigned = match signed {
@@ -286,6 +326,10 @@ impl Report for VerifyReport {
                 None => format!("{commits} commits and {files} files that they name"),
             };
             text.push_str(&format!("suite {suite}{unsigned}: {checked}: {count}\n"));
+            if let Some(id) = newest_whole {
+                let id = short(id);
+                text.push_str(&format!("the newest earlier commit that is whole: {id}\n"));
+            }
         }
         if self.suites.is_empty() {
             text.push_str(&format!("there is no suite in {}\n", self.repo));

@@ -262,7 +262,7 @@ fn a_damaged_source_is_refused_with_the_file_named() {
             refused.stderr.contains(TOOL)
                 && refused
                     .stderr
-                    .contains("debucket verify --repo s3://acme-staging/robots"),
+                    .contains("debucket verify testing --repo s3://acme-staging/robots"),
             "{refused:#?}"
         );
         let keys = store.server.keys(BUCKET);
@@ -496,4 +496,20 @@ fn the_printed_policies_are_enough() {
     assert_eq!(store.asked(Operation::UploadPartCopy, true), 1);
     assert_eq!(store.asked(Operation::GetObject, true), 0);
     store.check();
+}
+
+#[test]
+fn what_the_other_repository_lacks_is_said_of_that_repository() {
+    let store = Store::with_other_bucket();
+    store.add_other("tool", "1.0");
+    for arguments in [&["other"][..], &["tool", "--component", "extra"]] {
+        let missing = store.promote_from(OTHER, arguments);
+        assert_eq!(missing.code, 4, "{missing:#?}");
+        let told = format!("suite testing of {OTHER} has no ");
+        let advice = format!("`debucket list --suite testing --repo {OTHER}");
+        assert!(
+            missing.stderr.contains(&told) && missing.stderr.contains(&advice),
+            "{missing:#?}"
+        );
+    }
 }

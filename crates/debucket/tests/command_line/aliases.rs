@@ -204,7 +204,7 @@ fn a_suite_is_deleted_with_the_rights_of_a_deleter() {
     let closed = store.publish_into("testing", "late");
     assert!(
         closed.stderr.contains(
-            "error: suite testing is being deleted\n  next: `debucket suite delete testing`"
+            "error: suite testing is being deleted\n  next: `debucket suite delete testing --yes`"
         ),
         "{closed:#?}"
     );
@@ -212,7 +212,7 @@ fn a_suite_is_deleted_with_the_rights_of_a_deleter() {
     let found = store.read(&["verify"]);
     let reported = "dists/testing/suite.json says that the suite is being deleted";
     assert!(found.stdout.contains(reported), "{found:#?}");
-    let next = "next: `debucket suite delete testing` brings the deletion to its end";
+    let next = "next: `debucket suite delete testing --yes` brings the deletion to its end";
     assert!(found.stdout.contains(next), "{found:#?}");
     found.expect(1);
     let collected = store.read(&["gc"]);
@@ -291,6 +291,9 @@ fn a_folder_is_not_both_a_suites_and_a_components() {
     store.publish(&file, &["--component", "updates"]).expect(0);
     store.publish_into("testing/updates", "tool").expect(0);
     store.publish_into("testing", "tool").expect(0);
+    store
+        .signed(&["suite", "create", "nested", "--components", "updates/main"])
+        .expect(0);
     let before = store.server.keys(BUCKET);
     for refused in [
         &["suite", "create", "stable/updates"][..],
@@ -308,15 +311,31 @@ fn a_folder_is_not_both_a_suites_and_a_components() {
         ],
         &["suite", "set", "testing", "--components", "updates"],
         &["suite", "create", "x", "--alias", "x/main"],
+        &["suite", "set", "testing", "--components", "updates/main"],
+        &["suite", "create", "nested/updates"],
+        &["suite", "create", "nested/updates/main"],
+        &["suite", "create", "nested/updates/main/more"],
+        &["suite", "set", "testing", "--alias", "nested/updates"],
+        &[
+            "suite",
+            "create",
+            "y",
+            "--components",
+            "a/b",
+            "--alias",
+            "y/a",
+        ],
     ] {
         let run = store.signed(refused);
-        let told = run.stderr.contains("would be the folder of both")
-            || run.stderr.contains("cannot be an alias");
+        let told =
+            run.stderr.contains("would overlap with") || run.stderr.contains("cannot be an alias");
         assert!(told, "{run:#?}");
         run.expect(3);
         assert_eq!(store.server.keys(BUCKET), before, "{refused:?}");
     }
-    store.signed(&["suite", "create", "stable/main2"]).expect(0);
+    for name in ["stable/main2", "nested/updates2", "nested/extra"] {
+        store.signed(&["suite", "create", name]).expect(0);
+    }
 }
 
 #[test]
@@ -436,7 +455,7 @@ fn suites_are_listed_as_what_they_are() {
         .put(BUCKET, theirs, b"Suite: theirs\n")
         .unwrap();
     let expected = "trixie\nstable -> trixie\nold (was an alias of trixie)\n\
-                    theirs (of another program: `debucket adopt` takes it over)\n";
+                    theirs (of another program)\n";
     assert_eq!(store.suites(), expected);
     let listed = run(&mut store.debucket(&["suite", "list", "--output", "json"])).json();
     assert_eq!(listed["suites"], json!(["trixie"]));

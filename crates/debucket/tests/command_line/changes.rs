@@ -369,7 +369,7 @@ fn a_rollback_to_what_was_deleted_names_what_is_gone() {
     assert!(
         refused
             .stderr
-            .contains("pool/main/t/tool/tool_1.0_all.deb is gone"),
+            .contains("pool/main/t/tool/tool_1.0_all.deb is missing"),
         "{}",
         refused.stderr
     );
@@ -380,7 +380,7 @@ fn a_rollback_to_what_was_deleted_names_what_is_gone() {
     }
     let refused = store.change(&["rollback", "--to", "@~1"]);
     assert!(
-        refused.code == 1 && refused.stderr.contains("is gone"),
+        refused.code == 1 && refused.stderr.contains("is no longer whole: dists/"),
         "{refused:#?}"
     );
 }
@@ -396,6 +396,15 @@ fn pruning_a_package_that_is_not_there_ends_with_4() {
     let words = "suite stable has no package typo\n  next: `debucket list --suite stable` prints";
     assert!(missing.stderr.contains(words), "{}", missing.stderr);
     let allowed = ["prune", "typo", "--keep", "1", "--allow-missing"];
+    store.change(&allowed).expect(0);
+    let main = ["prune", "--keep", "1", "--component", "main"];
+    store.change(&main).expect(0);
+    let nowhere = ["prune", "--keep", "1", "--component", "mian"];
+    let missing = store.change(&nowhere);
+    let words = "suite stable has no component mian\n";
+    assert!(missing.stderr.contains(words), "{missing:#?}");
+    missing.expect(4);
+    let allowed = [&nowhere[..], &["--allow-missing"]].concat();
     store.change(&allowed).expect(0);
     // The newest stays, so nothing is done; but it is there.
     store.change(&["prune", "tool", "--keep", "1"]).expect(0);

@@ -60,13 +60,13 @@ fn an_architecture_is_dropped_only_if_that_is_allowed() {
         "  architectures: amd64, arm64 -> amd64\n",
         "  remove  two  1  arm64  main",
         "    removed  two  1  arm64  main\n",
-        "  devices have to accept: the architecture arm64 is removed\n",
+        "  devices notice: the architecture arm64 is removed (its devices get a notice and no packages)\n",
     ] {
         assert!(dry.contains(line), "{dry}");
     }
     let dropped = store.set(&[&drop[..], &[ALLOW]].concat()).expect(0);
     assert!(
-        dropped.starts_with("removed  two  1  arm64  main\ndevices have to accept"),
+        dropped.starts_with("removed  two  1  arm64  main\ndevices notice"),
         "{dropped}"
     );
     let release = store.release();

@@ -101,7 +101,7 @@ fn a_dry_run_says_what_is_new_in_release() {
         "  NotAutomatic: yes\n",
         "  components: main -> main, extra\n",
         "  origin: Acme\n",
-        "  devices have to accept: Origin changes from “” to “Acme”\n",
+        "  devices notice: Origin changes from “” to “Acme” (apt refuses the suite until the user accepts this)\n",
     ] {
         assert!(text.contains(line), "{text}");
     }
@@ -175,4 +175,26 @@ fn differences_between_suites_of_other_architectures_are_their_own_packages() {
         .json();
     assert_eq!(diff["packages"][0]["change"], "removed");
     assert_eq!(diff["packages"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn where_there_is_nothing_to_do_both_documents_name_the_same_commits() {
+    let store = Store::start();
+    for version in ["1.0", "2.0"] {
+        let file = package::write(store.folder.path(), "tool", version, "all", version);
+        store.publish(&file, &[]).expect(0);
+        let document = |more: &[&str]| {
+            let mut document = store
+                .publish(&file, &[&["--output", "json"], more].concat())
+                .json();
+            document["dry_run"].take();
+            document
+        };
+        let run = document(&[]);
+        assert!(
+            run["commit"].is_string() && run["date"].is_string(),
+            "{run}"
+        );
+        assert_eq!(document(&["--dry-run"]), run);
+    }
 }

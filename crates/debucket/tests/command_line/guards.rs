@@ -195,7 +195,7 @@ fn a_changed_label_is_refused_unless_it_is_allowed() {
         let refused = store.publish(&file, more);
         expect_refused(
             &refused,
-            "would refuse it after this change",
+            "would notice this change",
             "--allow-release-info-change",
         );
         assert_eq!(head(&store), before);
@@ -206,7 +206,7 @@ fn a_changed_label_is_refused_unless_it_is_allowed() {
             .publish(&file, &[&allowed[..], more].concat())
             .expect(0)
     };
-    assert!(shown(&["--dry-run"]).contains("  devices have to accept: "));
+    assert!(shown(&["--dry-run"]).contains("  devices notice: "));
     let json: serde_json::Value =
         serde_json::from_str(&shown(&["--dry-run", "--output", "json"])).unwrap();
     assert_eq!(

@@ -216,7 +216,12 @@ fn paths_can_come_from_standard_input() {
     run(publish.arg(store.path("key.asc")).write_stdin(lines)).expect(0);
     assert_eq!(list(&store, "stable").lines().count(), 2);
     let mut nothing = store.debucket(&["publish", "-", "--sign-key"]);
-    run(nothing.arg(store.path("key.asc")).write_stdin("\n")).expect(4);
+    let refused = run(nothing.arg(store.path("key.asc")).write_stdin("\n"));
+    assert_eq!(refused.code, 2, "{refused:#?}");
+    assert!(
+        refused.stderr.contains("standard input names no file"),
+        "{refused:#?}"
+    );
 }
 
 #[test]

@@ -129,6 +129,42 @@ fn what_is_no_percentage_or_no_package_is_refused() {
     assert_eq!(store.phases("stable"), ["1 0"]);
 }
 
+/// What the advice about versions that are for all devices says can be run as it stands, and does no more.
+#[test]
+fn the_advice_about_a_released_version_names_what_was_meant() {
+    let store = Store::start();
+    for architecture in ["amd64", "arm64"] {
+        let file = package::write(
+            store.folder.path(),
+            "tool",
+            "1.0",
+            architecture,
+            architecture,
+        );
+        store.publish(&file, &[]).expect(0);
+    }
+    for (wanted, advised, phases) in [
+        ("tool:arm64", "tool:arm64=1.0", ["1.0 100", "1.0 30"]),
+        ("t*:amd64", "tool:amd64=1.0", ["1.0 30", "1.0 30"]),
+    ] {
+        let left = store.phase(&[wanted, "30"]);
+        assert_eq!(left.code, 0, "{left:#?}");
+        let named = left
+            .stderr
+            .lines()
+            .find_map(|line| line.split_once("name its version: "));
+        assert_eq!(named.unwrap().1, advised, "{left:#?}");
+        store.phase(&[advised, "30"]).expect(0);
+        assert_eq!(store.phases("stable"), phases);
+    }
+    store.phase(&["tool", "100"]).expect(0);
+    let left = store.phase(&["tool", "--halt"]);
+    assert!(
+        left.stderr.ends_with("name its version: tool=1.0\n"),
+        "{left:#?}"
+    );
+}
+
 #[test]
 fn a_promoted_package_starts_without_a_phase_unless_one_is_given() {
     let store = Store::start();
@@ -345,7 +381,7 @@ fn a_halt_names_the_file_that_it_needs_and_that_is_gone() {
     assert!(
         refused
             .stderr
-            .contains("pool/main/t/tool/tool_1_all.deb is gone"),
+            .contains("pool/main/t/tool/tool_1_all.deb is missing"),
         "{}",
         refused.stderr
     );

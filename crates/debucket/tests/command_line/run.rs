@@ -1,10 +1,12 @@
 //! Runs the program in an empty environment, and with an embedded store.
 
-use std::{fs, path::PathBuf, process::Output};
+use std::{ffi::OsStr, fs, path::PathBuf, process::Output};
 
 use assert_cmd::Command;
 use dev_s3::{DevS3, FaultProxy};
 use tempfile::TempDir;
+
+use crate::printed;
 
 /// The bucket of [`Store`].
 pub(crate) const BUCKET: &str = "acme-apt";
@@ -29,7 +31,7 @@ pub(crate) struct Run {
     pub(crate) stderr: String,
 }
 
-/// Runs to the end.
+/// Runs to the end. What is advised has to be possible.
 pub(crate) fn run(command: &mut Command) -> Run {
     let Output {
         status,
@@ -37,11 +39,16 @@ pub(crate) fn run(command: &mut Command) -> Run {
         stderr,
     } = command.output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
-    Run {
+    let run = Run {
         code: status.code().unwrap(),
         stdout: text(stdout),
         stderr: text(stderr),
+    };
+    let arguments: Vec<_> = command.get_args().filter_map(OsStr::to_str).collect();
+    if !arguments.contains(&"--help") {
+        printed::check(&arguments, &run);
     }
+    run
 }
 
 impl Run {

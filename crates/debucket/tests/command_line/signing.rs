@@ -275,9 +275,32 @@ fn who_gives_no_key_is_told_which_the_suite_wants() {
             refused.stderr.contains(&wanted) && refused.stderr.contains(next),
             "{refused:#?}"
         );
+        let next = "leave --unsigned out";
+        assert!(refused.stderr.contains(next), "{refused:#?}");
     }
     for arguments in [&["remove", "hello"][..], &["suite", "set", "stable"]] {
         let refused = run(&mut store.debucket(arguments));
         assert!(refused.stderr.contains(&wanted), "{refused:#?}");
     }
+}
+
+/// A signature is never passed over, and what is in the way is not a key that was given.
+#[test]
+fn a_signed_suite_is_not_taken_for_an_unsigned_one() {
+    let store = Store::start();
+    let file = package::write(store.folder.path(), "hello", "1.0", "all", "first");
+    store.publish(&file, &["--suite", "testing"]).expect(0);
+    let promote = ["promote", "--all", "--from", "testing", "--to", "stable"];
+    let promote = |more: &[&str]| {
+        let mut command = store.debucket(&[&promote[..], more].concat());
+        run(command.arg("--sign-key").arg(store.path("key.asc")))
+    };
+    for more in [&["--from-unsigned"][..], &["--from-unsigned", "--dry-run"]] {
+        let refused = promote(more);
+        let told = "error: suite testing is signed, so nothing is taken from it unchecked\n  \
+                    next: leave --from-unsigned out: ";
+        assert!(refused.stderr.starts_with(told), "{refused:#?}");
+        refused.expect(1);
+    }
+    promote(&[]).expect(0);
 }

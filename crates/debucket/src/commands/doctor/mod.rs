@@ -75,7 +75,7 @@ struct Subject<'a> {
 impl Doctor {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Error> {
         let (role, url) = (self.role, context.url()?);
-        let checks = match context.examined(&self.write, role, PATIENCE).await {
+        let mut checks = match context.examined(&self.write, role, PATIENCE).await {
             Err(error @ Error::Usage(_)) => return Err(error),
             // The configuration is wrong.
             Err(error) => {
@@ -102,6 +102,12 @@ impl Doctor {
                 checks
             }
         };
+        for check in &mut checks {
+            check.detail = context.printer.complete(&check.detail);
+            if let Some(next) = &mut check.next {
+                *next = context.printer.complete(next);
+            }
+        }
         let document = Document {
             repo: url.to_string(),
             role,

@@ -45,7 +45,7 @@ pub(super) fn identity(caller: &Result<Caller, Unidentified>) -> Check {
         Ok(Caller { arn }) if arn.ends_with(":root") => Check::warn(
             NAME,
             format!("{arn}, the root user of the account"),
-            "use a role or user with the least policy (`debucket client-config --policy`)",
+            "use a role or user with the least policy (`debucket client-config --policy publisher`)",
         ),
         Ok(Caller { arn }) => Check::ok(NAME, arn),
         Err(Unidentified::Credentials(_)) => Check::skipped(NAME, "there are no credentials"),
@@ -57,7 +57,14 @@ pub(super) fn suites(names: &[SuiteName], others: &[SuiteName]) -> Check {
     const NAME: &str = "suites";
     if !others.is_empty() {
         let detail = format!("of another tool, so not looked at: {}", list(others));
-        return Check::warn(NAME, detail, "`debucket adopt` takes a suite over in place");
+        let next = others
+            .iter()
+            .map(|other| format!("`debucket adopt {other}`"));
+        let next = format!(
+            "{} takes it over in place",
+            next.collect::<Vec<_>>().join(", ")
+        );
+        return Check::warn(NAME, detail, next);
     }
     match names {
         [] => Check::ok(NAME, "none yet: the first publish makes one"),

@@ -10,12 +10,14 @@ use repository::{
 
 use super::report::{Check, Status};
 use crate::{
-    advice::warning_advice,
     commands::verify_report::Found,
     error::{Role, list},
     text::short,
+    warning_advice::warning_advice,
 };
 
+/// Times that a suite is looked at which is deleted and begun again meanwhile.
+const TRIES: usize = 5;
 const HEAD: &str = "head";
 const KEYS: &str = "keys";
 const VALIDITY: &str = "validity";
@@ -40,88 +42,114 @@ pub(super) async fn checks(
         Err(error) => (Keys::Unchecked, Some(error)),
     };
     let mut suite = repository.suite(name.clone(), keys);
-    let mut head = suite.require_head().await;
-    if matches!(head, Err(Error::NotSigned { .. }))
+    let mut read = suite.require_head().await;
+    if matches!(read, Err(Error::NotSigned { .. }))
         && matches!(suite.recognize_unsigned().await, Ok(true))
     {
-        head = suite.require_head().await;
+        read = suite.require_head().await;
     }
     let of_keys = |head: &Head| match &problem {
         Some(error) => Check::failed(KEYS, error, role),
         None => judge_keys(&suite, head, role),
     };
-    let checks = match head {
-        Err(Error::Missing(_)) if !is_named => {
-            let next = "publish into it, unless its first publish is running";
-            let begun = "it was begun, and has no head yet";
-            vec![Check::warn(HEAD, begun, by_publisher(role, next))]
-        }
-        // The suite that the alias names tells.
-        Err(Error::IsAlias { .. }) if !is_named => Vec::new(),
-        Err(error) => {
-            let behind = BEHIND.map(|check| match &problem {
-                Some(error) if check == KEYS => Check::failed(KEYS, error, role),
-                _ => Check::skipped(check, "the head cannot be used"),
-            });
-            let head = Check::failed(HEAD, &error.into(), role);
-            [head].into_iter().chain(behind).collect()
-        }
-        Ok(head) => {
-            let (indexes, packages, followers, aliases, founding) = futures::join!(
-                suite.unhealthy_indexes(&head),
-                suite.unhealthy_packages(&head),
-                suite.unhealthy_followers(&head),
-                suite.unhealthy_aliases(&head),
-                suite.verify_founding(&head),
-            );
-            let by_hash = judge_by_hash(&head, indexes, role);
-            let packages = match packages {
-                Err(Error::Damaged { .. }) if by_hash.status == Status::Fail => {
-                    Check::skipped(PACKAGES, "the indexes cannot be read")
-                }
-                Err(error) => Check::failed(PACKAGES, &error.into(), role),
-                Ok(found) => {
-                    let (all, seen) = (found.all, found.seen);
-                    let sound = if seen < all {
-                        format!(
-                            "{seen} of {all} were looked at and are there (`debucket verify` looks at all)"
-                        )
-                    } else {
-                        format!("all {all} are there")
-                    };
-                    let ill = format!("of {seen} package files cannot be installed");
-                    judge(PACKAGES, Ok(found.unhealthy), (sound, &ill, LOST), role)
-                }
-            };
-            let follow = "all follow the head".to_owned();
-            let lag = "do not follow the head, so clients without InRelease or by-hash fail or see an old state";
-            let next = "the next publish brings them up; so does `debucket verify --repair`";
-            let mut checks = vec![
-                judge_head(&head, role),
-                of_keys(&head),
-                validity(&suite, &head, role),
-                by_hash,
-                packages,
-                judge(FOLLOWERS, followers, (follow, lag, next), role),
-            ];
-            let names = Vec::from_iter(&head.commit.settings.aliases);
-            if !names.is_empty() {
-                let sound = format!("{} follow the head", list(&names));
-                checks.push(judge(ALIASES, aliases, (sound, "objects", REPAIR), role));
+    let mut left = TRIES;
+    let checks = loop {
+        left -= 1;
+        break match read {
+            Err(Error::Missing(_)) if !is_named => {
+                let next = "publish into it, unless its first publish is running";
+                let begun = "it was begun, and has no head yet";
+                vec![Check::warn(HEAD, begun, by_publisher(role, next))]
             }
-            // No device reads it.
-            if role != Role::Reader {
-                checks.push(match founding {
-                    Ok(None) => Check::ok(FOUNDING, "suite.json is as it has to be"),
-                    Ok(Some(problem)) => of_problem(FOUNDING, Status::Warn, &problem, role),
-                    Err(error) => Check::failed(FOUNDING, &error.into(), role),
+            // The suite that the alias names tells.
+            Err(Error::IsAlias { .. }) if !is_named => Vec::new(),
+            Err(error) => {
+                let behind = BEHIND.map(|check| match &problem {
+                    Some(error) if check == KEYS => Check::failed(KEYS, error, role),
+                    _ => Check::skipped(check, "the head cannot be used"),
                 });
+                let head = Check::failed(HEAD, &error.into(), role);
+                [head].into_iter().chain(behind).collect()
             }
-            checks
-        }
+            Ok(head) => {
+                let checks = of_head(&suite, &head, of_keys(&head), role).await;
+                let is_ill = checks.iter().any(|check| check.status != Status::Ok);
+                if is_ill && left > 0 && suite.is_gone(&head).await {
+                    read = suite.require_head().await;
+                    continue;
+                }
+                checks
+            }
+        };
     };
     let checks = checks.into_iter();
     checks.map(|check| check.of_suite(name)).collect()
+}
+
+/// The checks of a suite whose head can be used; `keys` is the one of its keys.
+async fn of_head(suite: &Suite<'_>, head: &Head, keys: Check, role: Role) -> Vec<Check> {
+    let name = suite.name();
+    let (indexes, packages, followers, aliases, founding) = futures::join!(
+        suite.unhealthy_indexes(head),
+        suite.unhealthy_packages(head),
+        suite.unhealthy_followers(head),
+        suite.unhealthy_aliases(head),
+        suite.verify_founding(head),
+    );
+    let by_hash = judge_by_hash(head, indexes, role);
+    let packages = match packages {
+        Err(Error::Damaged { .. }) if by_hash.status == Status::Fail => {
+            Check::skipped(PACKAGES, "the indexes cannot be read")
+        }
+        Err(error) => Check::failed(PACKAGES, &error.into(), role),
+        Ok(found) => {
+            let (all, seen) = (found.all, found.seen);
+            let sound = if seen < all {
+                format!(
+                    "{seen} of {all} were looked at and are there (`debucket verify {name}` looks at all)"
+                )
+            } else {
+                format!("all {all} are there")
+            };
+            let ill = format!("of {seen} package files cannot be installed");
+            let next = format!(
+                "if `debucket verify {name}` says that they are lost, publish the packages again, with --replace"
+            );
+            judge(PACKAGES, Ok(found.unhealthy), (sound, &ill, &next), role)
+        }
+    };
+    let follow = "all follow the head".to_owned();
+    let lag =
+        "do not follow the head, so clients without InRelease or by-hash fail or see an old state";
+    let next =
+        format!("the next publish brings them up; so does `debucket verify {name} --repair`");
+    let mut checks = vec![
+        judge_head(head, role),
+        keys,
+        validity(suite, head, role),
+        by_hash,
+        packages,
+        judge(FOLLOWERS, followers, (follow, lag, &next), role),
+    ];
+    let names = Vec::from_iter(&head.commit.settings.aliases);
+    if !names.is_empty() {
+        let sound = format!("{} follow the head", list(&names));
+        checks.push(judge(
+            ALIASES,
+            aliases,
+            (sound, "objects", &repair(name)),
+            role,
+        ));
+    }
+    // No device reads it.
+    if role != Role::Reader {
+        checks.push(match founding {
+            Ok(None) => Check::ok(FOUNDING, "suite.json is as it has to be"),
+            Ok(Some(problem)) => of_problem(FOUNDING, Status::Warn, &problem, role),
+            Err(error) => Check::failed(FOUNDING, &error.into(), role),
+        });
+    }
+    checks
 }
 
 /// The check of a folder that may be that of a suite or of an alias.
@@ -147,7 +175,7 @@ pub(super) async fn garbage(repository: &Repository, role: Role) -> Check {
 
 /// The check that comes upon what a verification finds, too.
 fn of_problem(check: &'static str, status: Status, problem: &Problem, role: Role) -> Check {
-    let Found { means, next, .. } = Found::of(problem);
+    let Found { means, next, .. } = Found::of(problem, false);
     let next = by_publisher(role, &next);
     Check::new(check, status, format!("{problem}: {means}"), Some(next))
 }
@@ -211,7 +239,7 @@ fn judge_keys(suite: &Suite<'_>, head: &Head, role: Role) -> Check {
 /// Whether keys expire soon.
 fn judge_expiry(keys: &[Fingerprint], warnings: &[Warning], role: Role) -> Check {
     let renew =
-        "renew the key, or exchange it for another (`debucket key add`, later `key retire`)";
+        "renew the key, or exchange it for another: add that one, and later retire this one";
     match warnings.first() {
         Some(warning) => Check::warn(KEYS, warning.to_string(), by_publisher(role, renew)),
         None => Check::ok(KEYS, format!("{}: valid for 30 days at least", list(keys))),
@@ -295,10 +323,9 @@ fn judge_validity(date: Timestamp, until: Option<Timestamp>, now: Timestamp, nex
     }
 }
 
-const REPAIR: &str = "`debucket verify --repair` repairs what can be, and says what is lost";
-
-const LOST: &str =
-    "if `debucket verify` says that they are lost, publish the packages again, with --replace";
+fn repair(suite: &SuiteName) -> String {
+    format!("`debucket verify {suite} --repair` repairs what can be, and says what is lost")
+}
 
 fn judge_by_hash(head: &Head, found: Result<Vec<Unhealthy>, Error>, role: Role) -> Check {
     let paragraph = Paragraph::parse(&head.text).ok();
@@ -319,7 +346,12 @@ fn judge_by_hash(head: &Head, found: Result<Vec<Unhealthy>, Error>, role: Role) 
     let count = head.commit.files().count();
     let sound = format!("all {count} index files are there");
     let ill = format!("of {count} index files fail, so devices cannot update");
-    judge(BY_HASH, found, (sound, &ill, REPAIR), role)
+    judge(
+        BY_HASH,
+        found,
+        (sound, &ill, &repair(&head.commit.suite)),
+        role,
+    )
 }
 
 /// The check of objects that clients fetch: what to say if all are sound, how to go on after the number of those that are not, and

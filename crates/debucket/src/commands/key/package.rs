@@ -22,7 +22,7 @@ use serde::Serialize;
 use super::{PUBLIC, create};
 use crate::{
     commands::client_config::stanza, context::Context, error::Error, key_options::TrustOptions,
-    printer::Report,
+    printer::Report, text::shell_word,
 };
 
 #[derive(Debug, Args)]
@@ -68,6 +68,9 @@ struct Built {
     keyring: String,
     /// Primary keys of the certificates in it.
     keys: Vec<Fingerprint>,
+    /// The command that publishes it.
+    #[serde(skip)]
+    publish: String,
 }
 
 impl Package {
@@ -130,7 +133,13 @@ impl Package {
         if fs::read(&path).ok().as_ref() != Some(&package) {
             create(&path, &package, PUBLIC)?;
         }
+        let publish = format!(
+            "`debucket publish {} --suite {}`",
+            shell_word(&file),
+            suite.name()
+        );
         let built = Built {
+            publish: context.printer.complete(&publish).replace('`', ""),
             suite: suite.name().clone(),
             package: name.to_string(),
             version: version.to_string(),
@@ -202,12 +211,12 @@ fn control(
 impl Report for Built {
     fn text(&self) -> String {
         let Self {
-            suite,
             package,
             version,
             file,
             keyring,
             keys,
+            publish,
             ..
         } = self;
         let mut text = format!("built {package} {version}: {file}\n");
@@ -215,7 +224,7 @@ impl Report for Built {
             text.push_str(&format!("  {key}\n"));
         }
         text.push_str(&format!(
-            "next:\n  debucket publish {file} --suite {suite}\n  Signed-By: {keyring} in the sources of devices that install it\n"
+            "next:\n  {publish}\n  Signed-By: {keyring} in the sources of devices that install it\n"
         ));
         text
     }

@@ -100,7 +100,7 @@ fn a_suite_that_is_ill_is_told_with_the_remedy() {
     let head = "robots/dists/stable/InRelease";
     let put = |key: &str, bytes: &[u8]| store.server.put(BUCKET, key, bytes).map(drop).unwrap();
     let get = |key: &str| store.server.get(BUCKET, key).unwrap().unwrap();
-    let repair = "debucket verify --repair";
+    let repair = "debucket verify stable --repair";
 
     let (by_hash, follower) = (store.whole("/by-hash/"), store.whole("/Packages.gz"));
     let bytes = get(&by_hash);
@@ -164,7 +164,7 @@ fn a_deletion_that_was_interrupted_is_told_and_no_repair_is_advised() {
         }
         let report = store.doctor_with_key(&[]);
         report.expect_open(&["stable: head", "versioning"]);
-        let next = "`debucket suite delete stable` brings the deletion to its end";
+        let next = "`debucket suite delete stable --yes` brings the deletion to its end";
         report.expect("stable: head", "fail", "is being deleted", next);
     }
 }
