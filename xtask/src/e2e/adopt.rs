@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 
 use super::{
     Needs, Scenario,
-    old_tools::{Aptly, DebS3, OldTool, Reprepro},
+    old_tools::{Aptly, DebS3, OldTool, Reprepro, Scanner},
     upkeep::{collect, objects, pass_time},
     world::{HEAD, SUITE, World, change, expect_installed, expect_offered},
 };
@@ -32,7 +32,19 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         name: "adopt-reprepro",
         about: "the same for one of reprepro's that was synchronised",
         needs: Needs::Program("reprepro"),
-        run: |world| takes_over(world, &mut Reprepro::new(world)?),
+        run: |world| takes_over(world, &mut Reprepro::new(world, "main")?),
+    },
+    Scenario {
+        name: "adopt-scanned",
+        about: "the same for one that dpkg-scanpackages made, of files with % in their names",
+        needs: Needs::Program("dpkg-scanpackages"),
+        run: |world| takes_over(world, &mut Scanner::new(world)?),
+    },
+    Scenario {
+        name: "adopt-component-in-a-folder",
+        about: "reprepro's component updates/main is taken over, published into, and configured",
+        needs: Needs::Program("reprepro"),
+        run: takes_over_a_component_in_a_folder,
     },
     Scenario {
         name: "adopt-with-a-new-key",
@@ -125,6 +137,46 @@ fn takes_over(world: &World<'_>, old: &mut dyn OldTool) -> Result<()> {
         apt.install(&[SHARED, "own", "odd"])?;
         expect_installed(apt, "own", "2.0")?;
     }
+    change(world, &["verify", "--deep"]).map(drop)
+}
+
+fn takes_over_a_component_in_a_folder(world: &World<'_>) -> Result<()> {
+    const COMPONENT: &str = "updates/main";
+    Reprepro::new(world, COMPONENT)?.publish(&[world.small(SHARED, "1.0")?])?;
+    let apt = world.device("device")?;
+    let sources = apt.path("etc/apt/sources.list.d/e2e.sources");
+    let main = std::fs::read_to_string(&sources)?;
+    let nested = main.replace("Components: main", &format!("Components: {COMPONENT}"));
+    std::fs::write(&sources, nested)?;
+    apt.update()?;
+    expect_offered(&apt, SHARED, &["1.0"])?;
+    change(world, &["adopt", SUITE])?.expect_text("took over suite stable")?;
+    apt.update()?;
+    let new = world.small(SHARED, "2.0")?;
+    let publish = &mut world.publish_signed(&[&new], &["--component", COMPONENT]);
+    process::run(publish)?.success()?;
+    apt.update()?;
+    expect_offered(&apt, SHARED, &["1.0", "2.0"])?;
+    change(world, &["remove", "shared=1.0", "--component", COMPONENT])?;
+    // A device that is set up as the program says.
+    let fresh = world.device("fresh")?;
+    let mut config = world.debucket();
+    config.args(["client-config", "--sources", "--repo", &world.repo()]);
+    let config = process::run(config.arg("--key").arg(&world.keys.public))?.success()?;
+    fresh.write("sources.list.d/e2e.sources", config.stdout)?;
+    for apt in [&apt, &fresh] {
+        apt.update()?;
+        expect_offered(apt, SHARED, &["2.0"])?;
+        apt.install(&[SHARED])?;
+        expect_installed(apt, SHARED, "2.0")?;
+    }
+    change(world, &["rollback", "--to", "@~1"])?;
+    apt.update()?;
+    expect_offered(&apt, SHARED, &["1.0", "2.0"])?;
+    pass_time();
+    collect(world)?;
+    pass_time();
+    collect(world)?;
     change(world, &["verify", "--deep"]).map(drop)
 }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
-use dev_s3::{Fault, Operation, Rule};
+use dev_s3::{Fault, Next, Operation, Rule};
 use hyper::StatusCode;
 
 use super::{
@@ -91,12 +91,19 @@ fn with_large_package(
 fn resume(world: &World<'_>) -> Result<()> {
     let (proxy, apt, _) = with_large_package(world, 3_000_000)?;
     let partial = apt.path("var/cache/apt/archives/partial/large_1_all.deb");
-    // Every attempt is cut, until apt gives up.
+    // What is left after the cut never comes.
     proxy.push(
         Rule::new(Fault::CutBody(200_000))
             .operation(Operation::GetObject)
             .key_contains(".deb"),
     );
+    proxy.push(Rule::new(Fault::before(|request| {
+        if request.range.is_some() {
+            Next::Close
+        } else {
+            Next::Continue
+        }
+    })));
     apt.apt_get(&["install", "--yes", "-o", "Acquire::Retries=0", "large"])?
         .failure()?;
     let kept = fs::metadata(&partial)

@@ -92,20 +92,53 @@ fn sync(world: &World<'_>, root: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Writes `Release` as deb-s3 does, and signs it.
+fn write_release(gnupg: &Gnupg, suite: &Path, architectures: &str, files: &[String]) -> Result<()> {
+    let mut sums = ["MD5Sum", "SHA1", "SHA256"].map(|name| (name, String::new()));
+    for path in files {
+        let bytes = fs::read(suite.join(path))?;
+        let digests = Digests::of(&[Algorithm::Md5, Algorithm::Sha1], &bytes);
+        let digests = [
+            digests.md5(),
+            digests.sha1(),
+            Some(digests.sha256().to_string()),
+        ];
+        for ((_, text), digest) in sums.iter_mut().zip(digests) {
+            let digest = digest.unwrap_or_default();
+            text.push_str(&format!(" {digest} {:>16} {path}\n", bytes.len()));
+        }
+    }
+    let mut date = Command::new("date");
+    let date = process::run(date.env("LC_ALL", "C").args(["-u", "+%a, %d %b %Y %T UTC"]))?;
+    let mut text = format!(
+        "Codename: {SUITE}\nDate: {}Architectures: {architectures}\nComponents: main\n",
+        date.success()?.stdout,
+    );
+    for (name, lines) in sums {
+        text.push_str(&format!("{name}:\n{lines}"));
+    }
+    let release = suite.join("Release");
+    fs::write(&release, text)?;
+    gnupg.sign("--clearsign", &release, &suite.join("InRelease"))?;
+    gnupg.sign("--detach-sign", &release, &suite.join("Release.gpg"))?;
+    Ok(())
+}
+
 /// reprepro, whose folder is synchronised.
 pub(crate) struct Reprepro<'a> {
     world: &'a World<'a>,
     gnupg: Gnupg,
     base: PathBuf,
+    component: &'a str,
 }
 
 impl<'a> Reprepro<'a> {
-    pub(crate) fn new(world: &'a World<'a>) -> Result<Self> {
+    pub(crate) fn new(world: &'a World<'a>, component: &'a str) -> Result<Self> {
         let gnupg = Gnupg::new(world, &world.keys.secret)?;
         let base = world.folder.join("reprepro");
         let distributions = format!(
-            "Origin: Acme\nLabel: Acme robots\nSuite: {SUITE}\nCodename: trixie\nVersion: 13\nComponents: main\n\
-             Architectures: {} arm64 source\nUDebComponents: main\nDescription: Robots of Acme\nNotAutomatic: no\n\
+            "Origin: Acme\nLabel: Acme robots\nSuite: {SUITE}\nCodename: trixie\nVersion: 13\nComponents: {component}\n\
+             Architectures: {} arm64 source\nUDebComponents: {component}\nDescription: Robots of Acme\nNotAutomatic: no\n\
              Contents: .gz\nSignWith: {}\n",
             native_architecture()?,
             gnupg.key()?
@@ -115,7 +148,12 @@ impl<'a> Reprepro<'a> {
             distributions.as_bytes(),
             0o644,
         )?;
-        Ok(Self { world, gnupg, base })
+        Ok(Self {
+            world,
+            gnupg,
+            base,
+            component,
+        })
     }
 }
 
@@ -123,10 +161,12 @@ impl OldTool for Reprepro<'_> {
     fn publish(&mut self, files: &[PathBuf]) -> Result<()> {
         for file in files {
             let mut include = self.gnupg.command("reprepro");
-            include
-                .arg("--basedir")
-                .arg(&self.base)
-                .args(["includedeb", "trixie"]);
+            include.arg("--basedir").arg(&self.base).args([
+                "--component",
+                self.component,
+                "includedeb",
+                "trixie",
+            ]);
             process::run(include.arg(file))?.success()?;
         }
         // The codename is its folder; the suite is a link to it, which a synchronisation follows.
@@ -281,43 +321,49 @@ impl OldTool for DebS3<'_> {
         }
         let root = self.world.folder.join("deb-s3");
         let suite = root.join("dists").join(SUITE);
-        let mut sums = ["MD5Sum", "SHA1", "SHA256"].map(|name| (name, String::new()));
+        let mut files = Vec::new();
         for (architecture, stanzas) in &self.indexes {
             let folder = format!("main/binary-{architecture}");
             let plain = suite.join(&folder).join("Packages");
             deb::write(&plain, stanzas.join("\n").as_bytes(), 0o644)?;
             process::run(Command::new("gzip").args(["-kfn"]).arg(&plain))?.success()?;
-            for name in ["Packages", "Packages.gz"] {
-                let bytes = fs::read(suite.join(&folder).join(name))?;
-                let digests = Digests::of(&[Algorithm::Md5, Algorithm::Sha1], &bytes);
-                let digests = [
-                    digests.md5(),
-                    digests.sha1(),
-                    Some(digests.sha256().to_string()),
-                ];
-                for ((_, text), digest) in sums.iter_mut().zip(digests) {
-                    let digest = digest.unwrap_or_default();
-                    text.push_str(&format!(" {digest} {:>16} {folder}/{name}\n", bytes.len()));
-                }
-            }
+            files.extend(["Packages", "Packages.gz"].map(|name| format!("{folder}/{name}")));
         }
         let names: Vec<_> = self.indexes.keys().map(String::as_str).collect();
-        let mut date = Command::new("date");
-        let date = process::run(date.env("LC_ALL", "C").args(["-u", "+%a, %d %b %Y %T UTC"]))?;
-        let mut text = format!(
-            "Codename: {SUITE}\nDate: {}Architectures: {}\nComponents: main\n",
-            date.success()?.stdout,
-            names.join(" ")
-        );
-        for (name, lines) in sums {
-            text.push_str(&format!("{name}:\n{lines}"));
+        write_release(&self.gnupg, &suite, &names.join(" "), &files)?;
+        sync(self.world, &root)
+    }
+}
+
+/// `dpkg-scanpackages .` in a script, with files as `apt-get download` names them.
+pub(crate) struct Scanner<'a> {
+    world: &'a World<'a>,
+    gnupg: Gnupg,
+}
+
+impl<'a> Scanner<'a> {
+    pub(crate) fn new(world: &'a World<'a>) -> Result<Self> {
+        let gnupg = Gnupg::new(world, &world.keys.secret)?;
+        Ok(Self { world, gnupg })
+    }
+}
+
+impl OldTool for Scanner<'_> {
+    fn publish(&mut self, files: &[PathBuf]) -> Result<()> {
+        let root = self.world.folder.join("scanned");
+        for file in files {
+            let name = file.file_name().unwrap_or_default().to_string_lossy();
+            let name = name.replace(':', "%3a").replace('+', "%2b");
+            deb::write(&root.join("pool").join(name), &fs::read(file)?, 0o644)?;
         }
-        let release = suite.join("Release");
-        fs::write(&release, text)?;
-        self.gnupg
-            .sign("--clearsign", &release, &suite.join("InRelease"))?;
-        self.gnupg
-            .sign("--detach-sign", &release, &suite.join("Release.gpg"))?;
+        let architecture = native_architecture()?;
+        let index = format!("main/binary-{architecture}/Packages");
+        let mut scan = Command::new("dpkg-scanpackages");
+        let scan = scan.args(["--multiversion", "."]).current_dir(&root);
+        let packages = process::run(scan)?.success()?.stdout;
+        let suite = root.join("dists").join(SUITE);
+        deb::write(&suite.join(&index), packages.as_bytes(), 0o644)?;
+        write_release(&self.gnupg, &suite, &architecture, &[index])?;
         sync(self.world, &root)
     }
 }
