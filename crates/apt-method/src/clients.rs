@@ -15,7 +15,6 @@ use s3_storage::{
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
-use crate::config::Config;
 use crate::credentials::{Sources, endpoint_host};
 use crate::environment::Environment;
 use crate::iot;
@@ -42,7 +41,7 @@ impl Clients {
         mut settings: Settings,
         header: Option<&str>,
     ) -> Result<Arc<Client>, String> {
-        let proxy = proxy(sources, location, &settings, header);
+        let (proxy, proxy_by) = proxy(sources, location, &settings, header);
         settings.proxy = match &proxy {
             Proxy::FromEnvironment => None,
             Proxy::Direct => Some(crate::uri::Secret("DIRECT".into())),
@@ -55,6 +54,7 @@ impl Clients {
                 let settings = &place.key().1;
                 let client = Client {
                     config: config(sources, &location.bucket, settings, proxy)?,
+                    proxy_by,
                     limiter: settings.limit.map(Limiter::new),
                     signed: tokio::sync::Mutex::default(),
                     unsigned: OnceCell::new(),
@@ -115,14 +115,14 @@ fn config(
     })
 }
 
-/// The proxy for a bucket: what apt chose for the item, then the settings for S3, then those for
+/// The proxy for a bucket, and what says so: what apt chose for the item, then the settings for S3, then those for
 /// http(s), then the environment.
-fn proxy(
+pub(crate) fn proxy(
     sources: &Sources,
     location: &Location,
     settings: &Settings,
     header: Option<&str>,
-) -> Proxy {
+) -> (Proxy, String) {
     let config = sources.config();
     let named = settings.endpoint.clone();
     let store = named.or_else(|| sources.endpoint(settings.profile.as_deref()));
@@ -143,34 +143,43 @@ fn proxy(
         "https"
     };
     let spoken = without_port(&location.host);
-    let configured = header
-        .or_else(|| config.get(&format!("Acquire::s3::Proxy::{spoken}")))
-        .or_else(|| settings.proxy.as_ref().map(|proxy| proxy.0.as_str()))
-        .or_else(|| of_scheme(config, scheme, &host));
-    match configured {
-        None => Proxy::FromEnvironment,
-        Some(url)
-            if url.eq_ignore_ascii_case("DIRECT") || is_excepted(sources.environment(), &host) =>
-        {
-            Proxy::Direct
-        }
-        Some(url) => Proxy::Url(url.to_owned()),
-    }
-}
-
-/// What is said about http or https; https falls back to http, as in apt.
-fn of_scheme<'a>(config: &'a Config, scheme: &str, host: &str) -> Option<&'a str> {
-    let both = if scheme == "https" {
-        &["https", "http"][..]
-    } else {
-        &["http"]
+    let item = |key: String| Some((config.get(&key)?.to_owned(), key));
+    let of_setting = || {
+        Some((
+            settings.proxy.as_ref()?.0.clone(),
+            "the setting Proxy".into(),
+        ))
     };
-    both.iter().find_map(|scheme| {
-        let key = format!("Acquire::{scheme}::Proxy");
-        config
-            .get(&format!("{key}::{host}"))
-            .or_else(|| config.get(&key))
-    })
+    let configured = header
+        .map(|url| {
+            (
+                url.to_owned(),
+                "Acquire::http::Proxy-Auto-Detect".to_owned(),
+            )
+        })
+        .or_else(|| item(format!("Acquire::s3::Proxy::{spoken}")))
+        .or_else(of_setting)
+        .or_else(|| {
+            // https falls back to http, as in apt.
+            let schemes = [scheme, "http"];
+            let mut keys = schemes
+                .iter()
+                .map(|scheme| format!("Acquire::{scheme}::Proxy"));
+            keys.find_map(|key| item(format!("{key}::{host}")).or_else(|| item(key)))
+        });
+    match configured {
+        None => {
+            let variables = [format!("{scheme}_proxy"), "all_proxy".to_owned()];
+            let spellings = variables
+                .iter()
+                .flat_map(|name| [name.clone(), name.to_uppercase()]);
+            let named = spellings.filter(|name| sources.environment().get(name).is_some());
+            (Proxy::FromEnvironment, named.take(1).collect())
+        }
+        Some((url, by)) if url.eq_ignore_ascii_case("DIRECT") => (Proxy::Direct, by),
+        Some(_) if is_excepted(sources.environment(), &host) => (Proxy::Direct, "no_proxy".into()),
+        Some((url, by)) => (Proxy::Url(url), by),
+    }
 }
 
 fn without_port(host: &str) -> &str {
@@ -202,6 +211,8 @@ fn is_excepted(environment: &Environment, host: &str) -> bool {
 /// Access to one bucket in one way.
 pub struct Client {
     config: S3Config,
+    /// What names the proxy, or says that there is none.
+    proxy_by: String,
     limiter: Option<Limiter>,
     signed: tokio::sync::Mutex<Signed>,
     unsigned: OnceCell<S3>,
@@ -285,6 +296,14 @@ impl Client {
         }
     }
 
+    /// The bucket, as requests with keys reach it.
+    ///
+    /// # Errors
+    /// What is wrong with the configuration.
+    pub async fn bucket(&self) -> Result<S3, Error> {
+        Ok(self.signed(None).await?.0)
+    }
+
     /// The bucket with keys; `refused` are those after so many renewals.
     async fn signed(&self, refused: Option<u32>) -> Result<(S3, u32), Error> {
         let mut signed = self.signed.lock().await;
@@ -303,6 +322,12 @@ impl Client {
     fn has_fixed_keys(&self) -> bool {
         matches!(self.config.credentials, Credentials::Static { .. })
             && self.config.role_arn.is_none()
+    }
+
+    /// What names the proxy that is gone through.
+    pub fn proxy_by(&self) -> Option<&str> {
+        let is_direct = matches!(self.config.proxy, Proxy::Direct) || self.proxy_by.is_empty();
+        (!is_direct).then_some(&self.proxy_by)
     }
 
     /// Whether the transfer rate is limited.
@@ -358,6 +383,7 @@ impl Limiter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Config;
 
     fn chosen(items: &[(&str, &str)], variables: &[(&str, &str)], header: Option<&str>) -> Proxy {
         let mut config = Config::default();
@@ -377,6 +403,7 @@ mod tests {
             &sources.settings(&location).unwrap(),
             header,
         )
+        .0
     }
 
     fn url(url: &str) -> Proxy {

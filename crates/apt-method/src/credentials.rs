@@ -144,11 +144,11 @@ impl Sources {
             .any(|endpoint| endpoint_host(&endpoint).eq_ignore_ascii_case(host))
     }
 
-    /// All that is said about the bucket of `location`.
+    /// What each place says about the bucket of `location`, the nearest first.
     ///
     /// # Errors
     /// What is wrong with a file or a setting, and where.
-    pub fn settings(&self, location: &Location) -> Result<Settings, String> {
+    pub fn places(&self, location: &Location) -> Result<[(String, Settings); 6], String> {
         if let Some(broken) = &self.broken {
             return Err(broken.clone());
         }
@@ -179,12 +179,25 @@ impl Sources {
             .as_ref()
             .map(|auth| auth.global.clone())
             .unwrap_or_default();
-        let mut settings = in_uri
-            .over(of_bucket)
-            .over(section)
-            .over(machine)
-            .over(global)
-            .over(auth);
+        let file = self.auth_path.display();
+        Ok([
+            ("the address".to_owned(), in_uri),
+            (format!("Acquire::s3::{bucket}"), of_bucket),
+            (format!("[{bucket}] in {file}"), section),
+            ("auth.conf".to_owned(), machine),
+            ("Acquire::s3".to_owned(), global),
+            (file.to_string(), auth),
+        ])
+    }
+
+    /// All that is said about the bucket of `location`.
+    ///
+    /// # Errors
+    /// What is wrong with a file or a setting, and where.
+    pub fn settings(&self, location: &Location) -> Result<Settings, String> {
+        let places = self.places(location)?.into_iter();
+        let merged = places.map(|(_, said)| said).reduce(Settings::over);
+        let mut settings = merged.unwrap_or_default();
         if let Some(store) = &location.store {
             // The host in the URI names the store; a configured endpoint for the same host says how
             // to speak to it.

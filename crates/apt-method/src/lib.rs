@@ -7,6 +7,7 @@
 const APP_NAME: &str = "apt-method-s3";
 
 pub mod authconf;
+pub mod check;
 pub mod clients;
 pub mod config;
 pub mod credentials;

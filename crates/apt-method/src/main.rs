@@ -13,6 +13,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use apt_method_s3::check;
+use apt_method_s3::config::Config;
 use apt_method_s3::credentials::Sources;
 use apt_method_s3::environment::Environment;
 use apt_method_s3::failure::{Failure, Reason};
@@ -40,7 +42,13 @@ fn main() -> ExitCode {
         Some(helper::answer::ARGUMENT) => {
             return exit_code(helper::answer::once(io::stdin(), io::stdout()));
         }
-        _ => {}
+        Some(check::ARGUMENT) => return check(arguments),
+        // apt starts it without arguments.
+        Some(_) => {
+            eprintln!("{}", check::USAGE);
+            return ExitCode::from(2);
+        }
+        None => {}
     }
     let mut method = Method::default();
     if say(&protocol::capabilities()).is_err() {
@@ -60,15 +68,49 @@ fn main() -> ExitCode {
             Err(_) => return ExitCode::SUCCESS,
         }
     }
-    let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-    else {
+    let Ok(runtime) = runtime() else {
         return ExitCode::FAILURE;
     };
     let End(status) = runtime.block_on(serve(method));
     runtime.shutdown_timeout(FAREWELL);
     status
+}
+
+fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+}
+
+/// Says to people what apt will see.
+fn check(arguments: impl Iterator<Item = String>) -> ExitCode {
+    let Some(wanted) = check::Wanted::parse(arguments) else {
+        eprintln!("{}", check::USAGE);
+        return ExitCode::from(2);
+    };
+    let checked = || -> Result<bool, String> {
+        let config = wanted.config()?;
+        let suites = wanted.suites()?;
+        let file = check::file(&config).map_err(|error| error.to_string())?;
+        let sources = Arc::new(give_up_rights(config)?);
+        let run = check::run(&sources, &suites, &file, io::stdout());
+        let checked = runtime().and_then(|runtime| runtime.block_on(run));
+        checked.map_err(|error| error.to_string())
+    };
+    match checked() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => exit_code(Err::<(), _>(error)),
+    }
+}
+
+/// Reads all files, and then gives up the rights that it took.
+fn give_up_rights(config: Config) -> Result<Sources, String> {
+    let mut sources = Sources::read(config, Environment::of_process());
+    sources.start_helper()?;
+    sandbox::enter(sources.config())
+        .map_err(|what| format!("rights cannot be given up: {what}"))?;
+    Ok(sources)
 }
 
 /// Says why a helper process cannot work. Its standard output is a pipe to the one that started it.
@@ -118,15 +160,13 @@ impl Method {
         let mut config = self.sources.config().clone();
         config.merge(message);
         self.debug = config.flag("Debug::Acquire::s3", false);
-        let mut sources = Sources::read(config, Environment::of_process());
-        let prepared = sources.start_helper().and_then(|()| {
-            sandbox::enter(sources.config())
-                .map_err(|what| format!("rights cannot be given up: {what}"))
-        });
-        if let Err(what) = prepared {
-            say(&protocol::refused(&what))?;
-            return Err(End(ExitCode::from(sandbox::EXIT_STATUS)));
-        }
+        let sources = match give_up_rights(config) {
+            Ok(sources) => sources,
+            Err(what) => {
+                say(&protocol::refused(&what))?;
+                return Err(End(ExitCode::from(sandbox::EXIT_STATUS)));
+            }
+        };
         for item in settings::unknown(sources.config()) {
             say(&protocol::has_no_effect(&item))?;
         }

@@ -177,6 +177,7 @@ async fn credentials(
             secret_access_key,
             session_token,
         } => Arc::new(Given(Keys {
+            source: "settings".to_owned(),
             access_key_id: access_key_id.clone(),
             secret_access_key: secret_access_key.clone(),
             session_token: session_token.clone(),

@@ -26,6 +26,8 @@ pub(crate) const TOTAL_TIMEOUT: Duration = Duration::from_secs(90);
 /// Keys to sign requests with. Only the identifier is ever shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Keys {
+    /// The source that gave them, for people: `environment`, `instance metadata`.
+    pub source: String,
     /// The identifier; not a secret.
     pub access_key_id: String,
     pub secret_access_key: String,
@@ -38,6 +40,7 @@ pub struct Keys {
 impl fmt::Debug for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Keys")
+            .field("source", &self.source)
             .field("access_key_id", &self.access_key_id)
             .field("expires", &self.expires)
             .finish_non_exhaustive()
@@ -58,6 +61,7 @@ impl Keys {
         let is_graphic = |c: char| c.is_ascii_graphic();
         let token = self.session_token.filter(|token| !token.trim().is_empty());
         Ok(Self {
+            source: self.source,
             access_key_id: clean("access key's identifier", &self.access_key_id, is_graphic)?,
             // It never leaves the machine: a store of one's own may have any.
             secret_access_key: clean("secret access key", &self.secret_access_key, |c| {
@@ -268,6 +272,7 @@ impl CredentialSource for FromSdk {
             _ => CredentialError::of(self.name, error),
         })?;
         Keys {
+            source: self.name.to_owned(),
             access_key_id: keys.access_key_id().to_owned(),
             secret_access_key: keys.secret_access_key().to_owned(),
             session_token: keys.session_token().map(str::to_owned),
@@ -332,6 +337,7 @@ mod tests {
     #[test]
     fn ends_are_trimmed_and_the_rest_is_refused_unseen() {
         let make = |id: &str, secret: &str, token: Option<&str>| Keys {
+            source: String::new(),
             access_key_id: id.to_owned(),
             secret_access_key: secret.to_owned(),
             session_token: token.map(ToOwned::to_owned),

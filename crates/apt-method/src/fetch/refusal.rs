@@ -56,7 +56,16 @@ impl Item<'_> {
                     ),
                 )
             }
-            None => Failure::of_request(&object, &refused.error, &self.secrets),
+            None => {
+                let kind = refused.error.kind();
+                let mut failure = Failure::of_request(&object, &refused.error, &self.secrets);
+                if let (ErrorKind::Connect(_) | ErrorKind::Invalid, Some(by)) =
+                    (kind, client.proxy_by())
+                {
+                    failure.message += &format!(" (the proxy is that of {by})");
+                }
+                failure
+            }
         }
     }
 }

@@ -150,6 +150,7 @@ pub(super) fn of(result: &Result<Keys, CredentialError>) -> Message {
                 .expires
                 .and_then(|time| time.duration_since(UNIX_EPOCH).ok());
             Message::new(201, "Keys")
+                .with("Source", &keys.source)
                 .with("Access-Key-Id", &keys.access_key_id)
                 .with("Secret-Access-Key", &keys.secret_access_key)
                 .with(
@@ -192,6 +193,7 @@ pub(super) fn keys_of(message: &Message) -> Result<Keys, CredentialError> {
     }
     let expires = field("Expires").parse().ok().map(Duration::from_secs);
     Ok(Keys {
+        source: field("Source"),
         access_key_id: field("Access-Key-Id"),
         secret_access_key: field("Secret-Access-Key"),
         session_token: message
@@ -208,6 +210,7 @@ mod tests {
     #[test]
     fn both_sides_mean_the_same() {
         let keys = Keys {
+            source: "profile".into(),
             access_key_id: "ASIA".into(),
             secret_access_key: "a/b+c=".into(),
             session_token: Some("token".into()),

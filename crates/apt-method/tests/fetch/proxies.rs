@@ -111,3 +111,27 @@ async fn only_the_store_is_asked_through_the_proxy() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_that_fails_is_named_with_what_named_it() {
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", nobody.local_addr().unwrap());
+    drop(nobody);
+    let failure = |start: Start| {
+        let start = start.store("http://store.example.org", "key", "secret");
+        show(&start.configured().failure("s3://bucket/file", "file"))
+    };
+    for item in ["Acquire::http::Proxy", "Acquire::s3::Proxy::bucket"] {
+        let failed = failure(Start::default().item(item, &url));
+        let named = format!("the proxy is that of {item})");
+        assert!(
+            failed.contains(&named) && failed.contains(url.trim_end_matches('/')),
+            "{failed}"
+        );
+    }
+    let failed = failure(Start::default().variable("http_proxy", &url));
+    assert!(
+        failed.contains("the proxy is that of http_proxy)"),
+        "{failed}"
+    );
+}

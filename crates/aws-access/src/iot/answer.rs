@@ -41,6 +41,7 @@ fn read(credentials: &Value) -> Option<Keys> {
     let text = |name| credentials[name].as_str().map(str::to_owned);
     let expires: Timestamp = credentials["expiration"].as_str()?.parse().ok()?;
     Some(Keys {
+        source: "AWS IoT Core".to_owned(),
         access_key_id: text("accessKeyId")?,
         secret_access_key: text("secretAccessKey")?,
         session_token: Some(text("sessionToken")?),

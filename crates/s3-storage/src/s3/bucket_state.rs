@@ -5,7 +5,7 @@
 //! are not AWS: [`ErrorKind::PermissionDenied`](crate::ErrorKind::PermissionDenied) and [`Error::is_unknown_operation`] are answers,
 //! too. Nothing is judged here.
 
-use aws_access::{Caller, Unidentified};
+use aws_access::{Caller, CredentialError, Keys, Unidentified};
 use aws_sdk_s3::types::{BucketVersioningStatus, ExpirationStatus, LifecycleRule};
 use jiff::Timestamp;
 
@@ -132,6 +132,14 @@ impl S3 {
     /// [`Unidentified`].
     pub async fn caller(&self) -> Result<Caller, Unidentified> {
         self.inner.access.caller(&self.config().access()).await
+    }
+
+    /// The keys that requests are signed with, from their source, which is asked once more.
+    ///
+    /// # Errors
+    /// Why there are none.
+    pub async fn keys(&self) -> Result<Keys, CredentialError> {
+        self.inner.access.keys().await
     }
 
     /// Needs `s3:GetBucketVersioning`.

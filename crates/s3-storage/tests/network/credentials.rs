@@ -31,6 +31,7 @@ impl CredentialSource for Turning {
     async fn keys(&self) -> Result<Keys, CredentialError> {
         let number = self.given.fetch_add(1, Ordering::Relaxed) + 1;
         Ok(Keys {
+            source: "test".to_owned(),
             access_key_id: format!("AKID{number}"),
             secret_access_key: "not-shown".into(),
             session_token: Some(format!("token{number}")),
