@@ -135,3 +135,40 @@ fn the_examples_of_sources_are_the_same() {
         .collect();
     assert_eq!(example(0), file);
 }
+
+/// The string literals of the program, on one line: what a message can say.
+fn messages() -> String {
+    let mut text = String::new();
+    let mut folders: Vec<PathBuf> = ["apt-method", "aws-access", "s3-storage"]
+        .map(|name| {
+            [env!("CARGO_MANIFEST_DIR"), "..", name, "src"]
+                .iter()
+                .collect()
+        })
+        .into();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => folders.push(path),
+                false => text += &fs::read_to_string(path).unwrap(),
+            }
+        }
+    }
+    // A line that goes on within a literal.
+    let lines = text.split("\\\n").map(str::trim_start);
+    lines.collect::<Vec<_>>().join(" ").replace("  ", " ")
+}
+
+#[test]
+fn what_troubleshooting_quotes_is_said() {
+    let path = [env!("CARGO_MANIFEST_DIR"), "../../docs/troubleshooting.md"].iter();
+    let text = fs::read_to_string(path.collect::<PathBuf>()).unwrap();
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| `"));
+    let quoted: Vec<&str> = rows.map(|row| row.split('`').next().unwrap()).collect();
+    assert!(quoted.len() > 15, "{quoted:?}");
+    let messages = messages();
+    for words in quoted {
+        assert!(messages.contains(words), "nothing says {words:?}");
+    }
+}
