@@ -7,8 +7,10 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use aws_access::Keys;
+
 use crate::config::{Config, parse_flag};
-use crate::uri::{Keys, Secret};
+use crate::uri::Secret;
 
 /// Defines [`Settings`] by a line for each: its name, its field, and how its value is read.
 macro_rules! settings {
@@ -247,13 +249,7 @@ impl Settings {
 
     /// Whether anything is said about AWS IoT Core.
     pub fn names_a_device(&self) -> bool {
-        let names = [&self.iot_endpoint, &self.iot_role_alias, &self.iot_thing];
-        let files = [
-            &self.iot_certificate,
-            &self.iot_private_key,
-            &self.iot_ca_file,
-        ];
-        names.into_iter().any(Option::is_some) || files.into_iter().any(Option::is_some)
+        *self != self.clone().without_device()
     }
 
     /// Leaves out what is said about AWS IoT Core.
@@ -283,18 +279,17 @@ impl Settings {
 
     pub fn keys(&self) -> Option<Keys> {
         Some(Keys {
-            id: self.id.clone()?,
-            secret: self.secret.clone()?,
-            token: self.token.clone(),
+            session_token: self.token.clone().map(|token| token.0),
+            ..Keys::new(self.id.clone()?, self.secret.clone()?.0)
         })
     }
 
     /// Settings that hold only keys.
     pub fn from_keys(keys: Keys) -> Self {
         Self {
-            id: Some(keys.id),
-            secret: Some(keys.secret),
-            token: keys.token,
+            id: Some(keys.access_key_id),
+            secret: Some(Secret(keys.secret_access_key)),
+            token: keys.session_token.map(Secret),
             ..Self::default()
         }
     }
@@ -385,20 +380,13 @@ mod tests {
             ("Role", "arn:aws:iam::1:role/x"),
         ]);
         let both = near.over(far.clone());
-        assert_eq!(
-            both.keys(),
-            Some(Keys {
-                id: "near".into(),
-                secret: Secret("n".into()),
-                token: None
-            })
-        );
+        assert_eq!(both.keys(), Some(Keys::new("near", "n")));
         assert_eq!(both.region.as_deref(), Some("r"));
         assert_eq!(both.role, None);
         let both = settings(&[("Region", "q"), ("Role", "arn:aws:iam::1:role/y")]).over(far);
         assert_eq!(
             (
-                both.keys().unwrap().id,
+                both.keys().unwrap().access_key_id,
                 both.region.unwrap(),
                 both.role.unwrap()
             ),

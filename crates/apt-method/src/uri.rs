@@ -19,6 +19,8 @@
 
 use std::fmt;
 
+use aws_access::Keys;
+
 use crate::config::unquote_bytes;
 
 /// Text that is never shown.
@@ -29,15 +31,6 @@ impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
     }
-}
-
-/// An access key.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Keys {
-    pub id: String,
-    pub secret: Secret,
-    /// The token that belongs to temporary keys.
-    pub token: Option<Secret>,
 }
 
 /// An object's address, taken apart.
@@ -210,11 +203,7 @@ fn parse_keys(userinfo: &str) -> Result<Keys, UriError> {
     if id.is_empty() || secret.is_empty() {
         return Err(UriError::NoSecret);
     }
-    Ok(Keys {
-        id: decode(id)?,
-        secret: Secret(decode(secret)?),
-        token: None,
-    })
+    Ok(Keys::new(decode(id)?, decode(secret)?))
 }
 
 /// A host of AWS: `[bucket.]s3[-fips][.dualstack][.REGION].amazonaws.com[.cn]`,
@@ -371,14 +360,7 @@ mod tests {
                 (location.bucket.as_str(), location.key.as_str()),
                 ("bucket", "prefix/x")
             );
-            assert_eq!(
-                location.keys,
-                Some(Keys {
-                    id: "AKIA".into(),
-                    secret: Secret("a/b+c=".into()),
-                    token: None
-                })
-            );
+            assert_eq!(location.keys, Some(Keys::new("AKIA", "a/b+c=")));
             let shown = format!("{location:?} {location}");
             assert!(
                 !shown.contains("a/b") && !shown.contains("a%2fb"),

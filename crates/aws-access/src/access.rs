@@ -22,7 +22,7 @@ use crate::{
     StoreClock,
     chain::Chain,
     connector::{Http, Network},
-    credentials::{FromSdk, Given, TOTAL_TIMEOUT, ToSdk, within},
+    credentials::{FromSdk, TOTAL_TIMEOUT, ToSdk, within},
     environment,
     iot::OfIotCore,
     metadata, plain,
@@ -172,16 +172,7 @@ async fn credentials(
         Credentials::Chain => Arc::new(Chain::new(for_providers, config, runs_a_program, http)),
         Credentials::IotCore(core) => Arc::new(OfIotCore::new(core, network, config)),
         Credentials::Source(source) => Arc::clone(source),
-        Credentials::Static {
-            access_key_id,
-            secret_access_key,
-            session_token,
-        } => Arc::new(Given(Keys {
-            access_key_id: access_key_id.clone(),
-            secret_access_key: secret_access_key.clone(),
-            session_token: session_token.clone(),
-            expires: None,
-        })),
+        Credentials::Static(keys) => Arc::new(keys.clone()),
     };
     let Some(role) = &config.role_arn else {
         return Some(base);
@@ -202,9 +193,5 @@ async fn credentials(
         assumed = assumed.external_id(id);
     }
     let assumed = assumed.build_from_provider(ToSdk(base)).await;
-    Some(Arc::new(FromSdk {
-        name: "assumed role",
-        runs_a_program: false,
-        provider: SharedCredentialsProvider::new(assumed),
-    }))
+    Some(Arc::new(FromSdk::new("assumed role", assumed)))
 }

@@ -25,7 +25,8 @@ mod stored;
 mod trial;
 
 pub use aws_access::{
-    Caller, ConnectProblem, Credentials, LocalClock, PemFile, Proxy, SharedFiles, Unidentified,
+    Caller, Config, ConnectProblem, Credentials, Keys, LocalClock, PemFile, Proxy, SharedFiles,
+    Unidentified,
 };
 #[cfg(feature = "test-util")]
 pub use careless::{Careless, Flaw};
