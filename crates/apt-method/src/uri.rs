@@ -17,11 +17,10 @@
 //! What a repository's layout adds is not part of the key: a flat repository's `./`. An empty
 //! segment (`//`) is a legal part of a key.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use aws_access::Keys;
-
-use crate::config::unquote_bytes;
+use percent_encoding::percent_decode_str;
 
 /// Text that is never shown.
 #[derive(Clone, PartialEq, Eq, Hash, Default)]
@@ -118,12 +117,7 @@ pub fn parse(
         .filter(|userinfo| !userinfo.is_empty())
         .map(parse_keys)
         .transpose()?;
-    let decoded = if encoded {
-        unquote_bytes(path.as_bytes())
-    } else {
-        path.as_bytes().to_vec()
-    };
-    let decoded = String::from_utf8(decoded).map_err(|_| UriError::NotUtf8)?;
+    let decoded = if encoded { decode(path)? } else { path.into() };
     let inside = decoded.strip_prefix('/').unwrap_or(&decoded);
 
     let mut location = Location {
@@ -195,10 +189,12 @@ fn split_port(host: &str) -> Result<(&str, Option<u16>), UriError> {
     }
 }
 
+fn decode(text: &str) -> Result<Cow<'_, str>, UriError> {
+    let decoded = percent_decode_str(text).decode_utf8();
+    decoded.map_err(|_| UriError::NotUtf8)
+}
+
 fn parse_keys(userinfo: &str) -> Result<Keys, UriError> {
-    let decode = |text: &str| {
-        String::from_utf8(unquote_bytes(text.as_bytes())).map_err(|_| UriError::NotUtf8)
-    };
     let (id, secret) = userinfo.split_once(':').ok_or(UriError::NoSecret)?;
     if id.is_empty() || secret.is_empty() {
         return Err(UriError::NoSecret);
