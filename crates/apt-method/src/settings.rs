@@ -1,5 +1,4 @@
-//! What can be said about a bucket, under the same names in apt's configuration and in
-//! `s3auth.conf`.
+//! The settings of a bucket, under the same names in apt's configuration and in `s3auth.conf`.
 //!
 //! Several places may speak of one bucket; [`Settings::over`] lays the nearer one over the farther.
 //! Keys are taken from one place as a whole, so that an identifier from here is never paired with a
@@ -25,7 +24,7 @@ macro_rules! settings {
         }
 
         impl Settings {
-            /// Takes one setting; the name has no case, an empty value says nothing.
+            /// Takes one setting. Its name may be in upper or lower case; an empty value unsets it.
             ///
             /// # Errors
             /// [`SettingError`] for an unknown name or a value that cannot be read.
@@ -58,7 +57,7 @@ settings! {
     "Region" region: String = text;
     /// The store's URL; without a scheme it is https.
     "Endpoint" endpoint: String = text;
-    /// Whether the bucket stands in the path rather than in the host.
+    /// Whether the bucket is in the path rather than in the host.
     "PathStyle" path_style: bool = flag;
     /// Whether AWS is reached at addresses with FIPS 140 cryptography.
     "UseFips" use_fips: bool = flag;
@@ -79,7 +78,7 @@ settings! {
     "RequesterPays" requester_pays: bool = flag;
     /// The PEM file of the authorities to trust instead of the system's.
     "CAInfo" ca_info: PathBuf = path;
-    /// Where AWS IoT Core gives keys to devices; the following are of it, too.
+    /// The endpoint where AWS IoT Core gives keys to devices. The settings below are for it, too.
     "IotEndpoint" iot_endpoint: String = text;
     /// The alias of the role that the device takes on.
     "IotRoleAlias" iot_role_alias: String = text;
@@ -128,7 +127,7 @@ fn kib_per_second(text: &str) -> Result<Option<u64>, &'static str> {
     Ok((kib > 0).then(|| kib.saturating_mul(1024)))
 }
 
-/// What stands beside the settings below `Acquire::s3`: items that hold for all buckets at once
+/// Items below `Acquire::s3` that are not settings of a bucket: they hold for all at once.
 const FOR_ALL: [&str; 2] = ["AuthConf", "CredentialProcess"];
 
 /// The block in apt's configuration whose items are `Iot…` here.
@@ -265,7 +264,7 @@ impl Settings {
         }
     }
 
-    /// That the keys are whole.
+    /// Checks that the identifier and the secret are both given, or neither.
     ///
     /// # Errors
     /// [`SettingError::HalfKeys`].

@@ -28,7 +28,7 @@ use crate::{
     metadata, plain,
 };
 
-/// Where a service is looked for if nothing says otherwise.
+/// The region if nothing names one.
 const DEFAULT_REGION: &str = "us-east-1";
 
 /// How one service is reached. Clones share connections and credentials.

@@ -99,7 +99,7 @@ impl<S: CredentialSource + ?Sized> CredentialSource for Arc<S> {
     }
 }
 
-/// The keys of `source`, which may take so long.
+/// The keys of `source`, or an error after `limit`.
 pub(crate) async fn within(
     limit: Duration,
     name: &str,
@@ -110,7 +110,7 @@ pub(crate) async fn within(
         .unwrap_or_else(|_| Err(timed_out(limit, name)))
 }
 
-/// The error of a source that gave nothing for so long.
+/// The error of a source that gave nothing within `limit`.
 pub(crate) fn timed_out(limit: Duration, name: &str) -> CredentialError {
     let limit = limit.as_secs();
     CredentialError::new(

@@ -1,5 +1,5 @@
-//! One request over TLS on a connection of its own, with a certificate of this side, which the SDK's
-//! HTTP client cannot show. It goes straight to the server or through a proxy.
+//! One request over TLS on a connection of its own, with a client certificate, which the SDK's HTTP
+//! client does not support. It goes straight to the server or through a proxy.
 //!
 //! Why there is no answer is told by the types of an error's causes, as
 //! [`ConnectProblem`](crate::ConnectProblem) knows them.

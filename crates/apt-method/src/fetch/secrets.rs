@@ -1,11 +1,11 @@
-//! What must not stand in any message: a store may send back what was sent to it.
+//! Secrets that must not appear in any message: a store may send back what was sent to it.
 
 use crate::{credentials::Sources, settings::Settings};
 
-/// From how many characters on a secret cannot be part of another word.
+/// A secret of at least so many characters is hidden even within a longer word.
 const LONG: usize = 16;
 
-/// A shorter one cannot be told from an ordinary word; stores give none.
+/// A secret of fewer characters cannot be told from an ordinary word; stores give out none.
 const SHORT: usize = 8;
 
 #[derive(Debug, Default)]
@@ -28,7 +28,7 @@ impl Secrets {
         Self(all.map(str::to_owned).collect())
     }
 
-    /// Others' words without the secrets.
+    /// The text, with each secret replaced by `***`.
     pub(crate) fn hide(&self, words: String) -> String {
         self.0.iter().fold(words, |words, secret| {
             let mut hidden = String::with_capacity(words.len());

@@ -1,4 +1,4 @@
-//! What a device says of itself and of where its keys are, checked before the network is touched.
+//! A device's identity and the service that gives it keys, checked before the network is touched.
 
 use std::{fmt, sync::Arc};
 
