@@ -19,8 +19,10 @@
 
 use std::path::{Path, PathBuf};
 
+use aws_access::Keys;
+
 use crate::settings::Settings;
-use crate::uri::{Keys, Location, Secret};
+use crate::uri::Location;
 
 /// A line that cannot be read. The text is not repeated: it may be a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -179,14 +181,9 @@ impl Machines {
                     what,
                 });
             };
-            let keys = Keys {
-                id: login.to_owned(),
-                secret: Secret(password.to_owned()),
-                token: None,
-            };
             self.0.push(Machine {
                 address: address.to_owned(),
-                keys,
+                keys: Keys::new(login, password),
             });
         }
         Ok(())
@@ -226,7 +223,11 @@ mod tests {
         .unwrap();
         let keys = conf.global.keys().unwrap();
         assert_eq!(
-            (keys.id.as_str(), keys.secret.0.as_str(), keys.token),
+            (
+                keys.access_key_id.as_str(),
+                keys.secret_access_key.as_str(),
+                keys.session_token
+            ),
             ("AKIA", "a/b+c==", None)
         );
         assert_eq!(conf.global.region.as_deref(), Some("eu-west-1"));
@@ -240,7 +241,7 @@ mod tests {
             parse("Region = a\n[one]\nRegion = b\n[two]\nAccessKeyId = k\nSecretAccessKey = s\n")
                 .unwrap();
         assert_eq!(conf.section("one").region.as_deref(), Some("b"));
-        assert_eq!(conf.section("two").keys().unwrap().id, "k");
+        assert_eq!(conf.section("two").keys().unwrap().access_key_id, "k");
         assert_eq!(conf.section("three"), Settings::default());
         assert_eq!(conf.global.region.as_deref(), Some("a"));
     }
@@ -277,7 +278,8 @@ mod tests {
  machine s3://bucket/one/ login k1 password s1\n\
  machine s3://bucket\n login k2\n password s2 machine s3://other login k3 password s3\n";
         machines.add(Path::new("a.conf"), text).unwrap();
-        let id = |uri: &str| machines.find(&location(uri)).map(|keys| keys.id.clone());
+        let keys = |uri: &str| machines.find(&location(uri)).cloned();
+        let id = |uri: &str| keys(uri).map(|keys| keys.access_key_id);
         assert_eq!(id("s3://bucket/one/x").as_deref(), Some("k1"));
         assert_eq!(id("s3://bucket/onerous").as_deref(), Some("k2"));
         assert_eq!(

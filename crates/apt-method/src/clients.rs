@@ -5,10 +5,10 @@
 //! opened to a private network.
 
 use std::collections::{HashMap, hash_map::Entry};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use aws_access::Config as AccessConfig;
 use s3_storage::{
     Credentials, Error, ErrorKind, GetOptions, GetReply, Proxy, S3, S3Config, Storage as _,
 };
@@ -19,7 +19,7 @@ use crate::credentials::{Sources, endpoint_host};
 use crate::environment::Environment;
 use crate::iot;
 use crate::settings::Settings;
-use crate::uri::{Keys, Location};
+use crate::uri::{Location, Secret};
 
 /// How long nothing may arrive, if nothing else is said; apt's own methods have the same.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -44,8 +44,8 @@ impl Clients {
         let (proxy, proxy_by) = proxy(sources, location, &settings, header);
         settings.proxy = match &proxy {
             Proxy::FromEnvironment => None,
-            Proxy::Direct => Some(crate::uri::Secret("DIRECT".into())),
-            Proxy::Url(url) => Some(crate::uri::Secret(url.clone())),
+            Proxy::Direct => Some(Secret("DIRECT".into())),
+            Proxy::Url(url) => Some(Secret(url.clone())),
         };
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let client = match known.entry((location.bucket.clone(), settings)) {
@@ -58,8 +58,7 @@ impl Clients {
                     limiter: settings.limit.map(Limiter::new),
                     signed: tokio::sync::Mutex::default(),
                     unsigned: OnceCell::new(),
-                    account: Mutex::default(),
-                    no_credentials: AtomicBool::new(false),
+                    account: OnceLock::new(),
                 };
                 place.insert(Arc::new(client))
             }
@@ -75,17 +74,13 @@ fn config(
     proxy: Proxy,
 ) -> Result<S3Config, String> {
     let credentials = match settings.keys() {
-        Some(Keys { id, secret, token }) => Credentials::Static {
-            access_key_id: id,
-            secret_access_key: secret.0,
-            session_token: token.map(|token| token.0),
-        },
+        Some(keys) => Credentials::Static(keys),
         None => match iot::core(settings, |path| sources.pem_file(path))? {
             Some(core) => Credentials::IotCore(core),
             None => sources.chain(settings, &proxy),
         },
     };
-    Ok(S3Config {
+    let access = AccessConfig {
         region: settings.region.clone(),
         // An endpoint is the one that it is.
         use_fips: settings.use_fips.filter(|_| settings.endpoint.is_none()),
@@ -95,10 +90,8 @@ fn config(
         external_id: settings.external_id.clone(),
         role_session_name: settings.role_session_name.clone(),
         metadata_disabled: settings.metadata_disabled,
-        requester_pays: settings.requester_pays.unwrap_or(false),
         ca_bundle: sources.ca_bundle(settings),
         endpoint: settings.endpoint.clone(),
-        path_style: settings.path_style,
         profile: settings.profile.clone(),
         shared_files: sources.shared_files(),
         credentials,
@@ -111,7 +104,12 @@ fn config(
         silence_timeout: settings.timeout.unwrap_or(TIMEOUT),
         proxy,
         app_name: Some(crate::APP_NAME.to_owned()),
-        ..S3Config::new(bucket)
+        ..AccessConfig::default()
+    };
+    Ok(S3Config {
+        path_style: settings.path_style,
+        requester_pays: settings.requester_pays.unwrap_or(false),
+        ..S3Config::new(bucket, access)
     })
 }
 
@@ -216,10 +214,8 @@ pub struct Client {
     limiter: Option<Limiter>,
     signed: tokio::sync::Mutex<Signed>,
     unsigned: OnceCell<S3>,
-    /// No source has credentials.
-    no_credentials: AtomicBool,
-    /// Why each source gave nothing.
-    account: Mutex<String>,
+    /// Why each source gave nothing, once it is known that none has credentials.
+    account: OnceLock<String>,
 }
 
 /// The bucket with the keys that its source gave last.
@@ -243,13 +239,10 @@ impl Client {
     /// # Errors
     /// [`Refused`].
     pub async fn get(&self, key: &str, options: GetOptions) -> Result<GetReply, Refused> {
-        if !self.no_credentials.load(Ordering::Relaxed) {
+        if self.account.get().is_none() {
             match self.get_signed(key, &options).await {
                 Err(error) if error.kind() == ErrorKind::NoCredentials => {
-                    error.message().clone_into(
-                        &mut self.account.lock().unwrap_or_else(PoisonError::into_inner),
-                    );
-                    self.no_credentials.store(true, Ordering::Relaxed);
+                    let _ = self.account.set(error.message().to_owned());
                 }
                 answer => {
                     return answer.map_err(|error| Refused {
@@ -260,26 +253,18 @@ impl Client {
             }
         }
         let anonymous = || {
-            S3::connect(S3Config {
-                credentials: Credentials::Anonymous,
-                role_arn: None,
-                ..self.config.clone()
-            })
+            S3::connect(self.config.clone().with_access(|access| {
+                access.credentials = Credentials::Anonymous;
+                access.role_arn = None;
+            }))
         };
         let answer = match self.unsigned.get_or_try_init(anonymous).await {
             Ok(bucket) => bucket.get(key, options).await,
             Err(error) => Err(error),
         };
-        answer.map_err(|error| {
-            let account = self
-                .account
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .clone();
-            Refused {
-                error,
-                unsigned: Some(account),
-            }
+        answer.map_err(|error| Refused {
+            error,
+            unsigned: self.account.get().cloned(),
         })
     }
 
@@ -320,13 +305,13 @@ impl Client {
     }
 
     fn has_fixed_keys(&self) -> bool {
-        matches!(self.config.credentials, Credentials::Static { .. })
-            && self.config.role_arn.is_none()
+        let access = &self.config.access;
+        matches!(access.credentials, Credentials::Static(_)) && access.role_arn.is_none()
     }
 
     /// What names the proxy that is gone through.
     pub fn proxy_by(&self) -> Option<&str> {
-        let is_direct = matches!(self.config.proxy, Proxy::Direct) || self.proxy_by.is_empty();
+        let is_direct = matches!(self.config.access.proxy, Proxy::Direct) || self.proxy_by.is_empty();
         (!is_direct).then_some(&self.proxy_by)
     }
 
@@ -461,17 +446,12 @@ mod tests {
         }
         let sources = Sources::default();
         let made = config(&sources, "b", &settings, Proxy::Direct).unwrap();
-        assert!(matches!(made.credentials, Credentials::Static { .. }));
-        assert_eq!(
-            (made.role_arn, made.silence_timeout, made.path_style),
-            (None, Duration::from_secs(7), Some(false))
-        );
+        assert!(matches!(made.access.credentials, Credentials::Static(_)));
+        assert_eq!(made.path_style, Some(false));
+        assert_eq!(made.access.role_arn, None);
+        assert_eq!(made.access.silence_timeout, Duration::from_secs(7));
         settings.set("Role", "arn:aws:iam::1:role/x").unwrap();
-        assert!(
-            config(&sources, "b", &settings, Proxy::Direct)
-                .unwrap()
-                .role_arn
-                .is_some()
-        );
+        let made = config(&sources, "b", &settings, Proxy::Direct).unwrap();
+        assert!(made.access.role_arn.is_some());
     }
 }

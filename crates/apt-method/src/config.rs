@@ -10,6 +10,9 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
+use deb_index::flag;
+use percent_encoding::percent_decode;
+
 use crate::message::Message;
 
 /// The name under which apt's configuration may hold settings for this program alone.
@@ -148,45 +151,16 @@ impl Config {
 
 /// The words of apt for yes and no.
 pub fn parse_flag(word: &str) -> Option<bool> {
-    match word.trim().to_ascii_lowercase().as_str() {
-        "1" | "yes" | "true" | "with" | "on" | "enable" => Some(true),
-        "0" | "no" | "false" | "without" | "off" | "disable" => Some(false),
-        _ => None,
-    }
+    flag::parse(word.trim().as_bytes())
 }
 
 /// Undoes `%` and two hexadecimal digits, once; a `%` that is not followed by two stays as it is.
-pub fn unquote(quoted: &[u8]) -> String {
-    String::from_utf8_lossy(&unquote_bytes(quoted)).into_owned()
-}
-
-/// As [`unquote`], for what need not be UTF-8.
-pub fn unquote_bytes(quoted: &[u8]) -> Vec<u8> {
-    let digit = |at: usize| {
-        quoted
-            .get(at)
-            .and_then(|byte| char::from(*byte).to_digit(16))
-    };
-    let mut out = Vec::with_capacity(quoted.len());
-    let mut at = 0;
-    while let Some(byte) = quoted.get(at) {
-        match (byte, digit(at + 1), digit(at + 2)) {
-            (b'%', Some(high), Some(low)) => {
-                out.push((high * 16 + low) as u8);
-                at += 3;
-            }
-            _ => {
-                out.push(*byte);
-                at += 1;
-            }
-        }
-    }
-    out
+fn unquote(quoted: &[u8]) -> String {
+    percent_decode(quoted).decode_utf8_lossy().into_owned()
 }
 
 #[cfg(test)]
 mod tests {
-    use proptest::collection::vec;
     use proptest::prelude::*;
 
     use super::*;
@@ -296,18 +270,6 @@ mod tests {
         fn unquoting_undoes_quoting(text in "\\PC{0,40}") {
             let quoted: String = text.bytes().map(|byte| format!("%{byte:02x}")).collect();
             prop_assert_eq!(unquote(quoted.as_bytes()), text);
-        }
-
-        #[test]
-        fn what_holds_no_percent_stays(
-            bytes in vec(any::<u8>().prop_filter("percent", |byte| *byte != b'%'), 0..40),
-        ) {
-            prop_assert_eq!(unquote_bytes(&bytes), bytes);
-        }
-
-        #[test]
-        fn any_bytes_are_taken(bytes in vec(prop_oneof![Just(b'%'), any::<u8>()], 0..40)) {
-            prop_assert!(unquote_bytes(&bytes).len() <= bytes.len());
         }
     }
 }

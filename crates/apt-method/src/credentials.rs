@@ -396,7 +396,10 @@ mod tests {
         }
 
         fn id(&self, uri: &str) -> Option<String> {
-            self.settings(uri).unwrap().keys().map(|keys| keys.id)
+            self.settings(uri)
+                .unwrap()
+                .keys()
+                .map(|keys| keys.access_key_id)
         }
     }
 

@@ -130,12 +130,7 @@ impl Failure {
                     format!("403 Forbidden: {object}: {said}: {hint}"),
                 )
             }
-            // What has no status did not come from the store: a source of credentials says it.
-            ErrorKind::BadCredentials if error.status().is_none() => {
-                let message = format!("no credentials for {object}: {said}");
-                Self::lasting(Reason::Http(401), message)
-            }
-            ErrorKind::BadCredentials => {
+            ErrorKind::BadCredentials if error.status().is_some() => {
                 let hint =
                     "the credentials are wrong or have expired: renew them where they come from";
                 Self::lasting(
@@ -143,7 +138,8 @@ impl Failure {
                     format!("403 Forbidden: {object}: {said}: {hint}"),
                 )
             }
-            ErrorKind::NoCredentials => Self::lasting(
+            // What has no status did not come from the store: a source of credentials says it.
+            ErrorKind::BadCredentials | ErrorKind::NoCredentials => Self::lasting(
                 Reason::Http(401),
                 format!("no credentials for {object}: {said}"),
             ),

@@ -1,5 +1,4 @@
-//! What can be said about a bucket, under the same names in apt's configuration and in
-//! `s3auth.conf`.
+//! The settings of a bucket, under the same names in apt's configuration and in `s3auth.conf`.
 //!
 //! Several places may speak of one bucket; [`Settings::over`] lays the nearer one over the farther.
 //! Keys are taken from one place as a whole, so that an identifier from here is never paired with a
@@ -7,8 +6,10 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use aws_access::Keys;
+
 use crate::config::{Config, parse_flag};
-use crate::uri::{Keys, Secret};
+use crate::uri::Secret;
 
 /// Defines [`Settings`] by a line for each: its name, its field, and how its value is read.
 macro_rules! settings {
@@ -23,7 +24,7 @@ macro_rules! settings {
         }
 
         impl Settings {
-            /// Takes one setting; the name has no case, an empty value says nothing.
+            /// Takes one setting. Its name may be in upper or lower case; an empty value unsets it.
             ///
             /// # Errors
             /// [`SettingError`] for an unknown name or a value that cannot be read.
@@ -56,7 +57,7 @@ settings! {
     "Region" region: String = text;
     /// The store's URL; without a scheme it is https.
     "Endpoint" endpoint: String = text;
-    /// Whether the bucket stands in the path rather than in the host.
+    /// Whether the bucket is in the path rather than in the host.
     "PathStyle" path_style: bool = flag;
     /// Whether AWS is reached at addresses with FIPS 140 cryptography.
     "UseFips" use_fips: bool = flag;
@@ -77,7 +78,7 @@ settings! {
     "RequesterPays" requester_pays: bool = flag;
     /// The PEM file of the authorities to trust instead of the system's.
     "CAInfo" ca_info: PathBuf = path;
-    /// Where AWS IoT Core gives keys to devices; the following are of it, too.
+    /// The endpoint where AWS IoT Core gives keys to devices. The settings below are for it, too.
     "IotEndpoint" iot_endpoint: String = text;
     /// The alias of the role that the device takes on.
     "IotRoleAlias" iot_role_alias: String = text;
@@ -126,7 +127,7 @@ fn kib_per_second(text: &str) -> Result<Option<u64>, &'static str> {
     Ok((kib > 0).then(|| kib.saturating_mul(1024)))
 }
 
-/// What stands beside the settings below `Acquire::s3`: items that hold for all buckets at once
+/// Items below `Acquire::s3` that are not settings of a bucket: they hold for all at once.
 const FOR_ALL: [&str; 2] = ["AuthConf", "CredentialProcess"];
 
 /// The block in apt's configuration whose items are `Iot…` here.
@@ -247,13 +248,7 @@ impl Settings {
 
     /// Whether anything is said about AWS IoT Core.
     pub fn names_a_device(&self) -> bool {
-        let names = [&self.iot_endpoint, &self.iot_role_alias, &self.iot_thing];
-        let files = [
-            &self.iot_certificate,
-            &self.iot_private_key,
-            &self.iot_ca_file,
-        ];
-        names.into_iter().any(Option::is_some) || files.into_iter().any(Option::is_some)
+        *self != self.clone().without_device()
     }
 
     /// Leaves out what is said about AWS IoT Core.
@@ -269,7 +264,7 @@ impl Settings {
         }
     }
 
-    /// That the keys are whole.
+    /// Checks that the identifier and the secret are both given, or neither.
     ///
     /// # Errors
     /// [`SettingError::HalfKeys`].
@@ -283,18 +278,17 @@ impl Settings {
 
     pub fn keys(&self) -> Option<Keys> {
         Some(Keys {
-            id: self.id.clone()?,
-            secret: self.secret.clone()?,
-            token: self.token.clone(),
+            session_token: self.token.clone().map(|token| token.0),
+            ..Keys::new(self.id.clone()?, self.secret.clone()?.0)
         })
     }
 
     /// Settings that hold only keys.
     pub fn from_keys(keys: Keys) -> Self {
         Self {
-            id: Some(keys.id),
-            secret: Some(keys.secret),
-            token: keys.token,
+            id: Some(keys.access_key_id),
+            secret: Some(Secret(keys.secret_access_key)),
+            token: keys.session_token.map(Secret),
             ..Self::default()
         }
     }
@@ -385,20 +379,13 @@ mod tests {
             ("Role", "arn:aws:iam::1:role/x"),
         ]);
         let both = near.over(far.clone());
-        assert_eq!(
-            both.keys(),
-            Some(Keys {
-                id: "near".into(),
-                secret: Secret("n".into()),
-                token: None
-            })
-        );
+        assert_eq!(both.keys(), Some(Keys::new("near", "n")));
         assert_eq!(both.region.as_deref(), Some("r"));
         assert_eq!(both.role, None);
         let both = settings(&[("Region", "q"), ("Role", "arn:aws:iam::1:role/y")]).over(far);
         assert_eq!(
             (
-                both.keys().unwrap().id,
+                both.keys().unwrap().access_key_id,
                 both.region.unwrap(),
                 both.role.unwrap()
             ),

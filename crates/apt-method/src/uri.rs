@@ -17,9 +17,10 @@
 //! What a repository's layout adds is not part of the key: a flat repository's `./`. An empty
 //! segment (`//`) is a legal part of a key.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
-use crate::config::unquote_bytes;
+use aws_access::Keys;
+use percent_encoding::percent_decode_str;
 
 /// Text that is never shown.
 #[derive(Clone, PartialEq, Eq, Hash, Default)]
@@ -29,15 +30,6 @@ impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
     }
-}
-
-/// An access key.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Keys {
-    pub id: String,
-    pub secret: Secret,
-    /// The token that belongs to temporary keys.
-    pub token: Option<Secret>,
 }
 
 /// An object's address, taken apart.
@@ -125,12 +117,7 @@ pub fn parse(
         .filter(|userinfo| !userinfo.is_empty())
         .map(parse_keys)
         .transpose()?;
-    let decoded = if encoded {
-        unquote_bytes(path.as_bytes())
-    } else {
-        path.as_bytes().to_vec()
-    };
-    let decoded = String::from_utf8(decoded).map_err(|_| UriError::NotUtf8)?;
+    let decoded = if encoded { decode(path)? } else { path.into() };
     let inside = decoded.strip_prefix('/').unwrap_or(&decoded);
 
     let mut location = Location {
@@ -202,19 +189,17 @@ fn split_port(host: &str) -> Result<(&str, Option<u16>), UriError> {
     }
 }
 
+fn decode(text: &str) -> Result<Cow<'_, str>, UriError> {
+    let decoded = percent_decode_str(text).decode_utf8();
+    decoded.map_err(|_| UriError::NotUtf8)
+}
+
 fn parse_keys(userinfo: &str) -> Result<Keys, UriError> {
-    let decode = |text: &str| {
-        String::from_utf8(unquote_bytes(text.as_bytes())).map_err(|_| UriError::NotUtf8)
-    };
     let (id, secret) = userinfo.split_once(':').ok_or(UriError::NoSecret)?;
     if id.is_empty() || secret.is_empty() {
         return Err(UriError::NoSecret);
     }
-    Ok(Keys {
-        id: decode(id)?,
-        secret: Secret(decode(secret)?),
-        token: None,
-    })
+    Ok(Keys::new(decode(id)?, decode(secret)?))
 }
 
 /// A host of AWS: `[bucket.]s3[-fips][.dualstack][.REGION].amazonaws.com[.cn]`,
@@ -371,14 +356,7 @@ mod tests {
                 (location.bucket.as_str(), location.key.as_str()),
                 ("bucket", "prefix/x")
             );
-            assert_eq!(
-                location.keys,
-                Some(Keys {
-                    id: "AKIA".into(),
-                    secret: Secret("a/b+c=".into()),
-                    token: None
-                })
-            );
+            assert_eq!(location.keys, Some(Keys::new("AKIA", "a/b+c=")));
             let shown = format!("{location:?} {location}");
             assert!(
                 !shown.contains("a/b") && !shown.contains("a%2fb"),

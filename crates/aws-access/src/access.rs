@@ -22,13 +22,13 @@ use crate::{
     StoreClock,
     chain::Chain,
     connector::{Http, Network},
-    credentials::{FromSdk, Given, TOTAL_TIMEOUT, ToSdk, within},
+    credentials::{FromSdk, TOTAL_TIMEOUT, ToSdk, within},
     environment,
     iot::OfIotCore,
     metadata, plain,
 };
 
-/// Where a service is looked for if nothing says otherwise.
+/// The region if nothing names one.
 const DEFAULT_REGION: &str = "us-east-1";
 
 /// How one service is reached. Clones share connections and credentials.
@@ -172,17 +172,7 @@ async fn credentials(
         Credentials::Chain => Arc::new(Chain::new(for_providers, config, runs_a_program, http)),
         Credentials::IotCore(core) => Arc::new(OfIotCore::new(core, network, config)),
         Credentials::Source(source) => Arc::clone(source),
-        Credentials::Static {
-            access_key_id,
-            secret_access_key,
-            session_token,
-        } => Arc::new(Given(Keys {
-            source: "settings".to_owned(),
-            access_key_id: access_key_id.clone(),
-            secret_access_key: secret_access_key.clone(),
-            session_token: session_token.clone(),
-            expires: None,
-        })),
+        Credentials::Static(keys) => Arc::new(keys.clone()),
     };
     let Some(role) = &config.role_arn else {
         return Some(base);
@@ -203,9 +193,5 @@ async fn credentials(
         assumed = assumed.external_id(id);
     }
     let assumed = assumed.build_from_provider(ToSdk(base)).await;
-    Some(Arc::new(FromSdk {
-        name: "assumed role",
-        runs_a_program: false,
-        provider: SharedCredentialsProvider::new(assumed),
-    }))
+    Some(Arc::new(FromSdk::new("assumed role", assumed)))
 }

@@ -1,5 +1,5 @@
-//! Answers that the SDK reads whole: an error, or what a credential service says. Whatever stands in for a service may send a page
-//! of any length.
+//! A limit for answers that the SDK reads whole: errors, and those of credential services. What answers
+//! in place of a service may send a page of any length.
 
 use std::{
     pin::Pin,
@@ -11,7 +11,7 @@ use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use http_body::{Body, Frame};
 
-/// How many bytes of an answer are read; a service's own have some hundreds.
+/// How many bytes of an answer are read. A service's own answers have some hundreds.
 const LIMIT: usize = 256 << 10;
 
 /// The answer with the beginning of its body.

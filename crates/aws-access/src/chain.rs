@@ -13,7 +13,6 @@ use aws_config::{
     profile::ProfileFileCredentialsProvider, provider_config::ProviderConfig,
     web_identity_token::WebIdentityTokenCredentialsProvider,
 };
-use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
 use crate::{
@@ -41,28 +40,10 @@ struct Link {
 }
 
 impl Link {
-    fn new(
-        name: &'static str,
-        provider: impl ProvideCredentials + 'static,
-        timeout: Duration,
-    ) -> Self {
-        Self::of(name, provider, timeout, false)
-    }
-
-    fn of(
-        name: &'static str,
-        provider: impl ProvideCredentials + 'static,
-        timeout: Duration,
-        runs_a_program: bool,
-    ) -> Self {
-        let source = Box::new(FromSdk {
-            name,
-            provider: SharedCredentialsProvider::new(provider),
-            runs_a_program,
-        });
+    fn new(source: FromSdk, timeout: Duration) -> Self {
         Self {
-            name,
-            source,
+            name: source.name,
+            source: Box::new(source),
             timeout,
         }
     }
@@ -85,27 +66,25 @@ impl Chain {
         }
         let web_identity = WebIdentityTokenCredentialsProvider::builder().configure(for_providers);
         let container = EcsCredentialsProvider::builder().configure(for_providers);
-        let environment = Link::new(
-            "environment",
-            EnvironmentVariableCredentialsProvider::new(),
-            REMOTE_TIMEOUT,
-        );
-        let web_identity = Link::new("web identity", web_identity.build(), REMOTE_TIMEOUT);
-        let from_profile = from_profile.build();
-        let of_profile = Link::of("profile", from_profile, REMOTE_TIMEOUT, runs_a_program);
-        // A profile that the caller names is another identity than that of the variables.
-        let (first, third) = match profile {
-            None => (Some(environment), Some(web_identity)),
-            Some(_) => (None, None),
+        let environment = EnvironmentVariableCredentialsProvider::new();
+        let environment = FromSdk::new("environment", environment);
+        let of_profile = FromSdk {
+            runs_a_program,
+            ..FromSdk::new("profile", from_profile.build())
         };
-        let container = Link::new("container", container.build(), CONTAINER_TIMEOUT);
+        let web_identity = FromSdk::new("web identity", web_identity.build());
+        let container = FromSdk::new("container", container.build());
+        let remote = |source| Link::new(source, REMOTE_TIMEOUT);
+        // A profile that the caller names is another identity than that of the variables.
+        let is_named = profile.is_some();
         // The SDK would take these for set.
         let is_empty = variables::is_empty;
         let links = [
-            first,
-            Some(of_profile),
-            third.filter(|_| !is_empty("AWS_WEB_IDENTITY_TOKEN_FILE")),
-            Some(container).filter(|_| !is_empty("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI")),
+            (!is_named).then(|| remote(environment)),
+            Some(remote(of_profile)),
+            (!is_named && !is_empty("AWS_WEB_IDENTITY_TOKEN_FILE")).then(|| remote(web_identity)),
+            (!is_empty("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"))
+                .then(|| Link::new(container, CONTAINER_TIMEOUT)),
             (config.metadata_disabled != Some(true)).then(|| Link {
                 name: metadata::NAME,
                 source: Box::new(Metadata::new(for_providers, http)),

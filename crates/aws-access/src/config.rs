@@ -7,7 +7,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use crate::{CredentialSource, IotCore, LocalClock, PemFile, SharedFiles};
+use crate::{CredentialSource, IotCore, Keys, LocalClock, PemFile, SharedFiles};
 
 /// How AWS is reached. The default is all that the environment says.
 #[derive(Debug, Clone)]
@@ -38,7 +38,8 @@ pub struct Config {
     /// Whether addresses for IPv4 and IPv6 are used. `None`: `AWS_USE_DUALSTACK_ENDPOINT`, the profile.
     pub use_dualstack: Option<bool>,
     /// How long nothing may move (while connecting, before the first byte of the answer, between
-    /// two pieces either way) before an attempt is given up. Default 30 s.
+    /// two pieces either way) before an attempt is given up. All attempts of a request together are
+    /// silent for at most three times as long. Default 30 s.
     pub silence_timeout: Duration,
     /// How many times a request is tried in all. Default 3.
     pub max_attempts: u32,
@@ -79,39 +80,20 @@ impl Default for Config {
 }
 
 /// Where credentials come from.
-#[derive(Clone, Default)]
+#[derive(Debug, Clone, Default)]
 pub enum Credentials {
     /// The AWS default chain: environment, profile (static, SSO, assume role, process), web
     /// identity, container (ECS, EKS), instance metadata.
     #[default]
     Chain,
     /// These.
-    Static {
-        /// The identifier; not a secret.
-        access_key_id: String,
-        /// The secret. It is never shown.
-        secret_access_key: String,
-        /// The token of temporary credentials. It is never shown.
-        session_token: Option<String>,
-    },
+    Static(Keys),
     /// AWS IoT Core, which knows this machine by a certificate.
     IotCore(IotCore),
     /// A source of the caller's own.
     Source(Arc<dyn CredentialSource>),
     /// Requests are not signed: a public bucket.
     Anonymous,
-}
-
-impl fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Chain => f.write_str("Chain"),
-            Self::Static { .. } => f.write_str("Static { .. }"),
-            Self::IotCore(core) => f.debug_tuple("IotCore").field(core).finish(),
-            Self::Source(source) => f.debug_tuple("Source").field(source).finish(),
-            Self::Anonymous => f.write_str("Anonymous"),
-        }
-    }
 }
 
 /// Whether requests go through a proxy.

@@ -1,4 +1,4 @@
-//! What is wrong with how AWS is to be reached, found before the network is touched.
+//! Errors in the configuration, found before the network is touched.
 
 use std::error::Error as StdError;
 

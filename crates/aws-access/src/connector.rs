@@ -74,6 +74,7 @@ impl Network {
 type Timeouts = (Option<Duration>, Option<Duration>);
 
 /// The HTTP client for the SDK: a connection pool for each pair of timeouts.
+#[derive(Debug)]
 pub(crate) struct Http {
     network: Network,
     connectors: Mutex<HashMap<Timeouts, SharedHttpConnector>>,
@@ -85,12 +86,6 @@ impl Http {
             network,
             connectors: Mutex::default(),
         }
-    }
-}
-
-impl fmt::Debug for Http {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Http")
     }
 }
 
@@ -181,7 +176,7 @@ impl HttpConnector for ByTarget {
         // ask the services of its own machine.
         let kinds = Arc::clone(&self.0);
         HttpConnectorFuture::new(async move {
-            let direct = is_direct(request.uri());
+            let direct = request.uri().parse().is_ok_and(|url| is_direct(&url));
             let response = kinds.get(request.uri(), direct)?.call(request).await?;
             let status = response.status().as_u16();
             if direct && (status >= 500 || status == 429) {

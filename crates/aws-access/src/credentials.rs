@@ -48,6 +48,17 @@ impl fmt::Debug for Keys {
 }
 
 impl Keys {
+    /// Keys of the settings, that never expire and need no token.
+    pub fn new(access_key_id: impl Into<String>, secret_access_key: impl Into<String>) -> Self {
+        Self {
+            source: "settings".to_owned(),
+            access_key_id: access_key_id.into(),
+            secret_access_key: secret_access_key.into(),
+            session_token: None,
+            expires: None,
+        }
+    }
+
     /// These keys as a request can carry them.
     pub(crate) fn cleaned(self) -> Result<Self, CredentialError> {
         let clean = |what: &str, value: &str, is_allowed: fn(char) -> bool| {
@@ -93,7 +104,7 @@ impl<S: CredentialSource + ?Sized> CredentialSource for Arc<S> {
     }
 }
 
-/// The keys of `source`, which may take so long.
+/// The keys of `source`, or an error after `limit`.
 pub(crate) async fn within(
     limit: Duration,
     name: &str,
@@ -101,15 +112,16 @@ pub(crate) async fn within(
 ) -> Result<Keys, CredentialError> {
     tokio::time::timeout(limit, source.keys())
         .await
-        .unwrap_or_else(|_| {
-            Err(CredentialError::new(
-                CredentialProblem::Unreachable(ConnectProblem::TimedOut),
-                format!(
-                    "no credentials from source \"{name}\" within {} s",
-                    limit.as_secs()
-                ),
-            ))
-        })
+        .unwrap_or_else(|_| Err(timed_out(limit, name)))
+}
+
+/// The error of a source that gave nothing within `limit`.
+pub(crate) fn timed_out(limit: Duration, name: &str) -> CredentialError {
+    let limit = limit.as_secs();
+    CredentialError::new(
+        CredentialProblem::Unreachable(ConnectProblem::TimedOut),
+        format!("no credentials from source \"{name}\" within {limit} s"),
+    )
 }
 
 /// What the caller can do about missing credentials.
@@ -184,6 +196,7 @@ impl CredentialError {
     /// What an error of the SDK means; `name` is the source's.
     pub(crate) fn of(name: &str, error: CredentialsError) -> Self {
         let problem = match &error {
+            error if is_overloaded(error) => CredentialProblem::Unavailable,
             CredentialsError::CredentialsNotLoaded(_) => CredentialProblem::Missing,
             CredentialsError::ProviderTimedOut(_) => {
                 CredentialProblem::Unreachable(ConnectProblem::TimedOut)
@@ -191,7 +204,6 @@ impl CredentialError {
             CredentialsError::InvalidConfiguration(_) => CredentialProblem::Refused,
             error => match (cause::<Self>(error), ConnectProblem::of(error)) {
                 (Some(own), _) => own.problem,
-                _ if is_overloaded(error) => CredentialProblem::Unavailable,
                 (None, Some(problem)) => CredentialProblem::Unreachable(problem),
                 (None, None) => CredentialProblem::Refused,
             },
@@ -261,6 +273,17 @@ pub(crate) struct FromSdk {
     pub(crate) runs_a_program: bool,
 }
 
+impl FromSdk {
+    /// A source that runs no program.
+    pub(crate) fn new(name: &'static str, provider: impl ProvideCredentials + 'static) -> Self {
+        Self {
+            name,
+            provider: SharedCredentialsProvider::new(provider),
+            runs_a_program: false,
+        }
+    }
+}
+
 #[async_trait]
 impl CredentialSource for FromSdk {
     async fn keys(&self) -> Result<Keys, CredentialError> {
@@ -283,13 +306,10 @@ impl CredentialSource for FromSdk {
 }
 
 /// Keys that never change.
-#[derive(Debug)]
-pub(crate) struct Given(pub(crate) Keys);
-
 #[async_trait]
-impl CredentialSource for Given {
+impl CredentialSource for Keys {
     async fn keys(&self) -> Result<Keys, CredentialError> {
-        Ok(self.0.clone())
+        Ok(self.clone())
     }
 }
 
@@ -337,11 +357,8 @@ mod tests {
     #[test]
     fn ends_are_trimmed_and_the_rest_is_refused_unseen() {
         let make = |id: &str, secret: &str, token: Option<&str>| Keys {
-            source: String::new(),
-            access_key_id: id.to_owned(),
-            secret_access_key: secret.to_owned(),
             session_token: token.map(ToOwned::to_owned),
-            expires: None,
+            ..Keys::new(id, secret)
         };
         let clean = |keys: Keys| keys.cleaned();
         let good = make("AKIA", "sec/ret+", Some("token=="));

@@ -1,5 +1,5 @@
-//! One request over TLS on a connection of its own, with a certificate of this side, which the SDK's
-//! HTTP client cannot show. It goes straight to the server or through a proxy.
+//! One request over TLS on a connection of its own, with a client certificate, which the SDK's HTTP
+//! client does not support. It goes straight to the server or through a proxy.
 //!
 //! Why there is no answer is told by the types of an error's causes, as
 //! [`ConnectProblem`](crate::ConnectProblem) knows them.
@@ -16,10 +16,8 @@ use hyper::{
 };
 use hyper_util::{client::proxy::matcher::Intercept, rt::TokioIo};
 use rustls::{
-    ClientConfig, RootCertStore,
-    client::ResolvesClientCert,
-    crypto::ring::default_provider,
-    pki_types::{InvalidDnsNameError, ServerName},
+    ClientConfig, RootCertStore, client::ResolvesClientCert, crypto::ring::default_provider,
+    pki_types::ServerName,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -29,7 +27,7 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 
-use crate::resolver::SystemResolver;
+use crate::{resolver::SystemResolver, target::host};
 
 /// How long an answer may be, in bytes.
 const MAX_ANSWER: usize = 64 << 10;
@@ -89,15 +87,9 @@ async fn secure(
     server: &Uri,
     config: ClientConfig,
 ) -> Result<impl Stream + 'static, BoxError> {
-    let name = ServerName::try_from(host(server)?.to_owned())?;
+    let name = ServerName::try_from(host(server).to_owned())?;
     let connector = TlsConnector::from(Arc::new(config));
     Ok(connector.connect(name, stream).await?)
-}
-
-/// The host of a URL, without the brackets of an IPv6 address.
-fn host(url: &Uri) -> Result<&str, InvalidDnsNameError> {
-    let host = url.host().ok_or(InvalidDnsNameError)?;
-    Ok(host.trim_start_matches('[').trim_end_matches(']'))
 }
 
 fn port(url: &Uri) -> u16 {
@@ -111,7 +103,7 @@ fn port(url: &Uri) -> u16 {
 
 /// A connection to the first address of a server that takes one.
 async fn connect(server: &Uri) -> Result<TcpStream, BoxError> {
-    let addresses = SystemResolver.resolve_dns(host(server)?).await?;
+    let addresses = SystemResolver.resolve_dns(host(server)).await?;
     let mut failed: BoxError = "the name has no address".into();
     for address in addresses {
         let address = SocketAddr::new(address, port(server));

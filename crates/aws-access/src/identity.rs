@@ -11,9 +11,11 @@ use aws_sdk_sts::{Client, config::Builder};
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::region::Region;
+use hyper::Uri;
 
 use crate::{
     Access, Config, ConnectProblem, CredentialError, cause, connector::Overloaded, environment,
+    target::host,
 };
 
 /// How long the answer may take. It comes within a second where the service can be reached.
@@ -96,11 +98,10 @@ where
 
 /// Whether an endpoint is one of AWS, such as that of a private link.
 fn is_of_aws(endpoint: &str) -> bool {
-    let (_, rest) = endpoint.split_once("://").unwrap_or(("", endpoint));
-    let host = rest.split(['/', ':']).next().unwrap_or_default();
-    [".amazonaws.com", ".amazonaws.com.cn"]
-        .iter()
-        .any(|domain| host.ends_with(domain))
+    endpoint.parse::<Uri>().is_ok_and(|url| {
+        let host = host(&url);
+        host.ends_with(".amazonaws.com") || host.ends_with(".amazonaws.com.cn")
+    })
 }
 
 #[cfg(test)]

@@ -11,11 +11,7 @@ mod device;
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use hyper::Request;
-use rustls::{
-    AlertDescription as Alert, RootCertStore,
-    sign::{CertifiedKey, SingleCertAndKey},
-};
+use rustls::{AlertDescription as Alert, RootCertStore, sign::SingleCertAndKey};
 
 pub use self::device::{BadDevice, DevicePart, IotCore, IotDevice};
 use crate::{
@@ -54,26 +50,24 @@ impl OfIotCore {
     }
 
     async fn ask(&self) -> Result<Keys, CredentialError> {
-        let core = &self.core;
-        let request = Request::get(&core.url).body(String::new());
-        let mut request = request.map_err(|error| self.unreachable(error.into()))?;
-        let headers = request.headers_mut();
-        headers.insert(hyper::header::HOST, core.host.clone());
-        if let Some(thing) = &core.thing {
-            headers.insert("x-amzn-iot-thingname", thing.clone());
-        }
-        let proxy = match is_direct(&core.url) {
+        let request = (*self.core.request).clone();
+        let proxy = match is_direct(request.uri()) {
             true => None,
             false => self.network.matcher.intercept(request.uri()),
         };
-        let certificate: Arc<CertifiedKey> = Arc::clone(&core.certificate);
-        let shown = Arc::new(SingleCertAndKey::from(certificate));
-        let sent = https::send(request, self.authorities()?, shown, proxy.as_ref());
+        let certificate = SingleCertAndKey::from(Arc::clone(&self.core.certificate));
+        let certificate = Arc::new(certificate);
+        let sent = https::send(request, self.authorities()?, certificate, proxy.as_ref());
         let answer = sent.await.map_err(|error| self.unreachable(error))?;
-        answer::keys(core, &answer)
+        answer::keys(&self.core, &answer)
     }
 
-    /// Whose certificates the service may have.
+    /// Where the service is asked, for people.
+    fn way(&self) -> String {
+        self.network.way(&self.core.request.uri().to_string())
+    }
+
+    /// The authorities that the service's certificate is checked against.
     fn authorities(&self) -> Result<RootCertStore, CredentialError> {
         let configured = self.core.authorities.as_ref();
         let configured = configured.or(self.network.authorities.as_ref());
@@ -86,14 +80,7 @@ impl OfIotCore {
 
     /// Why there is no answer.
     fn unreachable(&self, error: Box<dyn std::error::Error + Send + Sync>) -> CredentialError {
-        let way = self.network.way(&self.core.url);
-        let is_refusal = |status: u16| !is_overload(status, None);
-        if let Some(ProxyRefused(status)) = cause(&*error)
-            && is_refusal(status.as_u16())
-        {
-            let message = format!("cannot reach {way}");
-            return CredentialError::new(CredentialProblem::Refused, message).with_source(error);
-        }
+        let way = self.way();
         if let Some(rustls::Error::AlertReceived(alert)) = cause(&*error)
             && is_about_certificate(*alert)
         {
@@ -103,12 +90,15 @@ impl OfIotCore {
             );
             return CredentialError::new(CredentialProblem::Refused, message);
         }
-        let problem = ConnectProblem::of(&*error).unwrap_or(ConnectProblem::Other);
-        CredentialError::new(
-            CredentialProblem::Unreachable(problem),
-            format!("cannot reach {way}"),
-        )
-        .with_source(error)
+        let problem = match cause(&*error) {
+            Some(ProxyRefused(status)) if !is_overload(status.as_u16(), None) => {
+                CredentialProblem::Refused
+            }
+            _ => CredentialProblem::Unreachable(
+                ConnectProblem::of(&*error).unwrap_or(ConnectProblem::Other),
+            ),
+        };
+        CredentialError::new(problem, format!("cannot reach {way}")).with_source(error)
     }
 }
 
@@ -136,9 +126,8 @@ impl CredentialSource for OfIotCore {
             let asked = tokio::time::timeout(self.limit, self.ask()).await;
             let answer = asked.unwrap_or_else(|_| {
                 let problem = CredentialProblem::Unreachable(ConnectProblem::TimedOut);
-                let way = self.network.way(&self.core.url);
                 let limit = self.limit.as_secs();
-                let message = format!("no answer from {way} within {limit} s");
+                let message = format!("no answer from {} within {limit} s", self.way());
                 Err(CredentialError::new(problem, message))
             });
             match answer {

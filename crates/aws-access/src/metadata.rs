@@ -5,9 +5,8 @@
 //! service takes; what goes wrong then is no sign that this machine is elsewhere.
 
 use std::{
-    fmt,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -18,7 +17,6 @@ use aws_config::{
     imds::{self, credentials::ImdsCredentialsProvider},
     provider_config::ProviderConfig,
 };
-use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_runtime_api::client::{
     connection::CaptureSmithyConnection,
     http::{
@@ -31,8 +29,9 @@ use aws_smithy_runtime_api::client::{
 use tokio::time::timeout;
 
 use crate::{
-    ConnectProblem, CredentialError, CredentialProblem, CredentialSource, Keys, cause,
-    connector::Overloaded, credentials::FromSdk,
+    CredentialError, CredentialProblem, CredentialSource, Keys, cause,
+    connector::Overloaded,
+    credentials::{FromSdk, timed_out},
 };
 
 /// How long the service may take to be found.
@@ -66,11 +65,7 @@ impl Metadata {
         let provider = ImdsCredentialsProvider::builder()
             .configure(&config)
             .imds_client(client);
-        let source = FromSdk {
-            name: NAME,
-            provider: SharedCredentialsProvider::new(provider.build()),
-            runs_a_program: false,
-        };
+        let source = FromSdk::new(NAME, provider.build());
         Self { source, seen }
     }
 }
@@ -87,25 +82,14 @@ impl CredentialSource for Metadata {
         }
         let error = match ended {
             Ok(Ok(keys)) => return Ok(keys),
-            Ok(Err(error)) if cause::<Overloaded>(&error).is_some() => {
-                let message = format!("no credentials from source \"{NAME}\"");
-                return Err(CredentialError::new(Unavailable, message).with_source(error));
-            }
             Ok(Err(error))
                 if is_there && matches!(error.problem(), Unavailable | Unreachable(_)) =>
             {
                 return Err(error);
             }
             Ok(Err(error)) => error,
-            Err(_) if is_there => {
-                let message = format!(
-                    "no credentials from source \"{NAME}\" within {} s",
-                    TO_ANSWER.as_secs()
-                );
-                let problem = Unreachable(ConnectProblem::TimedOut);
-                return Err(CredentialError::new(problem, message));
-            }
-            Err(_) if self.seen.is_connected() => {
+            Err(_) if is_there => return Err(timed_out(TO_ANSWER, NAME)),
+            Err(_) if self.seen.connection().get().is_some() => {
                 let message = "the service takes connections and does not answer: in a container, the instance's \
                     HttpPutResponseHopLimit must be 2";
                 return Err(CredentialError::new(Missing, message));
@@ -128,23 +112,17 @@ struct Seen {
 }
 
 impl Seen {
-    fn is_connected(&self) -> bool {
+    fn connection(&self) -> MutexGuard<'_, CaptureSmithyConnection> {
         let connection = self.connection.lock();
-        let connection = connection.unwrap_or_else(PoisonError::into_inner);
-        connection.get().is_some()
+        connection.unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// An HTTP client, or one of its connectors, that notes what is seen.
+#[derive(Debug)]
 struct Observed<T> {
     inner: T,
     seen: Arc<Seen>,
-}
-
-impl<T> fmt::Debug for Observed<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Observed")
-    }
 }
 
 impl HttpClient for Observed<SharedHttpClient> {
@@ -168,10 +146,7 @@ impl HttpConnector for Observed<SharedHttpConnector> {
             .unwrap_or_default();
         request.add_extension(connection.clone());
         let seen = Arc::clone(&self.seen);
-        *seen
-            .connection
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = connection;
+        *seen.connection() = connection;
         let answer = self.inner.call(request);
         HttpConnectorFuture::new(async move {
             let answer = answer.await;

@@ -1,4 +1,4 @@
-//! Files with certificates or keys, which may have to be read before a right to is given up.
+//! Files with certificates or keys. They may have to be read before the process gives up its rights.
 
 use std::{
     fmt, fs, io,

@@ -1,7 +1,7 @@
-//! Values that become part of a request's head. What the environment or a file adds at their ends, often a newline, is dropped; what
-//! is within them and would end the line, or the program, is refused. Whoever refuses one does not show it, since most are secrets.
+//! Values that become part of a request's head. White space at their ends, often a newline from a file, is
+//! dropped. A value with characters that would end the line is refused, and not shown: most are secrets.
 
-/// A value without the white space at its ends; `None` if nothing is left, or something in it is not allowed.
+/// A value without the white space at its ends; `None` if nothing is left, or a character is not allowed.
 pub(crate) fn word(value: &str, is_allowed: fn(char) -> bool) -> Option<String> {
     let value = value.trim();
     (!value.is_empty() && value.chars().all(is_allowed)).then(|| value.to_owned())

@@ -14,7 +14,7 @@ use crate::Silence;
 #[error("this machine has no certificate authorities (the package ca-certificates is missing)")]
 pub(crate) struct NoAuthorities;
 
-/// Why a server could not be spoken with.
+/// Why a server could not be reached, or not understood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ConnectProblem {

@@ -3,20 +3,12 @@
 
 use std::net::IpAddr;
 
-/// The host of a URL, without user, port and brackets.
-fn host(url: &str) -> &str {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let server = authority
-        .rsplit_once('@')
-        .map_or(authority, |(_, host)| host);
-    match server
-        .strip_prefix('[')
-        .and_then(|rest| rest.split_once(']'))
-    {
-        Some((address, _)) => address,
-        None => server.split_once(':').map_or(server, |(name, _)| name),
-    }
+use hyper::Uri;
+
+/// The host of a URL, without the brackets of an IPv6 address.
+pub(crate) fn host(url: &Uri) -> &str {
+    let host = url.host().unwrap_or_default();
+    host.trim_start_matches('[').trim_end_matches(']')
 }
 
 /// Loopback, link-local (169.254.0.0/16, fe80::/10), and AWS's own fd00:ec2::/32.
@@ -36,11 +28,11 @@ fn is_local(address: IpAddr) -> bool {
 /// Whether a request for credentials goes straight to its server: one in clear text, of which a proxy
 /// would see the keys, wherever it goes; over TLS only what stays on this machine or its link, because
 /// the proxy may be the only way to all else.
-pub(crate) fn is_direct(url: &str) -> bool {
+pub(crate) fn is_direct(url: &Uri) -> bool {
     let host = host(url).trim_end_matches('.').to_ascii_lowercase();
     // The zone of `fe80::1%eth0`.
     let address = host.split('%').next().unwrap_or_default();
-    url.starts_with("http://")
+    url.scheme_str() == Some("http")
         || host == "localhost"
         || host.ends_with(".localhost")
         || address.parse().is_ok_and(is_local)
@@ -70,7 +62,7 @@ mod tests {
             "https://user:169.1.1.1@localhost/x",
             "https://[::1]/creds",
         ] {
-            assert!(is_direct(url), "{url}");
+            assert!(is_direct(&url.parse().unwrap()), "{url}");
         }
     }
 
@@ -87,7 +79,7 @@ mod tests {
             "https://localhost@192.0.2.1/127.0.0.1",
             "https://sts.invalid/169.254.169.254",
         ] {
-            assert!(!is_direct(url), "{url}");
+            assert!(!is_direct(&url.parse().unwrap()), "{url}");
         }
     }
 }

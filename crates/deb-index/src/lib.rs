@@ -8,7 +8,7 @@ pub mod change;
 pub mod deb;
 pub mod digest;
 pub mod fingerprint;
-mod flag;
+pub mod flag;
 pub mod index;
 pub mod name;
 pub mod package_id;

@@ -169,10 +169,8 @@ impl Context {
         role: Role,
         patience: Duration,
     ) -> Result<(S3, Arc<dyn Storage>, Repository), Error> {
-        let config = S3Config {
-            silence_timeout: patience,
-            ..write.config(self.store.config())?
-        };
+        let config = write.config(self.store.config())?;
+        let config = config.with_access(|access| access.silence_timeout = patience);
         let (store, storage) = self.connect(config, role).await?;
         let repository = Repository::new(storage.clone(), self.url()?, write.writes());
         Ok((store, storage, repository))

@@ -5,7 +5,7 @@ use std::{fmt::Display, path::PathBuf};
 use clap::Args;
 use deb_index::name::SuiteName;
 use repository::{RepositoryUrl, Writes};
-use s3_storage::{Acl, S3Config, Sse};
+use s3_storage::{Acl, Config, S3Config, Sse};
 
 use crate::{environment, error::Error, text::shell_word};
 
@@ -207,14 +207,17 @@ impl StoreOptions {
     }
 
     pub(crate) fn config(&self) -> S3Config {
-        S3Config {
+        let access = Config {
             region: self.region.clone(),
             endpoint: self.endpoint_url.clone(),
-            path_style: self.path_style(),
             profile: self.profile.clone(),
             ca_bundle: self.ca_bundle.clone().map(Into::into),
             app_name: Some("debucket".to_owned()),
-            ..S3Config::new("")
+            ..Config::default()
+        };
+        S3Config {
+            path_style: self.path_style(),
+            ..S3Config::new("", access)
         }
     }
 }

@@ -11,7 +11,7 @@ use common::{BUCKET, admin, client, config, key};
 use dev_s3::{AccessKey, Clock, DevS3, Grants, Operation, Policy, WrongRegion};
 use futures::TryStreamExt as _;
 use s3_storage::{
-    Credentials, Error, ErrorKind, Listed, Payload, Proxy, PutMode, PutOptions, S3, S3Config,
+    Credentials, Error, ErrorKind, Keys, Listed, Payload, Proxy, PutMode, PutOptions, S3, S3Config,
     Storage,
 };
 use tokio::{
@@ -105,11 +105,10 @@ async fn temporary_credentials_need_their_token() {
         .start()
         .await
         .unwrap();
-    let with_token = Credentials::Static {
-        access_key_id: "temporary".to_owned(),
-        secret_access_key: "secret".to_owned(),
+    let with_token = Credentials::Static(Keys {
         session_token: Some("token".to_owned()),
-    };
+        ..Keys::new("temporary", "secret")
+    });
     put(
         &client(&server.endpoint(), with_token).await,
         "key",
@@ -289,10 +288,8 @@ async fn the_bucket_s_region_is_told_to_a_client_that_is_wrong() {
             .await
             .unwrap();
         server.put(BUCKET, "key", b"content").unwrap();
-        let wrong = S3Config {
-            region: Some("us-east-1".to_owned()),
-            ..config(&server.endpoint(), admin())
-        };
+        let wrong = config(&server.endpoint(), admin())
+            .with_access(|access| access.region = Some("us-east-1".to_owned()));
         assert_eq!(
             get(&S3::connect(wrong).await.unwrap(), "key")
                 .await
@@ -328,8 +325,7 @@ async fn buckets_are_hosts_below_a_domain() {
     let proxy = Proxy::Url(format!("http://{}", server.address()));
     let config = S3Config {
         path_style: Some(false),
-        proxy,
-        ..config(&server.endpoint(), admin())
+        ..config(&server.endpoint(), admin()).with_access(|access| access.proxy = proxy)
     };
     let store = S3::connect(config).await.unwrap();
     put(&store, "a/key", "content").await.unwrap();

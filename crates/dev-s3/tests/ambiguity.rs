@@ -8,9 +8,7 @@ mod common;
 use bytes::Bytes;
 use common::{BUCKET, admin, config};
 use dev_s3::{DevS3, Fault, FaultProxy, Operation, Rule};
-use s3_storage::{
-    Error, ErrorKind, Payload, PutMode, PutOptions, S3, S3Config, Storage, open_uploads,
-};
+use s3_storage::{Error, ErrorKind, Payload, PutMode, PutOptions, S3, Storage, open_uploads};
 
 const PUT: Operation = Operation::PutObject;
 const COMPLETE: Operation = Operation::CompleteMultipartUpload;
@@ -25,10 +23,8 @@ struct Setup {
 async fn set_up(max_attempts: u32) -> Setup {
     let server = DevS3::builder().bucket(BUCKET).start().await.unwrap();
     let proxy = FaultProxy::start(&server.endpoint()).await.unwrap();
-    let config = S3Config {
-        max_attempts,
-        ..config(&proxy.endpoint(), admin())
-    };
+    let config = config(&proxy.endpoint(), admin());
+    let config = config.with_access(|access| access.max_attempts = max_attempts);
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), vec![7; 17 << 20]).unwrap();
     Setup {

@@ -14,18 +14,15 @@ use common::{BUCKET, admin, config};
 use dev_s3::{DevS3, Fault, FaultProxy, Next, Operation, Rule};
 use futures::StreamExt as _;
 use s3_storage::{
-    ConnectProblem, ErrorKind, GetOptions, GetReply, Payload, PutMode, PutOptions, S3, S3Config,
-    Storage,
+    ConnectProblem, ErrorKind, GetOptions, GetReply, Payload, PutMode, PutOptions, S3, Storage,
 };
 
 /// A store, the proxy before it, and a client that tries each request once.
 async fn set_up(attempts: u32) -> (DevS3, FaultProxy, S3) {
     let server = DevS3::builder().bucket(BUCKET).start().await.unwrap();
     let proxy = FaultProxy::start(&server.endpoint()).await.unwrap();
-    let config = S3Config {
-        max_attempts: attempts,
-        ..config(&proxy.endpoint(), admin())
-    };
+    let config = config(&proxy.endpoint(), admin());
+    let config = config.with_access(|access| access.max_attempts = attempts);
     let store = S3::connect(config).await.unwrap();
     (server, proxy, store)
 }
@@ -163,11 +160,10 @@ async fn a_body_is_cut_after_exactly_so_many_bytes() {
 async fn a_black_hole_is_given_up() {
     let (_server, proxy, _) = set_up(1).await;
     proxy.push(Rule::new(Fault::BlackHole));
-    let config = S3Config {
-        max_attempts: 1,
-        silence_timeout: Duration::from_millis(200),
-        ..config(&proxy.endpoint(), admin())
-    };
+    let config = config(&proxy.endpoint(), admin()).with_access(|access| {
+        access.max_attempts = 1;
+        access.silence_timeout = Duration::from_millis(200);
+    });
     let store = S3::connect(config).await.unwrap();
     assert_eq!(
         put(&store, "key", PutMode::Create).await,

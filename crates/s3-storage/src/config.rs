@@ -1,45 +1,17 @@
-//! How a bucket is reached: what the caller says, on top of what the environment says.
-//!
-//! Whatever is left unset is looked up as the AWS CLI does it, see [`aws_access`].
+//! How one bucket is reached, on top of how AWS is ([`aws_access::Config`]).
 
-use std::time::Duration;
+use aws_access::Config;
 
-use aws_access::{Config, Credentials, LocalClock, PemFile, Proxy, SharedFiles};
-
-/// Everything that is needed to talk to one bucket. `S3Config::new(bucket)` is the AWS default.
+/// Everything that is needed to talk to one bucket.
 #[derive(Debug, Clone)]
 pub struct S3Config {
     pub bucket: String,
-    /// The region to begin with; a wrong one is corrected by the store's answer. `None`:
-    /// `AWS_REGION`, `AWS_DEFAULT_REGION`, the profile, the instance's metadata (asked for a short
-    /// time only), `us-east-1`.
-    pub region: Option<String>,
-    /// The store's URL; without a scheme `https`. `None`: `AWS_ENDPOINT_URL_S3`,
-    /// `AWS_ENDPOINT_URL`, the profile, AWS itself.
-    pub endpoint: Option<String>,
+    /// How S3 is reached. A wrong region is corrected by the store's answer.
+    pub access: Config,
     /// `https://endpoint/bucket/key` (true) or `https://bucket.endpoint/key` (false). `None`: path
     /// style for a custom endpoint, virtual-hosted otherwise. A bucket with a dot in its name is always in
     /// the path: no certificate covers such a host.
     pub path_style: Option<bool>,
-    /// The profile in the AWS configuration files. `None`: `AWS_PROFILE`, `default`.
-    pub profile: Option<String>,
-    /// The AWS configuration files, or what was in them.
-    pub shared_files: SharedFiles,
-    /// Where the credentials come from.
-    pub credentials: Credentials,
-    /// A role to assume with those credentials (`arn:aws:iam::…:role/…`).
-    pub role_arn: Option<String>,
-    /// What the role's trust policy wants as `sts:ExternalId`.
-    pub external_id: Option<String>,
-    /// The name of the role's session. `None`: the program's name.
-    pub role_session_name: Option<String>,
-    /// Whether the metadata service of the instance is never asked. `None`: `AWS_EC2_METADATA_DISABLED`.
-    pub metadata_disabled: Option<bool>,
-    /// Whether addresses with FIPS 140 cryptography are used. `None`: `AWS_USE_FIPS_ENDPOINT`, the
-    /// profile.
-    pub use_fips: Option<bool>,
-    /// Whether addresses for IPv4 and IPv6 are used. `None`: `AWS_USE_DUALSTACK_ENDPOINT`, the profile.
-    pub use_dualstack: Option<bool>,
     /// Whether the caller agrees to pay for reading (`x-amz-request-payer`).
     pub requester_pays: bool,
     /// The canned ACL of written objects. `None` sends no ACL header: a bucket with ACLs disabled,
@@ -47,73 +19,26 @@ pub struct S3Config {
     pub acl: Option<Acl>,
     /// How written objects are encrypted at rest.
     pub sse: Sse,
-    /// How long nothing may move (while connecting, before the first byte of the answer, between
-    /// two pieces either way) before an attempt is given up. All attempts of a request together are
-    /// silent for at most three times as long. Default 30 s.
-    pub silence_timeout: Duration,
-    /// How many times a request is tried in all. Default 3.
-    pub max_attempts: u32,
-    /// Whether requests go through a proxy.
-    pub proxy: Proxy,
-    /// Certificates to trust *instead of* the system's, as the AWS CLI has it. `None`:
-    /// `AWS_CA_BUNDLE`, the profile.
-    pub ca_bundle: Option<PemFile>,
-    /// The program's name for the `User-Agent` header: letters, digits and `-`.
-    pub app_name: Option<String>,
-    /// The local clock; tests bring wrong ones.
-    pub clock: LocalClock,
 }
 
 impl S3Config {
-    /// The defaults for a bucket: everything else as the environment says.
-    pub fn new(bucket: impl Into<String>) -> Self {
+    /// The defaults for a bucket.
+    pub fn new(bucket: impl Into<String>, access: Config) -> Self {
         Self {
             bucket: bucket.into(),
-            region: None,
-            endpoint: None,
+            access,
             path_style: None,
-            profile: None,
-            shared_files: SharedFiles::Unread,
-            credentials: Credentials::Chain,
-            role_arn: None,
-            external_id: None,
-            role_session_name: None,
-            metadata_disabled: None,
-            use_fips: None,
-            use_dualstack: None,
             requester_pays: false,
             acl: None,
             sse: Sse::BucketDefault,
-            silence_timeout: Duration::from_secs(30),
-            max_attempts: 3,
-            proxy: Proxy::FromEnvironment,
-            ca_bundle: None,
-            app_name: None,
-            clock: LocalClock::default(),
         }
     }
 
-    /// What is not about the bucket.
-    pub(crate) fn access(&self) -> Config {
-        Config {
-            region: self.region.clone(),
-            endpoint: self.endpoint.clone(),
-            profile: self.profile.clone(),
-            shared_files: self.shared_files.clone(),
-            credentials: self.credentials.clone(),
-            role_arn: self.role_arn.clone(),
-            external_id: self.external_id.clone(),
-            role_session_name: self.role_session_name.clone(),
-            metadata_disabled: self.metadata_disabled,
-            use_fips: self.use_fips,
-            use_dualstack: self.use_dualstack,
-            silence_timeout: self.silence_timeout,
-            max_attempts: self.max_attempts,
-            proxy: self.proxy.clone(),
-            ca_bundle: self.ca_bundle.clone(),
-            app_name: self.app_name.clone(),
-            clock: self.clock.clone(),
-        }
+    /// The same bucket, with a change to how S3 is reached.
+    #[must_use]
+    pub fn with_access(mut self, change: impl FnOnce(&mut Config)) -> Self {
+        change(&mut self.access);
+        self
     }
 
     /// Whether the bucket is part of the path.
@@ -206,24 +131,29 @@ pub enum Sse {
 
 #[cfg(test)]
 mod tests {
+    use aws_access::{Credentials, Keys, Proxy};
+
     use super::*;
 
     #[test]
     fn debug_shows_no_secret() {
-        let config = S3Config {
-            credentials: Credentials::Static {
-                access_key_id: "AKIA".into(),
-                secret_access_key: "hunter2".into(),
+        let access = Config {
+            credentials: Credentials::Static(Keys {
                 session_token: Some("token7".into()),
-            },
+                ..Keys::new("AKIA", "hunter2")
+            }),
             proxy: Proxy::Url("http://me:hunter2@proxy:1".into()),
-            ..S3Config::new("bucket")
+            ..Config::default()
         };
-        let shown = format!("{config:?}");
+        let shown = format!("{:?}", S3Config::new("bucket", access));
         assert!(
             !shown.contains("hunter2") && !shown.contains("token7"),
             "{shown}"
         );
+    }
+
+    fn named(bucket: &str) -> S3Config {
+        S3Config::new(bucket, Config::default())
     }
 
     #[test]
@@ -233,7 +163,7 @@ mod tests {
             "my.bucket-1",
             "arn:aws:s3:eu-west-1:123456789012:accesspoint/one",
         ] {
-            assert!(S3Config::new(good).has_sound_bucket(), "{good}");
+            assert!(named(good).has_sound_bucket(), "{good}");
         }
         for bad in [
             "",
@@ -245,13 +175,13 @@ mod tests {
             "a b c",
             "bucket%2f",
         ] {
-            assert!(!S3Config::new(bad).has_sound_bucket(), "{bad}");
+            assert!(!named(bad).has_sound_bucket(), "{bad}");
         }
     }
 
     #[test]
     fn a_dotted_bucket_and_a_custom_endpoint_mean_path_style() {
-        let mut config = S3Config::new("bucket");
+        let mut config = named("bucket");
         assert!(!config.is_path_style(false));
         assert!(config.is_path_style(true));
         config.path_style = Some(false);

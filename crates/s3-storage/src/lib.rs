@@ -25,7 +25,7 @@ mod stored;
 mod trial;
 
 pub use aws_access::{
-    Caller, ConnectProblem, CredentialError, Credentials, Keys, LocalClock, PemFile, Proxy,
+    Caller, Config, ConnectProblem, CredentialError, Credentials, Keys, LocalClock, PemFile, Proxy,
     SharedFiles, Unidentified,
 };
 #[cfg(feature = "test-util")]

@@ -13,7 +13,7 @@ mod minio {
         time::{Duration, Instant},
     };
 
-    use s3_storage::{Credentials, Proxy, S3Config, create_bucket};
+    use s3_storage::{Config, Credentials, Keys, Proxy, S3Config, create_bucket};
 
     pub(crate) const KEY: &str = "conformance";
     pub(crate) const SECRET: &str = "conformance-secret";
@@ -61,17 +61,14 @@ mod minio {
         /// An empty bucket. The server listens before it serves: whoever comes too early is told so
         /// by 503.
         pub(crate) async fn bucket(&self, name: &str) -> S3Config {
-            let config = S3Config {
+            let access = Config {
                 endpoint: Some(self.endpoint.clone()),
                 region: Some("us-east-1".into()),
-                credentials: Credentials::Static {
-                    access_key_id: KEY.into(),
-                    secret_access_key: SECRET.into(),
-                    session_token: None,
-                },
+                credentials: Credentials::Static(Keys::new(KEY, SECRET)),
                 proxy: Proxy::Direct,
-                ..S3Config::new(name)
+                ..Config::default()
             };
+            let config = S3Config::new(name, access);
             for _ in 0..60 {
                 match create_bucket(&config).await {
                     Ok(()) => return config,
@@ -103,9 +100,9 @@ use bytes::Bytes;
 use futures::StreamExt as _;
 use minio::Server;
 use s3_storage::{
-    ConditionalWrites, ConnectProblem, Credentials, ErrorKind, GetOptions, LocalClock, Payload,
-    PutMode, PutOptions, S3, S3Config, Storage, conformance, delete_bucket, open_uploads, probe,
-    put_bucket_policy,
+    ConditionalWrites, ConnectProblem, Credentials, ErrorKind, GetOptions, Keys, LocalClock,
+    Payload, PutMode, PutOptions, S3, S3Config, Storage, conformance, delete_bucket, open_uploads,
+    probe, put_bucket_policy,
 };
 
 /// The server's program, or a word that it is missing.
@@ -152,12 +149,9 @@ async fn a_clock_that_is_a_day_off_is_corrected() {
             if ahead { now + day } else { now - day }
         };
         let connect = || async {
-            S3::connect(S3Config {
-                clock: LocalClock::new(local),
-                ..config.clone()
-            })
-            .await
-            .unwrap()
+            let clock = LocalClock::new(local);
+            let config = config.clone().with_access(|access| access.clock = clock);
+            S3::connect(config).await.unwrap()
         };
         // The first request of all, in each of its kinds: HEAD answers without a code.
         let put = connect().await;
@@ -191,10 +185,8 @@ async fn a_wrong_region_is_corrected() {
     let server = Server::start(&binary, &[("MINIO_REGION", "eu-north-7")]);
     let config = server.bucket("regions").await;
     for region in ["us-east-1", "eu-north-7"] {
-        let config = S3Config {
-            region: Some(region.into()),
-            ..config.clone()
-        };
+        let config = config.clone();
+        let config = config.with_access(|access| access.region = Some(region.into()));
         let s3 = S3::connect(config.clone()).await.unwrap();
         s3.put("key", content(), PutOptions::new(PutMode::Overwrite))
             .await
@@ -222,25 +214,15 @@ async fn errors_say_what_can_be_done() {
             .unwrap_err()
             .kind()
     };
-    let with = |access_key_id: &str, secret_access_key: &str| Credentials::Static {
-        access_key_id: access_key_id.into(),
-        secret_access_key: secret_access_key.into(),
-        session_token: None,
+    let by = |credentials| {
+        let config = config.clone();
+        config.with_access(|access| access.credentials = credentials)
     };
-    let wrong_secret = S3Config {
-        credentials: with(minio::KEY, "wrong-secret"),
-        ..config.clone()
-    };
-    assert_eq!(kind(wrong_secret).await, ErrorKind::BadCredentials);
-    let wrong_key = S3Config {
-        credentials: with("nobody", "wrong-secret"),
-        ..config.clone()
-    };
-    assert_eq!(kind(wrong_key).await, ErrorKind::BadCredentials);
-    let anonymous = S3Config {
-        credentials: Credentials::Anonymous,
-        ..config.clone()
-    };
+    for id in [minio::KEY, "nobody"] {
+        let wrong = by(Credentials::Static(Keys::new(id, "wrong-secret")));
+        assert_eq!(kind(wrong).await, ErrorKind::BadCredentials);
+    }
+    let anonymous = by(Credentials::Anonymous);
     assert_eq!(kind(anonymous.clone()).await, ErrorKind::PermissionDenied);
     let missing = S3Config {
         bucket: "no-such-bucket".into(),
@@ -255,10 +237,9 @@ async fn errors_say_what_can_be_done() {
         .unwrap()
         .unwrap_err();
     assert_eq!((listed.kind(), listed.key()), (ErrorKind::NoSuchBucket, ""));
-    let nobody_listens = S3Config {
-        endpoint: Some("http://127.0.0.1:9".into()),
-        ..config.clone()
-    };
+    let nobody_listens = config.clone();
+    let nobody_listens =
+        nobody_listens.with_access(|access| access.endpoint = Some("http://127.0.0.1:9".into()));
     assert_eq!(
         kind(nobody_listens).await,
         ErrorKind::Connect(ConnectProblem::Refused)

@@ -172,11 +172,8 @@ impl Item<'_> {
     /// can be shown to be right.
     async fn right_digests(&self, path: &Path, size: u64) -> Result<Option<Digests>, Failure> {
         let expected = &self.request.expected;
-        if !expected.is_provable() || expected.size.is_some_and(|expected| expected != size) {
-            return Ok(None);
-        }
         // Without a known length every partial file would be read in vain.
-        if expected.size.is_none() {
+        if !expected.is_provable() || expected.size != Some(size) {
             return Ok(None);
         }
         self.digests_if_right(path).await

@@ -1,11 +1,11 @@
-//! What must not stand in any message: a store may send back what was sent to it.
+//! Secrets that must not appear in any message: a store may send back what was sent to it.
 
 use crate::{credentials::Sources, settings::Settings};
 
-/// From how many characters on a secret cannot be part of another word.
+/// A secret of at least so many characters is hidden even within a longer word.
 const LONG: usize = 16;
 
-/// A shorter one cannot be told from an ordinary word; stores give none.
+/// A secret of fewer characters cannot be told from an ordinary word; stores give out none.
 const SHORT: usize = 8;
 
 #[derive(Debug, Default)]
@@ -14,20 +14,21 @@ pub(crate) struct Secrets(Vec<String>);
 impl Secrets {
     /// Those that the requests for an item are made with.
     pub(crate) fn of(settings: &Settings, sources: &Sources) -> Self {
-        let keys = settings.keys();
-        let token = keys.as_ref().and_then(|keys| keys.token.clone());
-        let ours = [keys.map(|keys| keys.secret), token].into_iter().flatten();
+        let ours = [&settings.secret, &settings.token].into_iter().flatten();
         let environment = ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"]
             .into_iter()
-            .filter_map(|name| sources.environment().get(name).map(str::to_owned));
+            .filter_map(|name| sources.environment().get(name));
         let proxy = settings.proxy.as_ref();
-        let proxy =
-            proxy.and_then(|proxy| Some(proxy.0.split_once('@')?.0.rsplit_once(':')?.1.to_owned()));
-        let all = ours.map(|secret| secret.0).chain(environment).chain(proxy);
-        Self(all.filter(|secret| secret.len() >= SHORT).collect())
+        let proxy = proxy.and_then(|proxy| proxy.0.split_once('@')?.0.rsplit_once(':'));
+        let all = ours
+            .map(|secret| secret.0.as_str())
+            .chain(environment)
+            .chain(proxy.map(|(_, password)| password))
+            .filter(|secret| secret.len() >= SHORT);
+        Self(all.map(str::to_owned).collect())
     }
 
-    /// Others' words without the secrets.
+    /// The text, with each secret replaced by `***`.
     pub(crate) fn hide(&self, words: String) -> String {
         self.0.iter().fold(words, |words, secret| {
             let mut hidden = String::with_capacity(words.len());

@@ -26,39 +26,22 @@ pub const ARGUMENT: &str = "--credentials-once";
 const MAX_MEMORY: u64 = 256 << 10;
 
 /// Each problem and its name in a message.
-const PROBLEMS: [(CredentialProblem, &str); 10] = [
-    (CredentialProblem::Missing, "missing"),
-    (CredentialProblem::Refused, "refused"),
-    (CredentialProblem::Unavailable, "unavailable"),
-    (
-        CredentialProblem::Unreachable(ConnectProblem::Refused),
-        "connection-refused",
-    ),
-    (
-        CredentialProblem::Unreachable(ConnectProblem::TimedOut),
-        "timed-out",
-    ),
-    (
-        CredentialProblem::Unreachable(ConnectProblem::Unresolved),
-        "unresolved",
-    ),
-    (
-        CredentialProblem::Unreachable(ConnectProblem::Untrusted),
-        "untrusted",
-    ),
-    (
-        CredentialProblem::Unreachable(ConnectProblem::NotValidNow),
-        "not-valid-now",
-    ),
-    (
-        CredentialProblem::Unreachable(ConnectProblem::WrongProtocol),
-        "wrong-protocol",
-    ),
-    (
-        CredentialProblem::Unreachable(ConnectProblem::Other),
-        "unreachable",
-    ),
-];
+const PROBLEMS: [(CredentialProblem, &str); 10] = {
+    use ConnectProblem::{NotValidNow, Other, TimedOut, Unresolved, Untrusted, WrongProtocol};
+    use CredentialProblem::{Missing, Refused, Unavailable, Unreachable};
+    [
+        (Missing, "missing"),
+        (Refused, "refused"),
+        (Unavailable, "unavailable"),
+        (Unreachable(ConnectProblem::Refused), "connection-refused"),
+        (Unreachable(TimedOut), "timed-out"),
+        (Unreachable(Unresolved), "unresolved"),
+        (Unreachable(Untrusted), "untrusted"),
+        (Unreachable(NotValidNow), "not-valid-now"),
+        (Unreachable(WrongProtocol), "wrong-protocol"),
+        (Unreachable(Other), "unreachable"),
+    ]
+};
 
 /// A request for the keys that `settings` lead to.
 pub(super) fn request(settings: &Settings, ca_file: Option<&Path>, proxy: &Proxy) -> Message {

@@ -55,8 +55,7 @@ fn refusal(core: &IotCore, status: u16, body: &Value) -> String {
     let said = said(status, body);
     match status {
         403 => {
-            let thing = core.thing.as_ref().and_then(|thing| thing.to_str().ok());
-            let thing = thing.map(|thing| {
+            let thing = core.thing.as_ref().map(|thing| {
                 format!(", and that it is attached to the thing \"{thing}\", spelled like that")
             });
             format!(

@@ -1,8 +1,8 @@
-//! What a device says of itself and of where its keys are, checked before the network is touched.
+//! A device's identity and the service that gives it keys, checked before the network is touched.
 
 use std::{fmt, sync::Arc};
 
-use hyper::{Uri, header::HeaderValue};
+use hyper::{Request, Uri, header::HOST};
 use rustls::{
     RootCertStore,
     crypto::ring::default_provider,
@@ -52,10 +52,10 @@ pub struct BadDevice {
 /// An [`IotDevice`] whose parts can be used.
 #[derive(Clone)]
 pub struct IotCore {
-    pub(super) url: String,
-    pub(super) host: HeaderValue,
+    /// What the service is asked.
+    pub(super) request: Box<Request<String>>,
     pub(super) role_alias: String,
-    pub(super) thing: Option<HeaderValue>,
+    pub(super) thing: Option<String>,
     pub(super) certificate: Arc<CertifiedKey>,
     pub(super) authorities: Option<Arc<RootCertStore>>,
 }
@@ -63,7 +63,7 @@ pub struct IotCore {
 impl fmt::Debug for IotCore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("IotCore")
-            .field("url", &self.url)
+            .field("url", self.request.uri())
             .field("thing", &self.thing)
             .finish_non_exhaustive()
     }
@@ -90,16 +90,18 @@ impl IotCore {
             let causes = crate::causes(&error);
             bad(DevicePart::Authorities)(format!("{error}: {causes}"))
         })?;
-        let header = |text: &str| HeaderValue::try_from(text);
+        let url = format!("{endpoint}/role-aliases/{role_alias}/credentials");
+        let mut request = Request::get(url).header(HOST, endpoint.trim_start_matches("https://"));
+        if let Some(thing) = thing {
+            request = request.header("x-amzn-iot-thingname", thing);
+        }
+        let request = request
+            .body(String::new())
+            .map_err(|error| bad(DevicePart::Endpoint)(error.to_string()))?;
         Ok(Self {
-            host: header(endpoint.trim_start_matches("https://"))
-                .map_err(|error| bad(DevicePart::Endpoint)(error.to_string()))?,
-            url: format!("{endpoint}/role-aliases/{role_alias}/credentials"),
-            thing: thing
-                .map(header)
-                .transpose()
-                .map_err(|error| bad(DevicePart::Thing)(error.to_string()))?,
+            request: Box::new(request),
             role_alias: role_alias.to_owned(),
+            thing: thing.map(str::to_owned),
             certificate: Arc::new(certificate),
             authorities: authorities.map(|(_, authorities)| Arc::new(authorities)),
         })

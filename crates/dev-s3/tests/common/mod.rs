@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use dev_s3::DevS3;
-use s3_storage::{Credentials, Proxy, S3, S3Config};
+use s3_storage::{Config, Credentials, Keys, Proxy, S3, S3Config};
 
 pub(crate) const BUCKET: &str = "bucket";
 
@@ -15,22 +15,19 @@ pub(crate) fn admin() -> Credentials {
 }
 
 pub(crate) fn key(id: &str, secret: &str) -> Credentials {
-    Credentials::Static {
-        access_key_id: id.to_owned(),
-        secret_access_key: secret.to_owned(),
-        session_token: None,
-    }
+    Credentials::Static(Keys::new(id, secret))
 }
 
 /// A configuration that nothing in the environment changes.
 pub(crate) fn config(endpoint: &str, credentials: Credentials) -> S3Config {
-    S3Config {
+    let access = Config {
         region: Some("eu-central-1".to_owned()),
         endpoint: Some(endpoint.to_owned()),
         credentials,
         proxy: Proxy::Direct,
-        ..S3Config::new(BUCKET)
-    }
+        ..Config::default()
+    };
+    S3Config::new(BUCKET, access)
 }
 
 pub(crate) async fn client(endpoint: &str, credentials: Credentials) -> S3 {
@@ -41,9 +38,7 @@ pub(crate) async fn client(endpoint: &str, credentials: Credentials) -> S3 {
 pub(crate) async fn tls_client(server: &DevS3, folder: &Path) -> S3 {
     let ca = folder.join("ca.pem");
     std::fs::write(&ca, server.ca_pem().unwrap()).unwrap();
-    let config = S3Config {
-        ca_bundle: Some(ca.into()),
-        ..config(&server.endpoint(), admin())
-    };
+    let config = config(&server.endpoint(), admin());
+    let config = config.with_access(|access| access.ca_bundle = Some(ca.into()));
     S3::connect(config).await.unwrap()
 }

@@ -112,7 +112,7 @@ impl S3 {
                 list.prefix(prefix).max_keys(1).send()
             })
             .await;
-        let own = Timestamp::try_from(self.config().clock.now()).ok();
+        let own = Timestamp::try_from(self.config().access.clock.now()).ok();
         let clocks = request.date().zip(own);
         Greeting {
             listing: listed.map(drop),
@@ -131,7 +131,7 @@ impl S3 {
     /// # Errors
     /// [`Unidentified`].
     pub async fn caller(&self) -> Result<Caller, Unidentified> {
-        self.inner.access.caller(&self.config().access()).await
+        self.inner.access.caller(&self.config().access).await
     }
 
     /// The keys that requests are signed with, from their source, which is asked once more.

@@ -84,7 +84,7 @@ impl S3 {
                 config.bucket
             )));
         }
-        let access = Access::prepare(&config.access(), "S3")
+        let access = Access::prepare(&config.access, "S3")
             .await
             .map_err(|error| {
                 invalid("the bucket cannot be reached like this".into()).with_source(error)
@@ -95,7 +95,7 @@ impl S3 {
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
             .force_path_style(config.is_path_style(endpoint.is_some()));
         builder.set_endpoint_url(endpoint);
-        if matches!(config.credentials, Credentials::Anonymous) {
+        if matches!(config.access.credentials, Credentials::Anonymous) {
             builder = builder.allow_no_auth();
         }
         Ok(Self {

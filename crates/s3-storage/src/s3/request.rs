@@ -29,7 +29,7 @@ impl S3 {
             refusable: Refusable::default(),
             sha256: None,
             once: false,
-            exchange: Exchange::new(self.config().silence_timeout),
+            exchange: Exchange::new(self.config().access.silence_timeout),
         }
     }
 }

@@ -14,7 +14,8 @@ use std::{
 use async_trait::async_trait;
 use aws_access::{CredentialError, CredentialProblem, CredentialSource, Keys, cause};
 use s3_storage::{
-    ConnectProblem, Credentials, Error, ErrorKind, GetOptions, LocalClock, S3, S3Config, Storage,
+    Config, ConnectProblem, Credentials, Error, ErrorKind, GetOptions, LocalClock, S3, S3Config,
+    Storage,
 };
 
 use crate::server::{Reply, answer, config, serve};
@@ -53,10 +54,8 @@ impl CredentialSource for Failing {
 }
 
 fn from(source: impl CredentialSource + 'static, address: SocketAddr) -> S3Config {
-    S3Config {
-        credentials: Credentials::Source(Arc::new(source)),
-        ..config("http", address)
-    }
+    config("http", address)
+        .with_access(|access| access.credentials = Credentials::Source(Arc::new(source)))
 }
 
 #[tokio::test]
@@ -77,12 +76,8 @@ async fn keys_of_a_callers_own_source_are_kept_until_they_expire() {
         given: AtomicU64::new(0),
         clock: clock.clone(),
     };
-    let s3 = S3::connect(S3Config {
-        clock,
-        ..from(source, address)
-    })
-    .await
-    .unwrap();
+    let config = from(source, address).with_access(|access| access.clock = clock);
+    let s3 = S3::connect(config).await.unwrap();
     for _ in 0..2 {
         for _ in 0..2 {
             s3.get("key", GetOptions::default()).await.unwrap();
@@ -151,13 +146,13 @@ async fn failure(variables: Vec<(&'static str, String)>) -> String {
 #[ignore = "the part of the other tests that runs in a process of its own"]
 async fn inner() {
     let of_caller = |name: &str| std::env::var(name).ok();
-    let connected = S3::connect(S3Config {
+    let access = Config {
         endpoint: of_caller("ENDPOINT_OF_THE_CALLER").or(Some("http://127.0.0.1:9".into())),
         profile: of_caller("PROFILE_OF_THE_CALLER"),
         max_attempts: 1,
-        ..S3Config::new("bucket")
-    });
-    let error: Error = match connected.await {
+        ..Config::default()
+    };
+    let error: Error = match S3::connect(S3Config::new("bucket", access)).await {
         Ok(s3) => s3.get("key", GetOptions::default()).await.unwrap_err(),
         Err(error) => error,
     };

@@ -6,7 +6,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use s3_storage::{GetOptions, Proxy, S3, S3Config, Storage};
+use s3_storage::{Config, GetOptions, Proxy, S3, S3Config, Storage};
 
 use crate::server::{Reply, Request, Requests, answer, serve};
 
@@ -55,7 +55,7 @@ pub(crate) async fn read(variables: Vec<(&'static str, String)>) -> Result<(), S
 #[tokio::test]
 #[ignore = "the part of the other tests that runs in a process of its own"]
 async fn inner() {
-    let config = S3Config {
+    let access = Config {
         endpoint: Some(STORE.into()),
         region: Some("us-east-1".into()),
         max_attempts: 1,
@@ -63,9 +63,9 @@ async fn inner() {
             Ok(url) => Proxy::Url(url),
             Err(_) => Proxy::FromEnvironment,
         },
-        ..S3Config::new("bucket")
+        ..Config::default()
     };
-    let s3 = S3::connect(config).await.unwrap();
+    let s3 = S3::connect(S3Config::new("bucket", access)).await.unwrap();
     s3.get("key", GetOptions::default()).await.unwrap();
 }
 

@@ -23,8 +23,8 @@ use std::{
 use bytes::Bytes;
 use futures::StreamExt as _;
 use s3_storage::{
-    Acl, ConnectProblem, Credentials, Error, ErrorKind, GetOptions, GetReply, Payload, PutMode,
-    PutOptions, S3, S3Config, Sse, Storage,
+    Acl, Config, ConnectProblem, Credentials, Error, ErrorKind, GetOptions, GetReply, Payload,
+    PutMode, PutOptions, S3, S3Config, Sse, Storage,
 };
 use server::{Reply, answer, config, serve};
 
@@ -45,13 +45,11 @@ async fn silence_ends_each_attempt_and_all_of_them() {
     })
     .await;
     let silence_timeout = Duration::from_millis(100);
-    let s3 = S3::connect(S3Config {
-        silence_timeout,
-        max_attempts: 50,
-        ..config("http", address)
-    })
-    .await
-    .unwrap();
+    let config = config("http", address).with_access(|access| {
+        access.silence_timeout = silence_timeout;
+        access.max_attempts = 50;
+    });
+    let s3 = S3::connect(config).await.unwrap();
     let error = s3.head("key").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
     assert!(error.is_ambiguous());
@@ -74,15 +72,9 @@ async fn a_body_that_breaks_off_is_truncated_and_one_that_stalls_times_out() {
     })
     .await;
     let silence_timeout = Duration::from_millis(100);
-    let stalled = body(
-        &S3::connect(S3Config {
-            silence_timeout,
-            ..config("http", address)
-        })
-        .await
-        .unwrap(),
-    )
-    .await;
+    let config = config("http", address);
+    let config = config.with_access(|access| access.silence_timeout = silence_timeout);
+    let stalled = body(&S3::connect(config).await.unwrap()).await;
     assert_eq!(stalled[0].as_ref().unwrap().as_ref(), b"abc");
     assert_eq!(stalled[1].as_ref().unwrap_err().kind(), ErrorKind::Timeout);
 }
@@ -193,10 +185,7 @@ async fn a_write_is_signed_by_its_digest_and_carries_what_was_asked_for_alone() 
     )
     .await;
     put(
-        S3Config {
-            credentials: Credentials::Anonymous,
-            ..plain
-        },
+        plain.with_access(|access| access.credentials = Credentials::Anonymous),
         PutMode::Overwrite,
     )
     .await;
@@ -264,11 +253,10 @@ async fn a_certificate_is_trusted_when_its_bundle_is_given() {
     let trusted = |pem: String, name: &str| {
         let path = folder.path().join(name);
         std::fs::write(&path, pem).unwrap();
-        S3Config {
-            ca_bundle: Some(path.into()),
-            max_attempts: 1,
-            ..config("https", address)
-        }
+        config("https", address).with_access(|access| {
+            access.ca_bundle = Some(path.into());
+            access.max_attempts = 1;
+        })
     };
     let s3 = S3::connect(trusted(made.cert.pem(), "right"))
         .await
@@ -339,7 +327,9 @@ async fn missing_credentials_are_explained_source_by_source() {
         return;
     }
     let started = Instant::now();
-    let s3 = S3::connect(S3Config::new("bucket")).await.unwrap();
+    let s3 = S3::connect(S3Config::new("bucket", Config::default()))
+        .await
+        .unwrap();
     let error = s3.get("key", GetOptions::default()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NoCredentials, "{error}");
     for source in [

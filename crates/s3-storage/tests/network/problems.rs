@@ -19,11 +19,10 @@ use crate::server::{Reply, answer, config, serve};
 const SILENCE: Duration = Duration::from_millis(500);
 
 async fn failure(config: S3Config) -> Error {
-    let config = S3Config {
-        silence_timeout: SILENCE,
-        max_attempts: 2,
-        ..config
-    };
+    let config = config.with_access(|access| {
+        access.silence_timeout = SILENCE;
+        access.max_attempts = 2;
+    });
     let s3 = S3::connect(config).await.unwrap();
     let options = PutOptions::new(PutMode::Create);
     let read = s3.get("key", GetOptions::default()).await.unwrap_err();
@@ -78,12 +77,12 @@ async fn a_port_where_nothing_listens_refuses() {
     }
     // The proxy's, too.
     for scheme in ["http", "https"] {
-        let error = failure(S3Config {
-            endpoint: Some(format!("{scheme}://store.invalid")),
-            proxy: Proxy::Url(format!("http://me:not-shown@{}", unused().await)),
-            ..config(scheme, unused().await)
-        })
-        .await;
+        let proxy = format!("http://me:not-shown@{}", unused().await);
+        let config = config(scheme, unused().await).with_access(|access| {
+            access.endpoint = Some(format!("{scheme}://store.invalid"));
+            access.proxy = Proxy::Url(proxy);
+        });
+        let error = failure(config).await;
         let way = format!("{scheme}://store.invalid through the proxy http://127.0.0.1:");
         assert!(error.message().contains(&way), "{error}");
         assert!(!error.in_full().contains("not-shown"), "{error}");
@@ -94,11 +93,9 @@ async fn a_port_where_nothing_listens_refuses() {
 #[tokio::test]
 async fn a_name_without_an_address_is_unresolved() {
     for scheme in ["http", "https"] {
-        let error = failure(S3Config {
-            endpoint: Some(format!("{scheme}://no-such-host.invalid:9000")),
-            ..config(scheme, unused().await)
-        })
-        .await;
+        let endpoint = format!("{scheme}://no-such-host.invalid:9000");
+        let config = config(scheme, unused().await);
+        let error = failure(config.with_access(|access| access.endpoint = Some(endpoint))).await;
         assert_eq!(error.kind(), ErrorKind::Connect(ConnectProblem::Unresolved));
         assert!(error.is_transient() && !error.is_ambiguous(), "{error:?}");
         assert!(cause::<ResolveDnsError>(&error).is_some());
@@ -122,11 +119,9 @@ async fn a_certificate_that_is_not_accepted_is_untrusted() {
         let (address, requests) = serve(Some(tls), |_, _| answer("200 OK", "", "", None)).await;
         let bundle = folder.path().join(name);
         std::fs::write(&bundle, trusted).unwrap();
-        let error = failure(S3Config {
-            ca_bundle: Some(bundle.into()),
-            ..config("https", address)
-        })
-        .await;
+        let config = config("https", address);
+        let config = config.with_access(|access| access.ca_bundle = Some(bundle.into()));
+        let error = failure(config).await;
         let problem = match name {
             "another time" => ConnectProblem::NotValidNow,
             _ => ConnectProblem::Untrusted,

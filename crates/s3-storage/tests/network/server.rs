@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use s3_storage::{Credentials, Proxy, S3Config};
+use s3_storage::{Config, Credentials, Keys, Proxy, S3Config};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::TcpListener,
@@ -123,15 +123,15 @@ async fn converse(
 
 /// A bucket on a server.
 pub(crate) fn config(scheme: &str, address: SocketAddr) -> S3Config {
-    S3Config {
+    let access = Config {
         endpoint: Some(format!("{scheme}://localhost:{}", address.port())),
         region: Some("us-east-1".into()),
-        credentials: Credentials::Static {
-            access_key_id: "AKIDEXAMPLE".into(),
-            secret_access_key: "a-secret-that-is-not-shown".into(),
+        credentials: Credentials::Static(Keys {
             session_token: Some("a-token-that-is-not-shown".into()),
-        },
+            ..Keys::new("AKIDEXAMPLE", "a-secret-that-is-not-shown")
+        }),
         proxy: Proxy::Direct,
-        ..S3Config::new("bucket")
-    }
+        ..Config::default()
+    };
+    S3Config::new("bucket", access)
 }
