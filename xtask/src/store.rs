@@ -15,7 +15,7 @@ use anyhow::{Context as _, Result, bail};
 use dev_s3::DevS3;
 use futures::TryStreamExt as _;
 use s3_storage::{
-    Credentials, ErrorKind, Payload, Proxy, PutMode, PutOptions, S3, S3Config, Storage,
+    Config, Credentials, ErrorKind, Payload, Proxy, PutMode, PutOptions, S3, S3Config, Storage,
     create_bucket, put_bucket_policy,
 };
 use tokio::runtime::Runtime;
@@ -82,6 +82,15 @@ pub(crate) struct Keys {
     pub(crate) id: String,
     pub(crate) secret: String,
     pub(crate) token: Option<String>,
+}
+
+impl From<&Keys> for s3_storage::Keys {
+    fn from(keys: &Keys) -> Self {
+        Self {
+            session_token: keys.token.clone(),
+            ..Self::new(&keys.id, &keys.secret)
+        }
+    }
 }
 
 enum Server {
@@ -193,21 +202,18 @@ impl Store {
     }
 
     fn config(&self, bucket: &str) -> S3Config {
-        S3Config {
+        let access = Config {
             region: Some(self.region.clone()),
             endpoint: Some(self.endpoint.clone()),
-            credentials: Credentials::Static {
-                access_key_id: self.keys.id.clone(),
-                secret_access_key: self.keys.secret.clone(),
-                session_token: self.keys.token.clone(),
-            },
+            credentials: Credentials::Static((&self.keys).into()),
             proxy: if self.is_ours() {
                 Proxy::Direct
             } else {
                 Proxy::FromEnvironment
             },
-            ..S3Config::new(bucket)
-        }
+            ..Config::default()
+        };
+        S3Config::new(bucket, access)
     }
 
     /// Gives `command` this store and nothing else of AWS.

@@ -311,7 +311,8 @@ impl Client {
 
     /// What names the proxy that is gone through.
     pub fn proxy_by(&self) -> Option<&str> {
-        let is_direct = matches!(self.config.access.proxy, Proxy::Direct) || self.proxy_by.is_empty();
+        let is_direct =
+            matches!(self.config.access.proxy, Proxy::Direct) || self.proxy_by.is_empty();
         (!is_direct).then_some(&self.proxy_by)
     }
 

@@ -18,6 +18,7 @@ pub mod files;
 pub mod helper;
 pub mod iot;
 pub mod message;
+pub mod misspelt;
 pub mod partial;
 pub mod protocol;
 pub mod sandbox;

@@ -21,9 +21,9 @@ use apt_method_s3::failure::{Failure, Reason};
 use apt_method_s3::fetch::Fetcher;
 use apt_method_s3::helper;
 use apt_method_s3::message::{Decoder, Message};
+use apt_method_s3::misspelt;
 use apt_method_s3::protocol::{self, Action, Event, ItemId, Protocol, Request};
 use apt_method_s3::sandbox;
-use apt_method_s3::settings;
 use futures::FutureExt as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -167,7 +167,7 @@ impl Method {
                 return Err(End(ExitCode::from(sandbox::EXIT_STATUS)));
             }
         };
-        for item in settings::unknown(sources.config()) {
+        for item in misspelt::unknown(sources.config()) {
             say(&protocol::has_no_effect(&item))?;
         }
         self.sources = Arc::new(sources);

@@ -127,11 +127,8 @@ fn kib_per_second(text: &str) -> Result<Option<u64>, &'static str> {
     Ok((kib > 0).then(|| kib.saturating_mul(1024)))
 }
 
-/// Items below `Acquire::s3` that are not settings of a bucket: they hold for all at once.
-const FOR_ALL: [&str; 2] = ["AuthConf", "CredentialProcess"];
-
 /// The block in apt's configuration whose items are `Iot…` here.
-const IOT: &str = "IoT";
+pub(crate) const IOT: &str = "IoT";
 
 /// The settings that name files which only root may be able to read, by the last part of their names.
 pub const FILES: [&str; 7] = [
@@ -143,43 +140,6 @@ pub const FILES: [&str; 7] = [
     "PrivateKey",
     "CAFile",
 ];
-
-/// Items that apt reads of every method, or that its http method has under the same names.
-const OF_APT: [&str; 6] = [
-    "Max-Age",
-    "No-Cache",
-    "No-Store",
-    "Pipeline-Depth",
-    "Proxy-Auto-Detect",
-    "ProxyAutoDetect",
-];
-
-/// The items below `Acquire::s3` that nothing reads, in full: most likely misspelt.
-pub fn unknown(config: &Config) -> Vec<String> {
-    let is =
-        |name: &str, known: &[&str]| known.iter().any(|known| known.eq_ignore_ascii_case(name));
-    let is_known = |key: &&str| match key.rsplit_once("::") {
-        None => key.is_empty() || is(key, NAMES) || is(key, &FOR_ALL) || is(key, &OF_APT),
-        // An entry of a list, a proxy for a host, and what stands below one of those for all.
-        Some((above, name)) => {
-            let is_iot = above
-                .rsplit("::")
-                .next()
-                .is_some_and(|last| is(last, &[IOT]));
-            name.is_empty()
-                || is(name, NAMES)
-                || is_iot && is(&format!("Iot{name}"), NAMES)
-                || is(above, &["Proxy"])
-                || is(above, &FOR_ALL)
-        }
-    };
-    let keys = config
-        .keys_below("Acquire::s3")
-        .filter(|key| !is_known(key));
-    let mut keys: Vec<_> = keys.map(|key| format!("Acquire::s3::{key}")).collect();
-    keys.sort_unstable();
-    keys
-}
 
 /// Why a setting cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -454,38 +414,6 @@ mod tests {
             Settings::from_config(&config, "Acquire::s3::x")
                 .unwrap_err()
                 .starts_with("Acquire::s3::x::Timeout")
-        );
-    }
-
-    #[test]
-    fn a_misspelt_item_is_unknown_wherever_it_stands() {
-        let mut config = Config::default();
-        for key in [
-            "Acquire::s3::region",
-            "Acquire::S3::Proxy::host.example.org",
-            "Acquire::s3::CredentialProcess::User",
-            "Acquire::s3::bucket::CAInfo",
-            "Acquire::s3::IoT::RoleAlias",
-            "Acquire::s3::bucket::iot::thing",
-            "Acquire::s3::IotEndpoint",
-            "Acquire::s3::No-Cache",
-            "Acquire::s3::",
-            "Acquire::https::Regoin",
-            "Acquire::s3::Regoin",
-            "Acquire::s3::my.bucket::Rolle",
-            "Acquire::s3::IoT::RoleAllias",
-            "Acquire::s3::bucket::RoleAlias",
-        ] {
-            config.set(key, "x");
-        }
-        assert_eq!(
-            unknown(&config),
-            [
-                "Acquire::s3::IoT::RoleAllias",
-                "Acquire::s3::Regoin",
-                "Acquire::s3::bucket::RoleAlias",
-                "Acquire::s3::my.bucket::Rolle",
-            ]
         );
     }
 

@@ -11,14 +11,15 @@ use deb_index::{
 };
 use repo_signing::{CertificateError, ChooseError, VerifyError};
 use repository::{Loss, Missing, Stage};
-use s3_storage::ErrorKind;
 
 use crate::{
+    context::Source,
     error::{Error, Role},
+    given::Given,
     key_advice::key_advice,
+    source_advice::source_advice,
     storage_advice::storage_advice,
-    store_options::StoreOptions,
-    text::with_options,
+    text::shell_word,
 };
 
 impl Error {
@@ -29,18 +30,23 @@ impl Error {
     }
 
     /// The same. `source`: how the repository is reached that packages come from.
-    pub(crate) fn advice_of(&self, role: Role, source: Option<&StoreOptions>) -> Option<String> {
-        let at_source = |advice: &str, repository: &str| {
-            let options = source.map(|source| source.to_reach(repository));
-            let options = options.unwrap_or_else(|| format!(" --repo {repository}"));
-            with_options(advice, &options)
+    pub(crate) fn advice_of(&self, role: Role, source: Option<&Source>) -> Option<String> {
+        let at_source = |advice: &str, repository: &str| match source {
+            Some(source) => source.complete(advice, repository),
+            None => {
+                let given = Given::default().reaching(format!(" --repo {repository}"));
+                given.complete(advice)
+            }
         };
+        let is_elsewhere = source.is_some_and(|source| source.is_elsewhere);
         let advice = match self {
             Self::Repository(repository::Error::Source {
                 repository,
                 source: error,
             }) => {
-                return source_advice(error).map(|advice| at_source(&advice, repository));
+                let advice = source_advice(error, is_elsewhere)
+                    .or_else(|| repository_advice(error, Role::Reader));
+                return advice.map(|advice| at_source(&advice, repository));
             }
             Self::Repository(error) => return repository_advice(error, role),
             Self::Deb {
@@ -51,7 +57,16 @@ impl Error {
                 "correct the package and build it again (dpkg-deb --info FILE shows what is in it)"
             }
             Self::Differs { .. } => "build the package and its .changes file again",
+            Self::Unreleased => {
+                "finish the changelog (dch --release) and build again, or name the suite with --suite"
+            }
             Self::File { source, .. } => return file_advice(source).map(ToOwned::to_owned),
+            Self::NoFolder(folder) => {
+                return Some(format!(
+                    "make the folder first (mkdir -p {})",
+                    shell_word(folder)
+                ));
+            }
             Self::Exists(_) => "choose another path, or move the file away",
             Self::Key { source, .. } => return key_advice(source).map(ToOwned::to_owned),
             Self::KeyVariable { .. } => {
@@ -91,7 +106,7 @@ impl Error {
                 "publish a good version instead; or pass --allow-no-version to leave the package out of the suite"
             }
             Self::Problems(_) => "follow the advice for each problem, then verify again",
-            Self::Unhealthy(_) => {
+            Self::Unhealthy { .. } => {
                 "follow the advice for each check, then run the same command again"
             }
             Self::SourceIsSigned(_) => {
@@ -452,39 +467,6 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
             ));
         }
         _ => return None,
-    };
-    Some(advice.to_owned())
-}
-
-/// What to do where packages cannot be taken from another suite.
-fn source_advice(error: &repository::Error) -> Option<String> {
-    use repository::Error as E;
-    let advice = match error {
-        E::Storage(error) if error.kind() == ErrorKind::NoSuchBucket => {
-            "check --from-repo and --from-endpoint-url"
-        }
-        E::Storage(error) if error.kind() == ErrorKind::PermissionDenied => {
-            "`debucket client-config --policy reader` prints the least IAM policy for reading that repository; to \
-             tell a missing suite from a forbidden one, s3:ListBucket is needed too. Other credentials can be given with \
-             --from-profile"
-        }
-        E::Storage(error) => return storage_advice(error, Role::Reader),
-        E::Missing(_) => {
-            "check --from and --from-repo; `debucket list --suites` prints what there is"
-        }
-        E::NotSigned { .. } => {
-            "if it is meant to be unsigned and you trust what is in that bucket, pass --from-unsigned"
-        }
-        E::Untrusted { .. } | E::NotAccepted { .. } => {
-            "if another key signs it, give the public part with --from-keyring; otherwise find out who wrote to that bucket"
-        }
-        E::Damaged { suite, .. } => {
-            return Some(format!(
-                "run the same command again, in case the package was just removed and collected there; otherwise \
-                 `debucket verify {suite}` shows what is damaged"
-            ));
-        }
-        error => return repository_advice(error, Role::Reader),
     };
     Some(advice.to_owned())
 }

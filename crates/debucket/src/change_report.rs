@@ -19,12 +19,13 @@ use deb_index::{
         settings::Settings,
     },
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use repository::{Draft, Outcome, PackageFile, Published, Suite};
 use serde::{Serialize, Serializer};
 
 use crate::{
     context::Context,
+    duration::Span,
     error::Error,
     package_changes,
     printer::Report,
@@ -65,6 +66,9 @@ pub(crate) struct ChangeReport {
     setting_changes: Vec<SettingChange>,
     /// What did not go well, or will not, though the command succeeded.
     pub(crate) warnings: Vec<String>,
+    /// `Date` and the span of validity that a head would have which changes nothing else.
+    #[serde(skip)]
+    redated: Option<(Timestamp, Option<Span>)>,
     /// Whether files are copied from another repository.
     #[serde(skip)]
     pub(crate) copies: bool,
@@ -221,6 +225,7 @@ impl ChangeReport {
             changes: Changed::default(),
             packages: Vec::new(),
             unchanged: Unchanged::default(),
+            redated: None,
             copies: files.iter().any(PackageFile::is_copied),
             client_changes: draft.view_changes().to_vec(),
             settings: draft.settings(),
@@ -246,6 +251,9 @@ impl ChangeReport {
         self.setting_changes = old.map_or_else(Vec::new, |old| {
             settings_text::changes(Some(old), &plan.settings)
         });
+        let is_redated = self.changes.changes.is_empty() && self.setting_changes.is_empty();
+        let valid = plan.settings.valid_seconds.map(Span);
+        self.redated = is_redated.then(|| (draft.date(), valid));
     }
 
     /// Notes what devices get, which costs as much as the plan.
@@ -324,6 +332,11 @@ impl ChangeReport {
         };
         for change in changes {
             text.push_str(&format!("  {}\n", one_line(&change.line())));
+        }
+        if let (true, false, Some((date, valid))) = (self.changed, self.new_suite, self.redated) {
+            text.push_str(&format!("  Date: {date}\n"));
+            let until = valid.and_then(|valid| date.checked_add(SignedDuration::from(valid)).ok());
+            text.extend(until.map(|until| format!("  Valid-Until: {until}\n")));
         }
         text
     }

@@ -1,6 +1,7 @@
 //! What all commands share: where the repository is, how results are printed, and what an interruption leaves.
 
 use std::{
+    fmt,
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -15,11 +16,12 @@ use s3_storage::{Prefixed, S3, S3Config, Storage};
 
 use crate::{
     error::{Error, Role},
+    failure::Failure,
+    given::Given,
     key_options::TrustOptions,
-    printer::{self, OutputOptions, Printer},
+    printer::{OutputOptions, Printer},
     progress::{self, Works},
     store_options::{StoreOptions, WriteOptions},
-    text::with_options,
     warning_advice::warning_advice,
 };
 
@@ -37,14 +39,32 @@ pub struct Context {
     goes_on: AtomicBool,
     /// The store, once a command has opened it, and for what.
     opened: OnceLock<(Arc<dyn Storage>, Role)>,
-    /// How the repository is reached that packages are promoted from.
-    source: OnceLock<StoreOptions>,
+    /// Options that printed commands repeat.
+    given: Given,
+    source: OnceLock<Source>,
+}
+
+/// How the repository is reached that packages are promoted from.
+#[derive(Debug)]
+pub(crate) struct Source {
+    store: StoreOptions,
+    given: Given,
+    /// Whether it is reached by options of its own.
+    pub(crate) is_elsewhere: bool,
+}
+
+impl Source {
+    /// The text with these options in its commands.
+    pub(crate) fn complete(&self, text: &str, url: impl fmt::Display) -> String {
+        let given = self.given.reaching(self.store.to_reach(url));
+        given.complete(text)
+    }
 }
 
 impl Context {
     #[must_use]
-    pub fn new(store: StoreOptions, output: OutputOptions) -> Self {
-        let printer = Printer::new(output, store.given());
+    pub fn new(store: StoreOptions, output: OutputOptions, given: &Given) -> Self {
+        let printer = Printer::new(output, given.reaching(store.given()));
         Self {
             store,
             bars: progress::bars(&printer),
@@ -52,6 +72,7 @@ impl Context {
             stage: Mutex::new(Stage::Preparing),
             goes_on: AtomicBool::new(false),
             opened: OnceLock::new(),
+            given: given.clone(),
             source: OnceLock::new(),
         }
     }
@@ -85,7 +106,11 @@ impl Context {
     pub fn report(&self, error: &Error) {
         let role = self.opened.get().map_or(Role::Publisher, |(_, role)| *role);
         let advice = error.advice_of(role, self.source.get());
-        printer::report(error, advice.map(|advice| self.printer.complete(&advice)));
+        let failure = Failure::new(error, advice.map(|advice| self.printer.complete(&advice)));
+        failure.eprint();
+        if self.printer.lacks_document() {
+            failure.print();
+        }
     }
 
     /// The same error. Where no key was given, it says which the suite wants, if the store can be asked soon.
@@ -142,22 +167,29 @@ impl Context {
     }
 
     /// Notes how the repository is reached that packages are promoted from.
-    pub(crate) fn set_source(&self, store: &StoreOptions) {
-        let _ = self.source.set(store.clone());
+    pub(crate) fn set_source(&self, store: &StoreOptions, is_elsewhere: bool) {
+        let _ = self.source.set(Source {
+            store: store.clone(),
+            given: self.given.of_source(),
+            is_elsewhere,
+        });
     }
 
     /// Opens another repository, to take packages from it.
     pub(crate) async fn other_repository(
         &self,
-        url: RepositoryUrl,
+        url: &RepositoryUrl,
         store: &StoreOptions,
     ) -> Result<Repository, Error> {
         let bucket = url.bucket.clone();
         let config = store.config();
         let store = S3::connect(S3Config { bucket, ..config }).await;
-        let store = store.map_err(repository::Error::from)?;
+        let store = store.map_err(|error| repository::Error::Source {
+            repository: url.to_string(),
+            source: Box::new(error.into()),
+        })?;
         let storage = Arc::new(Prefixed::new(store, &url.prefix));
-        let repository = Repository::new(storage, url, Writes::Conditional);
+        let repository = Repository::new(storage, url.clone(), Writes::Conditional);
         Ok(self.observed(repository))
     }
 
@@ -248,8 +280,8 @@ impl Context {
             match (warning_advice(suite.name(), warning), self.source.get()) {
                 (Some(next), None) => self.printer.next(&next),
                 (Some(next), Some(source)) => {
-                    let source = source.to_reach(suite.repository().url());
-                    self.printer.next(&with_options(&next, &source));
+                    let next = source.complete(&next, suite.repository().url());
+                    self.printer.next(&next);
                 }
                 (None, _) => {}
             }

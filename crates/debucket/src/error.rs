@@ -29,6 +29,11 @@ pub enum Error {
     /// A package that is not the one that a `.changes` lists.
     #[error("{path}: {problem}")]
     Differs { path: String, problem: Differs },
+    /// A `.changes` of a package that its maintainer has not finished.
+    #[error(
+        "the .changes file is for UNRELEASED, which is no suite but a mark for what is not finished"
+    )]
+    Unreleased,
     /// A file that cannot be read or written.
     #[error("{path}")]
     File {
@@ -38,6 +43,9 @@ pub enum Error {
     /// A file that is not written because it exists.
     #[error("{0}: the file exists, and is never overwritten")]
     Exists(String),
+    /// A folder that a file was to be written into.
+    #[error("{0}: no such folder")]
+    NoFolder(String),
     /// A signing key that cannot be used; the path is that of the file, or the variable's name.
     #[error("{path}")]
     Key { path: String, source: KeyFileError },
@@ -117,8 +125,12 @@ pub enum Error {
     #[error("problems were found: {0}")]
     Problems(usize),
     /// Checks failed, and were reported.
-    #[error("checks failed: {0}")]
-    Unhealthy(usize),
+    #[error("checks failed: {failed}")]
+    Unhealthy {
+        failed: usize,
+        /// Whether each of them failed because a suite that was named is not there.
+        are_missing: bool,
+    },
     /// The call makes no sense.
     #[error("{0}")]
     Usage(String),
@@ -216,9 +228,13 @@ impl Error {
                 | PlanError::NoIndex { .. },
             ))
             | Self::Usage(_)
+            | Self::Unreleased
             | Self::Secret(_) => 2,
             Self::Repository(repository::Error::Missing(_))
             | Self::NotFound { .. }
+            | Self::Unhealthy {
+                are_missing: true, ..
+            }
             | Self::NoEarlierVersion { .. }
             | Self::NoKey { .. }
             | Self::NoFile(_)

@@ -2,11 +2,13 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, FromArgMatches as _};
 use debucket::{
     cli::Cli,
     context::Context,
     error::{Error, Role},
+    failure::{Failure, asks_for_json},
+    given::Given,
     printer,
     run::run,
     secrets,
@@ -29,19 +31,19 @@ const OWN_CRATES: [&str; 6] = [
 
 fn main() -> ExitCode {
     if let Err(error) = secrets::refuse(std::env::args_os()) {
-        printer::report(&error, error.advice(Role::Publisher));
-        return ExitCode::from(error.exit_code());
+        return fail(&error);
     }
+    let (cli, given) = match parse() {
+        Ok(parsed) => parsed,
+        Err(error) => return usage(&error),
+    };
     let Cli {
         command,
         store,
         output,
-    } = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(error) => return usage(&error),
-    };
+    } = cli;
     log_to_stderr(output.verbose);
-    let context = Context::new(store, output);
+    let context = Context::new(store, output, &given);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
@@ -63,19 +65,38 @@ fn main() -> ExitCode {
     }
 }
 
+/// The arguments, and those of them that printed commands repeat.
+fn parse() -> Result<(Cli, Given), clap::Error> {
+    let mut program = Cli::command();
+    let matches = program.try_get_matches_from_mut(std::env::args_os())?;
+    let cli = Cli::from_arg_matches(&matches);
+    let cli = cli.map_err(|error| error.format(&mut program))?;
+    Ok((cli, Given::of(program, &matches)))
+}
+
+/// Ends with an error that came up before the arguments were parsed.
+fn fail(error: &Error) -> ExitCode {
+    let failure = Failure::new(error, error.advice(Role::Publisher));
+    failure.eprint();
+    if asks_for_json(std::env::args_os()) {
+        failure.print();
+    }
+    ExitCode::from(error.exit_code())
+}
+
 /// Prints the help, or what is wrong with the arguments.
 fn usage(error: &clap::Error) -> ExitCode {
     let text = error.render().to_string();
     if error.use_stderr() {
         printer::eprint(&text);
+        if asks_for_json(std::env::args_os()) {
+            Failure::of_call(error, USAGE).print();
+        }
         return ExitCode::from(USAGE);
     }
     match printer::print(text.as_bytes()) {
         Ok(_) => ExitCode::SUCCESS,
-        Err(error) => {
-            printer::report(&error, error.advice(Role::Publisher));
-            ExitCode::from(error.exit_code())
-        }
+        Err(error) => fail(&error),
     }
 }
 

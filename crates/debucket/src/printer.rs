@@ -1,15 +1,18 @@
 //! What the program prints: results on standard output, for people or as JSON; everything else on standard error.
 //!
-//! A JSON result is one document. Its fields are in snake_case and only ever added to. Times are RFC 3339 in UTC, sizes are bytes,
-//! digests are in lower-case hexadecimal. Text for people has no colours and no control characters: names and messages come from
-//! other people, and a terminal would obey them.
+//! A JSON result is one document; where there is none, the error is one ([`crate::failure`]). Its fields are in snake_case and only
+//! ever added to. Times are RFC 3339 in UTC, sizes are bytes, digests are in lower-case hexadecimal. Text for people
+//! has no colours and no control characters: names and messages come from other people, and a terminal would obey them.
 
 use std::{
     collections::HashSet,
     fmt,
     io::{self, IsTerminal as _, Write as _},
     ops::ControlFlow,
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use clap::ValueEnum;
@@ -17,7 +20,8 @@ use serde::Serialize;
 
 use crate::{
     error::Error,
-    text::{is_obeyed, one_line, printable, with_options},
+    given::Given,
+    text::{is_obeyed, one_line, printable},
 };
 
 /// How results are shown.
@@ -47,8 +51,10 @@ pub enum OutputFormat {
 #[derive(Debug)]
 pub struct Printer {
     options: OutputOptions,
-    /// Options that commands which are advised need to reach the same repository, each after a space.
-    given: String,
+    /// Options that commands which are advised repeat.
+    given: Given,
+    /// Whether anything was printed on standard output.
+    has_printed: AtomicBool,
     /// What was warned of: the same is found in several ways.
     warned: Mutex<HashSet<String>>,
 }
@@ -61,10 +67,11 @@ pub(crate) trait Report: Serialize {
 
 impl Printer {
     #[must_use]
-    pub fn new(options: OutputOptions, given: String) -> Self {
+    pub fn new(options: OutputOptions, given: Given) -> Self {
         Self {
             options,
             given,
+            has_printed: AtomicBool::new(false),
             warned: Mutex::default(),
         }
     }
@@ -107,9 +114,7 @@ impl Printer {
     }
 
     pub(crate) fn json(&self, document: &impl Serialize) -> Result<(), Error> {
-        let json =
-            serde_json::to_string_pretty(document).map_err(|error| Error::Output(error.into()))?;
-        self.raw(escaped(&json).as_bytes()).map(drop)
+        self.raw(rendered(document)?.as_bytes()).map(drop)
     }
 
     /// Prints text for people. `Break` if the reader has closed the pipe, which is a reason to stop, but no error.
@@ -127,12 +132,18 @@ impl Printer {
     }
 
     pub(crate) fn raw(&self, bytes: &[u8]) -> Result<ControlFlow<()>, Error> {
+        self.has_printed.store(true, Ordering::Relaxed);
         print(bytes)
+    }
+
+    /// Whether a document is still to be printed, now that the command has failed.
+    pub(crate) fn lacks_document(&self) -> bool {
+        self.is_json() && !self.has_printed.load(Ordering::Relaxed)
     }
 
     /// Advice whose commands reach the repository that this one reaches.
     pub(crate) fn complete(&self, advice: &str) -> String {
-        with_options(advice, &self.given)
+        self.given.complete(advice)
     }
 
     pub(crate) fn warn(&self, warning: impl fmt::Display) {
@@ -157,19 +168,6 @@ impl Printer {
     }
 }
 
-/// Prints an error, what caused it, and what to do next.
-pub fn report(error: &Error, next: Option<String>) {
-    eprint_line(&format!("error: {error}"));
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        eprint_line(&format!("  caused by: {error}"));
-        cause = error.source();
-    }
-    if let Some(next) = next {
-        eprint_line(&format!("  next: {next}"));
-    }
-}
-
 /// Prints on standard output. `Break` if its reader has closed the pipe.
 ///
 /// # Errors
@@ -181,6 +179,12 @@ pub fn print(bytes: &[u8]) -> Result<ControlFlow<()>, Error> {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ControlFlow::Break(())),
         Err(error) => Err(Error::Output(error)),
     }
+}
+
+/// The text of a JSON document.
+pub(crate) fn rendered(document: &impl Serialize) -> Result<String, Error> {
+    let json = serde_json::to_string_pretty(document);
+    Ok(escaped(&json.map_err(|error| Error::Output(error.into()))?))
 }
 
 /// A JSON document and its newline, with escapes for what a terminal would obey. JSON itself escapes only the first 32.

@@ -115,29 +115,6 @@ pub(crate) fn shell_word(word: &str) -> Cow<'_, str> {
     Cow::Owned(format!("'{}'", word.replace('\'', r"'\''")))
 }
 
-/// Commands that ask no store.
-const ALONE: [&str; 2] = ["debucket key generate", "debucket key export"];
-
-/// Advice with options in each command that has to reach a repository, unless it names one or has them already. `options`: each
-/// after a space.
-pub(crate) fn with_options(advice: &str, options: &str) -> String {
-    let is_complete = |command: &str| {
-        !command.starts_with("debucket ")
-            || ALONE.iter().any(|alone| command.starts_with(alone))
-            || command.contains(" --repo ")
-            || command.ends_with(options)
-    };
-    // Every second piece is a command.
-    let pieces = advice.split('`').enumerate().map(|(at, piece)| {
-        if at % 2 == 0 || is_complete(piece) {
-            piece.to_owned()
-        } else {
-            format!("{piece}{options}")
-        }
-    });
-    pieces.collect::<Vec<_>>().join("`")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use s3_storage::{Credentials, Proxy, S3Config};
+use s3_storage::{Config, Credentials, Keys, Proxy, S3Config};
 
 /// The bucket that is there.
 pub(crate) const BUCKET: &str = "bench";
@@ -62,18 +62,17 @@ impl Server {
     /// Access to its bucket.
     pub(crate) fn config(&self) -> S3Config {
         let export = |name| self.exports.get(name).cloned();
-        S3Config {
+        let key = |name| export(name).unwrap_or_default();
+        let keys = Keys::new(key("AWS_ACCESS_KEY_ID"), key("AWS_SECRET_ACCESS_KEY"));
+        let access = Config {
             endpoint: export("AWS_ENDPOINT_URL"),
             region: export("AWS_REGION"),
-            credentials: Credentials::Static {
-                access_key_id: export("AWS_ACCESS_KEY_ID").unwrap_or_default(),
-                secret_access_key: export("AWS_SECRET_ACCESS_KEY").unwrap_or_default(),
-                session_token: None,
-            },
+            credentials: Credentials::Static(keys),
             ca_bundle: export("AWS_CA_BUNDLE").map(|path| PathBuf::from(path).into()),
             proxy: Proxy::Direct,
-            ..S3Config::new(BUCKET)
-        }
+            ..Config::default()
+        };
+        S3Config::new(BUCKET, access)
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Result, ensure};
 use futures::TryStreamExt as _;
 use s3_storage::{
-    Credentials, ETag, Error, ErrorKind, Payload, Proxy, PutMode, PutOptions, S3, S3Config,
+    Config, Credentials, ETag, Error, ErrorKind, Payload, Proxy, PutMode, PutOptions, S3, S3Config,
     Storage, create_bucket, delete_bucket, put_bucket_policy,
 };
 use tokio::runtime::Runtime;
@@ -25,18 +25,15 @@ pub(super) struct Intruder<'a> {
 
 impl Intruder<'_> {
     fn config(&self, bucket: &str) -> S3Config {
-        S3Config {
+        let access = Config {
             region: Some(REGION.to_owned()),
             endpoint: Some(self.endpoint.to_owned()),
-            credentials: Credentials::Static {
-                access_key_id: self.keys.id.clone(),
-                secret_access_key: self.keys.secret.clone(),
-                session_token: self.keys.token.clone(),
-            },
+            credentials: Credentials::Static(self.keys.into()),
             proxy: Proxy::Direct,
             ca_bundle: self.ca_bundle.map(|path| path.to_owned().into()),
-            ..S3Config::new(bucket)
-        }
+            ..Config::default()
+        };
+        S3Config::new(bucket, access)
     }
 
     /// Tries to harm the repository in the folder `prefix`, which has this head and this package, and expects to be refused each

@@ -90,17 +90,16 @@ impl SourceOptions {
     async fn repository(&self, context: &Context) -> Result<Option<Repository>, Error> {
         let store = &context.store;
         let theirs = store.with(self.from_profile.as_ref(), self.from_endpoint_url.as_ref());
-        context.set_source(&theirs);
-        let Some(url) = &self.from_repo else {
-            return Ok(None);
-        };
-        let is_elsewhere =
+        let is_other_store =
             self.from_endpoint_url.is_some() && self.from_endpoint_url != store.endpoint();
-        if *url == context.url()? && !is_elsewhere {
-            return Ok(None);
+        let own = context.url()?;
+        let url = self.from_repo.as_ref();
+        let url = url.filter(|url| **url != own || is_other_store);
+        context.set_source(&theirs, url.is_some());
+        match url {
+            Some(url) => Ok(Some(context.other_repository(url, &theirs).await?)),
+            None => Ok(None),
         }
-        let repository = context.other_repository(url.clone(), &theirs).await?;
-        Ok(Some(repository))
     }
 }
 

@@ -24,6 +24,9 @@ use crate::{
     store_options::SuiteOption,
 };
 
+/// The Distribution of a `.changes` whose changelog was not finished.
+const UNRELEASED: &str = "UNRELEASED";
+
 /// Add packages to a suite
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -136,6 +139,14 @@ impl Publish {
         if suites.is_empty() && inputs.suites_differ {
             let message = "the .changes files are for different suites: publish them one by one, or give --suite";
             return Err(Error::Usage(message.to_owned()));
+        }
+        if suites.is_empty()
+            && inputs
+                .suites
+                .iter()
+                .any(|suite| suite.as_str() == UNRELEASED)
+        {
+            return Err(Error::Unreleased);
         }
         if suites.is_empty() {
             suites.clone_from(&inputs.suites);

@@ -48,6 +48,7 @@ impl Refresh {
             .valid_seconds
             .map(Span)
             .map(SignedDuration::from);
+        let mut warnings = Vec::new();
         let since = match (self.force, valid) {
             // The head may be dated in this second.
             (true, _) => {
@@ -57,6 +58,12 @@ impl Refresh {
             (false, None) => Timestamp::MIN,
             (false, Some(valid)) => {
                 let within = self.within.map_or(valid / 2, SignedDuration::from);
+                // A timer goes on: a refusal would let the suite run out.
+                if within >= valid {
+                    let warning = "--within is not shorter than the suite's validity (--valid-for), so each refresh acts";
+                    context.printer.warn(warning);
+                    warnings.push(warning.to_owned());
+                }
                 let since = now
                     .checked_sub(valid)
                     .and_then(|since| since.checked_add(within));
@@ -65,6 +72,7 @@ impl Refresh {
         };
         let wanted = Wanted {
             intent: Intent(vec![Edit::Refresh { since }]),
+            warnings,
             ..Wanted::default()
         };
         self.change.carry_out(context, &suite, wanted).await

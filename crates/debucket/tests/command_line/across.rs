@@ -8,34 +8,41 @@ use crate::{
     run::{BUCKET, REPO, Run, Store, run},
 };
 
-const OTHER: &str = "s3://acme-staging/robots";
+pub(crate) const OTHER: &str = "s3://acme-staging/robots";
 const OTHER_BUCKET: &str = "acme-staging";
-const TOOL: &str = "pool/main/t/tool/tool_1.0_all.deb";
+pub(crate) const TOOL: &str = "pool/main/t/tool/tool_1.0_all.deb";
 
 impl Store {
-    fn with_other_bucket() -> Self {
+    pub(crate) fn with_other_bucket() -> Self {
         let store = Self::start();
         store.server.create_bucket(OTHER_BUCKET).unwrap();
         store
     }
 
     /// Publishes `name version` into a suite of any repository, signed with the store's key or not at all.
-    fn add_to(&self, repo: &str, suite: &str, name: &str, version: &str, signing: &[&str]) {
+    pub(crate) fn add_to(
+        &self,
+        repo: &str,
+        suite: &str,
+        name: &str,
+        version: &str,
+        signing: &[&str],
+    ) {
         let summary = format!("{name} {version}");
         let file = package::write(self.folder.path(), name, version, "all", &summary);
         let mut publish = self.debucket(&["publish", "--repo", repo, "--suite", suite]);
         run(publish.arg(file).args(signing)).expect(0);
     }
 
-    fn signing(&self) -> [String; 2] {
+    pub(crate) fn signing(&self) -> [String; 2] {
         ["--sign-key".to_owned(), self.text("key.asc")]
     }
 
-    fn text(&self, name: &str) -> String {
+    pub(crate) fn text(&self, name: &str) -> String {
         self.path(name).to_str().unwrap().to_owned()
     }
 
-    fn add_other(&self, name: &str, version: &str) {
+    pub(crate) fn add_other(&self, name: &str, version: &str) {
         let signing = self.signing();
         self.add_to(
             OTHER,
@@ -47,7 +54,7 @@ impl Store {
     }
 
     /// Promotes from the suite `testing` of a repository into `stable`, signed with the store's key.
-    fn promote_from(&self, repo: &str, more: &[&str]) -> Run {
+    pub(crate) fn promote_from(&self, repo: &str, more: &[&str]) -> Run {
         let promote = [
             "promote",
             "--from-repo",
@@ -365,107 +372,6 @@ fn a_source_has_its_own_way_of_being_verified() {
     store.check();
 }
 
-/// What is advised about the source is run as it stands, by someone whose own store is another one.
-#[test]
-fn advice_about_the_source_says_how_it_is_reached() {
-    let (store, source) = (Store::start(), Store::start());
-    let key = AccessKey::new("staging", "secret", Grants::All);
-    source.server.set_access_keys(vec![key]);
-    let credentials = "[staging]\naws_access_key_id = staging\naws_secret_access_key = secret\n";
-    std::fs::write(store.path("credentials"), credentials).unwrap();
-    let endpoint = source.server.endpoint();
-    let of_source = ["--endpoint-url", &endpoint, "--profile", "staging"];
-    let with = |arguments: &[&str]| {
-        let mut command = store.debucket(arguments);
-        command.env("AWS_SHARED_CREDENTIALS_FILE", store.path("credentials"));
-        command
-    };
-    let add = |version: &str| {
-        let file = package::write(store.folder.path(), "tool", version, "all", version);
-        let publish = [
-            &["publish", file.to_str().unwrap(), "--suite", "testing"],
-            &of_source[..],
-        ]
-        .concat();
-        run(with(&publish).args(store.signing())).expect(0);
-    };
-    let promote = |package: &str, from: &str| {
-        let promote = [
-            "promote",
-            package,
-            "--from",
-            from,
-            "--to",
-            "stable",
-            "--from-repo",
-            REPO,
-        ];
-        let reach = [
-            "--from-endpoint-url",
-            &endpoint,
-            "--from-profile",
-            "staging",
-        ];
-        run(with(&[&promote[..], &reach].concat()).args(store.signing()))
-    };
-    // The commands among the advice, each run by a shell.
-    let followed = |told: &Run| {
-        let next = told
-            .stderr
-            .lines()
-            .filter(|line| line.starts_with("  next: "));
-        let commands = next.flat_map(|line| line.split('`').skip(1).step_by(2));
-        let program = assert_cmd::cargo::cargo_bin!("debucket")
-            .display()
-            .to_string();
-        let runs = commands.map(|command| {
-            let rest = command
-                .strip_prefix("debucket ")
-                .unwrap_or_else(|| panic!("{told:#?}"));
-            let mut shell = assert_cmd::Command::new("sh");
-            let is_variable = |(name, value): (&std::ffi::OsStr, Option<&std::ffi::OsStr>)| {
-                Some((name.to_owned(), value?.to_owned()))
-            };
-            shell
-                .env_clear()
-                .envs(with(&[]).get_envs().filter_map(is_variable));
-            shell
-                .env("DEBUCKET_SIGN_KEY", store.path("key.asc"))
-                .env("DEBUCKET_REPO", "s3://nowhere");
-            run(shell.args(["-c", &format!("{program} {rest}")]))
-        });
-        runs.collect::<Vec<_>>()
-    };
-    let head = "robots/dists/testing/InRelease";
-    add("1.0");
-    let old = source.server.get(BUCKET, head).unwrap().unwrap();
-    add("2.0");
-    let missing = promote("tool", "nowhere");
-    let [listed] = &followed(&missing)[..] else {
-        panic!("{missing:#?}")
-    };
-    assert_eq!(listed.stdout, "testing\n", "{missing:#?} {listed:#?}");
-
-    let lost = format!("robots/{TOOL}");
-    let bytes = source.server.get(BUCKET, &lost).unwrap().unwrap();
-    source.server.delete(BUCKET, &lost).unwrap();
-    let damaged = promote("tool=1.0", "testing");
-    let [verified] = &followed(&damaged)[..] else {
-        panic!("{damaged:#?}")
-    };
-    assert!(verified.stdout.contains(TOOL), "{damaged:#?} {verified:#?}");
-    source.server.put(BUCKET, &lost, &bytes).unwrap();
-
-    source.server.put(BUCKET, head, &old).unwrap();
-    let warned = promote("tool=1.0", "testing");
-    assert!(warned.stderr.contains("was put back"), "{warned:#?}");
-    let repaired = followed(&warned).remove(0);
-    assert!(
-        repaired.stdout.contains("repaired: "),
-        "{warned:#?} {repaired:#?}"
-    );
-}
-
 #[test]
 fn the_printed_policies_are_enough() {
     let store = Store::with_other_bucket();
@@ -496,20 +402,4 @@ fn the_printed_policies_are_enough() {
     assert_eq!(store.asked(Operation::UploadPartCopy, true), 1);
     assert_eq!(store.asked(Operation::GetObject, true), 0);
     store.check();
-}
-
-#[test]
-fn what_the_other_repository_lacks_is_said_of_that_repository() {
-    let store = Store::with_other_bucket();
-    store.add_other("tool", "1.0");
-    for arguments in [&["other"][..], &["tool", "--component", "extra"]] {
-        let missing = store.promote_from(OTHER, arguments);
-        assert_eq!(missing.code, 4, "{missing:#?}");
-        let told = format!("suite testing of {OTHER} has no ");
-        let advice = format!("`debucket list --suite testing --repo {OTHER}");
-        assert!(
-            missing.stderr.contains(&told) && missing.stderr.contains(&advice),
-            "{missing:#?}"
-        );
-    }
 }

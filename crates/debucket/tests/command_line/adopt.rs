@@ -87,7 +87,7 @@ fn each_refusal_says_what_to_do() {
         run(command.arg(&file).args(more))
     };
     for (refused, advice) in [
-        (publish(&[]), "`debucket adopt lab`"),
+        (publish(&[]), "`debucket adopt lab --unsigned`"),
         (store.adopt(&[]), "--unverified"),
         (store.adopt(&["--unverified"]), "--accept-damage"),
         (

@@ -144,7 +144,7 @@ fn an_alias_moves_from_one_suite_to_the_next() {
             "stable cannot be an alias of suite forky: it is already an alias of suite trixie"
         ) && planned
             .stderr
-            .contains("`debucket suite set trixie --no-alias stable`"),
+            .contains("`debucket suite set trixie --no-alias stable --sign-key "),
         "{planned:#?}"
     );
     planned.expect(3);
@@ -204,7 +204,7 @@ fn a_suite_is_deleted_with_the_rights_of_a_deleter() {
     let closed = store.publish_into("testing", "late");
     assert!(
         closed.stderr.contains(
-            "error: suite testing is being deleted\n  next: `debucket suite delete testing --yes`"
+            "error: suite testing is being deleted\n  next: `debucket suite delete testing --yes --sign-key "
         ),
         "{closed:#?}"
     );
@@ -212,7 +212,7 @@ fn a_suite_is_deleted_with_the_rights_of_a_deleter() {
     let found = store.read(&["verify"]);
     let reported = "dists/testing/suite.json says that the suite is being deleted";
     assert!(found.stdout.contains(reported), "{found:#?}");
-    let next = "next: `debucket suite delete testing --yes` brings the deletion to its end";
+    let next = "next: `debucket suite delete testing --yes --keyring ";
     assert!(found.stdout.contains(next), "{found:#?}");
     found.expect(1);
     let collected = store.read(&["gc"]);

@@ -100,7 +100,7 @@ fn other_bytes_of_the_same_size_are_found() {
         let log = store.read(&["log", "--verify", "--deep"]);
         let told = format!("{key} has other content than its commit says");
         assert!(log.stdout.contains(&told), "{log:#?}");
-        let advice = "`debucket verify stable --deep --repair`";
+        let advice = "`debucket verify stable --deep --repair --keyring ";
         assert!(log.stdout.contains(advice), "{log:#?}");
         log.expect(1);
         store.repair(&["stable", "--deep"]).expect(0);

@@ -157,7 +157,7 @@ fn advice_names_no_option_that_a_collection_does_not_have() {
     let (told, next) = refused.stderr.split_once("next: ").unwrap();
     assert!(told.contains("was put back"), "{refused:#?}");
     assert!(
-        next.starts_with("`debucket verify stable --repair` brings"),
+        next.starts_with("`debucket verify stable --repair --keyring "),
         "{next}"
     );
     assert!(

@@ -61,7 +61,7 @@ fn a_head_that_was_put_back_is_refused_unless_it_is_accepted() {
         assert_eq!(read.code, 0, "{read:#?}");
         let warning = "warning: suite stable was put back: its head is commit ";
         assert!(read.stderr.contains(warning), "{read:#?}");
-        let next = "\n  next: `debucket verify stable --repair`";
+        let next = "\n  next: `debucket verify stable --repair";
         assert!(read.stderr.contains(next), "{read:#?}");
     }
     store.publish(&third, &["--accept-rollback"]).expect(0);
@@ -147,15 +147,29 @@ fn a_suite_whose_head_vanished_does_not_start_again() {
     expect_refused(
         &store.publish(&second, &[]),
         "its InRelease is missing",
-        "`debucket verify stable --repair` brings it back",
+        "` brings it back",
     );
     let follower = "robots/dists/stable/Release";
     store.server.delete(BUCKET, follower).unwrap();
     expect_refused(
         &store.publish(&second, &[]),
         "has a history, but its head is missing",
-        "`debucket verify stable --repair`",
+        "`debucket verify stable --repair --sign-key ",
     );
+    for read in [
+        &["list"][..],
+        &["log"],
+        &["show", "hello"],
+        &["suite", "show", "stable"],
+        &["diff", "stable@~1", "stable"],
+    ] {
+        expect_refused(
+            &store.read(read),
+            "has a history, but its head is missing",
+            "`debucket verify stable --repair --keyring ",
+        );
+    }
+    store.read(&["list", "--suite", "nosuch"]).expect(4);
     assert!(store.server.get(BUCKET, HEAD).unwrap().is_none());
 }
 

@@ -117,7 +117,7 @@ fn nothing_is_promoted_from_a_head_that_was_put_back() {
     for more in [&["--all", "--mirror"][..], &["--all"], &["hello=4.0"]] {
         let refused = promote(more);
         assert_eq!(refused.code, 1, "{refused:#?}");
-        let next = "next: `debucket verify stable --repair --repo s3://acme-apt/robots` brings the newest commit back";
+        let next = "next: `debucket verify stable --repair --repo s3://acme-apt/robots --sign-key ";
         assert!(
             refused.stderr.contains("suite stable was put back") && refused.stderr.contains(next),
             "{refused:#?}"
@@ -154,7 +154,7 @@ fn what_is_advised_about_a_source_names_its_repository() {
     let commands: Vec<_> = next.split('`').skip(1).step_by(2).collect();
     assert!(!commands.is_empty(), "{next}");
     for command in commands {
-        assert!(command.ends_with(" --repo s3://acme-apt/robots"), "{next}");
+        assert!(command.contains(" --repo s3://acme-apt/robots"), "{next}");
     }
 }
 
@@ -174,9 +174,7 @@ fn another_tools_suite_is_adopted_and_not_repaired() {
     let repair = ["verify", "stable", "--repair", "--accept-unproven"];
     for refused in [store.verify(&["stable"]), change(&store, &repair)] {
         assert!(
-            refused
-                .stderr
-                .contains("`debucket adopt stable` takes the suite over"),
+            refused.stderr.contains("`debucket adopt stable --"),
             "{refused:#?}"
         );
         assert_eq!(refused.expect(1), "");

@@ -93,6 +93,24 @@ fn a_changes_file_says_which_suite_and_component() {
 }
 
 /// Several names in `Distribution` are one upload into each, as of several `--suite`.
+/// What `dch` writes until its user says that the changes are done.
+#[test]
+fn what_is_not_released_makes_no_suite() {
+    let store = Store::start();
+    let file = package::write(store.folder.path(), "tool", "1.0", "all", "not done");
+    for distribution in ["UNRELEASED", "testing UNRELEASED"] {
+        let changes = changes(&file, distribution, "net");
+        let refused = store.publish(&changes, &[]);
+        assert_eq!(refused.code, 2, "{refused:#?}");
+        for told in ["UNRELEASED", "dch --release", "--suite"] {
+            assert!(refused.stderr.contains(told), "{refused:#?}");
+        }
+        assert!(store.server.keys(BUCKET).is_empty());
+    }
+    let changes = changes(&file, "UNRELEASED", "net");
+    store.publish(&changes, &["--suite", "testing"]).expect(0);
+}
+
 #[test]
 fn a_changes_file_for_several_suites_is_published_into_each() {
     let store = Store::start();

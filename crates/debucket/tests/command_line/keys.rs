@@ -1,10 +1,41 @@
 //! `debucket key` and what of `debucket client-config` needs no store.
 
-use std::{fs, os::unix::fs::PermissionsExt as _};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use repo_signing::{Certificate, KeyFile, Passphrase, Signer as _};
 
 use crate::run::{debucket, run};
+
+#[test]
+fn a_folder_that_is_not_there_is_named_before_anything_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("no such");
+    let [inside, good] = [missing.join("key.asc"), folder.path().join("good.asc")];
+    let key = folder.path().join("key.asc");
+    run(debucket().args(["key", "generate", "--out"]).arg(&key)).expect(0);
+    let generate = |out: &Path, public: &Path| {
+        let mut generate = debucket();
+        generate.args(["key", "generate", "--out"]).arg(out);
+        run(generate.arg("--public-out").arg(public))
+    };
+    for refused in [
+        generate(&inside, &good),
+        generate(&good, &inside),
+        run(debucket()
+            .args(["key", "export", "--sign-key"])
+            .arg(&key)
+            .arg("--out")
+            .arg(&inside)),
+    ] {
+        assert_eq!(refused.code, 1, "{refused:#?}");
+        let missing = missing.display();
+        let told = format!(
+            "error: {missing}: no such folder\n  next: make the folder first (mkdir -p '{missing}')\n"
+        );
+        assert_eq!(refused.stderr, told);
+        assert!(!good.exists(), "{refused:#?}");
+    }
+}
 
 #[test]
 fn a_key_is_made_exported_and_never_overwritten() {

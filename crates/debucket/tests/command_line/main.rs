@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 mod across;
+mod across_advice;
 mod adopt;
 mod advice;
 mod aliases;
@@ -16,6 +17,7 @@ mod documents;
 mod drops;
 mod dry_run;
 mod earlier_states;
+mod failures;
 mod forge;
 mod gc;
 mod guards;

@@ -17,6 +17,13 @@ const REACH: [&str; 7] = [
     "--path-style",
     "--virtual-hosted",
 ];
+/// Options beside them that each command which takes them repeats, and a value.
+const REPEATED: [(&str, &str); 4] = [
+    ("--sign-key", "x"),
+    ("--keyring", "x"),
+    ("--unsigned", ""),
+    ("--single-writer", ""),
+];
 /// Commands that ask no store.
 const ALONE: [&str; 2] = ["debucket key generate", "debucket key export"];
 
@@ -54,6 +61,17 @@ pub(crate) fn check(arguments: &[&str], run: &Run) {
             let is_given = |word: &&str| word.split('=').next() == Some(*option);
             let is_given = arguments.iter().any(is_given);
             assert!(!is_given || command.contains(option), "{command}: {run:#?}");
+        }
+        // A source has its own, and what a policy needs none.
+        let is_policy = command.starts_with("debucket client-config");
+        let has_source = arguments.iter().any(|word| word.starts_with("--from-"));
+        for (option, value) in REPEATED
+            .iter()
+            .filter(|_| !is_alone && !has_source && !is_policy)
+        {
+            let is_lacking = arguments.contains(option) && !command.contains(option);
+            let is_taken = || problem(&format!("{command} {option} {value}")).is_none();
+            assert!(!is_lacking || !is_taken(), "{command}: {option}: {run:#?}");
         }
     }
 }

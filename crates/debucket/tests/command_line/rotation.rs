@@ -267,6 +267,11 @@ fn a_keyring_package_has_the_suites_keys_and_a_higher_version_when_they_change()
         "--out-dir",
         folder.to_str().unwrap(),
     ];
+    let missing = store.path("missing").display().to_string();
+    let unwritten = store.read(&[&again[..4], &[&missing]].concat());
+    let told = format!("error: {missing}: no such folder\n  next: make the folder first");
+    assert!(unwritten.stderr.contains(&told), "{unwritten:#?}");
+    assert_eq!(unwritten.code, 1, "{unwritten:#?}");
     let refused = store.read(&again);
     assert_eq!(refused.code, 1, "{refused:#?}");
     let words = format!("{file}: the file exists, and is never overwritten");

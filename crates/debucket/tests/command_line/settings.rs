@@ -1,5 +1,8 @@
 //! Suites are created, set up, and signed anew in time.
 
+use std::time::Duration;
+
+use jiff::fmt::strtime;
 use serde_json::Value;
 
 use crate::run::{BUCKET, Store, run};
@@ -204,10 +207,51 @@ fn a_refresh_waits_until_there_is_little_time_left() {
         .expect(0);
     store.change(&["refresh"]).expect(0);
     assert_eq!(commits(&store), 2);
+    let always = "warning: --within is not shorter than the suite's validity";
+    for (within, warns) in [("13d", false), ("14d", true), ("15d", true)] {
+        let planned = store.change(&["refresh", "--dry-run", "--within", within]);
+        assert_eq!(planned.stderr.contains(always), warns, "{planned:#?}");
+    }
     store.change(&["refresh", "--within", "15d"]).expect(0);
     assert_eq!(commits(&store), 3);
     let log: Value = store.read(&["log", "-n", "1", "--output", "json"]).json();
     assert_eq!(log[0]["changes"], serde_json::json!([]));
+}
+
+#[test]
+fn a_dry_run_of_a_refresh_says_how_the_suite_would_be_dated() {
+    let store = Store::start();
+    store.server.clock().freeze();
+    store.add("stable", "tool", "1.0");
+    let planned = || store.change(&["refresh", "--force", "--dry-run"]).expect(0);
+    let release = || {
+        let release = store.server.get(BUCKET, "robots/dists/stable/Release");
+        let release = String::from_utf8(release.unwrap().unwrap()).unwrap();
+        let field = |name: &str| {
+            let line = release.lines().find_map(|line| line.strip_prefix(name));
+            line.map(|date| strtime::parse("%a, %d %b %Y %H:%M:%S UTC", date).unwrap())
+        };
+        ["Date: ", "Valid-Until: "].map(|name| {
+            let time = field(name)?.to_datetime().unwrap();
+            Some(time.to_zoned(jiff::tz::TimeZone::UTC).unwrap().timestamp())
+        })
+    };
+    for valid in [&[][..], &["--valid-for", "14d"]] {
+        if !valid.is_empty() {
+            let set = [&["suite", "set", "stable"], valid].concat();
+            store.change(&set).expect(0);
+        }
+        store.server.clock().advance(Duration::from_secs(3600));
+        let told = planned();
+        store.change(&["refresh", "--force"]).expect(0);
+        let [date, until] = release();
+        let mut lines = format!("  Date: {}\n", date.unwrap());
+        lines.extend(until.map(|until| format!("  Valid-Until: {until}\n")));
+        assert!(
+            told.contains(&format!("\n{lines}dry run")),
+            "{told} {lines}"
+        );
+    }
 }
 
 #[test]

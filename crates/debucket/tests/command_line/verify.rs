@@ -219,7 +219,7 @@ fn all_problems_are_found_at_once() {
     // What was damaged, too, as it is advised.
     assert!(
         told.stdout
-            .contains("`debucket publish --replace FILE --suite stable`")
+            .contains("`debucket publish --replace FILE --suite stable --")
     );
     for (name, version) in [("hello", "2.0"), ("tool", "1.0")] {
         let text = format!("{name} {version}");
@@ -258,7 +258,9 @@ fn a_lost_commit_and_its_index_come_back_from_the_head_and_the_pool() {
     };
     let refused = publish();
     assert!(
-        refused.stderr.contains("`debucket verify stable --repair`"),
+        refused
+            .stderr
+            .contains("`debucket verify stable --repair --sign-key "),
         "{refused:#?}"
     );
     refused.expect(1);

@@ -255,6 +255,16 @@ fn keys_since(base: Option<&Commit>, next: &Settings, time: Timestamp) -> Option
     Some(after.map_or(time, |after| after.max(time)))
 }
 
+impl Draft<'_> {
+    /// The `Date` that the new head would have if it were written now.
+    #[must_use]
+    pub fn date(&self) -> Timestamp {
+        let base = self.base.as_ref();
+        let time = self.suite.time_of(base, self.store_time, self.allow);
+        date(time, base.filter(|_| !self.allow.reset_date))
+    }
+}
+
 /// The `Date` of a new head: the store's time, to the second, but never before its parent's. (apt ignores a head that is older
 /// than the one that it has, and refuses one from the future.)
 pub(crate) fn date(store_time: Timestamp, parent: Option<&Head>) -> Timestamp {

@@ -24,6 +24,7 @@ use s3_storage::{ETag, ErrorKind, ObjectMeta};
 use crate::{
     commit::keys::{HeadSignatures, Keys, Signed},
     error::{Error, Missing},
+    folders::folder::Folder,
     read::loss::{Mark, TRIES, is_loss},
     suite::Suite,
 };
@@ -197,9 +198,25 @@ impl Suite<'_> {
     /// The head of a suite that has to exist.
     ///
     /// # Errors
-    /// [`Missing::Suite`]; those of [`Suite::head`].
+    /// [`Missing::Suite`]; [`Error::HeadVanished`]; those of [`Suite::head`].
     pub async fn existing_head(&self) -> Result<Head, Error> {
-        Ok(self.head().await?.ok_or_else(|| self.missing())?)
+        match self.head().await? {
+            Some(head) => Ok(head),
+            None if self.has_lost_head().await => Err(Error::HeadVanished {
+                suite: self.name.clone(),
+            }),
+            None => Err(self.missing().into()),
+        }
+    }
+
+    /// Whether a suite without a head has had one, and is not being deleted. Not for who may not look.
+    async fn has_lost_head(&self) -> bool {
+        // In this order: its first publish may be running.
+        matches!(self.has_history().await, Ok(true))
+            && matches!(
+                self.what_it_is().await,
+                Ok(Some(Folder::Suite { has_head: false }))
+            )
     }
 
     pub(crate) fn missing(&self) -> Missing {

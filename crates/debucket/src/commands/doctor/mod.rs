@@ -42,7 +42,7 @@ const CONCURRENT: usize = 4;
 /// that cannot succeed and on objects below debucket-probe/ that are removed again. Nothing of the repository is changed. `debucket verify` looks into suites in depth.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Exit codes: 0 no check failed; 1 one did; 2 usage.
+Exit codes: 0 no check failed; 1 one did; 2 usage; 4 only that a suite is missing.
 
 Examples:
   debucket doctor --repo s3://acme-apt --sign-key key.asc
@@ -114,9 +114,14 @@ impl Doctor {
             checks,
         };
         context.printer.result(&document)?;
+        let missing = document.checks.iter().filter(|check| check.is_missing);
+        let missing = missing.count();
         match document.count(Status::Fail) {
             0 => Ok(()),
-            failed => Err(Error::Unhealthy(failed)),
+            failed => Err(Error::Unhealthy {
+                failed,
+                are_missing: failed == missing,
+            }),
         }
     }
 

@@ -33,6 +33,9 @@ pub(super) struct Check {
     pub(super) detail: String,
     /// What to do; null if nothing is to be done.
     pub(super) next: Option<String>,
+    /// Whether a suite that was named is not there.
+    #[serde(skip)]
+    pub(super) is_missing: bool,
 }
 
 impl Check {
@@ -48,6 +51,7 @@ impl Check {
             status,
             detail: detail.into(),
             next,
+            is_missing: false,
         }
     }
 

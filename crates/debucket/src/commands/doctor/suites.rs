@@ -68,7 +68,11 @@ pub(super) async fn checks(
                     Some(error) if check == KEYS => Check::failed(KEYS, error, role),
                     _ => Check::skipped(check, "the head cannot be used"),
                 });
-                let head = Check::failed(HEAD, &error.into(), role);
+                let is_missing = matches!(error, Error::Missing(_));
+                let head = Check {
+                    is_missing,
+                    ..Check::failed(HEAD, &error.into(), role)
+                };
                 [head].into_iter().chain(behind).collect()
             }
             Ok(head) => {

@@ -137,9 +137,9 @@ impl Generate {
             Algorithm::Ed25519 => KeyAlgorithm::Ed25519,
             Algorithm::Rsa4096 => KeyAlgorithm::Rsa4096,
         };
-        refuse_existing(&self.out)?;
+        refuse_unwritable(&self.out)?;
         if let Some(path) = &self.public_out {
-            refuse_existing(path)?;
+            refuse_unwritable(path)?;
         }
         let key = generate(
             &self.user_id,
@@ -249,11 +249,18 @@ fn creation_time() -> SignatureTime {
 }
 
 /// Stops before a key is made that could not be written. [`create`] is what keeps an existing file safe.
-fn refuse_existing(path: &Path) -> Result<(), Error> {
+fn refuse_unwritable(path: &Path) -> Result<(), Error> {
     match fs::symlink_metadata(path) {
         Ok(_) => Err(Error::Exists(path.display().to_string())),
-        Err(_) => Ok(()),
+        Err(_) => missing_folder(path).map_or(Ok(()), Err),
     }
+}
+
+/// That the folder of a file which is to be written is not there.
+fn missing_folder(path: &Path) -> Option<Error> {
+    let folder = path.parent()?;
+    let is_missing = !folder.as_os_str().is_empty() && !folder.exists();
+    is_missing.then(|| Error::NoFolder(folder.display().to_string()))
 }
 
 /// Writes a file that must not exist yet, with these permissions.
@@ -268,10 +275,10 @@ fn create(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Error> {
         file.sync_all()
     };
     write().map_err(|source: io::Error| {
-        let path = path.display().to_string();
+        let name = path.display().to_string();
         match source.kind() {
-            io::ErrorKind::AlreadyExists => Error::Exists(path),
-            _ => Error::File { path, source },
+            io::ErrorKind::AlreadyExists => Error::Exists(name),
+            _ => missing_folder(path).unwrap_or(Error::File { path: name, source }),
         }
     })
 }

@@ -77,6 +77,10 @@ fn an_empty_bucket_wants_a_key_and_an_unsigned_suite_needs_none() {
         "--suites",
     );
 
+    for suites in [&["stable"][..], &["stable", "testing"]] {
+        run(&mut store.debucket(&[&["doctor"], suites].concat())).expect(4);
+    }
+
     let founding = "robots/dists/begun/suite.json";
     store
         .server
@@ -164,7 +168,7 @@ fn a_deletion_that_was_interrupted_is_told_and_no_repair_is_advised() {
         }
         let report = store.doctor_with_key(&[]);
         report.expect_open(&["stable: head", "versioning"]);
-        let next = "`debucket suite delete stable --yes` brings the deletion to its end";
+        let next = "` brings the deletion to its end";
         report.expect("stable: head", "fail", "is being deleted", next);
     }
 }
