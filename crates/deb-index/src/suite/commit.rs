@@ -13,7 +13,10 @@
 //! - The actions in `changes` are words for people. Nothing is planned on them.
 //! - `requires` names features that a program must know to *build on* the commit. Reading never needs them.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -23,9 +26,11 @@ use crate::{
     digest::Sha256,
     index::IndexPath,
     name::{Component, SuiteName},
+    package_id::PackageId,
     phase::Percentage,
     stanza::StanzaRef,
     suite::settings::Settings,
+    version::Version,
 };
 
 /// A step in the history of a suite.
@@ -46,6 +51,9 @@ pub struct Commit {
     pub settings: Settings,
     /// What this commit changed, for the history.
     pub changes: Arc<Vec<Change>>,
+    /// Versions that were taken back and have not come in since.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub taken_back: BTreeSet<TakenBack>,
     /// All indexes of the suite.
     pub indexes: BTreeMap<IndexPath, Index>,
     #[serde(flatten)]
@@ -98,6 +106,42 @@ pub struct Change {
     pub taken_back: bool,
     #[serde(flatten)]
     pub rest: Map<String, Value>,
+}
+
+/// A version that was taken back, as `main/tool_2.0_all`: the component and what [`PackageId`] displays.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TakenBack(String);
+
+impl TakenBack {
+    #[must_use]
+    pub fn of_change(change: &Change) -> Self {
+        let text = |text: &'_ Option<String>| text.clone().unwrap_or_default();
+        let [component, name, version, architecture] = [
+            &change.component,
+            &change.package,
+            &change.version,
+            &change.architecture,
+        ]
+        .map(text);
+        Self(format!("{component}/{name}_{version}_{architecture}"))
+    }
+
+    /// Whether it is a later version of a package.
+    #[must_use]
+    pub fn is_later(&self, id: &PackageId) -> bool {
+        let before = format!("{}/{}_", id.component, id.name);
+        let rest = self.0.strip_prefix(&before);
+        let version = rest.and_then(|rest| rest.strip_suffix(&format!("_{}", id.architecture)));
+        let version = version.and_then(|version| version.parse::<Version>().ok());
+        version.is_some_and(|version| version.compare(&id.version).is_gt())
+    }
+}
+
+impl From<&PackageId> for TakenBack {
+    fn from(id: &PackageId) -> Self {
+        Self(format!("{}/{id}", id.component))
+    }
 }
 
 /// The part of the devices that a package is for.
@@ -258,6 +302,20 @@ impl Commit {
         })
     }
 
+    /// The versions that are taken back after `changes`, to a suite in which those of `before` are.
+    #[must_use]
+    pub fn taken_back_after(before: Option<&Self>, changes: &[Change]) -> BTreeSet<TakenBack> {
+        let mut taken_back = before.map(|it| it.taken_back.clone()).unwrap_or_default();
+        for change in changes {
+            if change.taken_back {
+                taken_back.insert(TakenBack::of_change(change));
+            } else if !taken_back.is_empty() && change.action == Change::ADD {
+                taken_back.remove(&TakenBack::of_change(change));
+            }
+        }
+        taken_back
+    }
+
     /// Whether the suite is being deleted, so that nobody may build on the commit.
     #[must_use]
     pub fn is_closed(&self) -> bool {
@@ -325,6 +383,7 @@ mod tests {
                 ..Change::default()
             }]
             .into(),
+            taken_back: BTreeSet::new(),
             indexes: BTreeMap::from([(
                 "main/binary-amd64/Packages".parse().unwrap(),
                 Index {

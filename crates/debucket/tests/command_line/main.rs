@@ -5,6 +5,7 @@
 mod across;
 mod adopt;
 mod advice;
+mod again;
 mod aliases;
 mod arguments;
 mod changes;
