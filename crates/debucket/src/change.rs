@@ -155,6 +155,16 @@ impl ChangeOptions {
         if self.dry_run {
             report.seen(&draft)?;
         }
+        match draft.alias_changes().await {
+            Ok(changes) => report.alias_packages = changes,
+            Err(error) => {
+                let warning = format!(
+                    "what devices of the new aliases see until now cannot be read: {error}"
+                );
+                context.printer.warn(&warning);
+                report.warnings.push(warning);
+            }
+        }
         report.warnings.extend(wanted.warnings);
         let phase = wanted.phase.iter();
         let others = phase.flat_map(|phase| other_phases(suite.name(), *phase, draft.plan()));

@@ -6,6 +6,7 @@ mod across;
 mod adopt;
 mod advice;
 mod again;
+mod alias_moves;
 mod aliases;
 mod arguments;
 mod changes;

@@ -199,7 +199,11 @@ impl Suite<'_> {
     /// # Errors
     /// [`Missing::Suite`]; those of [`Suite::head`].
     pub async fn existing_head(&self) -> Result<Head, Error> {
-        Ok(self.head().await?.ok_or_else(|| self.missing())?)
+        match self.head().await {
+            Ok(Some(head)) => Ok(head),
+            Ok(None) => Err(self.missing().into()),
+            Err(error) => Err(self.of_name(error).await),
+        }
     }
 
     pub(crate) fn missing(&self) -> Missing {
@@ -214,8 +218,9 @@ impl Suite<'_> {
     /// # Errors
     /// [`Missing`]; those of [`Suite::head`].
     pub async fn resolved(mut self) -> Result<(Self, Head), Error> {
-        let alias = match self.existing_head().await {
-            Ok(head) => return Ok((self, head)),
+        let alias = match self.head().await {
+            Ok(Some(head)) => return Ok((self, head)),
+            Ok(None) => return Err(self.missing().into()),
             Err(Error::IsAlias { alias, suite }) => {
                 self.name = suite;
                 alias
