@@ -20,6 +20,7 @@ use crate::{
     source_advice::source_advice,
     storage_advice::storage_advice,
     text::shell_word,
+    version_advice,
 };
 
 impl Error {
@@ -88,22 +89,13 @@ impl Error {
                 ));
             }
 
-            Self::OtherBuild { .. } => {
-                "give the new build a higher version, or pass --replace to replace the old one"
-            }
-            Self::Collision { suite, ids } => {
-                let there = &ids.1;
-                return Some(format!(
-                    "give the new one a higher version; or take the other one out, with --replace where it is an option, or \
-                     with `debucket remove {}:{}={} --suite {suite} --component {}`",
-                    there.name, there.architecture, there.version, there.component
-                ));
-            }
+            Self::OtherBuild { .. }
+            | Self::Collision { .. }
+            | Self::TakenBack { .. }
+            | Self::NoEarlierVersion { .. }
+            | Self::EarlierLost { .. } => return version_advice::advice(self),
             Self::NoFile(_) | Self::NoPackage(_) => {
                 "give .deb files, folders that hold some, or quoted globs"
-            }
-            Self::NoEarlierVersion { .. } | Self::EarlierLost { .. } => {
-                "publish a good version instead; or pass --allow-no-version to leave the package out of the suite"
             }
             Self::Problems(_) => "follow the advice for each problem, then verify again",
             Self::Unhealthy { .. } => {

@@ -2,8 +2,9 @@
 
 use clap::Args;
 use deb_index::{
-    change::{Intent, PlanError},
+    change::{Intent, Plan, PlanError},
     name::SuiteName,
+    phase::Percentage,
 };
 use repository::{Allow, Draft, Keys, PackageFile, Published, Repository, Suite};
 
@@ -17,6 +18,9 @@ use crate::{
     store_options::WriteOptions,
     uploads::Progress,
 };
+
+/// Packages that are named in warnings.
+const NAMED: usize = 10;
 
 /// How a suite is changed.
 #[derive(Debug, Args)]
@@ -79,6 +83,8 @@ pub(crate) struct Wanted {
     pub(crate) files: Vec<PackageFile>,
     /// What is odd about them.
     pub(crate) warnings: Vec<String>,
+    /// The part of the devices that they are for, if that was said.
+    pub(crate) phase: Option<Percentage>,
     /// Whether it is fine if there is nothing to remove.
     pub(crate) allow_missing: bool,
 }
@@ -149,7 +155,23 @@ impl ChangeOptions {
         if self.dry_run {
             report.seen(&draft)?;
         }
+        match draft.alias_changes().await {
+            Ok(changes) => report.alias_packages = changes,
+            Err(error) => {
+                let warning = format!(
+                    "what devices of the new aliases see until now cannot be read: {error}"
+                );
+                context.printer.warn(&warning);
+                report.warnings.push(warning);
+            }
+        }
         report.warnings.extend(wanted.warnings);
+        let phase = wanted.phase.iter();
+        let others = phase.flat_map(|phase| other_phases(suite.name(), *phase, draft.plan()));
+        for warning in others {
+            context.printer.warn(&warning);
+            report.warnings.push(context.printer.complete(&warning));
+        }
         for warning in draft.warnings() {
             context.warn(suite.name(), &warning);
             report.warnings.push(warning.to_string());
@@ -207,8 +229,47 @@ fn in_the_way(suite: &SuiteName, error: repository::Error) -> Error {
         repository::Error::Plan(PlanError::Conflict { id, key }) => {
             Error::OtherBuild { suite, id, key }
         }
+        repository::Error::Plan(PlanError::TakenBack(id)) => Error::TakenBack { suite, id },
         repository::Error::Plan(PlanError::Collision(ids)) => Error::Collision { suite, ids },
         error => error.into(),
+    }
+}
+
+/// Packages to add that the suite has already, for another part of the devices than was said.
+fn other_phases(suite: &SuiteName, phase: Percentage, plan: &Plan) -> Vec<String> {
+    let others = plan.phases.iter().filter(|(_, there)| *there != phase);
+    let mut warnings: Vec<_> = others
+        .clone()
+        .take(NAMED)
+        .map(|(id, there)| {
+            format!(
+                "{id} is in suite {suite} already, for {}, and stays so; to have it for {}: `debucket phase {}:{}={} {} --suite {suite} \
+                 --component {}`",
+                part(*there),
+                part(phase),
+                id.name,
+                id.architecture,
+                id.version,
+                u8::from(phase),
+                id.component
+            )
+        })
+        .collect();
+    let count = others.count();
+    if count > NAMED {
+        warnings.push(format!(
+            "{} more packages are in suite {suite} already, for another part of the devices than {}, and stay so",
+            count - NAMED,
+            part(phase)
+        ));
+    }
+    warnings
+}
+
+fn part(phase: Percentage) -> String {
+    match phase {
+        Percentage::ALL => "all devices".to_owned(),
+        phase => format!("{phase} of the devices"),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     borrow::Cow,
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -26,7 +26,7 @@ use serde::{Serialize, Serializer};
 use crate::{
     context::Context,
     duration::Span,
-    error::Error,
+    error::{Error, list},
     package_changes,
     printer::Report,
     settings_text::{self, SettingChange},
@@ -56,6 +56,12 @@ pub(crate) struct ChangeReport {
     changes: Changed,
     /// What a device gets of the packages that change, by component and name.
     packages: Vec<PackageChange>,
+    /// By alias that comes to the suite, what its devices get of what they do not see yet; missing if the name is new. Devices of
+    /// other aliases get what `packages` says.
+    pub(crate) alias_packages: BTreeMap<SuiteName, Vec<PackageChange>>,
+    /// Aliases that it has no longer; what they show stays.
+    #[serde(skip)]
+    dropped_aliases: BTreeSet<SuiteName>,
     /// Packages that were given and are in the suite already.
     unchanged: Unchanged,
     /// What devices notice of the change beside its packages, or have to accept.
@@ -224,6 +230,8 @@ impl ChangeReport {
             date: there.map(|head| head.release.date),
             changes: Changed::default(),
             packages: Vec::new(),
+            alias_packages: BTreeMap::new(),
+            dropped_aliases: BTreeSet::new(),
             unchanged: Unchanged::default(),
             redated: None,
             copies: files.iter().any(PackageFile::is_copied),
@@ -248,6 +256,12 @@ impl ChangeReport {
         };
         self.unchanged = Unchanged::of(files, &plan.changes);
         let old = draft.base().map(|head| &head.commit.settings);
+        self.dropped_aliases = old.map_or_else(BTreeSet::new, |old| {
+            old.aliases
+                .difference(&plan.settings.aliases)
+                .cloned()
+                .collect()
+        });
         self.setting_changes = old.map_or_else(Vec::new, |old| {
             settings_text::changes(Some(old), &plan.settings)
         });
@@ -343,23 +357,60 @@ impl ChangeReport {
 
     /// What a device gets.
     fn devices(&self) -> String {
-        let mut table = Table::default();
-        for change in &self.packages {
-            let [before, after] = [&change.before, &change.after];
-            let [before, after] = [before, after].map(|version| version.as_deref().unwrap_or(""));
-            let mut cells = package_changes::cells(change, before, after);
-            cells[0].insert_str(0, "    ");
-            if change.change == Transition::Downgraded {
-                cells.push(format!("devices stay at {before}: apt does not downgrade"));
+        // Those of the aliases that stay see the same.
+        let aliases = self.settings.aliases.iter();
+        let aliases = aliases.filter(|alias| !self.alias_packages.contains_key(*alias));
+        let names: Vec<_> = [&self.suite].into_iter().chain(aliases).collect();
+        match &names[..] {
+            [_] => seen("what devices see", &self.packages, "  "),
+            names => {
+                let title = format!("what devices of {} see", list(names));
+                seen(&title, &self.packages, "  ")
             }
-            table.line(cells);
         }
-        let table = table.render();
-        if table.is_empty() {
-            return table;
-        }
-        format!("  what devices see:\n{table}")
     }
+
+    /// What devices of aliases get that come to the suite, and of those that it drops.
+    fn aliases(&self, indent: &str) -> String {
+        let mut text = String::new();
+        for (alias, packages) in &self.alias_packages {
+            let packages = packages.iter().filter(|package| package.is_noticed());
+            let packages: Vec<_> = packages.cloned().collect();
+            let table = seen(&format!("what devices of {alias} see"), &packages, indent);
+            match table.is_empty() {
+                true => text.push_str(&format!(
+                    "{indent}devices of {alias} see the same packages\n"
+                )),
+                false => text.push_str(&table),
+            }
+        }
+        for alias in &self.dropped_aliases {
+            text.push_str(&format!(
+                "{indent}devices of {alias} see no further changes, until another suite takes the name\n"
+            ));
+        }
+        text
+    }
+}
+
+/// A table of what devices get.
+fn seen(title: &str, packages: &[PackageChange], indent: &str) -> String {
+    let mut table = Table::default();
+    for change in packages {
+        let [before, after] = [&change.before, &change.after];
+        let [before, after] = [before, after].map(|version| version.as_deref().unwrap_or(""));
+        let mut cells = package_changes::cells(change, before, after);
+        cells[0].insert_str(0, &format!("{indent}  "));
+        if change.change == Transition::Downgraded {
+            cells.push(format!("devices stay at {before}: apt does not downgrade"));
+        }
+        table.line(cells);
+    }
+    let table = table.render();
+    if table.is_empty() {
+        return table;
+    }
+    format!("{indent}{title}:\n{table}")
 }
 
 impl Package<'_> {
@@ -406,6 +457,7 @@ impl Report for ChangeReport {
         if self.dry_run {
             text.push_str(&self.devices());
         }
+        text.push_str(&self.aliases(indent));
         for change in &self.client_changes {
             let effect = change.effect();
             text.push_str(&format!("{indent}devices notice: {change} ({effect})\n"));

@@ -87,13 +87,13 @@ pub enum Error {
     #[error("suite {suite} had no version before {}", list(.packages))]
     NoEarlierVersion {
         suite: SuiteName,
-        packages: Vec<String>,
+        packages: Vec<PackageId>,
     },
     /// The same, because the versions before are damaged or were collected.
     #[error("what suite {suite} had before {} is lost", list(.packages))]
     EarlierLost {
         suite: SuiteName,
-        packages: Vec<String>,
+        packages: Vec<PackageId>,
         source: Box<repository::Error>,
     },
     /// A suite that packages were to be taken from unchecked.
@@ -112,6 +112,9 @@ pub enum Error {
         id: PackageId,
         key: String,
     },
+    /// A package was taken back, so it does not come in again in passing.
+    #[error("{id} (component {}) was taken back from suite {suite}", .id.component)]
+    TakenBack { suite: SuiteName, id: PackageId },
     /// Devices would take neither of two packages for newer. The second one is in the suite, or is given too.
     #[error(
         "for devices of suite {suite}, {} (component {}) would be neither newer nor older than {} (component {}), which is another file",
@@ -210,6 +213,7 @@ impl Error {
             Self::SuiteExists(_)
             | Self::OtherBuild { .. }
             | Self::Collision { .. }
+            | Self::TakenBack { .. }
             | Self::Repository(
                 repository::Error::ChangedMeanwhile { .. }
                 | repository::Error::IsAlias { .. }

@@ -31,4 +31,5 @@ mod storage_advice;
 pub mod store_options;
 pub mod text;
 mod uploads;
+mod version_advice;
 mod warning_advice;

@@ -225,6 +225,7 @@ impl Suite<'_> {
             plan: Plan {
                 settings: settings.clone(),
                 changes: Arc::default(),
+                phases: Vec::new(),
                 there: Vec::new(),
                 indexes,
                 unmatched: Vec::new(),

@@ -7,6 +7,7 @@
 //! The reply to the last step may be lost. So each attempt first asks whether the head is this publisher's commit already, or a
 //! descendant of it. Until that is known, an error is [`Error::Unknown`].
 
+mod alias_view;
 pub(crate) mod carry_out;
 pub(crate) mod draft;
 pub(crate) mod followers;

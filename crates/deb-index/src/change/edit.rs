@@ -68,6 +68,8 @@ pub enum Edit {
         earlier: Vec<Stanza>,
         only: Phasing,
     },
+    /// A package to add that was taken back and has not come in since is a conflict.
+    RespectHalts,
     /// The indexes are those of an earlier commit, and its components and architectures are among the suite's. Other settings stay,
     /// and so do components and architectures that are newer.
     Restore(Arc<Restored>),
@@ -172,7 +174,11 @@ impl Edit {
             }
             Self::Set(patch) => patch.formats.is_some() || patch.drops(component, architecture),
             Self::Restore(_) => true,
-            Self::Exist(_) | Self::New | Self::Refresh { .. } | Self::Close => false,
+            Self::Exist(_)
+            | Self::New
+            | Self::RespectHalts
+            | Self::Refresh { .. }
+            | Self::Close => false,
         }
     }
 
@@ -294,6 +300,12 @@ impl Intent {
             _ => &[],
         });
         edits.flatten()
+    }
+
+    /// Whether a package that was taken back must not be added.
+    pub(super) fn respects_halts(&self) -> bool {
+        let mut edits = self.0.iter();
+        edits.any(|edit| matches!(edit, Edit::RespectHalts))
     }
 
     /// Packages that are taken back.

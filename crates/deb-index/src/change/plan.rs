@@ -8,6 +8,7 @@ use crate::{
     index::IndexPath,
     name::Architecture,
     package_id::PackageId,
+    phase::Percentage,
     stanza::{Stanza, StanzaError},
     suite::{
         commit::{Change, Commit, Index},
@@ -26,6 +27,8 @@ pub struct Plan {
     pub changes: Arc<Vec<Change>>,
     /// Packages to add that the suite has already, at the keys that its indexes give them.
     pub there: Vec<Stanza>,
+    /// For each of those, the part of the devices that it was for.
+    pub phases: Vec<(PackageId, Percentage)>,
     /// All indexes of the suite.
     pub indexes: BTreeMap<IndexPath, IndexPlan>,
     /// Packages that were named and are not there, as the selectors are written.
@@ -63,6 +66,9 @@ pub enum PlanError {
         .0.0, .0.0.component, .0.1, .0.1.component
     )]
     Collision(Box<(PackageId, PackageId)>),
+    /// The suite had the package and took it back.
+    #[error("{0} was taken back")]
+    TakenBack(PackageId),
     /// The suite was to be new.
     #[error("the suite exists already, and is not like that")]
     Exists,
@@ -102,7 +108,11 @@ impl PlanError {
     pub fn is_conflict(&self) -> bool {
         matches!(
             self,
-            Self::Clash(_) | Self::Conflict { .. } | Self::Collision(_) | Self::Exists
+            Self::Clash(_)
+                | Self::Conflict { .. }
+                | Self::Collision(_)
+                | Self::TakenBack(_)
+                | Self::Exists
         )
     }
 }

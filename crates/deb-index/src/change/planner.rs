@@ -5,7 +5,7 @@
 
 use std::{
     cell::OnceCell,
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
 };
 
 use super::{
@@ -24,9 +24,10 @@ use crate::{
     index::{IndexPath, packages::Packages},
     name::{Architecture, Component},
     package_id::PackageId,
+    phase::Percentage,
     stanza::{Stanza, StanzaRef},
     suite::{
-        commit::{Change, Commit, Index},
+        commit::{Change, Commit, Index, TakenBack},
         settings::Settings,
     },
 };
@@ -70,6 +71,9 @@ pub fn plan(
             .map(|(stanza, _)| (stanza.id.component.clone(), stanza.sha256))
             .collect(),
         there: BTreeMap::new(),
+        taken_back: base
+            .filter(|_| intent.respects_halts())
+            .map(|base| &base.taken_back),
         matched: vec![false; intent.0.len()],
         changes: Vec::new(),
         recorded: HashSet::new(),
@@ -103,10 +107,18 @@ pub fn plan(
         }
         _ => Vec::new(),
     });
+    let there = planner.there.into_values();
+    let (there, phases) = there
+        .map(|(stanza, phase)| {
+            let id = stanza.id.clone();
+            (stanza, (id, phase))
+        })
+        .unzip();
     let plan = Plan {
         unmatched: unmatched.collect(),
         changes: planner.changes.into(),
-        there: planner.there.into_values().collect(),
+        there,
+        phases,
         refreshes: base.is_some_and(|base| intent.refreshes(base)),
         closes: intent.closes() && !base.is_some_and(Commit::is_closed),
         settings,
@@ -143,8 +155,10 @@ struct Planner<'a> {
     guard: Guard<'a>,
     /// The files that the intent adds. Retention leaves them alone.
     added: HashSet<(Component, Sha256)>,
-    /// Packages to add that the suite has already, by their keys.
-    there: BTreeMap<String, Stanza>,
+    /// Packages to add that the suite has already, by their keys, and the parts of the devices that they are for.
+    there: BTreeMap<String, (Stanza, Percentage)>,
+    /// What must not be added, because it was taken back.
+    taken_back: Option<&'a BTreeSet<TakenBack>>,
     /// For each edit that selects packages, whether some index has one of them.
     matched: Vec<bool>,
     changes: Vec<Change>,
@@ -242,11 +256,18 @@ impl<'a> Planner<'a> {
                     published.insert((id.name.as_str(), id.architecture.as_str()));
                     match key_of(&index, stanza, *replace)? {
                         None => {
+                            if self.taken_back.is_some_and(|of| of.contains(&id.into())) {
+                                return Err(PlanError::TakenBack(id.clone()));
+                            }
                             fresh.insert(id);
                             additions.add(stanza);
                         }
                         Some(key) => {
-                            let there = || stanza.at_key(key.to_owned());
+                            let there = || {
+                                let phase = index.get(id).map(StanzaRef::phase);
+                                let phase = phase.unwrap_or(Percentage::ALL);
+                                (stanza.at_key(key.to_owned()), phase)
+                            };
                             self.there.entry(key.to_owned()).or_insert_with(there);
                         }
                     }
@@ -312,6 +333,7 @@ impl<'a> Planner<'a> {
                 | Edit::Moved(_)
                 | Edit::Exist(_)
                 | Edit::Set(_)
+                | Edit::RespectHalts
                 | Edit::Refresh { .. }
                 | Edit::New
                 | Edit::Close => {}

@@ -35,10 +35,15 @@ enum Versions {
 
 /// The text is not a [`Selector`].
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "expected NAME, NAME=VERSION, NAME:ARCH or 'NAME (<< VERSION)', where NAME may hold * and ?"
-)]
-pub struct InvalidSelector(#[source] Option<Box<dyn std::error::Error + Send + Sync>>);
+pub enum InvalidSelector {
+    #[error(
+        "expected NAME, NAME=VERSION, NAME:ARCH or 'NAME (<< VERSION)', where NAME may hold * and ?"
+    )]
+    Malformed(#[source] Option<Box<dyn std::error::Error + Send + Sync>>),
+    /// The architecture follows the version.
+    #[error("the architecture comes before the version: {0}")]
+    ArchitectureLast(String),
+}
 
 impl Selector {
     /// All packages, or all of a component.
@@ -144,19 +149,24 @@ impl FromStr for Selector {
     type Err = InvalidSelector;
 
     fn from_str(text: &str) -> Result<Self, InvalidSelector> {
-        let source = |error: Box<dyn std::error::Error + Send + Sync>| InvalidSelector(Some(error));
+        let source = |error: Box<dyn std::error::Error + Send + Sync>| {
+            InvalidSelector::Malformed(Some(error))
+        };
         let text = text.trim();
         let (package, versions) = if let Some((package, range)) = text.split_once('(') {
             let relation = format!("x ({range}").parse::<Relation>();
             let relation = relation.map_err(|error| source(error.into()))?;
-            let range = relation.versions.ok_or(InvalidSelector(None))?;
+            let range = relation.versions.ok_or(InvalidSelector::Malformed(None))?;
             let versions = match range.operator {
                 Operator::Equal => Versions::Exactly(range.version),
                 _ => Versions::Range(range),
             };
             (package.trim_end(), versions)
         } else if let Some((package, version)) = text.split_once('=') {
-            let version = version.parse().map_err(|error| source(Box::new(error)))?;
+            let parsed = version.parse();
+            let version = parsed.map_err(|error| {
+                architecture_last(package, version).unwrap_or_else(|| source(Box::new(error)))
+            })?;
             (package, Versions::Exactly(version))
         } else {
             (text, Versions::Any)
@@ -174,7 +184,7 @@ impl FromStr for Selector {
         let is_allowed =
             |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "+-._*?[]!".contains(c);
         if name.is_empty() || !name.chars().all(is_allowed) {
-            return Err(InvalidSelector(None));
+            return Err(InvalidSelector::Malformed(None));
         }
         let name = Pattern::new(name).map_err(|error| source(Box::new(error)))?;
         Ok(Self {
@@ -185,6 +195,16 @@ impl FromStr for Selector {
             component: None,
         })
     }
+}
+
+/// Tells `NAME=VERSION:ARCH` from other mistakes.
+fn architecture_last(package: &str, version: &str) -> Option<InvalidSelector> {
+    let (version, architecture) = version.rsplit_once(':')?;
+    version.parse::<Version>().ok()?;
+    architecture.parse::<Architecture>().ok()?;
+    let text = format!("{package}:{architecture}={version}");
+    text.parse::<Selector>().ok()?;
+    Some(InvalidSelector::ArchitectureLast(text))
 }
 
 impl fmt::Display for Selector {
@@ -262,6 +282,25 @@ mod tests {
             "tool (<< 2), other",
         ] {
             assert!(text.parse::<Selector>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_architecture_after_the_version_is_told_where_it_belongs() {
+        for (text, right) in [
+            ("tool=1.0:amd64", Some("tool:amd64=1.0")),
+            ("t*=2:1.0:all", None),
+            ("tool=1.0:amd_64", None),
+            ("tool:amd64=1.0:amd64", None),
+        ] {
+            let told = text
+                .parse::<Selector>()
+                .err()
+                .map(|error| error.to_string());
+            let is_told = told
+                .as_ref()
+                .and_then(|told| told.strip_prefix("the architecture comes before the version: "));
+            assert_eq!(is_told, right, "{text} {told:?}");
         }
     }
 

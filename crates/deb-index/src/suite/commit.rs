@@ -13,7 +13,10 @@
 //! - The actions in `changes` are words for people. Nothing is planned on them.
 //! - `requires` names features that a program must know to *build on* the commit. Reading never needs them.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -27,6 +30,10 @@ use crate::{
     stanza::StanzaRef,
     suite::settings::Settings,
 };
+
+mod taken_back;
+
+pub use taken_back::TakenBack;
 
 /// A step in the history of a suite.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -46,6 +53,9 @@ pub struct Commit {
     pub settings: Settings,
     /// What this commit changed, for the history.
     pub changes: Arc<Vec<Change>>,
+    /// Versions that were taken back and have not come in since.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub taken_back: BTreeSet<TakenBack>,
     /// All indexes of the suite.
     pub indexes: BTreeMap<IndexPath, Index>,
     #[serde(flatten)]
@@ -258,6 +268,20 @@ impl Commit {
         })
     }
 
+    /// The versions that are taken back after `changes`, to a suite in which those of `before` are.
+    #[must_use]
+    pub fn taken_back_after(before: Option<&Self>, changes: &[Change]) -> BTreeSet<TakenBack> {
+        let mut taken_back = before.map(|it| it.taken_back.clone()).unwrap_or_default();
+        for change in changes {
+            if change.taken_back {
+                taken_back.insert(TakenBack::of_change(change));
+            } else if !taken_back.is_empty() && change.action == Change::ADD {
+                taken_back.remove(&TakenBack::of_change(change));
+            }
+        }
+        taken_back
+    }
+
     /// Whether the suite is being deleted, so that nobody may build on the commit.
     #[must_use]
     pub fn is_closed(&self) -> bool {
@@ -325,6 +349,7 @@ mod tests {
                 ..Change::default()
             }]
             .into(),
+            taken_back: BTreeSet::new(),
             indexes: BTreeMap::from([(
                 "main/binary-amd64/Packages".parse().unwrap(),
                 Index {

@@ -133,6 +133,7 @@ impl Suite {
             authorship: Authorship::default(),
             requires: Vec::new(),
             settings: plan.settings,
+            taken_back: Commit::taken_back_after(self.commit.as_ref(), &plan.changes),
             changes: plan.changes,
             indexes: new.indexes,
             rest: Default::default(),

@@ -31,9 +31,9 @@ const NAMED: usize = 10;
 /// Only versions that are being phased change, of each package the newest. One that is for all devices changes only if it is named,
 /// as NAME=VERSION.
 ///
-/// --halt takes all versions that are being phased out of the suite, and one that is for all devices only if it is named. If devices
-/// would see no other version of a package, the one that the suite had before comes back as it was. Devices that have the version
-/// keep it, because apt never goes back by itself.
+/// --halt takes the version out of the suite. If devices would see no other version of a package, the one that the suite had before
+/// comes back as it was. Where a later version was taken back already, only a version that is named follows it, so that a halt can be
+/// run again. Devices that have the version keep it, because apt never goes back by itself.
 #[derive(Debug, Args)]
 #[command(
     override_usage = "debucket phase [OPTIONS] <PACKAGE>... <PERCENT>\n       debucket phase [OPTIONS] --halt <PACKAGE>...",
@@ -78,21 +78,23 @@ impl Phase {
         let suite = repository.suite(name, keys);
         let head = suite.existing_head().await?;
         let read = suite.reading(head, async |head| {
-            let targets = suite.phase_targets(head, &selectors, !self.halt).await?;
+            let targets = suite.phase_targets(head, &selectors).await?;
             if !self.halt {
-                return Ok((targets, Halting::default()));
+                return Ok((targets, Halting::default(), Vec::new()));
             }
             let unmatched = targets.unmatched;
+            let (halted, phased) = suite.stepped_back(head, targets.phased).await?;
             let targets = PhaseTargets {
                 // What is out already need not be taken out.
                 unmatched: suite.never_had(head, unmatched).await?,
+                phased,
                 ..targets
             };
             let all = [&targets.named[..], &targets.phased].concat();
             let halting = suite.halting(head, &all).await?;
-            Ok((targets, halting))
+            Ok((targets, halting, halted))
         });
-        let (_, (targets, halting)) = read.await?;
+        let (_, (targets, halting, halted)) = read.await?;
         let missing = targets.unmatched;
         if !missing.is_empty() {
             return Err(not_found(suite.name(), &missing));
@@ -102,6 +104,7 @@ impl Phase {
             (Phasing::Begun, targets.phased),
         ];
         let mut warnings: Vec<_> = left(&targets.released).into_iter().collect();
+        warnings.extend(staying(&halted));
         for warning in &warnings {
             context.printer.warn(warning);
         }
@@ -143,7 +146,7 @@ impl Phase {
             return Ok(halting.earlier);
         }
         let suite = suite.clone();
-        let packages = halting.without.iter().map(ToString::to_string).collect();
+        let packages = halting.without;
         Err(match halting.problem {
             None => Error::NoEarlierVersion { suite, packages },
             Some(source) => Error::EarlierLost {
@@ -217,6 +220,23 @@ fn left(released: &BTreeMap<String, String>) -> Option<String> {
         "already released to all devices, so unchanged; to change one, name its version: {}",
         names.join(", ")
     ))
+}
+
+/// What to know about versions that stay because a later one was taken back.
+fn staying(phased: &[PackageId]) -> Option<String> {
+    let named = phased.iter().take(NAMED);
+    let mut named: Vec<_> = named
+        .map(|id| format!("{}:{}={}", id.name, id.architecture, id.version))
+        .collect();
+    if phased.len() > NAMED {
+        named.push(format!("{} more", phased.len() - NAMED));
+    }
+    (!named.is_empty()).then(|| {
+        format!(
+            "a later version was taken back already, so unchanged; to take an earlier one back, too, name it: {}",
+            named.join(", ")
+        )
+    })
 }
 
 /// Warns that apt takes 0 % for about 1 %.

@@ -62,6 +62,9 @@ pub struct Promote {
     /// it is in the suite that they come from]
     #[arg(long, value_name = "PERCENT")]
     phase: Option<Percentage>,
+    /// Add versions again that were taken back (phase --halt)
+    #[arg(long)]
+    undo_halt: bool,
     #[command(flatten)]
     source: SourceOptions,
     #[command(flatten)]
@@ -167,6 +170,9 @@ impl Promote {
             replace: self.replace,
         }));
         edits.extend(phase);
+        if !self.undo_halt {
+            edits.push(Edit::RespectHalts);
+        }
         if let Some(except) = except {
             let component = self.to_component.or(self.component);
             edits.push(Edit::Remove {
@@ -181,6 +187,7 @@ impl Promote {
             warnings: zero.into_iter().collect(),
             files,
             allow_missing: true,
+            phase: self.phase,
         };
         self.change.carry_out(context, &suite, wanted).await
     }

@@ -60,10 +60,13 @@ pub struct Publish {
     /// Leave only this many versions of each package in the suite, the newest and what is published now
     #[arg(long, value_name = "NUMBER")]
     keep: Option<NonZeroU32>,
-    /// Give the packages to this percentage of the devices only (Phased-Update-Percentage); without it, packages that are there
-    /// already stay as they are
+    /// Give the packages to this percentage of the devices only (Phased-Update-Percentage). Packages that are there already stay as
+    /// they are; `debucket phase` changes them
     #[arg(long, value_name = "PERCENT")]
     phase: Option<Percentage>,
+    /// Publish versions again that were taken back (phase --halt)
+    #[arg(long)]
+    undo_halt: bool,
     /// Origin of the suite, for pinning
     #[arg(long)]
     origin: Option<Line>,
@@ -105,6 +108,7 @@ impl Publish {
                 warnings: inputs.warnings.clone(),
                 // It removes nothing that was named.
                 allow_missing: true,
+                phase: Some(self.phase.unwrap_or(Percentage::ALL)),
             };
             plans.push(self.change.plan(context, suite, wanted).await?);
         }
@@ -188,8 +192,11 @@ impl Publish {
             edits.push(Edit::Phase {
                 of,
                 percentage,
-                only: Phasing::Named,
+                only: Phasing::Added,
             });
+        }
+        if !self.undo_halt {
+            edits.push(Edit::RespectHalts);
         }
         if let Some(newest) = self.keep {
             let names = files.iter().map(|file| &file.stanza.id);

@@ -8,7 +8,7 @@ use crate::{
 };
 
 impl Store {
-    fn signed(&self, arguments: &[&str]) -> Run {
+    pub(crate) fn signed(&self, arguments: &[&str]) -> Run {
         run(self
             .debucket(arguments)
             .arg("--sign-key")

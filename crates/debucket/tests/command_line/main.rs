@@ -6,6 +6,8 @@ mod across;
 mod across_advice;
 mod adopt;
 mod advice;
+mod again;
+mod alias_moves;
 mod aliases;
 mod arguments;
 mod changes;

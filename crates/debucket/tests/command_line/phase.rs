@@ -17,14 +17,14 @@ impl Store {
     }
 
     /// Publishes `tool` in a version for all architectures.
-    fn tool(&self, version: &str, more: &[&str]) -> Run {
+    pub(crate) fn tool(&self, version: &str, more: &[&str]) -> Run {
         let build = format!("tool {version}");
         let file = package::write(self.folder.path(), "tool", version, "all", &build);
         self.publish(&file, more)
     }
 
     /// `version percentage` of each version of `tool`, as the index has them.
-    fn phases(&self, suite: &str) -> Vec<String> {
+    pub(crate) fn phases(&self, suite: &str) -> Vec<String> {
         let list = ["list", "tool", "--suite", suite, "--output", "json"];
         let document = self.read(&list).json();
         let packages = document["packages"].as_array().unwrap().iter();
@@ -76,7 +76,7 @@ fn a_version_is_published_for_a_part_of_the_devices_and_then_for_more() {
             .expect(0)
             .starts_with("nothing to do")
     );
-    store.tool("2", &["--phase", "60"]).expect(0);
+    store.phase(&["tool=2", "60"]).expect(0);
     assert_eq!(store.phases("stable"), ["1 100", "2 60"]);
     assert_eq!(
         store.read(&["diff", "stable@~1", "stable"]).expect(0),
@@ -270,8 +270,7 @@ fn a_version_for_all_devices_is_changed_only_if_it_is_named() {
     let raised = store.phase(&["tool", "50"]);
     assert!(!raised.stderr.contains("for all devices"), "{raised:#?}");
     assert_eq!(store.phases("stable"), ["1 100", "2 10", "3 50"]);
-    // Both that are being phased, and nothing more however often it is said.
-    store.phase(&["tool", "--halt"]).expect(0);
+    store.phase(&["tool=2", "tool=3", "--halt"]).expect(0);
     for arguments in [&["t*", "--halt"][..], &["tool", "50"], &["tool", "--halt"]] {
         let left = store.phase(&[arguments, &["--output", "json"]].concat());
         let told = "already released to all devices, so unchanged; to change one, name its version: tool=1";
@@ -479,8 +478,8 @@ fn a_halt_goes_back_past_what_was_taken_back_before() {
     store.phase(&["tool", "--halt"]).expect(0);
     assert_eq!(store.phases("stable"), ["1 100"]);
     // What was published again after that is as good as any.
-    store.tool("2", &["--keep", "1"]).expect(0);
-    store.tool("3", &["--keep", "1"]).expect(0);
+    store.tool("2", &["--keep", "1", "--undo-halt"]).expect(0);
+    store.tool("3", &["--keep", "1", "--undo-halt"]).expect(0);
     store.phase(&["tool=3", "--halt"]).expect(0);
     assert_eq!(store.phases("stable"), ["2 100"]);
 }

@@ -165,7 +165,7 @@ impl Suite<'_> {
             left -= 1;
             let mut seen = None;
             let error = match self.draft_now(intent.clone(), allow, &mut seen).await {
-                Err(error) => self.explained(error).await,
+                Err(error) => self.of_name(self.explained(error).await).await,
                 draft => return draft,
             };
             let is_new = match &seen {

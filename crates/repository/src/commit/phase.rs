@@ -13,7 +13,7 @@ use deb_index::{
     phase::Percentage,
     stanza::{Stanza, StanzaRef},
     suite::{
-        commit::{Change, Commit},
+        commit::{Change, Commit, TakenBack},
         layout,
     },
     version::Version,
@@ -51,17 +51,12 @@ pub struct Halting {
 }
 
 impl Suite<'_> {
-    /// The packages that selectors mean: the version that a selector names, otherwise those of each name that are being phased, in the
-    /// architectures and components that have them. `only_newest` leaves only the newest of them.
+    /// The packages that selectors mean: the version that a selector names, otherwise the newest of each name that is being phased, in
+    /// the architectures and components that have it.
     ///
     /// # Errors
     /// Those of reading.
-    pub async fn phase_targets(
-        &self,
-        head: &Head,
-        of: &[Selector],
-        only_newest: bool,
-    ) -> Result<PhaseTargets, Error> {
+    pub async fn phase_targets(&self, head: &Head, of: &[Selector]) -> Result<PhaseTargets, Error> {
         let list = self
             .packages_of(head.id(), head.commit.clone(), Selection::default())
             .await?;
@@ -89,9 +84,7 @@ impl Suite<'_> {
             matching
                 .retain(|package| selector.is_exact() || package.stanza.phase() != Percentage::ALL);
             let newest: HashMap<_, _> = matching.iter().map(version).collect();
-            if only_newest {
-                matching.retain(|package| newest[package.stanza.name] == package.stanza.version);
-            }
+            matching.retain(|package| newest[package.stanza.name] == package.stanza.version);
             for package in matching {
                 let id = self.owned(&package.component, &package.stanza)?.id;
                 if seen.insert(id.clone()) {
@@ -140,6 +133,42 @@ impl Suite<'_> {
         Ok(of)
     }
 
+    /// Those of the packages that were in the suite when a later version was taken back, which left them to devices; and the others.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub async fn stepped_back(
+        &self,
+        head: &Head,
+        of: Vec<PackageId>,
+    ) -> Result<(Vec<PackageId>, Vec<PackageId>), Error> {
+        let has_later = |id: &PackageId| head.commit.taken_back.iter().any(|it| it.is_later(id));
+        let (mut open, mut others): (Vec<_>, Vec<_>) = of.into_iter().partition(has_later);
+        let mut found = Vec::new();
+        let mut past = std::pin::pin!(self.past(head.id()));
+        while !open.is_empty()
+            && let Some(step) = past.try_next().await?
+        {
+            let Past::Commit(_, commit) = step else {
+                continue;
+            };
+            let taken_back = commit.changes.iter().filter(|change| change.taken_back);
+            let taken_back: Vec<_> = taken_back.map(TakenBack::of_change).collect();
+            let left = |id: &mut PackageId| taken_back.iter().any(|it| it.is_later(id));
+            found.extend(open.extract_if(.., left));
+            let came = |id: &mut PackageId| {
+                let mut added = commit
+                    .changes
+                    .iter()
+                    .filter(|change| change.action == Change::ADD);
+                added.any(|change| is_about(change, id))
+            };
+            others.extend(open.extract_if(.., came));
+        }
+        others.extend(open);
+        Ok((found, others))
+    }
+
     /// What takes the place of packages that are taken back: where a device would see no other version of one, the newest of those
     /// that the suite had just before the package came in, or if all of those were taken back since, before they did.
     ///
@@ -182,7 +211,7 @@ impl Suite<'_> {
         let mut found = Halting::default();
         let mut past = std::pin::pin!(self.past(head.id()));
         let mut child: Option<Arc<Commit>> = None;
-        let mut taken_back = TakenBack::default();
+        let mut taken_back = Fates::default();
         while !needed.is_empty() {
             let (id, commit) = match past.try_next().await {
                 Ok(Some(Past::Commit(id, commit))) => (id, Arc::from(commit)),
@@ -230,7 +259,7 @@ impl Suite<'_> {
         &self,
         (id, then): (Sha256, &Arc<Commit>),
         wanted: &[Needed<'a>],
-        taken_back: &TakenBack,
+        taken_back: &Fates,
         found: &mut Halting,
     ) -> Result<Vec<Needed<'a>>, Error> {
         let all = Selection::default();
@@ -316,7 +345,7 @@ struct Needed<'a> {
 
 impl Needed<'_> {
     /// Whether a change brought it into the suite, or also, before that, a version that was taken back later.
-    fn came_by(&self, change: &Change, taken_back: &TakenBack) -> bool {
+    fn came_by(&self, change: &Change, taken_back: &Fates) -> bool {
         let is_version = change.component.as_deref() == Some(self.id.component.as_str())
             && change.package.as_deref() == Some(self.id.name.as_str());
         is_about(change, self.id)
@@ -326,9 +355,9 @@ impl Needed<'_> {
 
 /// Packages of the history, and whether they were taken back after they last came into the suite.
 #[derive(Default)]
-struct TakenBack(HashMap<[Option<String>; 4], bool>);
+struct Fates(HashMap<[Option<String>; 4], bool>);
 
-impl TakenBack {
+impl Fates {
     /// Notes a change. The newest are noted first.
     fn note(&mut self, change: &Change) {
         if change.action == Change::ADD || change.taken_back {

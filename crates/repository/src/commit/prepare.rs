@@ -127,6 +127,7 @@ impl Suite<'_> {
                 requires: Commit::requirements(commit_of(head), &settings, planned.plan.closes),
                 settings,
                 changes: planned.plan.changes.clone(),
+                taken_back: Commit::taken_back_after(commit_of(head), &planned.plan.changes),
                 indexes,
                 rest: commit_of(head)
                     .map(|base| base.rest.clone())

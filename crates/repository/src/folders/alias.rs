@@ -209,7 +209,7 @@ impl Suite<'_> {
 }
 
 /// The aliases that `base` does not have.
-fn new_aliases<'s>(
+pub(crate) fn new_aliases<'s>(
     settings: &'s Settings,
     base: Option<&'s Commit>,
 ) -> impl Iterator<Item = &'s SuiteName> {

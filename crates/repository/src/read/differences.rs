@@ -3,9 +3,13 @@
 use std::collections::BTreeSet;
 
 use deb_index::{
-    change::device_view::{DeviceView, PackageChange},
+    change::{
+        PlainIndexes,
+        device_view::{DeviceView, PackageChange},
+    },
     index::{IndexPath, packages::Packages},
     name::{Architecture, Component},
+    suite::settings::Settings,
 };
 
 use crate::{Error, PackageList, Suite};
@@ -21,7 +25,18 @@ impl Suite<'_> {
         other: &Suite<'_>,
         next: &PackageList,
     ) -> Result<Vec<PackageChange>, Error> {
-        let settings = [&list.commit.settings, &next.commit.settings];
+        let [before, after] = [list, next].map(|list| (&list.commit.settings, &list.indexes));
+        self.changes_between(before, other, after)
+    }
+
+    /// The same of a state of this suite and one of another, each as its settings and its indexes.
+    pub(crate) fn changes_between(
+        &self,
+        list: (&Settings, &PlainIndexes),
+        other: &Suite<'_>,
+        next: (&Settings, &PlainIndexes),
+    ) -> Result<Vec<PackageChange>, Error> {
+        let settings = [list.0, next.0];
         let components: BTreeSet<_> = settings.iter().flat_map(|s| &s.components).collect();
         let architectures: BTreeSet<_> = settings.iter().flat_map(|s| &s.architectures).collect();
         let mut view = DeviceView::default();
@@ -40,18 +55,18 @@ impl Suite<'_> {
     /// if that were added: the packages for all architectures.
     fn index_seen<'l>(
         &self,
-        list: &'l PackageList,
+        (settings, indexes): (&Settings, &'l PlainIndexes),
         component: &Component,
         architecture: &Architecture,
     ) -> Result<Packages<'l>, Error> {
         let path = IndexPath::packages(component, architecture);
-        if let Some(plain) = list.indexes.get(&path) {
+        if let Some(plain) = indexes.get(&path) {
             return self.parse(&path, plain);
         }
-        let mut architectures = list.commit.settings.architectures.iter();
+        let mut architectures = settings.architectures.iter();
         let paths = architectures.find_map(|other| {
             let path = IndexPath::packages(component, other);
-            Some((list.indexes.get(&path)?, path))
+            Some((indexes.get(&path)?, path))
         });
         match paths {
             Some((plain, path)) => Ok(self.parse(&path, plain)?.for_all_architectures()),

@@ -3,7 +3,7 @@
 use deb_index::{digest::Sha256, suite::layout};
 
 use crate::{
-    Error, Folder, Head, Suite,
+    Error, Folder, Head, Missing, Suite,
     read::loss::{Mark, TRIES, is_loss},
 };
 
@@ -48,6 +48,18 @@ impl Suite<'_> {
     pub(crate) async fn has_lost_commit(&self, id: &Sha256) -> bool {
         let there = self.look(&layout::commit_key(&self.name, id)).await;
         matches!(there, Ok(None))
+    }
+
+    /// An error, or that the name is an alias no longer, where it only shows a suite that does not list it.
+    pub(crate) async fn of_name(&self, error: Error) -> Error {
+        match error {
+            Error::IsAlias { alias, suite }
+                if matches!(self.repository.has_alias(&suite, &alias).await, Ok(false)) =>
+            {
+                Missing::Alias { suite, alias }.into()
+            }
+            error => error,
+        }
     }
 
     /// An error, or what it comes from: of a suite that is deleted meanwhile, what was about to be read is gone.

@@ -200,12 +200,13 @@ impl Suite<'_> {
     /// # Errors
     /// [`Missing::Suite`]; [`Error::HeadVanished`]; those of [`Suite::head`].
     pub async fn existing_head(&self) -> Result<Head, Error> {
-        match self.head().await? {
-            Some(head) => Ok(head),
-            None if self.has_lost_head().await => Err(Error::HeadVanished {
+        match self.head().await {
+            Ok(Some(head)) => Ok(head),
+            Ok(None) if self.has_lost_head().await => Err(Error::HeadVanished {
                 suite: self.name.clone(),
             }),
-            None => Err(self.missing().into()),
+            Ok(None) => Err(self.missing().into()),
+            Err(error) => Err(self.of_name(error).await),
         }
     }
 
@@ -231,8 +232,9 @@ impl Suite<'_> {
     /// # Errors
     /// [`Missing`]; those of [`Suite::head`].
     pub async fn resolved(mut self) -> Result<(Self, Head), Error> {
-        let alias = match self.existing_head().await {
-            Ok(head) => return Ok((self, head)),
+        let alias = match self.head().await {
+            Ok(Some(head)) => return Ok((self, head)),
+            Ok(None) => return Err(self.missing().into()),
             Err(Error::IsAlias { alias, suite }) => {
                 self.name = suite;
                 alias

@@ -70,6 +70,7 @@ impl Suite<'_> {
         let plan = Plan {
             settings: head.commit.settings.clone(),
             changes: Arc::default(),
+            phases: Vec::new(),
             there: Vec::new(),
             indexes: indexes.collect(),
             unmatched: Vec::new(),

@@ -88,6 +88,7 @@ impl Suite<'_> {
             requires: Commit::requirements(None, &settings, false),
             settings,
             changes: Arc::default(),
+            taken_back: Default::default(),
             indexes,
             rest: Default::default(),
         };

@@ -95,7 +95,7 @@ impl Scene {
         let suite = opened.suite(suite(), keys(&self.signing));
         let head = suite.existing_head().await?;
         let selectors = [selector.parse().unwrap()];
-        let targets = suite.phase_targets(&head, &selectors, false).await?;
+        let targets = suite.phase_targets(&head, &selectors).await?;
         assert!(targets.unmatched.is_empty());
         let (only, of) = if targets.named.is_empty() {
             (Phasing::Begun, targets.phased)

@@ -115,7 +115,7 @@ impl Work {
                     assert!(!past.iter().any(is_lost));
                 }
                 Self::Halt => {
-                    let targets = suite.phase_targets(head, &of, false).await?;
+                    let targets = suite.phase_targets(head, &of).await?;
                     suite.never_had(head, targets.unmatched).await?;
                     let halting = suite.halting(head, &targets.named).await?;
                     assert!(halting.problem.is_none(), "{:?}", halting.problem);

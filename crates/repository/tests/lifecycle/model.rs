@@ -133,8 +133,8 @@ impl Content {
         }
     }
 
-    /// The packages that are being phased, or whose version the selector names; of each name all or the newest.
-    pub(crate) fn targets(&self, selector: usize, only_newest: bool) -> Targets {
+    /// The packages that are being phased, or whose version the selector names; of each name the newest.
+    pub(crate) fn targets(&self, selector: usize) -> Targets {
         let is_named = selector == NAMES_VERSION;
         let packages = self
             .packages
@@ -145,7 +145,7 @@ impl Content {
             let mut others = meant.clone();
             !others.any(|other| other.name == one.name && other.version > one.version)
         };
-        let packages = meant.clone().filter(|one| !only_newest || is_newest(one));
+        let packages = meant.clone().filter(is_newest);
         Targets {
             packages: packages.copied().collect(),
             is_named,

@@ -153,7 +153,7 @@ impl Job {
                 let head = suite.existing_head().await?;
                 self.note(Read::Commit(head.id()));
                 let of = [SELECTORS[*selector].parse().unwrap()];
-                let targets = suite.phase_targets(&head, &of, true).await?;
+                let targets = suite.phase_targets(&head, &of).await?;
                 let of = [
                     (Phasing::Named, targets.named),
                     (Phasing::Begun, targets.phased),
@@ -272,7 +272,7 @@ impl Job {
     async fn halt(&self, suite: &Suite<'_>, selector: usize) -> Result<Vec<Edit>, Error> {
         let head = suite.existing_head().await?;
         let of = [SELECTORS[selector].parse().unwrap()];
-        let targets = suite.phase_targets(&head, &of, false).await?;
+        let targets = suite.phase_targets(&head, &of).await?;
         let all: Vec<_> = targets
             .named
             .iter()

@@ -365,13 +365,13 @@ impl World {
                 Wish::Rollback(then.content.clone())
             }
             Operation::Phase { selector, percent } => {
-                Wish::Phase(content(life)?.targets(*selector, true), *percent)
+                Wish::Phase(content(life)?.targets(*selector), *percent)
             }
             Operation::Halt { selector } => {
                 let Some(Read::Halting(id, earlier)) = flight.read() else {
                     return None;
                 };
-                let of = life.find(id)?.content.targets(*selector, false);
+                let of = life.find(id)?.content.targets(*selector);
                 let expected = life.earlier(id, &of.packages);
                 let is_expected = BTreeSet::from_iter(earlier.clone()) == expected;
                 assert!(is_cut(id) || is_expected, "{earlier:?} for {expected:?}");

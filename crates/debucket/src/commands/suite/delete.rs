@@ -144,6 +144,10 @@ impl Report for Document {
             self.objects,
             bytes(self.bytes)
         );
+        text.push_str(&format!(
+            "devices of {} find nothing there any more: apt update fails\n",
+            list(&names)
+        ));
         if let Some(until) = self.reserved_until {
             text.push_str(&format!(
                 "the name stays reserved until {until}, because an interrupted run may not have ended\n"
