@@ -7,12 +7,13 @@ use deb_index::{
     },
     deb::DebError,
     name::SuiteName,
-    suite::{commit::CommitError, foreign::ForeignError, layout, release::ReleaseError},
+    suite::{commit::CommitError, layout, release::ReleaseError},
 };
 use repo_signing::{CertificateError, ChooseError, VerifyError};
 use repository::{Loss, Missing, Stage};
 
 use crate::{
+    adopt_advice::adopt_advice,
     context::Source,
     error::{Error, Role},
     given::Given,
@@ -103,6 +104,13 @@ impl Error {
             }
             Self::SourceIsSigned(_) => {
                 "leave --from-unsigned out: the suite is checked with --sign-key and --keyring, or with --from-keyring alone"
+            }
+            Self::ResetUnproven(_) => {
+                "give the old certificate with --keyring, if it was not given; otherwise look at the suite's commits, then pass \
+                 --accept-unproven to bring the newest back"
+            }
+            Self::NameCommit(_) => {
+                "look at these commits; then pass --accept-unproven, and name the newest of them with --commit"
             }
             Self::NoKey { suite, .. } => {
                 return Some(format!(
@@ -283,6 +291,12 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
                  `debucket key add {suite} {key}`"
             ));
         }
+        E::KeysOfLost { suite, .. } => {
+            return Some(format!(
+                "give it with --sign-key; if it is lost, `debucket key reset {suite} --i-lost-the-keys-of {suite} --keyring FILE \
+                 --sign-key FILE` brings the head back, checked by the old certificate and signed by the new key"
+            ));
+        }
         E::SignerMissing { suite, .. } => {
             return Some(format!(
                 "give the secret key of each with --sign-key, which can be repeated; take one that is lost or no longer needed \
@@ -331,35 +345,12 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
                 "another tool wrote this suite: stop that tool, then `debucket adopt {suite}` takes the suite over in place"
             ));
         }
-        E::Foreign {
-            source: ForeignError::NoSha256,
-            ..
-        } => {
-            "publish with the old tool once more, with SHA-256 in its Release file; or publish into a new suite"
-        }
-        E::Foreign {
-            source: ForeignError::Name(_),
-            ..
-        } => {
-            "give it another name with the old tool, and publish once more; or publish into a new suite"
-        }
-        E::Foreign { .. } => {
-            "publish with the old tool once more, as its Release file is at fault; or publish into a new suite"
-        }
-        E::Unverified { .. } => "if you trust what is in the bucket, pass --unverified",
-        E::Broken { .. } => {
-            "repair it with the tool that made it; or pass --accept-damage to leave the broken packages out (a Packages index \
-             that cannot be read has to be repaired)"
-        }
         E::Overwritten { suite } => {
             return Some(format!(
                 "stop the other program; then `debucket verify {suite} --repair --accept-unproven` brings back what debucket had \
                  published; to take over what the other program wrote instead, delete dists/{suite}/commits/ and \
                  dists/{suite}/succession/, then adopt the suite"
             ));
-        }
-        E::ChangedMeanwhile { .. } => {
-            "stop the other program for good, then run the same command again"
         }
         E::Commit {
             source: CommitError::TooNew(_),
@@ -458,7 +449,7 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
                  whether it is"
             ));
         }
-        _ => return None,
+        error => return adopt_advice(error),
     };
     Some(advice.to_owned())
 }

@@ -102,6 +102,14 @@ pub enum Error {
     /// A key that was to be taken out.
     #[error("suite {suite} is not signed by the key {key}")]
     NoKey { suite: SuiteName, key: Fingerprint },
+    /// The head of a suite that gets new keys is lost, and with it what the old ones signed.
+    #[error(
+        "the head of suite {0} is lost, and no signature by a key in --keyring vouches for its newest commit"
+    )]
+    ResetUnproven(SuiteName),
+    /// The same, and any of several commits may be the newest.
+    #[error("{0}")]
+    NameCommit(String),
     /// A suite that was to be created.
     #[error("suite {0} exists already, with other settings")]
     SuiteExists(SuiteName),

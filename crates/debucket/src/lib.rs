@@ -3,6 +3,7 @@
 //! Each command is a file in `commands`: its arguments, what it does, the words and the JSON that it prints. Everything that
 //! several of them need is in a [`context::Context`].
 
+mod adopt_advice;
 mod advice;
 pub mod authorship;
 pub mod change;

@@ -23,6 +23,7 @@ use deb_index::{
         IndexPlan, Plan,
         client_view::{ClientView, ViewChange},
     },
+    fingerprint::Fingerprint,
     index::IndexPath,
     suite::{
         commit::{Authorship, Change},
@@ -41,7 +42,7 @@ use self::{
     planning::{Planning, formats},
 };
 use crate::{
-    Allow, Error, Head, HeadSignatures, Observer, Published, Suite,
+    Allow, Error, Head, HeadSignatures, Observer, Published, Suite, Warning,
     commit::{
         Run, committed,
         draft::{Planned, blocking},
@@ -82,6 +83,7 @@ pub struct Takeover<'a> {
     planned: Planned,
     copies: Vec<Copy>,
     pub damage: Vec<Damage>,
+    pub warnings: Vec<Warning>,
     /// Whether a `Packages` index is among it, without which nothing can be taken over.
     lacks_index: bool,
     /// Packages in all indexes, each once.
@@ -131,6 +133,8 @@ impl Suite<'_> {
         let planned = self.planned(&head, &release, plan.indexes, allow)?;
         let mut left_out = release.left_out.clone();
         left_out.append(&mut plan.left_out);
+        let mut damage = release.damage.clone();
+        damage.append(&mut plan.damage);
         Ok(Adoption::Foreign(Box::new(Takeover {
             suite: self,
             allow,
@@ -138,7 +142,10 @@ impl Suite<'_> {
             head,
             planned,
             copies: plan.copies,
-            damage: plan.damage,
+            damage,
+            warnings: Warning::of_collisions(&self.name, &plan.collisions)
+                .into_iter()
+                .collect(),
             lacks_index: plan.lacks_index,
             packages: plan.packages,
             corrected: plan.corrected,
@@ -257,6 +264,15 @@ impl Takeover<'_> {
     #[must_use]
     pub fn signatures(&self) -> &HeadSignatures {
         &self.head.signatures
+    }
+
+    /// The keys that will sign the suite although nothing signs it now.
+    pub fn begins_to_sign(&self) -> impl Iterator<Item = Fingerprint> {
+        let is_unsigned = self.head.signatures.is_unsigned();
+        let keys = &self.planned.plan.settings.signing_keys;
+        keys.iter()
+            .filter(move |_| is_unsigned)
+            .map(|key| key.fingerprint)
     }
 
     /// What devices have to accept.

@@ -25,6 +25,12 @@ pub enum Error {
     /// What was asked for does not exist.
     #[error(transparent)]
     Missing(#[from] Missing),
+    /// The `InRelease` of another program.
+    #[error("the InRelease of suite {suite}, which another program wrote, cannot be trusted")]
+    ForeignUntrusted {
+        suite: SuiteName,
+        source: VerifyError,
+    },
     #[error("the InRelease of suite {suite} cannot be trusted")]
     Untrusted {
         suite: SuiteName,
@@ -42,6 +48,12 @@ pub enum Error {
     SignerMissing {
         suite: SuiteName,
         missing: Vec<Fingerprint>,
+    },
+    /// The head is lost, and so may be the keys that signed it.
+    #[error("the lost head of suite {suite} was signed by {}, whose secret key was not given", list(.keys))]
+    KeysOfLost {
+        suite: SuiteName,
+        keys: Vec<Fingerprint>,
     },
     /// It would be taken over without the signatures of keys that sign it now.
     #[error("suite {suite} is also signed by {}, and would be no longer", list(.keys))]
@@ -334,6 +346,13 @@ pub enum Missing {
     Suite {
         suite: SuiteName,
         repository: String,
+    },
+    /// There are package indexes without suites and components.
+    #[error("there is no suite {suite} in {repository}, but a flat repository: {index}")]
+    Flat {
+        suite: SuiteName,
+        repository: String,
+        index: String,
     },
     /// It was one. What the alias shows stays as it was.
     #[error("suite {suite} no longer has the alias {alias}")]

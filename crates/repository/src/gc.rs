@@ -206,7 +206,9 @@ impl Repository {
         let pool_left = if options.leave_pool {
             Some("it was asked for".to_owned())
         } else {
-            let unknown = kept.unknown_index.take();
+            let flat = self.flat_index("").await?;
+            let unknown = kept.unknown_index.take().or(flat);
+            let unknown = unknown.or_else(|| inventory.index_in_pool().cloned());
             unknown
                 .map(|index| format!("the index {index} may name package files in an unknown way"))
         };
@@ -432,17 +434,18 @@ async fn unnamed(
     suites: &[&Suite<'_>],
     packages: HashSet<String>,
 ) -> Result<HashSet<String>, Error> {
-    // First, because it may find states that cannot be read.
-    let mut unnamed = kept.retain_unnamed(suites, packages).await?;
-    if !kept.unreadable.is_empty() {
-        unnamed.clear();
-    }
+    let mut candidates = packages;
     for (key, _) in inventory.below(layout::SUITES) {
-        let is_ours = owner(key, folders)
-            .is_some_and(|name| folders[name] != Folder::Foreign && !kept.is_held(name));
+        let is_ours = owner(key, folders).is_some_and(|name| folders[name] != Folder::Foreign);
         if is_ours && !kept.keys.contains(key) && is_collectable(key, &kept.commits) {
-            unnamed.insert(key.clone());
+            // Another program may have put a package file there.
+            candidates.insert(key.clone());
         }
+    }
+    let mut unnamed = kept.retain_unnamed(suites, candidates).await?;
+    if !kept.unreadable.is_empty() {
+        let is_held = |key: &String| owner(key, folders).is_none_or(|name| kept.is_held(name));
+        unnamed.retain(|key| !is_held(key));
     }
     Ok(unnamed)
 }

@@ -24,6 +24,8 @@ pub struct RepairOptions {
     /// Sign what no signature vouches for: a commit again, an index that is not what it was, packages that no index names. Whoever
     /// may write to the bucket could have made them.
     pub unproven: bool,
+    /// The commit that a lost head is to name where it is not known which one it named.
+    pub commit: Option<Sha256>,
     /// Of the commits that a repair makes.
     pub authorship: Authorship,
 }
@@ -61,10 +63,17 @@ impl Suite<'_> {
     async fn repair(&self, found: &Verified, options: &RepairOptions) -> Result<(), Error> {
         let mut repairs = Repairs::default();
         for problem in &found.problems {
+            if problem.remedy == Remedy::NameCommit && options.unproven {
+                repairs.head = repairs.head.or(options.commit);
+            }
             let may_repair = match problem.remedy {
                 Remedy::Repair => true,
                 Remedy::RepairUnproven => options.unproven,
-                Remedy::GiveKey | Remedy::Manual | Remedy::Delete | Remedy::Lost => false,
+                Remedy::NameCommit
+                | Remedy::GiveKey
+                | Remedy::Manual
+                | Remedy::Delete
+                | Remedy::Lost => false,
             };
             let Some(fix) = problem.fix.clone().filter(|_| may_repair) else {
                 continue;
@@ -93,7 +102,9 @@ impl Suite<'_> {
         }
         let instead_of = found.tag.as_ref();
         if let Some(commit) = repairs.head {
-            return self.restore_head(commit, instead_of).await;
+            return self
+                .restore_head(commit, instead_of, &options.authorship)
+                .await;
         }
         if repairs.pool {
             return self.begin_again(instead_of, &options.authorship).await;

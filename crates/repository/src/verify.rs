@@ -178,6 +178,7 @@ impl Suite<'_> {
             problems,
             warnings,
             is_stand_in: false,
+            is_strangers: false,
         })
     }
 
@@ -211,8 +212,7 @@ impl Suite<'_> {
         let text = format!("cannot be used: {}", chain(error));
         let mut problem = self.problem(part, key, text);
         problem.remedy = Remedy::Manual;
-        // The reader may have given the wrong keys: that is no reason to sign anything again.
-        let is_stranger = matches!(
+        let is_strangers = matches!(
             error,
             Error::Untrusted {
                 source: VerifyError::UnknownKey(_),
@@ -221,7 +221,8 @@ impl Suite<'_> {
         );
         Top {
             problems: vec![problem],
-            needs_head: part == Part::Head && (self.keys.is_signed() || !is_stranger),
+            needs_head: part == Part::Head,
+            is_strangers,
             ..Top::default()
         }
     }

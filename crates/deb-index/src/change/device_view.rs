@@ -1,7 +1,8 @@
 //! What a device gets of each package, before and after a change.
 //!
 //! A device reads one index of each component: that of its architecture, which has the packages for all architectures too. Of a
-//! package it takes the newest version there. apt never goes back to an earlier version by itself.
+//! package it takes the newest version there; of equal ones, which other programs make, the first (tried with apt 2.6). apt never
+//! goes back to an earlier version by itself.
 
 use std::{
     cmp::Ordering,
@@ -93,6 +94,20 @@ impl DeviceView {
             let is_all = difference.stanza.architecture == "all";
             *names.entry(difference.stanza.name).or_insert(true) &= is_all;
         });
+        // A new index is in order, one of another program need not be.
+        let several = before
+            .stanzas()
+            .chunk_by(|one, other| one.name == other.name);
+        for stanzas in several.filter(|stanzas| stanzas.len() > 1) {
+            let name = stanzas[0].name;
+            let offers = [offered(stanzas), offered(after.named(name))].map(|it| it.copied());
+            if let [Some(old), Some(new)] = offers
+                && old.sha256() != new.sha256()
+            {
+                let is_for_all = [old, new].iter().all(|it| it.architecture == "all");
+                names.entry(name).or_insert(is_for_all);
+            }
+        }
         for (name, is_for_all) in names {
             let Some(mut change) = change(before.named(name), after.named(name)) else {
                 continue;
@@ -199,9 +214,21 @@ fn change(before: &[StanzaRef<'_>], after: &[StanzaRef<'_>]) -> Option<PackageCh
         only.map(|stanza| stanza.version.to_owned())
             .collect::<Vec<_>>()
     };
-    let (old, new) = (only(before, after), only(after, before));
-    let newest = |stanzas: &[StanzaRef<'_>]| stanzas.last().map(|stanza| stanza.version.to_owned());
-    let (change, phase) = match (before.last(), after.last()) {
+    let (mut old, mut new) = (only(before, after), only(after, before));
+    // Where another one is the first of equal versions, both files may be in both states.
+    if let (Some(one), Some(other)) = (offered(before), offered(after))
+        && one.version == other.version
+        && one.sha256() != other.sha256()
+        && !new.iter().any(|version| version == other.version)
+    {
+        for versions in [&mut old, &mut new] {
+            versions.retain(|version| version != other.version);
+            versions.push(other.version.to_owned());
+        }
+    }
+    let newest =
+        |stanzas: &[StanzaRef<'_>]| offered(stanzas).map(|stanza| stanza.version.to_owned());
+    let (change, phase) = match (offered(before), offered(after)) {
         (None, None) => return None,
         (None, Some(after)) => (Transition::Added, PhaseChange::between(None, after)),
         (Some(_), None) => (Transition::Removed, None),
@@ -236,6 +263,17 @@ fn change(before: &[StanzaRef<'_>], after: &[StanzaRef<'_>]) -> Option<PackageCh
         new,
         phase,
     })
+}
+
+/// What devices get of all stanzas of a package in an index: of the newest version the one that the index has first.
+fn offered<'s, 'a>(stanzas: &'s [StanzaRef<'a>]) -> Option<&'s StanzaRef<'a>> {
+    let newest = stanzas.last()?;
+    let newest = stanzas
+        .iter()
+        .rev()
+        .take_while(|stanza| order(stanza.version, newest.version).is_eq());
+    // They are on the bytes of one index.
+    newest.min_by_key(|stanza| stanza.bytes.as_ptr())
 }
 
 fn order(one: &str, two: &str) -> Ordering {

@@ -4,27 +4,36 @@
 //! listed, the forms of one index are put together: those of `Packages`, and of any other index whose plain form is listed. Any
 //! other file is an index of its own, without further forms.
 //!
+//! An index for all architectures is taken in even where `Architectures` does not list `all`: apt reads it then only for those
+//! who ask for `all` by name. So that this stays so, the suite gets the field that says it (tried with apt 2.6).
+//!
 //! Left out are differences between old states of an index (`Packages.diff`), which no longer lead to the next one, and what no
 //! commit can name.
+
+mod listed;
 
 use std::{collections::BTreeMap, num::NonZeroU32, str::FromStr};
 
 use jiff::{Timestamp, fmt::rfc2822};
 
+pub use self::listed::ForeignIndex;
+use self::listed::{as_asked_for, indexes};
 use crate::{
     change::client_view::ClientView,
     index::IndexPath,
     name::{Architecture, Component, NameError, SuiteName},
     paragraph::{Paragraph, ParagraphError},
     suite::{
-        commit::Stored,
+        inspection::Damage,
         release,
         settings::{FieldName, Line, Settings},
     },
 };
 
-/// Extensions of compressed forms, whether this program reads them or not.
-const EXTENSIONS: [&str; 6] = ["gz", "xz", "zst", "bz2", "lzma", "lz4"];
+/// With the value [`NOT_BY_ITSELF`], apt does not read the index for all architectures beside its own, unless it is asked to.
+const NO_SUPPORT: &str = "No-Support-for-Architecture-all";
+const NOT_BY_ITSELF: &str = "Packages";
+
 /// A suite as another program's `Release` describes it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ForeignRelease {
@@ -41,14 +50,8 @@ pub struct ForeignRelease {
     pub reads_all: bool,
     /// Listed files that are not taken over.
     pub left_out: Vec<String>,
-}
-
-/// The forms of an index that a `Release` lists.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ForeignIndex {
-    pub plain: Option<Stored>,
-    /// By extension.
-    pub files: BTreeMap<String, Stored>,
+    /// Dates that are there and mean nothing. apt refuses the suite because of them.
+    pub damage: Vec<Damage>,
 }
 
 /// Why a suite cannot be taken over.
@@ -62,6 +65,9 @@ pub enum ForeignError {
     Name(#[from] NameError),
     #[error("it lists no Packages index")]
     NoPackages,
+    /// Its index belongs to no component.
+    #[error("it is that of a flat repository")]
+    Flat,
 }
 
 impl ForeignRelease {
@@ -85,10 +91,25 @@ impl ForeignRelease {
         }
         let lists_all = view.architectures.iter().any(|name| name == "all");
         let settings = settings(suite, &release, &view, &indexes)?;
+        let date = date(&release, "Date");
+        let dates = [
+            ("Date", date.is_some()),
+            ("Valid-Until", settings.valid_seconds.is_some()),
+        ];
+        let is_there = |field| {
+            release
+                .get_str(field)
+                .is_some_and(|text| !text.trim().is_empty())
+        };
+        let broken = dates
+            .into_iter()
+            .filter(|(field, is_read)| is_there(field) && !is_read);
+        let damage = broken.map(|(field, _)| Damage::of_release(field));
         Ok(Self {
-            date: date(&release, "Date"),
+            date,
+            damage: damage.collect(),
             by_hash: is_set("Acquire-By-Hash", "yes"),
-            reads_all: lists_all && !is_set("No-Support-for-Architecture-all", "Packages"),
+            reads_all: lists_all && !is_set(NO_SUPPORT, NOT_BY_ITSELF),
             view,
             settings,
             indexes,
@@ -105,65 +126,6 @@ impl ForeignRelease {
             Some((path, index, component, architecture))
         })
     }
-}
-
-/// The indexes that `SHA256` lists, and the files that are none.
-fn indexes(listed: &str) -> (BTreeMap<IndexPath, ForeignIndex>, Vec<String>) {
-    let file = |line| {
-        let mut words = str::split_ascii_whitespace(line);
-        let (sha256, size, path) = (words.next()?, words.next()?, words.next()?);
-        let stored = Stored {
-            size: size.parse().ok()?,
-            sha256: sha256.parse().ok()?,
-            rest: Default::default(),
-        };
-        Some((path, stored))
-    };
-    let mut files = BTreeMap::new();
-    let mut left_out = Vec::new();
-    for line in listed.lines().filter(|line| !line.trim().is_empty()) {
-        match file(line) {
-            Some((path, stored)) => drop(files.insert(path, stored)),
-            None => left_out.push(line.trim().to_owned()),
-        }
-    }
-    let mut indexes = BTreeMap::<IndexPath, ForeignIndex>::new();
-    for (path, stored) in &files {
-        let form = path.rsplit_once('.').filter(|(base, extension)| {
-            let is_packages = *base == "Packages" || base.ends_with("/Packages");
-            EXTENSIONS.contains(extension) && (is_packages || files.contains_key(base))
-        });
-        let index = form.map_or(*path, |(base, _)| base);
-        let is_difference = path
-            .split('/')
-            .any(|segment| segment.ends_with(".diff") || segment == "by-hash");
-        let Some(index) = index.parse().ok().filter(|_| !is_difference) else {
-            left_out.push((*path).to_owned());
-            continue;
-        };
-        let index = indexes.entry(index).or_default();
-        match form {
-            Some((_, extension)) => {
-                index.files.insert(extension.to_owned(), stored.clone());
-            }
-            None => index.plain = Some(stored.clone()),
-        }
-    }
-    (indexes, left_out)
-}
-
-/// The name by which devices ask for a component that `Release` spells with a folder in front, as the archive of Debian's security
-/// updates did: apt takes `updates/main` for `main`, too. None if the indexes are where the full name says.
-fn as_asked_for<'n>(
-    component: &'n str,
-    indexes: &BTreeMap<IndexPath, ForeignIndex>,
-) -> Option<&'n str> {
-    let (_, own) = component.rsplit_once('/')?;
-    let has_index = |name: &str| {
-        let mut packages = indexes.keys().filter_map(IndexPath::as_packages);
-        packages.any(|(component, _)| component.as_str() == name)
-    };
-    (!has_index(component) && has_index(own)).then_some(own)
 }
 
 fn settings(
@@ -196,13 +158,19 @@ fn settings(
         if !settings.components.contains(&component) {
             settings.components.push(component);
         }
-        // An index for all that no device reads stays as it is.
-        if !architecture.is_all() && !settings.architectures.contains(&architecture) {
+        if !settings.architectures.contains(&architecture) {
             settings.architectures.push(architecture);
         }
     }
     if !indexes.keys().any(|path| settings.packages(path).is_some()) {
-        return Err(ForeignError::NoPackages);
+        let is_flat = indexes
+            .keys()
+            .any(|path| path.as_str().starts_with("Packages"));
+        return Err(if is_flat {
+            ForeignError::Flat
+        } else {
+            ForeignError::NoPackages
+        });
     }
     for field in release.fields() {
         // `Signed-By` among them: the key that signs may change. A device that has the old file still holds the new one against it.
@@ -217,6 +185,13 @@ fn settings(
         if let (Ok(name), Some(value)) = (FieldName::try_from(field.name.to_owned()), value) {
             settings.set_field(&name, Some(value));
         }
+    }
+    let is_listed = view.architectures.iter().any(|name| name == "all");
+    if settings.architectures.iter().any(Architecture::is_all)
+        && !is_listed
+        && let Ok(name) = FieldName::try_from(NO_SUPPORT.to_owned())
+    {
+        settings.set_field(&name, NOT_BY_ITSELF.parse().ok());
     }
     for (name, value) in [("Suite", &view.suite), ("Codename", &view.codename)] {
         let Ok(field) = FieldName::try_from(name.to_owned()) else {
@@ -307,6 +282,36 @@ mod tests {
     }
 
     #[test]
+    fn a_date_that_means_nothing_is_damage() {
+        let date = "Date: Mon, 2 Nov 2026 10:00:00 UTC";
+        for (dates, damage) in [
+            (String::new(), &[][..]),
+            (format!("{date}\nValid-Until:\n"), &[]),
+            ("Date: today\n".to_owned(), &["Date"]),
+            (
+                format!("{date}\nValid-Until: in a week\n"),
+                &["Valid-Until"],
+            ),
+            (
+                "Valid-Until: Mon, 9 Nov 2026 10:00:00 UTC\n".to_owned(),
+                &["Valid-Until"],
+            ),
+            (
+                format!("{date}\nValid-Until: Sun, 1 Nov 2026 10:00:00 UTC\n"),
+                &["Valid-Until"],
+            ),
+        ] {
+            let head = format!("{dates}Components: main\nArchitectures: amd64\n");
+            let found = parse(&head, &["main/binary-amd64/Packages.gz"]).unwrap();
+            let damage: Vec<_> = damage
+                .iter()
+                .map(|field| format!("Release: no valid {field}"))
+                .collect();
+            assert_eq!(words(&found.damage), damage.join(" "), "{head}");
+        }
+    }
+
+    #[test]
     fn the_forms_of_an_index_are_put_together() {
         let found = parse(
             "Components: main\nArchitectures: amd64\n",
@@ -371,12 +376,20 @@ mod tests {
             ),
             ("all amd64".to_owned(), false, 2)
         );
-        assert_eq!(
-            parse("Architectures: amd64\n", &files),
-            ("amd64".to_owned(), false, 1)
-        );
         let (architectures, ..) = parse("Architectures: amd64 all\n", &files[1..]);
         assert_eq!(architectures, "amd64");
+        // Who asks for `all` goes on reading it, and nobody else begins to.
+        assert_eq!(
+            parse("Architectures: amd64\n", &files),
+            ("amd64 all".to_owned(), false, 2)
+        );
+        let found = super::tests::parse("Components: main\nArchitectures: amd64\n", &files);
+        let fields = found.unwrap().settings.fields;
+        let fields: Vec<_> = fields
+            .iter()
+            .map(|(name, to)| format!("{name}: {to}"))
+            .collect();
+        assert_eq!(fields, ["No-Support-for-Architecture-all: Packages"]);
     }
 
     #[test]
@@ -423,6 +436,10 @@ mod tests {
         assert!(matches!(
             parse("Components: main\n", &[]),
             Err(ForeignError::NoPackages)
+        ));
+        assert!(matches!(
+            parse("Suite: stable\n", &["Packages.gz"]),
+            Err(ForeignError::Flat)
         ));
         // apt finds an index only by exactly its name and digest.
         let amd64 = "Components: main\nArchitectures: amd64\nSHA256:\n";

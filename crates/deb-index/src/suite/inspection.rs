@@ -22,9 +22,9 @@ use crate::{
 /// Something broken in a repository that another program made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Damage {
-    /// Path of the index within the suite.
+    /// Path of the index within the suite, or `Release`.
     pub index: String,
-    /// The package, as dpkg names its file, or `stanza 7`; none if it is the index itself.
+    /// The package, as dpkg names its file, or `stanza 7`; none if it is the index itself, or `Release`.
     pub package: Option<String>,
     #[serde(flatten)]
     pub problem: Problem,
@@ -260,6 +260,16 @@ impl Inspected<'_> {
 }
 
 impl Damage {
+    /// A field of `Release` that has no valid value.
+    #[must_use]
+    pub fn of_release(field: &'static str) -> Self {
+        Self {
+            index: "Release".to_owned(),
+            package: None,
+            problem: Problem::Field { field },
+        }
+    }
+
     #[must_use]
     pub fn of_index(path: &IndexPath, problem: Problem) -> Self {
         Self {

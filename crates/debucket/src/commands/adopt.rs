@@ -4,6 +4,7 @@ use clap::Args;
 use deb_index::{
     change::client_view::ViewChange,
     digest::Sha256,
+    fingerprint::Fingerprint,
     index::IndexPath,
     name::SuiteName,
     suite::{inspection::Damage, settings::Settings},
@@ -120,6 +121,12 @@ impl Adopt {
             Adoption::Foreign(takeover) => takeover,
         };
         report.found(&takeover);
+        context.warn_of_all(&suite, &takeover.warnings);
+        for key in takeover.begins_to_sign() {
+            let warning = begins_to_sign(suite.name(), key);
+            context.printer.warn(&warning);
+            report.warnings.push(warning);
+        }
         if let Err(refusal) = takeover.check() {
             report.print(context)?;
             return Err(refusal.into());
@@ -161,6 +168,8 @@ impl AdoptReport {
         self.damage.clone_from(&takeover.damage);
         self.client_changes = takeover.view_changes().to_vec();
         self.settings = Some(takeover.settings());
+        let warnings = takeover.warnings.iter().map(ToString::to_string);
+        self.warnings.extend(warnings);
     }
 
     fn conclusion(&self) -> String {
@@ -175,6 +184,13 @@ impl AdoptReport {
             }
         }
     }
+}
+
+/// The key may come from a variable that is set for other suites.
+fn begins_to_sign(suite: &SuiteName, key: Fingerprint) -> String {
+    format!(
+        "suite {suite} is not signed: from now on, the key {key} signs it, which devices then need; with --unsigned, it stays as it is"
+    )
 }
 
 impl Report for AdoptReport {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use clap::Args;
-use deb_index::name::SuiteName;
+use deb_index::{digest::Sha256, name::SuiteName};
 use repository::{Depth, Problem, Remedy, RepairOptions, Repository, Suite, Verified};
 
 use super::verify_report::VerifyReport;
@@ -45,6 +45,9 @@ pub struct Verify {
     /// pool. Anyone who can write to the bucket could have made them: look at them first (`debucket show --commit`)
     #[arg(long, requires = "repair")]
     accept_unproven: bool,
+    /// Commit that a lost head of this suite is to name again, where it is not known which one it named
+    #[arg(long, value_name = "COMMIT", requires = "accept_unproven")]
+    commit: Option<Sha256>,
     /// Message of the commits that a repair makes
     #[arg(
         long,
@@ -71,6 +74,11 @@ impl Verify {
             context.repository().await?
         };
         let is_named = !self.suites.is_empty();
+        if self.commit.is_some() && self.suites.len() != 1 {
+            return Err(Error::Usage(
+                "--commit is of one suite: name that, too".to_owned(),
+            ));
+        }
         let (names, others) = if is_named {
             (self.suites.clone(), Vec::new())
         } else {
@@ -111,6 +119,7 @@ impl Verify {
             }
             let options = RepairOptions {
                 unproven: self.accept_unproven,
+                commit: self.commit,
                 authorship: authorship(self.message.clone()),
             };
             for _ in 0..ROUNDS {
@@ -161,6 +170,7 @@ impl Verify {
         found.problems.iter().any(|problem| match problem.remedy {
             Remedy::Repair => true,
             Remedy::RepairUnproven => self.accept_unproven,
+            Remedy::NameCommit => self.commit.is_some(),
             Remedy::GiveKey | Remedy::Manual | Remedy::Delete | Remedy::Lost => false,
         })
     }

@@ -179,7 +179,7 @@ impl Found {
             remedy: match problem.remedy {
                 Remedy::Repair => "repair",
                 Remedy::RepairUnproven => "repair-unproven",
-                Remedy::GiveKey | Remedy::Manual | Remedy::Delete => "manual",
+                Remedy::NameCommit | Remedy::GiveKey | Remedy::Manual | Remedy::Delete => "manual",
                 Remedy::Lost => "lost",
             },
             next: next(problem, deep),
@@ -238,6 +238,10 @@ fn next(problem: &Problem, deep: bool) -> String {
         (Remedy::RepairUnproven, _) => {
             format!("look at the suite's commits; then `debucket verify{name} --repair --accept-unproven` signs the newest again, or if none \
              is left, what is in the pool")
+        }
+        (Remedy::NameCommit, _) => {
+            format!("restore the object from the bucket's version history; if that has none, look at these commits, and name the newest \
+             with --commit to `debucket verify{name} --repair --accept-unproven`")
         }
         (Remedy::GiveKey, _) => {
             format!("give the suite's key, so that Release.gpg can be checked (`debucket verify{name} --keyring FILE`); if it vouches for the \

@@ -2,13 +2,18 @@
 
 use std::fmt::Write as _;
 
-use deb_index::digest::Sha256;
+use deb_index::{
+    digest::Sha256,
+    index::compression::{Format, decompress},
+};
 use dev_s3::{AccessKey, DevS3, Grants, Policy};
 
 use crate::{
     package,
     run::{BUCKET, Run, Store, debucket, run},
 };
+
+mod odd;
 
 impl Store {
     fn put(&self, key: &str, bytes: &[u8]) {
@@ -295,46 +300,74 @@ fn a_component_may_be_in_a_folder() {
 }
 
 #[test]
-fn an_index_that_no_device_reads_hinders_nothing() {
+fn an_index_for_all_is_kept_up_for_those_who_ask_for_it() {
     let store = Store::start();
     let tool = store.put_package("tool", "files/tool.deb", "files/tool.deb");
-    let unread = store.put_package("unread", "pool/u/u%3a.deb", "./pool/u/u%3a.deb");
+    let asked = store.put_package("asked", "pool/a/a%3a.deb", "./pool/a/a%3a.deb");
     let index = "main/binary-all/Packages";
+    let asked = asked.replace("amd64", "all");
     let files = [
         ("main/binary-amd64/Packages", tool.as_str()),
-        (index, &unread),
+        (index, &asked),
     ];
     store.put_release("amd64", "main", &files);
     let told = store.adopt(&["--unverified"]).expect(0);
-    assert!(told.contains(&format!("carried over: {index}\n")), "{told}");
-    let file = package::write(store.folder.path(), "new", "1.0", "amd64", "new");
+    assert!(told.contains("packages: 2\n"), "{told}");
+    assert!(!told.contains("devices notice"), "{told}");
+    // Devices that do not ask for it by name see no more than before.
+    let release = store.server.get(BUCKET, "robots/dists/lab/Release");
+    let release = String::from_utf8(release.unwrap().unwrap()).unwrap();
+    for line in [
+        "Architectures: amd64 all",
+        "No-Support-for-Architecture-all: Packages",
+    ] {
+        assert!(release.contains(&format!("\n{line}\n")), "{release}");
+    }
+    let plain = |index: &str| {
+        let key = format!("robots/dists/lab/main/{index}/Packages.gz");
+        let packed = store.server.get(BUCKET, &key).unwrap().unwrap();
+        let plain = decompress(Format::Gz, &packed, 1 << 20).unwrap();
+        String::from_utf8(plain).unwrap()
+    };
+    let has = |index: &str, name: &str| plain(index).contains(&format!("Package: {name}\n"));
+    assert!(!has("binary-amd64", "asked") && has("binary-all", "asked"));
+    let file = package::write(store.folder.path(), "new", "1.0", "all", "new");
     let file = file.to_str().unwrap();
-    let lab = ["--suite", "lab", "--unsigned"];
-    store
-        .plain(&[&["publish", file][..], &lab].concat())
-        .expect(0);
-    store
-        .plain(&[&["rollback", "--to", "@~1"][..], &lab].concat())
-        .expect(0);
-    let list = store
-        .plain(&["list", "--suite", "lab", "--quiet"])
-        .expect(0);
-    assert_eq!(list, "tool  1.0  amd64  main\n");
-    store.plain(&["verify", "--deep"]).expect(0);
+    let lab = |arguments: &[&str]| {
+        let arguments = [arguments, &["--suite", "lab", "--unsigned"]].concat();
+        store.plain(&arguments).expect(0)
+    };
+    let list = || {
+        let list = ["list", "--suite", "lab", "--quiet"];
+        store.plain(&list).expect(0)
+    };
+    lab(&["publish", file]);
+    assert!(
+        !has("binary-amd64", "asked") && has("binary-amd64", "new") && has("binary-all", "new")
+    );
+    let all = "asked  1.0  all    main\nnew    1.0  all    main\ntool   1.0  amd64  main\n";
+    assert_eq!(list(), all);
+    let of_all = store.plain(&["list", "--suite", "lab", "--quiet", "--arch", "all"]);
+    assert_eq!(of_all.expect(0).lines().count(), 2);
+    let verified = store.plain(&["verify", "--deep"]).expect(0);
+    assert!(verified.contains("3 packages"), "{verified}");
+    lab(&["remove", "asked"]);
+    assert!(!list().contains("asked") && !has("binary-all", "asked"));
+    lab(&["rollback", "--to", "@~1"]);
+    assert_eq!(list(), all);
     for _ in 0..2 {
         store.wait(11);
         store
             .plain(&["gc", "--grace", "10h", "--keep-history", "1h"])
             .expect(0);
     }
-    let keys = store.server.keys(BUCKET);
-    assert!(
-        keys.contains(&"robots/pool/u/u%3a.deb".to_owned()),
-        "{keys:#?}"
-    );
-    let release = store.server.get(BUCKET, "robots/dists/lab/Release");
-    let release = String::from_utf8(release.unwrap().unwrap()).unwrap();
-    assert!(release.contains("\nArchitectures: amd64\n"), "{release}");
+    store.plain(&["verify", "--deep"]).expect(0);
+    // What it names is missed.
+    store
+        .server
+        .delete(BUCKET, "robots/pool/a/a%3a.deb")
+        .unwrap();
+    store.plain(&["verify"]).expect(1);
 }
 
 #[test]

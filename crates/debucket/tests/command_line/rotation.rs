@@ -6,7 +6,7 @@ use repo_signing::Certificate;
 use serde_json::json;
 
 use crate::{
-    package,
+    package, printed,
     run::{BUCKET, Run, Store, debucket, run},
 };
 
@@ -148,6 +148,152 @@ fn a_lost_key_is_replaced_only_if_the_suite_is_named_twice() {
     assert!(again.stderr.contains("believed"), "{}", again.stderr);
     assert!(again.expect(0).starts_with("nothing to do"));
     store.publish(&store.package("more"), &[]).expect(1);
+}
+
+/// A command of the advice after a failure, with these files in it.
+fn advised(failed: &Run, command: &str, keyring: &str, key: &str) -> Vec<String> {
+    assert_eq!(failed.code, 1, "{failed:#?}");
+    let mut commands = printed::commands(&failed.stderr).filter(|it| it.starts_with(command));
+    let command = commands.next().unwrap_or_else(|| panic!("{failed:#?}"));
+    let command = command.replace("--keyring FILE", &format!("--keyring {keyring}"));
+    let command = command.replace("--sign-key FILE", &format!("--sign-key {key}"));
+    printed::words(&command).split_off(1)
+}
+
+#[test]
+fn a_key_that_is_lost_with_the_head_is_replaced() {
+    for (lost, is_unproven) in [
+        (&["InRelease"][..], false),
+        (&["InRelease", "Release", "Release.gpg"], true),
+    ] {
+        let (store, _, new) = Store::before_rotation();
+        for name in lost {
+            let key = format!("robots/dists/stable/{name}");
+            store.server.delete(BUCKET, &key).unwrap();
+        }
+        let (old, sign) = (store.path("public.asc"), store.path("new.asc"));
+        let (old, sign) = (old.to_str().unwrap(), sign.to_str().unwrap());
+        let run_with = |words: &[&str]| run(&mut store.debucket(words));
+        // From whatever is tried first, the advice leads to the end.
+        let key_add = [
+            "key",
+            "add",
+            "stable",
+            &new,
+            "--sign-key",
+            sign,
+            "--keyring",
+            old,
+        ];
+        let refused = run_with(&key_add);
+        let repair = advised(&refused, "debucket verify stable --repair", old, sign);
+        let mut words: Vec<_> = repair.iter().map(String::as_str).collect();
+        words.extend(["--sign-key", sign, "--keyring", old]);
+        if is_unproven {
+            let refused = run_with(&words);
+            assert!(
+                refused.stdout.contains("--repair --accept-unproven` "),
+                "{refused:#?}"
+            );
+            words.push("--accept-unproven");
+        }
+        let refused = run_with(&words);
+        let reset = advised(&refused, "debucket key reset", old, sign);
+        let mut words: Vec<_> = reset.iter().map(String::as_str).collect();
+        let before = store.server.keys(BUCKET);
+        if is_unproven {
+            let refused = run_with(&words);
+            assert!(
+                refused.stderr.contains("pass --accept-unproven"),
+                "{refused:#?}"
+            );
+            refused.expect(1);
+            words.push("--accept-unproven");
+        }
+        run_with(&[&words[..], &["--dry-run"]].concat()).expect(0);
+        assert_eq!(store.server.keys(BUCKET), before);
+        run_with(&words).expect(0);
+        assert_eq!(store.keys("new.pub.asc"), [(new.clone(), true)]);
+        run_with(&["verify", "--deep", "--sign-key", sign]).expect(0);
+        let list = run_with(&["list", "--quiet"]).expect(0);
+        assert_eq!(list.lines().count(), 1, "{list}");
+        let log = run_with(&["log", "--quiet"]).expect(0);
+        assert_eq!(log.matches("commit ").count(), 2, "{log}");
+        let publish = store.package("more");
+        run_with(&["publish", publish.to_str().unwrap(), "--sign-key", sign]).expect(0);
+    }
+}
+
+#[test]
+fn where_it_is_not_known_what_a_lost_head_named_a_commit_is_named() {
+    for is_key_lost in [false, true] {
+        let (store, _, new) = Store::before_rotation();
+        store.publish(&store.package("more"), &[]).expect(0);
+        // Nothing is left of what tells a commit from one that lost a race.
+        for key in store.server.keys(BUCKET) {
+            let names = ["InRelease", "Release", "Release.gpg", "succession/first"];
+            let is_evidence = names.iter().any(|name| key.ends_with(&format!("/{name}")));
+            if is_evidence || key.contains("/succession/") {
+                store.server.delete(BUCKET, &key).unwrap();
+            }
+        }
+        let keys = if is_key_lost { "new.asc" } else { "key.asc" };
+        let repair: &[&str] = match is_key_lost {
+            false => &["verify", "stable", "--repair", "--accept-unproven"],
+            true => &[
+                "key",
+                "reset",
+                "stable",
+                "--i-lost-the-keys-of",
+                "stable",
+                "--accept-unproven",
+            ],
+        };
+        let refused = store.with_keys(repair, &[keys]);
+        assert_eq!(refused.code, 1, "{refused:#?}");
+        let told = [refused.stdout.as_str(), &refused.stderr].concat();
+        assert!(told.contains("with --commit"), "{told}");
+        let (_, ids) = told.split_once("it may have named any of ").unwrap();
+        let ids: Vec<_> = ids.lines().next().unwrap().split(", ").collect();
+        assert_eq!(ids.len(), 2, "{told}");
+        let named = [repair, &["--commit", ids[0]]].concat();
+        store.with_keys(&named, &[keys]).expect(0);
+        let keyring = if is_key_lost {
+            "new.pub.asc"
+        } else {
+            "public.asc"
+        };
+        let mut list = store.debucket(&["list", "--quiet", "--keyring"]);
+        let list = run(list.arg(store.path(keyring))).expect(0);
+        assert!(list.contains("tool"), "{list}");
+        assert_eq!(store.keys(keyring).len(), 1);
+        assert_eq!(store.keys(keyring)[0].0 == new, is_key_lost);
+    }
+}
+
+#[test]
+fn who_repairs_what_a_stranger_signed_is_told_what_who_verifies_is() {
+    let (store, ..) = Store::before_rotation();
+    // Somebody has written all of it, with a key of their own.
+    let other = Store::start();
+    other.publish(&other.package("evil"), &[]).expect(0);
+    for name in ["InRelease", "Release", "Release.gpg"] {
+        let key = format!("robots/dists/stable/{name}");
+        let bytes = other.server.get(BUCKET, &key).unwrap().unwrap();
+        store.server.put(BUCKET, &key, &bytes).unwrap();
+    }
+    let verified = store.read(&["verify", "stable"]);
+    let next =
+        "next: check --keyring; otherwise restore the object from the bucket's version history\n";
+    assert!(verified.stdout.contains(next), "{verified:#?}");
+    for more in [&["--repair"][..], &["--repair", "--accept-unproven"]] {
+        let verify = [&["verify", "stable"][..], more].concat();
+        let repaired = store.with_keys(&verify, &["key.asc"]);
+        assert_eq!(
+            (repaired.code, repaired.stdout),
+            (1, verified.stdout.clone())
+        );
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use repo_signing::{GoodSignature, Issuer};
 use s3_storage::ETag;
 
 use super::Accept;
-use crate::{Error, HeadSignatures, Keys, Suite};
+use crate::{Error, HeadSignatures, Keys, Missing, Suite};
 
 /// What another program wrote, and whether it can be trusted.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub(super) struct ForeignHead {
 impl Suite<'_> {
     /// Reads the head; none if this program wrote it.
     pub(super) async fn foreign_head(&self, accept: Accept) -> Result<Option<ForeignHead>, Error> {
-        let untrusted = |source| Error::Untrusted {
+        let untrusted = |source| Error::ForeignUntrusted {
             suite: self.name.clone(),
             source,
         };
@@ -37,12 +37,19 @@ impl Suite<'_> {
         let is_inrelease = inrelease.is_some();
         let (object, bytes, text) = match inrelease {
             Some((object, bytes)) => {
-                let text = repo_signing::unverified_text(&bytes).map_err(untrusted)?;
+                let text = match repo_signing::unverified_text(&bytes) {
+                    Ok(text) => text,
+                    // What is damaged is this program's.
+                    Err(_) if self.has_history().await? => return Ok(None),
+                    Err(source) => return Err(untrusted(source)),
+                };
                 (object, bytes, Bytes::from(text))
             }
             None => {
                 let release = self.find(&layout::head_key(&self.name, false)).await?;
-                let (object, bytes) = release.ok_or_else(|| self.missing())?;
+                let Some((object, bytes)) = release else {
+                    return Err(self.flat_or_missing().await?.into());
+                };
                 (object, bytes.clone(), bytes)
             }
         };
@@ -103,6 +110,25 @@ impl Suite<'_> {
             text,
             store_time: object.date,
         }))
+    }
+
+    /// There is no such suite; but perhaps a flat repository, at the root or in a folder of this name.
+    async fn flat_or_missing(&self) -> Result<Missing, Error> {
+        let folders = [
+            "".to_owned(),
+            format!("{}/", self.name),
+            layout::in_suite(&self.name, ""),
+        ];
+        for folder in folders {
+            if let Some(index) = self.repository.flat_index(&folder).await? {
+                return Ok(Missing::Flat {
+                    suite: self.name.clone(),
+                    repository: self.repository.url.to_string(),
+                    index,
+                });
+            }
+        }
+        Ok(self.missing())
     }
 
     /// Fails if another program has written since `head` was read. A first head that takes the place of `InRelease`, or of an

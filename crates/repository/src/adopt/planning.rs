@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use deb_index::{
-    change::IndexPlan,
+    change::{
+        IndexPlan,
+        collisions::{Seen, pairs},
+    },
     index::{IndexPath, compression::Format, packages::Packages},
     name::Architecture,
     stanza::StanzaRef,
@@ -46,6 +49,8 @@ pub(super) struct Planning {
     pub(super) corrected: BTreeSet<String>,
     pub(super) carried_over: Vec<IndexPath>,
     pub(super) left_out: Vec<String>,
+    /// Pairs of files, by their keys, of which devices take neither for newer.
+    pub(super) collisions: Vec<(String, String)>,
 }
 
 impl Planning {
@@ -75,15 +80,21 @@ impl Planning {
                 planning.left_out.push(found.path.to_string());
             }
         }
-        for component in &release.settings.components {
+        let of_component = |component| {
+            let architectures = &release.settings.architectures;
             let inspected = |architecture: &Architecture| {
                 let path = IndexPath::packages(component, architecture);
                 let plain = packages.get(&path).and_then(|found| found.plain.as_deref());
                 let inspected = inspect(&path, component, plain.unwrap_or_default(), &size_of);
                 (path, inspected)
             };
+            architectures.iter().map(inspected).collect::<Vec<_>>()
+        };
+        let components = release.settings.components.iter();
+        let components: Vec<_> = components.map(of_component).collect();
+        planning.collisions = collisions(&components);
+        for inspected in components {
             let architectures = &release.settings.architectures;
-            let inspected: Vec<_> = architectures.iter().map(inspected).collect();
             // Devices that read the index for all architectures find its packages in their own from now on.
             let of_all = architectures.iter().position(Architecture::is_all);
             let of_all = of_all.filter(|_| release.reads_all);
@@ -148,6 +159,21 @@ fn is_of(copy: &Copy, index: &Index) -> bool {
         .files
         .values()
         .any(|stored| stored.sha256 == copy.sha256)
+}
+
+/// Packages of all components that devices take for one version, by the keys of their files.
+fn collisions(components: &[Vec<(IndexPath, Inspected<'_>)>]) -> Vec<(String, String)> {
+    let inspected = components.iter().flatten();
+    let packages = inspected.flat_map(|(_, inspected)| inspected.packages());
+    let files: BTreeMap<_, _> = packages
+        .map(|stanza| ((stanza.field("Filename"), stanza.sha256()), stanza))
+        .collect();
+    let pairs = pairs(files.values(), Seen::from);
+    let key = |stanza: &StanzaRef<'_>| stanza.field("Filename").unwrap_or_default().to_owned();
+    pairs
+        .into_iter()
+        .map(|(one, other)| (key(one), key(other)))
+        .collect()
 }
 
 fn identity<'a>(stanza: &StanzaRef<'a>) -> (&'a str, &'a str, &'a str) {

@@ -67,6 +67,12 @@ impl Inventory {
         (packages, foreign)
     }
 
+    /// A `Packages` index in the pool, as a flat repository there has one.
+    pub(crate) fn index_in_pool(&self) -> Option<&String> {
+        let mut keys = self.below(layout::POOL).map(|(key, _)| key);
+        keys.find(|key| is_index(key))
+    }
+
     /// The objects whose keys begin like this.
     pub(crate) fn below<'a>(
         &'a self,
@@ -77,12 +83,33 @@ impl Inventory {
     }
 }
 
+/// Whether a key is that of a `Packages` index, compressed or not.
+fn is_index(key: &str) -> bool {
+    let name = key.rsplit('/').next().unwrap_or_default();
+    let rest = name.strip_prefix("Packages");
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
 impl Repository {
     pub(crate) async fn inventory(&self) -> Result<Inventory, Error> {
         let (mut all, pool) =
             futures::try_join!(self.listed(layout::SUITES), self.listed(layout::POOL))?;
         all.extend(pool);
         Ok(Inventory(all))
+    }
+
+    /// The `Packages` index of a flat repository directly in a folder, if there is one.
+    pub(crate) async fn flat_index(&self, folder: &str) -> Result<Option<String>, Error> {
+        let start = format!("{folder}Packages");
+        let mut entries = self.storage.list(&start, Some("/"));
+        while let Some(entry) = entries.try_next().await? {
+            if let Listed::Object(object) = entry
+                && is_index(&object.key)
+            {
+                return Ok(Some(object.key));
+            }
+        }
+        Ok(None)
     }
 
     /// The objects below `dists/`.

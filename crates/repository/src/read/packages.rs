@@ -77,7 +77,13 @@ impl Suite<'_> {
             .is_some_and(Architecture::is_all);
         let architectures = match &selection.architecture {
             None => settings.architectures.clone(),
-            Some(_) if only_all => settings.architectures.iter().take(1).cloned().collect(),
+            // An index for all may have more of them than the others.
+            Some(_) if only_all => {
+                let mut architectures = settings.architectures.iter();
+                let first = architectures.next().into_iter();
+                let all = architectures.filter(|architecture| architecture.is_all());
+                first.chain(all).cloned().collect()
+            }
             Some(one) => vec![self.one_of("architecture", one, &settings.architectures)?],
         };
         let paths = components.iter().flat_map(|component| {

@@ -1,6 +1,8 @@
 //! What does not stop an operation, but will hurt later.
 
-use deb_index::{digest::Sha256, fingerprint::Fingerprint};
+use std::fmt::Display;
+
+use deb_index::{digest::Sha256, fingerprint::Fingerprint, name::SuiteName};
 use jiff::{SignedDuration, Timestamp};
 use repo_signing::{Certificate, KeyProblem, SignatureTime};
 
@@ -15,6 +17,9 @@ const NOTICE: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// How far a date may be ahead of the store's clock, which may run on several machines.
 const LEEWAY: SignedDuration = SignedDuration::from_mins(1);
+
+/// Pairs of packages that are named in a warning.
+const NAMED: usize = 5;
 
 /// A problem that does not stop an operation.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -55,6 +60,19 @@ pub enum Warning {
     /// A package that the suite has is in the pool with other content.
     #[error("{key} has other content than the suite's index says: the package is sent again")]
     FileDamaged { key: String },
+}
+
+impl Warning {
+    /// About pairs of package files, by their keys.
+    pub(crate) fn of_collisions<K: Display>(suite: &SuiteName, pairs: &[(K, K)]) -> Option<Self> {
+        let first = pairs.iter().take(NAMED);
+        let first = first.map(|(one, other)| format!("{one} and {other}"));
+        (!pairs.is_empty()).then(|| Self::Collisions {
+            suite: suite.to_string(),
+            count: pairs.len(),
+            first: first.collect(),
+        })
+    }
 }
 
 /// Whether the key of a certificate expires soon, or has expired.

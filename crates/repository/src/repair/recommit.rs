@@ -14,14 +14,18 @@ use deb_index::{
     name::PackageName,
     stanza::Stanza,
     suite::{
-        commit::Authorship, foreign::ForeignRelease, founding::Founding, layout, release,
+        commit::Authorship,
+        foreign::ForeignRelease,
+        founding::Founding,
+        layout,
+        release::{self, Release},
         settings::Settings,
     },
 };
 use s3_storage::ETag;
 
 use crate::{
-    Allow, Error, Head, HeadSignatures, Silent, Suite,
+    Allow, Error, Head, HeadSignatures, Keys, Silent, Suite,
     commit::{
         Run, committed,
         draft::Planned,
@@ -47,7 +51,7 @@ impl Suite<'_> {
         &self,
         on: Sha256,
         instead_of: Option<&ETag>,
-        mut written: BTreeMap<IndexPath, Bytes>,
+        written: BTreeMap<IndexPath, Bytes>,
         authorship: &Authorship,
     ) -> Result<(), Error> {
         let signed = self.head_to_build_on().await?;
@@ -61,14 +65,29 @@ impl Suite<'_> {
         };
         self.check_requirements(on, &head.commit)?;
         self.spare_all(None, &head.commit, &written).await?;
+        self.build_on(&head, instead_of, written, authorship).await
+    }
+
+    /// Builds a commit on a head, with these indexes in place of its own; with other keys, if those that it has are lost.
+    async fn build_on(
+        &self,
+        head: &Head,
+        instead_of: Option<&ETag>,
+        mut written: BTreeMap<IndexPath, Bytes>,
+        authorship: &Authorship,
+    ) -> Result<(), Error> {
         let indexes = head.commit.indexes.keys().map(|path| {
             let plan = written
                 .remove(path)
                 .map_or(IndexPlan::Keep, IndexPlan::Write);
             (path.clone(), plan)
         });
+        let mut settings = head.commit.settings.clone();
+        if matches!(self.keys, Keys::Replace { .. }) {
+            settings.signing_keys = self.keys.certificates();
+        }
         let plan = Plan {
-            settings: head.commit.settings.clone(),
+            settings,
             changes: Arc::default(),
             phases: Vec::new(),
             there: Vec::new(),
@@ -77,7 +96,7 @@ impl Suite<'_> {
             refreshes: false,
             closes: false,
         };
-        self.write(plan, Some(&head), instead_of, authorship).await
+        self.write(plan, Some(head), instead_of, authorship).await
     }
 
     /// The head, or where it cannot be used, what `Release` shows of it.
@@ -132,7 +151,7 @@ impl Suite<'_> {
 
     /// Writes the head anew as a commit says, in place of one that is missing, damaged or older: of the one with the tag
     /// `instead_of`, and none that was written meanwhile. It gets the date of the commit, so devices that have the commit see
-    /// no change.
+    /// no change. If its keys are lost, a commit with other ones is built on it instead.
     ///
     /// # Errors
     /// Keys that may not sign for the commit; those of the store.
@@ -140,8 +159,15 @@ impl Suite<'_> {
         &self,
         id: Sha256,
         instead_of: Option<&ETag>,
+        authorship: &Authorship,
     ) -> Result<(), Error> {
         let commit = self.read_commit(&id).await?;
+        if commit.suite != self.name {
+            return Err(Error::OtherSuite {
+                suite: self.name.clone(),
+                found: commit.suite,
+            });
+        }
         self.check_requirements(id, &commit)?;
         let settings = &commit.settings;
         let signatures = match settings.signing_keys[..] {
@@ -152,12 +178,34 @@ impl Suite<'_> {
             signatures: &signatures,
             settings,
         });
-        self.keys.check(&self.name, signed)?;
+        let refused = |error| lost_keys(error, settings);
+        self.keys.check(&self.name, signed).map_err(refused)?;
+        let text = Bytes::from(release::render(&commit, &id));
+        if matches!(self.keys, Keys::Replace { .. }) {
+            let release = Release::parse(&text).map_err(|source| Error::Release {
+                suite: self.name.clone(),
+                source,
+            })?;
+            self.spare_all(Some(id), &commit, &BTreeMap::new()).await?;
+            let head = Head {
+                etag: instead_of.cloned().unwrap_or(ETag(String::new())),
+                signatures,
+                bytes: text.clone(),
+                text,
+                release,
+                commit: commit.into(),
+                store_time: self.founding().await?.1,
+                put_back: None,
+            };
+            return self
+                .build_on(&head, instead_of, BTreeMap::new(), authorship)
+                .await;
+        }
         let time = signature_time(commit.time)?;
         let chosen = self
             .keys
-            .choose(&self.name, signed, settings, time, false)?;
-        let text = Bytes::from(release::render(&commit, &id));
+            .choose(&self.name, signed, settings, time, false)
+            .map_err(refused)?;
         let signed = self.keys.sign(&text, time, &chosen).await?;
         self.require_conditional_writes().await?;
         self.spare_all(Some(id), &commit, &BTreeMap::new()).await?;
@@ -168,8 +216,7 @@ impl Suite<'_> {
             signed,
             files: HashMap::new(),
         };
-        let authorship = Authorship::default();
-        let run = self.repair_run(&authorship);
+        let run = self.repair_run(authorship);
         self.take_place(&run, instead_of, prepared).await
     }
 
@@ -286,5 +333,22 @@ impl Suite<'_> {
             .await?;
         let release = release.and_then(|text| ForeignRelease::parse(&self.name, &text).ok());
         Ok(release.map(|release| release.settings).unwrap_or_default())
+    }
+}
+
+/// What is missing where a head is signed again is every key that signed it: no other key can be added before there is a head.
+fn lost_keys(error: Error, settings: &Settings) -> Error {
+    match error {
+        Error::NotAccepted { suite, .. } | Error::SignerMissing { suite, .. } => {
+            Error::KeysOfLost {
+                suite,
+                keys: settings
+                    .signing_keys
+                    .iter()
+                    .map(|key| key.fingerprint)
+                    .collect(),
+            }
+        }
+        error => error,
     }
 }

@@ -24,14 +24,16 @@ use crate::{
 
 /// Commits that are looked at: the newest, and those that lost a race to become it.
 const SEARCHED: usize = 200;
+/// Commits that are named where any of them may be the newest.
+const NAMED: usize = 5;
 
 /// What the evidence shows.
 #[derive(Debug)]
 enum Newest {
     /// A commit, and whether a signature vouches for it.
     One(Sha256, bool),
-    /// It contradicts itself, or names the head that is there.
-    Unclear,
+    /// It contradicts itself, or names the head that is there: the commits that may be the newest.
+    Unclear(Vec<Sha256>),
     /// No commit of the suite is left.
     None,
 }
@@ -53,6 +55,9 @@ impl Suite<'_> {
             return Ok(self.unfinished(CLOSED));
         }
         let newest = self.newest(inventory, top.head.as_ref()).await?;
+        if top.is_strangers && !matches!(newest, Newest::One(_, true)) {
+            return Ok(top);
+        }
         let fix = match (newest, &top.head) {
             (Newest::One(commit, is_proven), head) => {
                 if let (Some(head), true) = (head, top.is_stand_in) {
@@ -84,6 +89,12 @@ impl Suite<'_> {
                 top = self.with_release(top).await?;
                 if top.is_stand_in {
                     return Ok(top);
+                }
+                if let Newest::Unclear(commits) = &newest {
+                    let named = commits.iter().take(NAMED).map(ToString::to_string);
+                    let named = named.collect::<Vec<_>>().join(", ");
+                    top.problems[0].text += &format!("; it may have named any of {named}");
+                    top.problems[0].remedy = Remedy::NameCommit;
                 }
                 let is_pool_left = inventory.below(layout::POOL).next().is_some();
                 (matches!(newest, Newest::None) && is_pool_left).then_some(Fix::Pool)
@@ -176,7 +187,7 @@ impl Suite<'_> {
         let is_unsigned = founding.is_some_and(|founding| founding.is_suite(false));
         let proven = self.shown_by_release().await?;
         let (mut whole, mut broken): (Vec<Sha256>, Vec<Sha256>) = Default::default();
-        let mut is_any_left = false;
+        let mut left = Vec::new();
         for id in self.newest_commits(inventory) {
             let commit = match self.read_commit(&id).await {
                 Ok(commit) if commit.suite == self.name => commit,
@@ -184,7 +195,9 @@ impl Suite<'_> {
                 Err(error) if is_unreadable(&error) => continue,
                 Err(error) => return Err(error),
             };
-            is_any_left |= instead.is_none_or(|head| head.id() != id);
+            if instead.is_none_or(|head| head.id() != id) {
+                left.push(id);
+            }
             let was_head = self.took_the_place_of(commit.parent, id).await?;
             let is_whole = commit.files().all(|(path, _, stored)| {
                 let key = layout::by_hash_key(&self.name, path, &stored.sha256);
@@ -213,11 +226,15 @@ impl Suite<'_> {
         }
         let commit = match (&whole[..], &broken[..]) {
             ([commit], _) | ([], [commit]) => *commit,
-            _ if is_any_left => return Ok(Newest::Unclear),
-            _ => return Ok(Newest::None),
+            _ if left.is_empty() => return Ok(Newest::None),
+            _ => {
+                let all = [whole, broken].concat();
+                left.retain(|id| all.is_empty() || all.contains(id));
+                return Ok(Newest::Unclear(left));
+            }
         };
         if instead.is_some_and(|head| head.id() == commit) {
-            return Ok(Newest::Unclear);
+            return Ok(Newest::Unclear(left));
         }
         let is_proven = is_unsigned || proven == Some(commit);
         Ok(Newest::One(commit, is_proven))

@@ -132,6 +132,7 @@ impl Suite<'_> {
             warnings: Vec::new(),
             needs_head: !is_proven,
             is_stand_in: true,
+            is_strangers: false,
         }))
     }
 

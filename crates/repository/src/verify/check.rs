@@ -65,6 +65,9 @@ pub(crate) struct Top {
     pub(crate) needs_head: bool,
     /// Whether the commit of the head is lost, and something stands in for it.
     pub(crate) is_stand_in: bool,
+    /// Whether somebody signed the head whose key was not given. The reader may have given the wrong keys: that is no reason to
+    /// sign anything again for which no signature vouches.
+    pub(crate) is_strangers: bool,
 }
 
 /// Collects what is wrong with one suite.

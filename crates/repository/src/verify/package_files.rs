@@ -26,8 +26,6 @@ const READ: usize = 8;
 const ASKED: usize = 32;
 /// Files that are asked about although no ETag of the pool is an MD5 digest, as where the store encrypts with keys of its own.
 const SAMPLE: usize = 32;
-/// Pairs of packages that are named in a warning.
-const NAMED: usize = 5;
 
 /// Package files, by key.
 #[derive(Debug, Default)]
@@ -167,13 +165,8 @@ impl Wanted {
 /// A warning about packages that devices take for one version, by the keys of their files.
 fn collisions(suite: &Suite<'_>, files: &BTreeMap<String, Wanted>) -> Option<Warning> {
     let pairs = pairs(files.iter(), |(_, wanted)| wanted.seen());
-    let first = pairs.iter().take(NAMED);
-    let first = first.map(|((one, _), (other, _))| format!("{one} and {other}"));
-    (!pairs.is_empty()).then(|| Warning::Collisions {
-        suite: suite.name.to_string(),
-        count: pairs.len(),
-        first: first.collect(),
-    })
+    let keys = pairs.into_iter().map(|((one, _), (other, _))| (one, other));
+    Warning::of_collisions(&suite.name, &keys.collect::<Vec<_>>())
 }
 
 /// Runs checks, so many at once; returns the keys of the files with other content.

@@ -61,6 +61,8 @@ pub enum Remedy {
     Repair,
     /// As [`Remedy::Repair`], but no signature vouches for what would be signed, so the caller has to allow it.
     RepairUnproven,
+    /// As [`Remedy::RepairUnproven`], but any of several commits may be the newest, so the caller has to name one.
+    NameCommit,
     /// The suite's key has to be given first: a signature may vouch for what would be signed, and nobody has checked it.
     GiveKey,
     /// Another command, or the store's own settings.

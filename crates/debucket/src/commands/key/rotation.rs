@@ -6,12 +6,14 @@
 use clap::Args;
 use deb_index::{
     change::{Edit, Intent, Retired, SettingsPatch},
+    digest::Sha256,
     fingerprint::Fingerprint,
     name::SuiteName,
 };
-use repository::Keys;
+use repository::{Depth, Keys, Part, Remedy, RepairOptions, Suite};
 
 use crate::{
+    authorship::authorship,
     change::{ChangeOptions, Wanted},
     context::Context,
     error::Error,
@@ -61,6 +63,13 @@ pub(super) struct Reset {
     /// The suite's name again: devices that have only its old keys will refuse it
     #[arg(long, value_name = "SUITE")]
     i_lost_the_keys_of: SuiteName,
+    /// Where the head is lost too: bring the newest commit back, although no signature by a key in --keyring vouches for it.
+    /// Anyone who can write to the bucket could have made it
+    #[arg(long)]
+    accept_unproven: bool,
+    /// Commit that the lost head is to name again, where it is not known which one it named
+    #[arg(long, value_name = "COMMIT", requires = "accept_unproven")]
+    commit: Option<Sha256>,
     #[command(flatten)]
     change: ChangeOptions,
 }
@@ -136,7 +145,62 @@ impl Reset {
             ..SettingsPatch::default()
         };
         let message = "Sign with new keys instead of lost ones".to_owned();
-        carry_out(context, self.suite, keys, patch, message, self.change).await
+        let repository = self.change.repository(context).await?;
+        let suite = repository.suite(self.suite.clone(), keys);
+        let done = self.bring_back(context, &suite, &message).await?;
+        if done && self.change.dry_run {
+            return Ok(());
+        }
+        change(context, &suite, patch, message, self.change).await
+    }
+
+    /// Brings a lost head back, which the new keys then sign. Returns whether it was lost.
+    async fn bring_back(
+        &self,
+        context: &Context,
+        suite: &Suite<'_>,
+        message: &str,
+    ) -> Result<bool, Error> {
+        let lost = match suite.existing_head().await {
+            Ok(_) => return Ok(false),
+            Err(error @ repository::Error::Storage(_)) => return Err(error.into()),
+            Err(error) => error,
+        };
+        let repository = suite.repository();
+        let suites = std::slice::from_ref(suite);
+        let found = repository.verify(suites, Depth::Listing).await?;
+        let problems = found.iter().flat_map(|found| &found.problems);
+        let mut problems = problems.filter(|it| matches!(it.part, Part::Head | Part::Commit));
+        let Some(problem) = problems.next() else {
+            return Err(lost.into());
+        };
+        match problem.remedy {
+            Remedy::Repair => {}
+            Remedy::RepairUnproven if self.accept_unproven => {}
+            Remedy::NameCommit if self.commit.is_some() => {}
+            Remedy::NameCommit => return Err(Error::NameCommit(problem.to_string())),
+            Remedy::RepairUnproven => {
+                return Err(Error::ResetUnproven(suite.name().clone()));
+            }
+            _ => return Err(lost.into()),
+        }
+        if self.change.dry_run {
+            context.printer.note(&format!(
+                "{problem}: the head would be brought back, and signed by the new keys; nothing was written"
+            ));
+            return Ok(true);
+        }
+        let options = RepairOptions {
+            unproven: self.accept_unproven,
+            commit: self.commit,
+            authorship: authorship(message.to_owned()),
+        };
+        repository.repair(suites, &found, &options).await?;
+        suite.existing_head().await?;
+        context
+            .printer
+            .note("the head was lost: it was brought back, and is signed by the new keys");
+        Ok(true)
     }
 }
 
@@ -146,14 +210,24 @@ async fn carry_out(
     keys: Keys,
     patch: SettingsPatch,
     message: String,
-    mut change: ChangeOptions,
+    options: ChangeOptions,
 ) -> Result<(), Error> {
-    change.set_default_message(message);
-    let repository = change.repository(context).await?;
+    let repository = options.repository(context).await?;
     let suite = repository.suite(suite, keys);
+    change(context, &suite, patch, message, options).await
+}
+
+async fn change(
+    context: &Context,
+    suite: &Suite<'_>,
+    patch: SettingsPatch,
+    message: String,
+    mut options: ChangeOptions,
+) -> Result<(), Error> {
+    options.set_default_message(message);
     let wanted = Wanted {
         intent: Intent(vec![Edit::Set(Box::new(patch))]),
         ..Wanted::default()
     };
-    change.carry_out(context, &suite, wanted).await
+    options.carry_out(context, suite, wanted).await
 }

@@ -29,7 +29,7 @@ async fn what_is_not_verified_is_only_taken_over_when_told() {
         let refused = adopt(&repository.bucket, &own).await.unwrap_err();
         let is_expected = match form {
             "unsigned" => matches!(refused, Error::Unverified { .. }),
-            _ => matches!(refused, Error::Untrusted { .. }),
+            _ => matches!(refused, Error::ForeignUntrusted { .. }),
         };
         assert!(is_expected, "{form}: {refused:?}");
         let unsigned = adopt_as(
