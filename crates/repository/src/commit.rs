@@ -23,6 +23,7 @@ pub(crate) mod upload;
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -39,6 +40,7 @@ use deb_index::{
 use futures::try_join;
 use jiff::Timestamp;
 use s3_storage::{ETag, Payload, PutMode, PutOptions};
+use tokio::time::Instant;
 
 use crate::{
     Allow, Draft, Error, Head, Observer, PackageFile, Stage, Suite,
@@ -53,6 +55,8 @@ use crate::{
 
 /// Bytes of packages that are uploaded while the indexes that name them are. More take so long that the head would have an old date.
 const SMALL_UPLOAD: u64 = 16 << 20;
+/// How long a first publisher may take to look whether its suite is still the same.
+const JUST_NOW: Duration = Duration::from_secs(60);
 /// Commits that are read to find out whether one of them is this publisher's.
 const SEARCHED: usize = 1000;
 
@@ -154,6 +158,25 @@ impl Run<'_> {
                 self.stored(draft, &wanted, uploaded).await?;
                 Ok((self.prepare(draft).await?, tags))
             }
+        }
+    }
+
+    /// Just before a first head, which replaces nothing whose deletion it would notice: shows by the time of the commit that the head
+    /// is on its way (see [`Suite::first_heads_until`]), and prepares it again if what it names may have been deleted before that.
+    async fn announced(&self, draft: &mut Draft<'_>, mut new: Prepared) -> Result<Prepared, Error> {
+        let suite = self.suite;
+        loop {
+            let began = Instant::now();
+            suite.touch_commit(&new).await?;
+            if suite.founding().await?.0 == draft.founding {
+                if began.elapsed() > JUST_NOW {
+                    continue;
+                }
+                return Ok(new);
+            }
+            let (founding, _) = suite.found().await?;
+            draft.founding = Some(founding);
+            new = self.prepare(draft).await?;
         }
     }
 
@@ -343,8 +366,11 @@ impl Run<'_> {
     pub(crate) async fn move_head(
         &self,
         draft: &mut Draft<'_>,
-        new: Prepared,
+        mut new: Prepared,
     ) -> Result<Written, Error> {
+        if draft.base.is_none() {
+            new = self.announced(draft, new).await?;
+        }
         let view_changes = std::mem::take(&mut draft.planned.view_changes);
         let old = draft.base.as_ref().map(|old| &old.etag);
         match self.put_head(old, &new).await? {
