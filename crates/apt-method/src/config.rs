@@ -10,6 +10,8 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
+use s3_storage::percent_decoded;
+
 use crate::message::Message;
 
 /// The name under which apt's configuration may hold settings for this program alone.
@@ -157,31 +159,7 @@ pub fn parse_flag(word: &str) -> Option<bool> {
 
 /// Undoes `%` and two hexadecimal digits, once; a `%` that is not followed by two stays as it is.
 pub fn unquote(quoted: &[u8]) -> String {
-    String::from_utf8_lossy(&unquote_bytes(quoted)).into_owned()
-}
-
-/// As [`unquote`], for what need not be UTF-8.
-pub fn unquote_bytes(quoted: &[u8]) -> Vec<u8> {
-    let digit = |at: usize| {
-        quoted
-            .get(at)
-            .and_then(|byte| char::from(*byte).to_digit(16))
-    };
-    let mut out = Vec::with_capacity(quoted.len());
-    let mut at = 0;
-    while let Some(byte) = quoted.get(at) {
-        match (byte, digit(at + 1), digit(at + 2)) {
-            (b'%', Some(high), Some(low)) => {
-                out.push((high * 16 + low) as u8);
-                at += 3;
-            }
-            _ => {
-                out.push(*byte);
-                at += 1;
-            }
-        }
-    }
-    out
+    String::from_utf8_lossy(&percent_decoded(quoted)).into_owned()
 }
 
 #[cfg(test)]
@@ -302,12 +280,12 @@ mod tests {
         fn what_holds_no_percent_stays(
             bytes in vec(any::<u8>().prop_filter("percent", |byte| *byte != b'%'), 0..40),
         ) {
-            prop_assert_eq!(unquote_bytes(&bytes), bytes);
+            prop_assert_eq!(percent_decoded(&bytes), bytes);
         }
 
         #[test]
         fn any_bytes_are_taken(bytes in vec(prop_oneof![Just(b'%'), any::<u8>()], 0..40)) {
-            prop_assert!(unquote_bytes(&bytes).len() <= bytes.len());
+            prop_assert!(percent_decoded(&bytes).len() <= bytes.len());
         }
     }
 }

@@ -19,7 +19,7 @@
 
 use std::fmt;
 
-use crate::config::unquote_bytes;
+use s3_storage::percent_decoded;
 
 /// Text that is never shown.
 #[derive(Clone, PartialEq, Eq, Hash, Default)]
@@ -126,7 +126,7 @@ pub fn parse(
         .map(parse_keys)
         .transpose()?;
     let decoded = if encoded {
-        unquote_bytes(path.as_bytes())
+        percent_decoded(path.as_bytes())
     } else {
         path.as_bytes().to_vec()
     };
@@ -204,7 +204,7 @@ fn split_port(host: &str) -> Result<(&str, Option<u16>), UriError> {
 
 fn parse_keys(userinfo: &str) -> Result<Keys, UriError> {
     let decode = |text: &str| {
-        String::from_utf8(unquote_bytes(text.as_bytes())).map_err(|_| UriError::NotUtf8)
+        String::from_utf8(percent_decoded(text.as_bytes())).map_err(|_| UriError::NotUtf8)
     };
     let (id, secret) = userinfo.split_once(':').ok_or(UriError::NoSecret)?;
     if id.is_empty() || secret.is_empty() {

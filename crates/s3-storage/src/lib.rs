@@ -17,6 +17,7 @@ mod error;
 mod fault;
 #[cfg(feature = "test-util")]
 mod memory;
+mod percent;
 mod prefixed;
 mod probe;
 mod s3;
@@ -40,6 +41,7 @@ pub use error::{Error, ErrorKind, Refusable};
 pub use fault::{Fault, Faulty, Gate, On, Operation};
 #[cfg(feature = "test-util")]
 pub use memory::Memory;
+pub use percent::percent_decoded;
 pub use prefixed::Prefixed;
 pub use probe::{ConditionalWrites, Gap, probe, probe_folder, still_refuses};
 pub use s3::{
