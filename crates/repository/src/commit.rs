@@ -50,7 +50,6 @@ use crate::{
         prepare::Prepared,
         upload::{Mode, Uploaded, upload_all},
     },
-    read::loss::is_loss,
 };
 
 /// Bytes of packages that are uploaded while the indexes that name them are. More take so long that the head would have an old date.
@@ -255,7 +254,7 @@ impl Run<'_> {
                 None => continue,
                 Some(Err(Error::Storage(error))) if in_doubt && error.is_transient() => continue,
                 Some(Err(error)) => {
-                    let error = self.replaced(draft, error).await;
+                    let error = draft.replaced(error).await;
                     return Err(if in_doubt { self.unknown(error) } else { error });
                 }
             };
@@ -279,7 +278,7 @@ impl Run<'_> {
                     newer: base.id(),
                     is_vouched: true,
                 };
-                let error = self.replaced(draft, error).await;
+                let error = draft.replaced(error).await;
                 return Err(if in_doubt { self.unknown(error) } else { error });
             }
             let tag = |head: Option<&Head>| head.map(|head| head.etag.clone());
@@ -295,21 +294,6 @@ impl Run<'_> {
                 Err(error) if in_doubt && is_unchanged => return Err(self.unknown(error)),
                 Err(error) => return Err(error),
             }
-        }
-    }
-
-    /// An error, or what it comes from: the suite of the draft was deleted, and another one has its name.
-    async fn replaced(&self, draft: &Draft<'_>, error: Error) -> Error {
-        match &draft.base {
-            Some(base)
-                if (is_loss(&error) || error.is_put_back())
-                    && self.suite.has_lost_commit(&base.id()).await =>
-            {
-                Error::Replaced {
-                    suite: self.suite.name.clone(),
-                }
-            }
-            _ => error,
         }
     }
 
