@@ -24,7 +24,7 @@ use s3_storage::Swap;
 use tokio::time::Instant;
 
 use crate::{
-    Allow, Draft, Error, Folder, Head, Observer, Suite, Tally,
+    Allow, Draft, Error, Folder, Observer, Suite, Tally,
     gc::condemned::{DEAD, DELETING},
 };
 
@@ -193,7 +193,7 @@ impl Suite<'_> {
             Some(Folder::Suite { has_head: false })
                 if matches!(present.founding, None | Some(Founding::Unknown)) => {}
             Some(Folder::Suite { .. } | Folder::Foreign) => {
-                let head = self.head_to_close().await?;
+                let head = self.head_if_ever().await?.ok_or_else(|| self.missing())?;
                 let packages = head.commit.indexes.iter();
                 let packages = packages.filter(|(path, _)| path.as_packages().is_some());
                 present.entries = Some(packages.filter_map(|(_, index)| index.entries).sum());
@@ -223,17 +223,6 @@ impl Suite<'_> {
             }
         }
         Ok(present)
-    }
-
-    async fn head_to_close(&self) -> Result<Head, Error> {
-        match self.current_head().await? {
-            Some(head) => Ok(head),
-            None if self.has_history().await? => {
-                let suite = self.name.clone();
-                Err(Error::HeadVanished { suite })
-            }
-            None => Err(self.missing().into()),
-        }
     }
 
     /// The names that the suite holds as aliases.

@@ -8,13 +8,13 @@ use std::{
     time::Duration,
 };
 
-use repository::{Error, Missing};
+use repository::{Depth, Error, Missing, Writes};
 use s3_storage::{Fault, Faulty, Gate, Memory, On, Operation};
 
 use crate::{
     deletion::{Scene, delete},
-    repository::{committed, key, package, publish},
-    suites::{add, collect_all, drop_alias, problems},
+    repository::{committed, key, keys, open, package, publish},
+    suites::{add, collect_all, drop_alias, name, problems},
 };
 
 /// No first head is on its way for longer.
@@ -259,6 +259,64 @@ async fn a_first_publish_that_outlives_a_whole_suite_names_nothing_that_is_missi
     committed(publisher.await);
     assert_eq!(repository.check_as_client().await.len(), 1);
     assert!(problems(repository, signing, "stable").await.is_empty());
+}
+
+/// A deletion looks for the head, and for what there is without one, while a suite is begun.
+#[tokio::test]
+async fn a_head_that_is_just_written_is_not_missing_to_a_deletion() {
+    for nth in 1..20 {
+        let scene = Scene::new(Some(key())).await;
+        let (repository, signing) = (&scene.repository, &scene.signing);
+        scene.delete().await.unwrap();
+        let (publisher, deleter, first) = (repository.faulty(), repository.faulty(), package("a"));
+        let packages = [&first];
+        let mut publishing = pin!(publish(&publisher, signing, &packages));
+        let head = before(&publisher, "stable/InRelease", publishing.as_mut()).await;
+        let mut deleting = pin!(delete(&deleter, signing, "stable"));
+        let gate = held_up(&deleter, nth, deleting.as_mut()).await;
+        head.open();
+        committed(publishing.await);
+        let deleted = match gate {
+            Ok(gate) => {
+                gate.open();
+                deleting.await
+            }
+            Err(done) => done,
+        };
+        eprintln!(
+            "{nth} {:?} {:?}",
+            deleter.requests().get(nth as usize - 1),
+            deleted.as_ref().err()
+        );
+        let is_vanished = matches!(deleted, Err(Error::HeadVanished { .. }));
+        assert!(!is_vanished, "request {nth}: {deleted:?}");
+    }
+}
+
+/// A publisher writes its followers, or goes on to the next head, while `verify` looks.
+#[tokio::test(start_paused = true)]
+async fn what_a_publisher_is_just_writing_is_no_problem() {
+    for (nth, key_of_publisher) in (2..30)
+        .step_by(2)
+        .flat_map(|nth| ["stable/Release", "stable/InRelease"].map(|key| (nth, key)))
+    {
+        let scene = Scene::new(Some(key())).await;
+        let (repository, signing) = (&scene.repository, &scene.signing);
+        let (publisher, reader, late) = (repository.faulty(), repository.faulty(), package("late"));
+        let packages = [&late];
+        let mut publishing = pin!(publish(&publisher, signing, &packages));
+        let writing = before(&publisher, key_of_publisher, publishing.as_mut()).await;
+        let opened = open(reader.clone(), Writes::Conditional);
+        let suites = [opened.suite(name("stable"), keys(signing))];
+        let mut verifying = pin!(opened.verify(&suites, Depth::Content));
+        let gate = held_up(&reader, nth, verifying.as_mut()).await;
+        writing.open();
+        committed(publishing.await);
+        let Ok(gate) = gate else { continue };
+        gate.open();
+        let problems = &verifying.await.unwrap()[0].problems;
+        assert!(problems.is_empty(), "request {nth}: {problems:#?}");
+    }
 }
 
 /// Holds work up before it writes such a key.
