@@ -38,7 +38,10 @@ impl Draft<'_> {
     ) -> Result<Published, Error> {
         let suite = self.suite;
         match self.carried_out(files, authorship, observer).await {
-            Err(error) => Err(self.replaced(suite.explained(error).await).await),
+            Err(error) => match suite.explained(error).await {
+                error @ (Error::Deleting { .. } | Error::Deleted { .. }) => Err(error),
+                error => Err(self.replaced(error).await),
+            },
             published => published,
         }
     }
