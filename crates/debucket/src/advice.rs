@@ -212,6 +212,7 @@ fn repository_advice(error: &repository::Error, role: Role) -> Option<String> {
             ));
         }
         E::Reserved { .. } => "choose another name, or run the same command again after that",
+        E::BeingFounded { .. } => "run the same command again after that",
         E::Replaced { .. } => {
             "see what is there now: `debucket suite list`; if that is to be deleted, run the same command again"
         }

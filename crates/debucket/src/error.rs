@@ -230,6 +230,7 @@ impl Error {
                 | repository::Error::Deleting { .. }
                 | repository::Error::Nested { .. }
                 | repository::Error::Reserved { .. }
+                | repository::Error::BeingFounded { .. }
                 | repository::Error::Replaced { .. }
                 | repository::Error::Deleted { .. },
             ) => 3,

@@ -24,6 +24,7 @@ pub(crate) mod upload;
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -40,6 +41,7 @@ use deb_index::{
 use futures::try_join;
 use jiff::Timestamp;
 use s3_storage::{ETag, Payload, PutMode, PutOptions};
+use tokio::time::Instant;
 
 use crate::{
     Allow, Draft, Error, Head, Observer, PackageFile, Stage, Suite,
@@ -49,11 +51,12 @@ use crate::{
         prepare::Prepared,
         upload::{Mode, Uploaded, upload_all},
     },
-    read::loss::is_loss,
 };
 
 /// Bytes of packages that are uploaded while the indexes that name them are. More take so long that the head would have an old date.
 const SMALL_UPLOAD: u64 = 16 << 20;
+/// How long a first publisher may take to look whether its suite is still the same.
+const JUST_NOW: Duration = Duration::from_secs(60);
 /// Commits that are read to find out whether one of them is this publisher's.
 const SEARCHED: usize = 1000;
 
@@ -158,6 +161,25 @@ impl Run<'_> {
         }
     }
 
+    /// Just before a first head, which replaces nothing whose deletion it would notice: shows by the time of the commit that the head
+    /// is on its way (see [`Suite::first_heads_until`]), and prepares it again if what it names may have been deleted before that.
+    async fn announced(&self, draft: &mut Draft<'_>, mut new: Prepared) -> Result<Prepared, Error> {
+        let suite = self.suite;
+        loop {
+            let began = Instant::now();
+            suite.touch_commit(&new).await?;
+            if suite.founding().await?.0 == draft.founding {
+                if began.elapsed() > JUST_NOW {
+                    continue;
+                }
+                return Ok(new);
+            }
+            let (founding, _) = suite.found().await?;
+            draft.founding = Some(founding);
+            new = self.prepare(draft).await?;
+        }
+    }
+
     /// After a first head: if the suite for which it was made was deleted meanwhile, so was what the head names. That is stored again,
     /// unless the head is gone, too: what is stored without it would pass for a suite whose head is lost.
     pub(crate) async fn outlive(&self, draft: &mut Draft<'_>) -> Result<(), Error> {
@@ -233,7 +255,7 @@ impl Run<'_> {
                 None => continue,
                 Some(Err(Error::Storage(error))) if in_doubt && error.is_transient() => continue,
                 Some(Err(error)) => {
-                    let error = self.replaced(draft, error).await;
+                    let error = draft.replaced(error).await;
                     return Err(if in_doubt { self.unknown(error) } else { error });
                 }
             };
@@ -257,7 +279,7 @@ impl Run<'_> {
                     newer: base.id(),
                     is_vouched: true,
                 };
-                let error = self.replaced(draft, error).await;
+                let error = draft.replaced(error).await;
                 return Err(if in_doubt { self.unknown(error) } else { error });
             }
             let tag = |head: Option<&Head>| head.map(|head| head.etag.clone());
@@ -273,21 +295,6 @@ impl Run<'_> {
                 Err(error) if in_doubt && is_unchanged => return Err(self.unknown(error)),
                 Err(error) => return Err(error),
             }
-        }
-    }
-
-    /// An error, or what it comes from: the suite of the draft was deleted, and another one has its name.
-    async fn replaced(&self, draft: &Draft<'_>, error: Error) -> Error {
-        match &draft.base {
-            Some(base)
-                if (is_loss(&error) || error.is_put_back())
-                    && self.suite.has_lost_commit(&base.id()).await =>
-            {
-                Error::Replaced {
-                    suite: self.suite.name.clone(),
-                }
-            }
-            _ => error,
         }
     }
 
@@ -344,8 +351,11 @@ impl Run<'_> {
     pub(crate) async fn move_head(
         &self,
         draft: &mut Draft<'_>,
-        new: Prepared,
+        mut new: Prepared,
     ) -> Result<Written, Error> {
+        if draft.base.is_none() {
+            new = self.announced(draft, new).await?;
+        }
         let view_changes = std::mem::take(&mut draft.planned.view_changes);
         let old = draft.base.as_ref().map(|old| &old.etag);
         match self.put_head(old, &new).await? {

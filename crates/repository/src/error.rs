@@ -148,6 +148,11 @@ pub enum Error {
     /// An interrupted deletion may still delete what is written under the name.
     #[error("suite {suite} was deleted, and its name is reserved until {until}")]
     Reserved { suite: SuiteName, until: Timestamp },
+    /// It is closed, and not deleted: a first head that lost the race may still arrive where there is none.
+    #[error(
+        "suite {suite} cannot be deleted before {until}: another publisher that began it may not have ended"
+    )]
+    BeingFounded { suite: SuiteName, until: Timestamp },
     /// It was deleted meanwhile, and its name may be that of a new suite by now.
     #[error("suite {suite} was deleted meanwhile, and another one may have its name")]
     Replaced { suite: SuiteName },

@@ -18,6 +18,7 @@ pub(crate) mod stale;
 use std::{
     collections::{BTreeMap, HashSet},
     num::NonZeroUsize,
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -43,12 +44,14 @@ use crate::{
         check::{Check, Top, chain, compare},
         founding_check::BEING_DELETED,
         package_files::PackageFiles,
-        problem::{Fix, Part, Remedy},
+        problem::{Fix, Part, Problem, Remedy},
     },
 };
 
-/// Times that a suite whose head moves is looked at.
-const TRIES: usize = 3;
+/// Times that a suite is looked at while publishers may be changing it.
+const TRIES: usize = 4;
+/// How long they have to write their followers.
+const PAUSE: Duration = Duration::from_millis(500);
 /// What is missing in `suite.json` where a deletion has only begun.
 pub(crate) const CLOSED: &str =
     "does not say that the suite is being deleted, but its newest commit does";
@@ -62,6 +65,7 @@ impl Repository {
     /// Those of the store.
     pub async fn verify(&self, suites: &[Suite<'_>], depth: Depth) -> Result<Vec<Verified>, Error> {
         let mut done: Vec<Option<Verified>> = suites.iter().map(|_| None).collect();
+        let mut before: Vec<HashSet<_>> = suites.iter().map(|_| HashSet::new()).collect();
         for left in (0..TRIES).rev() {
             let mut tops = Vec::new();
             for (at, suite) in suites.iter().enumerate() {
@@ -75,23 +79,42 @@ impl Repository {
                 break;
             }
             let inventory = self.inventory().await?;
+            let mut is_unsure = false;
             for (at, suite, tag, top) in tops {
                 let was = top.head.as_ref().map(|head| head.etag.clone());
                 let mut found = suite.check(top, &inventory, depth).await?;
                 found.tag = tag;
-                let is_sure = found.problems.is_empty() || left == 0 || {
+                let stays = found.problems.is_empty() || {
                     let now = suite.signed_head().await.ok().flatten();
                     now.map(|now| now.etag().clone()) == was
                 };
-                if is_sure {
+                // A publisher may just be changing what was looked at. What is there twice is no such thing.
+                let is_sure = |problem: &Problem| {
+                    stays && problem.part != Part::Follower || before[at].contains(&told(problem))
+                };
+                if found.problems.iter().all(is_sure) {
                     done[at] = Some(found);
+                } else if left == 0 {
+                    found.problems.retain(is_sure);
+                    done[at] = Some(found);
+                } else {
+                    before[at] = found.problems.iter().map(told).collect();
+                    is_unsure = true;
                 }
+            }
+            if is_unsure {
+                tokio::time::sleep(PAUSE).await;
             }
         }
         let mut done: Vec<_> = done.into_iter().flatten().collect();
         tell_once(&mut done);
         Ok(done)
     }
+}
+
+/// What tells one problem from another.
+fn told(problem: &Problem) -> (Part, String, String) {
+    (problem.part, problem.key.clone(), problem.text.clone())
 }
 
 /// Leaves out what is told of an alias that is being deleted where the alias itself was looked at, too.

@@ -28,6 +28,7 @@ pub(super) async fn list_multipart_uploads(
             "grouping and paging of multipart uploads"
         ));
     }
+    let url = by_url(input.encoding_type.as_ref())?;
     let prefix = input.prefix.clone().unwrap_or_default();
     let mut uploads = service.store.with_bucket(&input.bucket, |bucket| {
         let matching = bucket
@@ -35,7 +36,7 @@ pub(super) async fn list_multipart_uploads(
             .iter()
             .filter(|(_, upload)| upload.key.starts_with(&prefix));
         let uploads = matching.map(|(id, upload)| MultipartUpload {
-            key: Some(upload.key.clone()),
+            key: Some(encode(upload.key.clone(), url)),
             upload_id: Some(id.clone()),
             initiated: Some(Timestamp::from(clock::at(upload.initiated))),
             ..MultipartUpload::default()
@@ -47,7 +48,8 @@ pub(super) async fn list_multipart_uploads(
     uploads.truncate(PAGE);
     Ok(ListMultipartUploadsOutput {
         bucket: Some(input.bucket),
-        prefix: input.prefix,
+        prefix: input.prefix.map(|prefix| encode(prefix, url)),
+        encoding_type: input.encoding_type,
         is_truncated: Some(is_truncated),
         uploads: Some(uploads),
         ..ListMultipartUploadsOutput::default()
@@ -214,6 +216,7 @@ fn by_url(encoding: Option<&EncodingType>) -> S3Result<bool> {
     }
 }
 
+/// As AWS encodes a name, a space as `+`.
 fn encode(name: String, url: bool) -> String {
     use std::fmt::Write as _;
     if !url {
@@ -221,8 +224,10 @@ fn encode(name: String, url: bool) -> String {
     }
     let mut encoded = String::with_capacity(name.len());
     for byte in name.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~/".contains(&byte) {
+        if byte.is_ascii_alphanumeric() || b"-_.*/".contains(&byte) {
             encoded.push(char::from(byte));
+        } else if byte == b' ' {
+            encoded.push('+');
         } else {
             // Writing into memory does not fail.
             let _ = write!(encoded, "%{byte:02X}");

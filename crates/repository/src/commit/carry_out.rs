@@ -8,6 +8,7 @@ use crate::{
         Run, followers,
         upload::{Lost, Mode, restore_all, upload_all},
     },
+    read::loss::is_loss,
 };
 
 impl Draft<'_> {
@@ -37,8 +38,26 @@ impl Draft<'_> {
     ) -> Result<Published, Error> {
         let suite = self.suite;
         match self.carried_out(files, authorship, observer).await {
-            Err(error) => Err(suite.explained(error).await),
+            Err(error) => match suite.explained(error).await {
+                error @ (Error::Deleting { .. } | Error::Deleted { .. }) => Err(error),
+                error => Err(self.replaced(error).await),
+            },
             published => published,
+        }
+    }
+
+    /// An error, or what it comes from: the suite of the draft was deleted, and another one has its name.
+    pub(crate) async fn replaced(&self, error: Error) -> Error {
+        match &self.base {
+            Some(base)
+                if (is_loss(&error) || error.is_put_back())
+                    && self.suite.has_lost_commit(&base.id()).await =>
+            {
+                Error::Replaced {
+                    suite: self.suite.name.clone(),
+                }
+            }
+            _ => error,
         }
     }
 

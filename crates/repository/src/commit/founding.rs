@@ -3,19 +3,27 @@
 //! A missing head means a new suite only if the suite never had one. And since a signed suite has its head at another key than an
 //! unsigned one, two first publishers that disagree would not meet there: `suite.json` decides between them.
 
+use std::collections::HashMap;
+
 use bytes::Bytes;
 use deb_index::{
     digest::Sha256,
     suite::{founding::Founding, layout},
 };
 use futures::{StreamExt as _, TryStreamExt as _};
-use jiff::Timestamp;
-use s3_storage::{Cas, ConditionalWrites, Current, ErrorKind, Payload, PutMode, PutOptions, Swap};
+use jiff::{SignedDuration, Timestamp};
+use s3_storage::{
+    Cas, ConditionalWrites, Current, ErrorKind, Listed, Payload, PutMode, PutOptions, Swap,
+};
 
 use crate::{Error, Folder, Head, Keys, Suite, Writes, read::loss::is_unreadable};
 
 /// Commits that are read to find out whether one of them had a parent.
 const SEARCHED: usize = 200;
+/// Longer than it takes until a first head arrives, from when its publisher has written the commit just before.
+const HEAD_ARRIVES: SignedDuration = SignedDuration::from_mins(5);
+/// Commits that are read at once.
+const CONCURRENT: usize = 16;
 /// The most bytes of `suite.json` that are read.
 const LIMIT: u64 = 1 << 20;
 /// What is wrong with one that says nothing.
@@ -82,6 +90,41 @@ impl Suite<'_> {
             }
         }
         Ok(false)
+    }
+
+    /// Until when a first head may still arrive that is not in the history of `head`: its commit has no parent, and was written
+    /// just now.
+    pub(crate) async fn first_heads_until(
+        &self,
+        head: Sha256,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, Error> {
+        let storage = &self.repository.storage;
+        let folder = layout::commits(&self.name);
+        let young = storage.list(&folder, None).err_into().try_filter_map(
+            async |entry| -> Result<_, Error> {
+                let id = layout::commit_at(&self.name, entry.key());
+                let written = match &entry {
+                    Listed::Object(object) => object.last_modified,
+                    Listed::Folder(_) => None,
+                };
+                let until = written.and_then(|time| time.checked_add(HEAD_ARRIVES).ok());
+                Ok(id.zip(until.filter(|until| *until >= now)))
+            },
+        );
+        let young = young.map_ok(async |(id, until)| match self.read_commit(&id).await {
+            Ok(commit) => Ok(Some((id, (commit.parent, until)))),
+            Err(error) if is_unreadable(&error) => Ok(None),
+            Err(error) => Err(error),
+        });
+        let young: Vec<_> = young.try_buffer_unordered(CONCURRENT).try_collect().await?;
+        let mut young: HashMap<_, _> = young.into_iter().flatten().collect();
+        let mut own = Some(head);
+        while let Some((parent, _)) = own.and_then(|id| young.remove(&id)) {
+            own = parent;
+        }
+        let firsts = young.into_values().filter(|(parent, _)| parent.is_none());
+        Ok(firsts.map(|(_, until)| until).max())
     }
 
     /// Before the first head: finds out whether the store honours preconditions, and whether the suite is signed. Returns what

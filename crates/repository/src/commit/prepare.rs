@@ -85,6 +85,13 @@ impl Suite<'_> {
         })
     }
 
+    /// Writes the commit of a head once more, so that it has been written just now.
+    pub(crate) async fn touch_commit(&self, of: &Prepared) -> Result<(), Error> {
+        let key = layout::commit_key(&self.name, &of.id);
+        let bytes = of.commit.to_bytes().0;
+        self.put_over(&key, bytes.into(), of.id).await
+    }
+
     /// Looks at what [`Suite::prepare`] comes upon where it stores something.
     pub(crate) async fn rehearse(
         &self,
@@ -203,23 +210,26 @@ impl Suite<'_> {
         bytes: Bytes,
         sha256: Sha256,
     ) -> Result<(), Error> {
-        let storage = self.repository.storage.as_ref();
-        let mut options = PutOptions::new(PutMode::Create);
-        options.sha256 = Some(sha256.0);
-        options.cache_control = Some("public, max-age=31536000, immutable");
         if self.repository.writes == Writes::Conditional {
+            let options = by_digest(PutMode::Create, sha256);
             let payload = Payload::Bytes(bytes.clone());
-            match storage.put(&key, payload, options.clone()).await {
+            match self.repository.storage.put(&key, payload, options).await {
                 Ok(_) => return Ok(()),
                 Err(error) if error.is_refused_condition() => {}
                 Err(error) => return Err(error.into()),
             }
         }
         self.repository.spare(&[key.as_str()].into()).await?;
-        options.mode = PutMode::Overwrite;
+        self.put_over(&key, bytes, sha256).await
+    }
+
+    /// Writes such an object, whether it is there or not.
+    async fn put_over(&self, key: &str, bytes: Bytes, sha256: Sha256) -> Result<(), Error> {
+        let storage = self.repository.storage.as_ref();
         for left in (0..TRIES).rev() {
+            let options = by_digest(PutMode::Overwrite, sha256);
             let payload = Payload::Bytes(bytes.clone());
-            match storage.put(&key, payload, options.clone()).await {
+            match storage.put(key, payload, options).await {
                 // Another publisher writes the same at the same time.
                 Err(error) if error.kind() == ErrorKind::Conflict && left > 0 => {}
                 written => return written.map(drop).map_err(Error::from),
@@ -227,6 +237,14 @@ impl Suite<'_> {
         }
         Ok(())
     }
+}
+
+/// How an object is written whose name is its content's digest.
+fn by_digest(mode: PutMode, sha256: Sha256) -> PutOptions {
+    let mut options = PutOptions::new(mode);
+    options.sha256 = Some(sha256.0);
+    options.cache_control = Some("public, max-age=31536000, immutable");
+    options
 }
 
 impl Draft<'_> {

@@ -3,7 +3,8 @@
 //! A closing commit, on which nobody builds, makes racing publishers stop. Then `suite.json` says that the folder is being deleted: it
 //! keeps others from founding a suite there and collectors from collecting. What is there is deleted, the heads first, so that clients
 //! see all or nothing. At last `suite.json` says by compare and swap that the folder is anyone's. Deleting again goes on where an
-//! earlier run ended. But a request of a run that was killed may still arrive, which would take from a new suite what it has just
+//! earlier run ended. A first head that is on its way from another publisher would arrive where nothing is left to be refused for: the
+//! closed head stays until none can be. And a request of a run that was killed may still arrive, which would take from a new suite what it has just
 //! written: so the name stays taken until such a run is certainly dead.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,7 +24,7 @@ use s3_storage::Swap;
 use tokio::time::Instant;
 
 use crate::{
-    Allow, Draft, Error, Folder, Head, Observer, Suite, Tally,
+    Allow, Draft, Error, Folder, Observer, Suite, Tally,
     gc::condemned::{DEAD, DELETING},
 };
 
@@ -72,6 +73,8 @@ impl Suite<'_> {
         let mut planned = self.present().await?;
         self.repository.check_no_collector().await?;
         self.closing(&planned, allow).await?;
+        let now = self.founding().await?.1.ok_or(Error::NoStoreTime)?;
+        self.check_no_first_head(&planned, now).await?;
         for size in self.contents(&planned.aliases).await?.values() {
             planned.objects.objects += 1;
             planned.objects.bytes += size;
@@ -107,6 +110,11 @@ impl Suite<'_> {
             busy_until: now.checked_add(DEAD).unwrap_or(Timestamp::MAX),
         };
         let earlier = self.reserve(&target, run).await?;
+        // Who founded the suite, too, may have looked at `suite.json` just before, and only the head that is there keeps its own out.
+        if let Err(error) = self.check_no_first_head(&target, now).await {
+            self.give_up(run.by, earlier.unwrap_or(now)).await?;
+            return Err(error);
+        }
         let mut aliases = BTreeMap::new();
         for alias in target.aliases {
             if let Some(earlier) = self.reserve_alias(&alias, run).await? {
@@ -185,7 +193,7 @@ impl Suite<'_> {
             Some(Folder::Suite { has_head: false })
                 if matches!(present.founding, None | Some(Founding::Unknown)) => {}
             Some(Folder::Suite { .. } | Folder::Foreign) => {
-                let head = self.head_to_close().await?;
+                let head = self.head_if_ever().await?.ok_or_else(|| self.missing())?;
                 let packages = head.commit.indexes.iter();
                 let packages = packages.filter(|(path, _)| path.as_packages().is_some());
                 present.entries = Some(packages.filter_map(|(_, index)| index.entries).sum());
@@ -215,17 +223,6 @@ impl Suite<'_> {
             }
         }
         Ok(present)
-    }
-
-    async fn head_to_close(&self) -> Result<Head, Error> {
-        match self.current_head().await? {
-            Some(head) => Ok(head),
-            None if self.has_history().await? => {
-                let suite = self.name.clone();
-                Err(Error::HeadVanished { suite })
-            }
-            None => Err(self.missing().into()),
-        }
     }
 
     /// The names that the suite holds as aliases.
@@ -402,6 +399,34 @@ impl Suite<'_> {
             }
         }
         Ok(found)
+    }
+
+    /// Fails if another first head than the one that is there may be on its way.
+    async fn check_no_first_head(&self, target: &Deletion, now: Timestamp) -> Result<(), Error> {
+        if let Some(head) = target.head
+            && let Some(until) = self.first_heads_until(head, now).await?
+        {
+            let suite = self.name.clone();
+            return Err(Error::BeingFounded { suite, until });
+        }
+        Ok(())
+    }
+
+    /// Says that this run has deleted nothing, and an earlier one may be at work until then.
+    async fn give_up(&self, by: u64, busy_until: Timestamp) -> Result<(), Error> {
+        self.change_founding(|founding| {
+            Ok(match founding {
+                Some(Founding::Deleting(deleting)) if deleting.by == by => {
+                    let deleting = Founding::Deleting(Deleting {
+                        busy_until,
+                        ..deleting
+                    });
+                    Swap::Write(deleting.to_bytes().into(), ())
+                }
+                _ => Swap::Keep(()),
+            })
+        })
+        .await
     }
 
     /// Says that the folder is anyone's, if no earlier run may be at work, and no later one has begun. Otherwise, returns until when

@@ -21,7 +21,7 @@ pub struct Problem {
 }
 
 /// What an object is to a suite.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Part {
     /// `InRelease`, or the `Release` of an unsigned suite.
     Head,

@@ -1,15 +1,24 @@
 //! What is held up at any request, while others delete a suite or begin it again, takes nothing from anyone.
 
-use std::{collections::BTreeSet, pin::Pin, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    fmt::Debug,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 
-use repository::{Error, Missing};
+use repository::{Depth, Error, Missing, Writes};
 use s3_storage::{Fault, Faulty, Gate, Memory, On, Operation};
 
 use crate::{
     deletion::{Scene, delete},
-    repository::{committed, key, package, publish},
-    suites::{add, collect_all, drop_alias, problems},
+    repository::{committed, key, keys, open, package, publish},
+    suites::{add, collect_all, drop_alias, name, problems},
 };
+
+/// No first head is on its way for longer.
+const FIRST_HEAD_ARRIVES: Duration = Duration::from_secs(301);
 
 /// Holds work up before a request, until the gate is opened. The error is what came of it if it makes fewer.
 pub(crate) async fn held_up<T>(
@@ -35,7 +44,7 @@ async fn a_suite_that_was_begun_meanwhile_is_not_deleted() {
         let scene = Scene::new(Some(key())).await;
         let (repository, signing) = (&scene.repository, &scene.signing);
         let slow = repository.faulty();
-        let mut first = std::pin::pin!(delete(&slow, signing, "stable"));
+        let mut first = pin!(delete(&slow, signing, "stable"));
         let gate = match held_up(&slow, nth, first.as_mut()).await {
             Ok(gate) => gate,
             Err(done) => {
@@ -79,7 +88,7 @@ async fn of_two_deletions_the_slower_one_writes_no_followers() {
     for nth in 1.. {
         let scene = Scene::new(Some(key())).await;
         let slow = scene.repository.faulty();
-        let mut first = std::pin::pin!(delete(&slow, &scene.signing, "stable"));
+        let mut first = pin!(delete(&slow, &scene.signing, "stable"));
         let gate = match held_up(&slow, nth, first.as_mut()).await {
             Ok(gate) => gate,
             Err(_) => return,
@@ -110,7 +119,7 @@ async fn what_a_publisher_leaves_that_was_held_up_at_any_request_is_deleted_by_t
         }
         let (slow, late) = (repository.faulty(), package("late"));
         let packages = [&late];
-        let mut publisher = std::pin::pin!(publish(&slow, signing, &packages));
+        let mut publisher = pin!(publish(&slow, signing, &packages));
         let gate = match held_up(&slow, nth, publisher.as_mut()).await {
             Ok(gate) => gate,
             Err(published) => {
@@ -146,7 +155,7 @@ async fn a_name_that_is_deleted_while_a_suite_takes_it_shows_nothing_broken() {
         let bucket = &repository.bucket;
         committed(drop_alias(bucket, signing, "stable", "trixie").await);
         let slow = repository.faulty();
-        let mut taker = std::pin::pin!(add(&slow, signing, "forky", "trixie"));
+        let mut taker = pin!(add(&slow, signing, "forky", "trixie"));
         let gate = match held_up(&slow, nth, taker.as_mut()).await {
             Ok(gate) => gate,
             Err(taken) => {
@@ -171,7 +180,7 @@ async fn a_name_that_its_suite_takes_again_is_not_deleted() {
         let bucket = &repository.bucket;
         committed(drop_alias(bucket, signing, "stable", "trixie").await);
         let slow = repository.faulty();
-        let mut deleter = std::pin::pin!(delete(&slow, signing, "trixie"));
+        let mut deleter = pin!(delete(&slow, signing, "trixie"));
         let gate = match held_up(&slow, nth, deleter.as_mut()).await {
             Ok(gate) => gate,
             Err(done) => {
@@ -199,24 +208,124 @@ async fn a_name_that_its_suite_takes_again_is_not_deleted() {
 
 /// A first publish is about to write the head, while another one is first and the suite is deleted.
 #[tokio::test]
-async fn a_first_publish_that_outlives_a_whole_suite_names_nothing_that_is_missing() {
+async fn a_suite_is_not_deleted_before_a_first_head_can_no_longer_arrive() {
+    for is_planned_before in [false, true] {
+        let scene = Scene::new(Some(key())).await;
+        let (repository, signing) = (&scene.repository, &scene.signing);
+        let (bucket, late) = (&repository.bucket, package("late"));
+        scene.delete().await.unwrap();
+        let slow = repository.faulty();
+        let packages = [&late];
+        let mut publisher = pin!(publish(&slow, signing, &packages));
+        let commit = before(&slow, "stable/commits/", publisher.as_mut()).await;
+        committed(publish(bucket, signing, &[&package("first")]).await);
+        let deleter = repository.faulty();
+        let mut deletion = pin!(delete(&deleter, signing, "stable"));
+        let mut closing = None;
+        if is_planned_before {
+            closing = Some(before(&deleter, "stable/commits/", deletion.as_mut()).await);
+        }
+        commit.open();
+        let head = before(&slow, "stable/InRelease", publisher.as_mut()).await;
+        closing.inspect(Gate::open);
+        let deleted = deletion.await;
+        let error = deleted.unwrap_err();
+        assert!(matches!(error, Error::BeingFounded { .. }), "{error:?}");
+        assert_eq!(repository.check_as_client().await.len(), 1);
+        head.open();
+        let published = publisher.await;
+        assert_eq!(published.is_ok(), !is_planned_before, "{published:?}");
+        repository.clock.advance(FIRST_HEAD_ARRIVES);
+        assert_eq!(scene.delete().await.unwrap().reserved_until, None);
+        committed(publish(bucket, signing, &[&package("last")]).await);
+        assert!(problems(repository, signing, "stable").await.is_empty());
+    }
+}
+
+/// Its request takes longer than any should.
+#[tokio::test]
+async fn a_first_publish_that_outlives_a_whole_suite_names_nothing_that_is_missing_in_the_end() {
     let scene = Scene::new(Some(key())).await;
     let (repository, signing) = (&scene.repository, &scene.signing);
     scene.delete().await.unwrap();
-    let (slow, gate, late) = (repository.faulty(), Gate::new(), package("late"));
-    let head = On::Key(Operation::Put, "stable/InRelease".to_owned());
-    slow.at(head, 1, Fault::PauseBefore(gate.clone()));
-    let publisher = async { publish(&slow, signing, &[&late]).await };
-    let others = async {
-        gate.reached().await;
-        committed(publish(&repository.bucket, signing, &[&package("first")]).await);
+    let (slow, late) = (repository.faulty(), package("late"));
+    let packages = [&late];
+    let mut publisher = pin!(publish(&slow, signing, &packages));
+    let head = before(&slow, "stable/InRelease", publisher.as_mut()).await;
+    committed(publish(&repository.bucket, signing, &[&package("first")]).await);
+    repository.clock.advance(FIRST_HEAD_ARRIVES);
+    scene.delete().await.unwrap();
+    head.open();
+    committed(publisher.await);
+    assert_eq!(repository.check_as_client().await.len(), 1);
+    assert!(problems(repository, signing, "stable").await.is_empty());
+}
+
+/// A deletion looks for the head, and for what there is without one, while a suite is begun.
+#[tokio::test]
+async fn a_head_that_is_just_written_is_not_missing_to_a_deletion() {
+    for nth in 1..20 {
+        let scene = Scene::new(Some(key())).await;
+        let (repository, signing) = (&scene.repository, &scene.signing);
         scene.delete().await.unwrap();
+        let (publisher, deleter, first) = (repository.faulty(), repository.faulty(), package("a"));
+        let packages = [&first];
+        let mut publishing = pin!(publish(&publisher, signing, &packages));
+        let head = before(&publisher, "stable/InRelease", publishing.as_mut()).await;
+        let mut deleting = pin!(delete(&deleter, signing, "stable"));
+        let gate = held_up(&deleter, nth, deleting.as_mut()).await;
+        head.open();
+        committed(publishing.await);
+        committed(publish(&repository.bucket, signing, &[&package("b")]).await);
+        let deleted = match gate {
+            Ok(gate) => {
+                gate.open();
+                deleting.await
+            }
+            Err(done) => done,
+        };
+        let is_vanished = matches!(deleted, Err(Error::HeadVanished { .. }));
+        assert!(!is_vanished, "request {nth}: {deleted:?}");
+    }
+}
+
+/// A publisher writes its followers, or goes on to the next head, while `verify` looks.
+#[tokio::test(start_paused = true)]
+async fn what_a_publisher_is_just_writing_is_no_problem() {
+    for (nth, key_of_publisher) in (2..30)
+        .step_by(2)
+        .flat_map(|nth| ["stable/Release", "stable/InRelease"].map(|key| (nth, key)))
+    {
+        let scene = Scene::new(Some(key())).await;
+        let (repository, signing) = (&scene.repository, &scene.signing);
+        let (publisher, reader, late) = (repository.faulty(), repository.faulty(), package("late"));
+        let packages = [&late];
+        let mut publishing = pin!(publish(&publisher, signing, &packages));
+        let writing = before(&publisher, key_of_publisher, publishing.as_mut()).await;
+        let opened = open(reader.clone(), Writes::Conditional);
+        let suites = [opened.suite(name("stable"), keys(signing))];
+        let mut verifying = pin!(opened.verify(&suites, Depth::Content));
+        let gate = held_up(&reader, nth, verifying.as_mut()).await;
+        writing.open();
+        committed(publishing.await);
+        let Ok(gate) = gate else { continue };
         gate.open();
-    };
-    let (published, ()) = tokio::join!(publisher, others);
-    repository.check_as_client().await;
-    if repository.release().is_some() {
-        committed(published);
-        assert!(problems(repository, signing, "stable").await.is_empty());
+        let problems = &verifying.await.unwrap()[0].problems;
+        assert!(problems.is_empty(), "request {nth}: {problems:#?}");
+    }
+}
+
+/// Holds work up before it writes such a key.
+async fn before<T: Debug>(
+    slow: &Arc<Faulty<Arc<Memory>>>,
+    key: &str,
+    mut work: Pin<&mut impl Future<Output = T>>,
+) -> Gate {
+    let gate = Gate::new();
+    let write = On::Key(Operation::Put, key.to_owned());
+    slow.at(write, 1, Fault::PauseBefore(gate.clone()));
+    tokio::select! {
+        () = gate.reached() => gate,
+        done = &mut work => panic!("{done:?}"),
     }
 }

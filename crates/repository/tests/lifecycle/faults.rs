@@ -101,3 +101,39 @@ fn what_is_wrong_with_a_suite_that_is_being_deleted_is_that_alone() {
     ];
     acted(Start::Founded, steps);
 }
+
+#[test]
+fn a_first_publish_that_waits_while_its_suite_is_begun_and_deleted_names_nothing_that_is_missing() {
+    // It is about to write its head, or near that.
+    for request in 25..33 {
+        let waits = Mishap::Pause {
+            request,
+            again: Some(1),
+        };
+        let steps = [
+            founding(1),
+            founding(2),
+            clean(1, Operation::Delete),
+            run(1, 1, publication(0, 1, 0), waits),
+            clean(1, publication(0, 1, 0)),
+            clean(1, Operation::Delete),
+            Step::Resume(1),
+        ];
+        acted(Start::Empty, steps);
+    }
+}
+
+#[test]
+fn a_change_of_a_suite_that_was_begun_anew_meanwhile_finds_no_damage() {
+    for request in 2..9 {
+        let steps = [
+            founding(1),
+            founding(2),
+            clean(1, publication(0, 1, 0)),
+            run(1, 1, alias(true), pause(request)),
+            clean(1, Operation::Delete),
+            founding(1),
+        ];
+        acted(Start::Empty, steps);
+    }
+}

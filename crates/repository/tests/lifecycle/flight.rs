@@ -176,6 +176,16 @@ impl Flight {
         }
     }
 
+    /// Whether it waits while the first head of a suite is on its way.
+    pub(crate) fn is_founding(&self) -> bool {
+        let requests = self.store.requests();
+        matches!(
+            &requests[..],
+            [.., (Request::Get, looks_at), (Request::Put, head)]
+                if looks_at.ends_with("/suite.json") && head.ends_with("Release")
+        )
+    }
+
     /// Whether it waits while its request to delete something is on its way.
     pub(crate) fn is_deleting(&self) -> bool {
         let requests = self.store.requests();

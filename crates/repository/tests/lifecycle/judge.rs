@@ -125,6 +125,7 @@ impl World {
                 let may_be = self.is_alias_doubtful() || flight.is_in_crowd;
                 assert!(may_be || is_refused == self.is_alias_listed(), "{error:?}");
             }
+            Error::BeingFounded { .. } => assert!(deletes, "{error:?}"),
             Error::AliasLags { .. } => assert!(deletes && !self.holds_alias(flight)),
             Error::Contention { .. } => assert!(flight.is_in_crowd, "{error:?}"),
             Error::CollectorContention | Error::Missing(_) if is_collector => {
@@ -240,11 +241,7 @@ fn is_of_deletion(error: &Error) -> bool {
         | Error::Reserved { .. }
         | Error::Replaced { .. }
         | Error::HeadVanished { .. }
-        | Error::PutBack { .. }
-        | Error::MayBePutBack { .. }
-        | Error::Missing(_)
-        | Error::Damaged { .. }
-        | Error::NotWhole { .. } => true,
+        | Error::Missing(_) => true,
         _ => false,
     }
 }

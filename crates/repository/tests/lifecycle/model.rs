@@ -175,10 +175,8 @@ impl Content {
             there.is_none_or(|there| there.content != **build)
         };
         for (package, content) in new.iter().filter(is_new) {
-            let there = self
-                .packages
-                .iter()
-                .map(|(other, build)| (other, build.content));
+            let there = self.packages.iter();
+            let there = there.map(|(other, build)| (other, build.content));
             let there = there.filter(|(other, _)| !replace || new.contains_key(other));
             let mut there = there.chain(new.iter().map(|(other, build)| (other, *build)));
             if there.any(|(other, build)| package.collides_with(*content, other, build)) {
@@ -255,9 +253,8 @@ impl Content {
 
 /// What a suite has dropped comes back at the end.
 fn bring_back(now: &mut Vec<&'static str>, then: &[&'static str]) {
-    let missing: BTreeSet<_> = then.iter().filter(|one| !now.contains(one)).collect();
-    let missing: Vec<_> = missing.into_iter().copied().collect();
-    now.extend(missing);
+    let missing = then.iter().copied().filter(|one| !now.contains(one));
+    now.extend(BTreeSet::from_iter(missing));
 }
 
 /// What a promotion adds, in this component or in that of each package.
@@ -486,13 +483,12 @@ impl Wish {
             return Err(Refusal::Keys);
         }
         let is_news = |base: &Content| {
-            let has = |list: &[&str], old: &&str| list.contains(old);
             let mut components = base.components.iter();
             let mut architectures = base.architectures.iter();
             base.label != next.label
                 || base.not_automatic != next.not_automatic
-                || components.any(|old| !has(&next.components, old))
-                || architectures.any(|old| !has(&next.architectures, old))
+                || components.any(|old| !next.components.contains(old))
+                || architectures.any(|old| !next.architectures.contains(old))
         };
         if matches!(self, Self::Set(_, false)) && base.is_some_and(is_news) {
             return Err(Refusal::ReleaseInfo);

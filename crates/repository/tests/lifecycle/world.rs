@@ -21,6 +21,7 @@ use crate::{
 const LAG: SignedDuration = SignedDuration::from_secs(2);
 /// What such clocks come to in one test.
 pub(crate) const LAGS: SignedDuration = SignedDuration::from_secs(100);
+const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 
 pub(crate) struct World {
@@ -169,14 +170,16 @@ impl World {
         }
     }
 
-    /// Time goes on. No process takes as long as the grace period, as they have to promise, and no request takes an hour.
+    /// Time goes on. No process takes as long as the grace period, as they have to promise, and no request takes an hour, and that
+    /// of a first head not five minutes.
     pub(crate) async fn wait(&mut self, seconds: u64) {
         let then = self.clock.now() + SignedDuration::from_secs(seconds.try_into().unwrap());
         for actor in 0..ACTORS {
             let takes_too_long = |flight: &Flight| {
-                let deletes_for = then.duration_since(flight.waits_since);
+                let waits_for = then.duration_since(flight.waits_since);
                 then.duration_since(flight.since) >= GRACE - LAGS
-                    || flight.is_deleting() && deletes_for > HOUR - LAGS
+                    || flight.is_deleting() && waits_for > HOUR - LAGS
+                    || flight.is_founding() && waits_for > MINUTE * 4 - LAGS
             };
             if self.flights[actor].as_ref().is_some_and(takes_too_long) {
                 self.finish(actor).await;

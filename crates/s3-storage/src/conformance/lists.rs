@@ -97,6 +97,36 @@ pub(super) async fn folders(s: &dyn Storage) {
     );
 }
 
+/// Such keys can be in a bucket, whoever put them there, and hide no other ones.
+pub(super) async fn keys_that_xml_cannot_carry(s: &dyn Storage) {
+    let odd = [
+        "odd/\u{1}/one",
+        "odd/\u{1b}[31m",
+        "odd/\u{7f}",
+        "odd/line\nbreak\r",
+        "odd/plain",
+        "odd/space and+plus/x",
+        "odd/\u{fffe}",
+    ];
+    for key in odd {
+        put(s, key, "x", PutMode::Create).await.holds(key);
+    }
+    let mut expected = odd.map(str::to_owned).to_vec();
+    expected.sort();
+    assert_eq!(keys(s, "odd/").await, expected, "they are listed");
+    assert_eq!(
+        keys(s, "odd/\u{1}/").await,
+        ["odd/\u{1}/one"],
+        "also by prefix"
+    );
+    let listed = all(s, "odd/", Some("/")).await;
+    let folders = listed.iter().filter(|it| matches!(it, Listed::Folder(_)));
+    let folders: Vec<_> = folders.map(Listed::key).collect();
+    assert_eq!(folders, ["odd/\u{1}/", "odd/space and+plus/"], "as folders");
+    s.delete(&expected).await.holds("they can be deleted");
+    assert_eq!(keys(s, "odd/").await, [""; 0], "and are gone");
+}
+
 pub(super) async fn deletion(s: &dyn Storage) {
     put(s, "delete/one", "x", PutMode::Create)
         .await

@@ -44,6 +44,7 @@ pub async fn conformance(store: Arc<dyn Storage>) {
     races::large_creates(&store).await;
     cas::no_update_is_lost(&store).await;
     lists::folders(s).await;
+    lists::keys_that_xml_cannot_carry(s).await;
     lists::deletion(s).await;
     lists::pages(s).await;
     lists::remove_everything(s).await;

@@ -6,10 +6,10 @@
 //! too. Nothing is judged here.
 
 use aws_access::{Caller, CredentialError, Keys, Unidentified};
-use aws_sdk_s3::types::{BucketVersioningStatus, ExpirationStatus, LifecycleRule};
+use aws_sdk_s3::types::{BucketVersioningStatus, EncodingType, ExpirationStatus, LifecycleRule};
 use jiff::Timestamp;
 
-use super::{S3, get::timestamp};
+use super::{S3, get::timestamp, list::decoded};
 use crate::Error;
 
 /// What the first request to a bucket shows.
@@ -109,6 +109,7 @@ impl S3 {
         let listed = request
             .send(|client| {
                 let list = client.list_objects_v2().bucket(self.bucket());
+                let list = list.encoding_type(EncodingType::Url);
                 list.prefix(prefix).max_keys(1).send()
             })
             .await;
@@ -278,13 +279,16 @@ impl S3 {
             .request("ListMultipartUploads", "")
             .send(|client| {
                 let list = client.list_multipart_uploads().bucket(self.bucket());
-                list.prefix(prefix).send()
+                list.prefix(prefix).encoding_type(EncodingType::Url).send()
             })
             .await?;
         let uploads = output.uploads.unwrap_or_default().into_iter();
         Ok(uploads
             .map(|upload| UnfinishedUpload {
-                key: upload.key.unwrap_or_default(),
+                key: decoded(
+                    upload.key.unwrap_or_default(),
+                    output.encoding_type.as_ref(),
+                ),
                 begun: timestamp(upload.initiated),
             })
             .collect())

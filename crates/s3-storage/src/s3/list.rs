@@ -1,7 +1,8 @@
 //! Listing and deleting: `ListObjectsV2`, `DeleteObjects`.
 
-use aws_sdk_s3::types::{Delete, ObjectIdentifier};
+use aws_sdk_s3::types::{Delete, EncodingType, ObjectIdentifier};
 use futures::{StreamExt as _, TryStreamExt as _, stream, stream::BoxStream};
+use percent_encoding::percent_decode_str;
 
 use super::{
     S3, answer,
@@ -54,6 +55,7 @@ impl S3 {
                     .list_objects_v2()
                     .bucket(self.bucket())
                     .prefix(prefix)
+                    .encoding_type(EncodingType::Url)
                     .set_request_payer(self.request_payer())
                     .set_delimiter(delimiter.clone())
                     .set_continuation_token(token.clone())
@@ -61,11 +63,13 @@ impl S3 {
             })
             .await
             .map_err(|error| about_bucket(self.bucket(), error))?;
+        let encoding = output.encoding_type;
         let mut entries = Vec::new();
         for object in output.contents.unwrap_or_default() {
             let key = object
                 .key
                 .ok_or_else(|| unexpected(prefix, "an entry has no key"))?;
+            let key = decoded(key, encoding.as_ref());
             let size = object.size.and_then(|size| u64::try_from(size).ok());
             let size = size.ok_or_else(|| unexpected(&key, "an entry has no size"))?;
             entries.push(Listed::Object(ListedObject {
@@ -80,7 +84,7 @@ impl S3 {
             folders
                 .into_iter()
                 .filter_map(|common| common.prefix)
-                .map(Listed::Folder),
+                .map(|folder| Listed::Folder(decoded(folder, encoding.as_ref()))),
         );
         entries.sort_by(|one, two| one.key().cmp(two.key()));
         let next = output
@@ -93,10 +97,9 @@ impl S3 {
     }
 
     pub(super) async fn delete_objects(&self, keys: &[String]) -> Result<(), Error> {
-        let batches: Vec<_> = keys
-            .chunks(DELETE_BATCH)
-            .map(|batch| self.delete_batch(batch))
-            .collect();
+        let (keys, odd): (Vec<_>, Vec<_>) = keys.iter().cloned().partition(|key| fits_xml(key));
+        let batches = keys.chunks(DELETE_BATCH).chain(odd.chunks(1));
+        let batches: Vec<_> = batches.map(|batch| self.delete_batch(batch)).collect();
         stream::iter(batches)
             .buffer_unordered(CONCURRENT)
             .try_collect::<Vec<()>>()
@@ -178,6 +181,21 @@ impl S3 {
             _ => Ok(()),
         }
     }
+}
+
+/// A name as it is, if the store encodes the names of its answer. Not all do that are asked to. A space is `+` or `%20`, by store.
+pub(super) fn decoded(name: String, encoding: Option<&EncodingType>) -> String {
+    if encoding != Some(&EncodingType::Url) {
+        return name;
+    }
+    let spaced = name.replace('+', " ");
+    let name = percent_decode_str(&spaced).decode_utf8_lossy();
+    name.into_owned()
+}
+
+/// Whether XML 1.0 can carry a key, and a reader leaves it as it is.
+fn fits_xml(key: &str) -> bool {
+    !key.contains(|c: char| c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}'))
 }
 
 /// A listing's 404 is about the bucket: its "key" is a prefix.
