@@ -60,8 +60,8 @@ pub struct Publish {
     /// Leave only this many versions of each package in the suite, the newest and what is published now
     #[arg(long, value_name = "NUMBER")]
     keep: Option<NonZeroU32>,
-    /// Give the packages to this percentage of the devices only (Phased-Update-Percentage). Packages that are there already stay as
-    /// they are; `debucket phase` changes them
+    /// Give the packages to this percentage of the devices only (Phased-Update-Percentage); those that are there already stay as
+    /// they are
     #[arg(long, value_name = "PERCENT")]
     phase: Option<Percentage>,
     /// Publish versions again that were taken back (phase --halt)

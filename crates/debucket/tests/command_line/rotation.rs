@@ -188,11 +188,10 @@ fn a_key_that_is_lost_with_the_head_is_replaced() {
         let refused = run_with(&key_add);
         let repair = advised(&refused, "debucket verify stable --repair", old, sign);
         let mut words: Vec<_> = repair.iter().map(String::as_str).collect();
-        words.extend(["--sign-key", sign, "--keyring", old]);
         if is_unproven {
             let refused = run_with(&words);
             assert!(
-                refused.stdout.contains("--repair --accept-unproven` "),
+                refused.stdout.contains("--repair --accept-unproven --"),
                 "{refused:#?}"
             );
             words.push("--accept-unproven");

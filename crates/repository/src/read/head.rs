@@ -202,22 +202,26 @@ impl Suite<'_> {
     pub async fn existing_head(&self) -> Result<Head, Error> {
         match self.head().await {
             Ok(Some(head)) => Ok(head),
-            Ok(None) if self.has_lost_head().await => Err(Error::HeadVanished {
-                suite: self.name.clone(),
-            }),
-            Ok(None) => Err(self.missing().into()),
+            Ok(None) => Err(self.headless().await),
             Err(error) => Err(self.of_name(error).await),
         }
     }
 
-    /// Whether a suite without a head has had one, and is not being deleted. Not for who may not look.
-    async fn has_lost_head(&self) -> bool {
+    /// What is wrong where there is no head: it is lost if the suite has had one and is not being deleted. Who may not
+    /// look is told that there is no suite.
+    async fn headless(&self) -> Error {
         // In this order: its first publish may be running.
-        matches!(self.has_history().await, Ok(true))
+        let is_lost = matches!(self.has_history().await, Ok(true))
             && matches!(
                 self.what_it_is().await,
                 Ok(Some(Folder::Suite { has_head: false }))
-            )
+            );
+        match is_lost {
+            true => Error::HeadVanished {
+                suite: self.name.clone(),
+            },
+            false => self.missing().into(),
+        }
     }
 
     pub(crate) fn missing(&self) -> Missing {
@@ -234,7 +238,7 @@ impl Suite<'_> {
     pub async fn resolved(mut self) -> Result<(Self, Head), Error> {
         let alias = match self.head().await {
             Ok(Some(head)) => return Ok((self, head)),
-            Ok(None) => return Err(self.missing().into()),
+            Ok(None) => return Err(self.headless().await),
             Err(Error::IsAlias { alias, suite }) => {
                 self.name = suite;
                 alias
