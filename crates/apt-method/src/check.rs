@@ -13,7 +13,7 @@ use std::{
 
 use jiff::Timestamp;
 use nix::unistd::{User, fchown, geteuid};
-use s3_storage::{Clocks, Proxy, S3};
+use s3_storage::{GetOptions, GetReply, Proxy, S3, Storage as _};
 
 use crate::{
     clients::{self, Clients},
@@ -220,7 +220,12 @@ async fn check(
     };
     if let Ok(bucket) = &bucket {
         // Its answer shows region and time, even if it is a refusal.
-        let greeting = bucket.greet(&location.key).await;
+        let date = match bucket.get(&location.key, GetOptions::default()).await {
+            Ok(GetReply::Found(object)) => object.meta.date,
+            Ok(GetReply::NotModified { date }) => date,
+            Err(error) => error.date(),
+        };
+        let now = Timestamp::now();
         let endpoint = bucket.endpoint().unwrap_or("AWS");
         say(
             "endpoint",
@@ -234,7 +239,7 @@ async fn check(
         let keys_by =
             by(|said| said.id.is_some() || said.names_a_device() || said.profile.is_some());
         say("credentials", &credentials(bucket, &keys_by).await);
-        say("clock", &clock(greeting.clocks));
+        say("clock", &clock(date, now));
     }
     let (said, good) = match fetch(fetcher, suite, file).await {
         Ok(said) => (said, true),
@@ -329,8 +334,8 @@ async fn credentials(bucket: &S3, by: &str) -> String {
     )
 }
 
-fn clock(clocks: Option<Clocks>) -> String {
-    let Some(Clocks { store, own }) = clocks else {
+fn clock(store: Option<Timestamp>, own: Timestamp) -> String {
+    let Some(store) = store else {
         return "no answer had a date".to_owned();
     };
     let seconds = store.duration_since(own).as_secs();

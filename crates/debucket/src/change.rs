@@ -87,6 +87,8 @@ pub(crate) struct Wanted {
     pub(crate) phase: Option<Percentage>,
     /// Whether it is fine if there is nothing to remove.
     pub(crate) allow_missing: bool,
+    /// What devices notice of a head that was brought back for it just now.
+    pub(crate) restored: Option<&'static str>,
 }
 
 impl ChangeOptions {
@@ -129,8 +131,12 @@ impl ChangeOptions {
         suite: &Suite<'_>,
         wanted: Wanted,
     ) -> Result<(), Error> {
+        let restored = wanted.restored;
         let planned = self.plan(context, suite, wanted).await?;
-        let report = self.commit(context, planned).await?;
+        let mut report = self.commit(context, planned).await?;
+        if let Some(notice) = restored {
+            report.has_restored(notice);
+        }
         print(context, &report, std::slice::from_ref(&report))
     }
 

@@ -313,6 +313,12 @@ impl ChangeReport {
         sent.filter_map(|change| self.changes.size(change))
     }
 
+    /// The head was brought back before, for devices with other keys.
+    pub(crate) fn has_restored(&mut self, warning: &str) {
+        self.changed = true;
+        self.warnings.push(warning.to_owned());
+    }
+
     pub(crate) fn conclusion(&self) -> String {
         if self.dry_run {
             return "nothing was written in this dry run\n".to_owned();

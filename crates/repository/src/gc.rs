@@ -206,7 +206,7 @@ impl Repository {
         let pool_left = if options.leave_pool {
             Some("it was asked for".to_owned())
         } else {
-            let flat = self.flat_index("").await?;
+            let flat = self.flat_index_beside().await?;
             let unknown = kept.unknown_index.take().or(flat);
             let unknown = unknown.or_else(|| inventory.index_in_pool().cloned());
             unknown

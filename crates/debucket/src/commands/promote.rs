@@ -187,6 +187,7 @@ impl Promote {
             warnings: zero.into_iter().collect(),
             files,
             allow_missing: true,
+            restored: None,
             phase: self.phase,
         };
         self.change.carry_out(context, &suite, wanted).await

@@ -108,6 +108,7 @@ impl Publish {
                 warnings: inputs.warnings.clone(),
                 // It removes nothing that was named.
                 allow_missing: true,
+                restored: None,
                 phase: Some(self.phase.unwrap_or(Percentage::ALL)),
             };
             plans.push(self.change.plan(context, suite, wanted).await?);

@@ -209,9 +209,16 @@ fn a_key_that_is_lost_with_the_head_is_replaced() {
             refused.expect(1);
             words.push("--accept-unproven");
         }
-        run_with(&[&words[..], &["--dry-run"]].concat()).expect(0);
+        let json = |more: &[&str]| {
+            let words = [&words[..], &["--output", "json"], more].concat();
+            let printed = run_with(&words).expect(0);
+            let document: serde_json::Value = serde_json::from_str(&printed).unwrap();
+            assert_eq!(document["changed"], true, "{printed}");
+            assert!(printed.contains("devices refuse the suite"), "{printed}");
+        };
+        json(&["--dry-run"]);
         assert_eq!(store.server.keys(BUCKET), before);
-        run_with(&words).expect(0);
+        json(&[]);
         assert_eq!(store.keys("new.pub.asc"), [(new.clone(), true)]);
         run_with(&["verify", "--deep", "--sign-key", sign]).expect(0);
         let list = run_with(&["list", "--quiet"]).expect(0);

@@ -98,6 +98,25 @@ impl Repository {
         Ok(Inventory(all))
     }
 
+    /// The `Packages` index of a flat repository beside this one, at its root or in a folder there: its fields name files from
+    /// the root, so in the pool, too.
+    pub(crate) async fn flat_index_beside(&self) -> Result<Option<String>, Error> {
+        let mut entries = self.storage.list("", Some("/"));
+        while let Some(entry) = entries.try_next().await? {
+            let found = match entry {
+                Listed::Object(object) => Some(object.key).filter(|key| is_index(key)),
+                Listed::Folder(folder) if [layout::SUITES, layout::POOL].contains(&&*folder) => {
+                    None
+                }
+                Listed::Folder(folder) => self.flat_index(&folder).await?,
+            };
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
     /// The `Packages` index of a flat repository directly in a folder, if there is one.
     pub(crate) async fn flat_index(&self, folder: &str) -> Result<Option<String>, Error> {
         let start = format!("{folder}Packages");

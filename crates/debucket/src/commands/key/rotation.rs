@@ -11,12 +11,14 @@ use deb_index::{
     name::SuiteName,
 };
 use repository::{Depth, Keys, Part, Remedy, RepairOptions, Suite};
+use serde::Serialize;
 
 use crate::{
     authorship::authorship,
     change::{ChangeOptions, Wanted},
     context::Context,
     error::Error,
+    printer::Report,
 };
 
 #[derive(Debug, Args)]
@@ -147,22 +149,28 @@ impl Reset {
         let message = "Sign with new keys instead of lost ones".to_owned();
         let repository = self.change.repository(context).await?;
         let suite = repository.suite(self.suite.clone(), keys);
-        let done = self.bring_back(context, &suite, &message).await?;
-        if done && self.change.dry_run {
-            return Ok(());
-        }
-        change(context, &suite, patch, message, self.change).await
+        let restored = match self.bring_back(context, &suite, &message).await? {
+            Some(restoration) if self.change.dry_run => {
+                return context.printer.outcome(&restoration, || restoration.text());
+            }
+            Some(_) => {
+                context.printer.warn(NEW_KEYS);
+                Some(NEW_KEYS)
+            }
+            None => None,
+        };
+        change(context, &suite, patch, message, restored, self.change).await
     }
 
-    /// Brings a lost head back, which the new keys then sign. Returns whether it was lost.
+    /// Brings a lost head back, which the new keys then sign. `None` if it was not lost.
     async fn bring_back(
         &self,
         context: &Context,
         suite: &Suite<'_>,
         message: &str,
-    ) -> Result<bool, Error> {
+    ) -> Result<Option<Restoration>, Error> {
         let lost = match suite.existing_head().await {
-            Ok(_) => return Ok(false),
+            Ok(_) => return Ok(None),
             Err(error @ repository::Error::Storage(_)) => return Err(error.into()),
             Err(error) => error,
         };
@@ -184,11 +192,16 @@ impl Reset {
             }
             _ => return Err(lost.into()),
         }
+        let restoration = Restoration {
+            repo: repository.url().to_string(),
+            suite: suite.name().clone(),
+            dry_run: self.change.dry_run,
+            changed: true,
+            problem: problem.to_string(),
+            warnings: [NEW_KEYS],
+        };
         if self.change.dry_run {
-            context.printer.note(&format!(
-                "{problem}: the head would be brought back, and signed by the new keys; nothing was written"
-            ));
-            return Ok(true);
+            return Ok(Some(restoration));
         }
         let options = RepairOptions {
             unproven: self.accept_unproven,
@@ -200,7 +213,32 @@ impl Reset {
         context
             .printer
             .note("the head was lost: it was brought back, and is signed by the new keys");
-        Ok(true)
+        Ok(Some(restoration))
+    }
+}
+
+/// What devices notice of a head that comes back with other keys.
+const NEW_KEYS: &str = "devices refuse the suite until they have the certificate of its new keys";
+
+/// A lost head that would be brought back: until then there is nothing to plan a change on.
+#[derive(Debug, Serialize)]
+struct Restoration {
+    repo: String,
+    suite: SuiteName,
+    dry_run: bool,
+    changed: bool,
+    /// Why the head cannot be used.
+    problem: String,
+    warnings: [&'static str; 1],
+}
+
+impl Report for Restoration {
+    fn text(&self) -> String {
+        format!(
+            "{}: the head of suite {} in {} would be brought back, and signed by the new keys\n{NEW_KEYS}\n\
+             nothing was written in this dry run\n",
+            self.problem, self.suite, self.repo
+        )
     }
 }
 
@@ -214,7 +252,7 @@ async fn carry_out(
 ) -> Result<(), Error> {
     let repository = options.repository(context).await?;
     let suite = repository.suite(suite, keys);
-    change(context, &suite, patch, message, options).await
+    change(context, &suite, patch, message, None, options).await
 }
 
 async fn change(
@@ -222,11 +260,13 @@ async fn change(
     suite: &Suite<'_>,
     patch: SettingsPatch,
     message: String,
+    restored: Option<&'static str>,
     mut options: ChangeOptions,
 ) -> Result<(), Error> {
     options.set_default_message(message);
     let wanted = Wanted {
         intent: Intent(vec![Edit::Set(Box::new(patch))]),
+        restored,
         ..Wanted::default()
     };
     options.carry_out(context, suite, wanted).await

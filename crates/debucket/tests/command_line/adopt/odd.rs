@@ -82,7 +82,12 @@ fn a_flat_repository_is_told_as_such() {
 
 #[test]
 fn files_that_a_flat_repository_may_name_stay() {
-    for key in ["Packages", "Packages.gz", "pool/Packages.xz"] {
+    for key in [
+        "Packages",
+        "Packages.gz",
+        "pool/Packages.xz",
+        "tools/Packages.gz",
+    ] {
         let store = Store::start();
         let file = package::write(store.folder.path(), "new", "1.0", "amd64", "new");
         let publish = [
