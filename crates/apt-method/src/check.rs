@@ -324,14 +324,7 @@ async fn credentials(bucket: &S3, by: &str) -> String {
     let expires = expires
         .map(|time| format!(", until {time:.0}"))
         .unwrap_or_default();
-    let caller = match bucket.caller().await {
-        Ok(caller) => caller.arn,
-        Err(error) => format!("identity not known: {error}"),
-    };
-    format!(
-        "{} from {}{by}{expires}; {caller}",
-        keys.access_key_id, keys.source
-    )
+    format!("{} from {}{by}{expires}", keys.access_key_id, keys.source)
 }
 
 fn clock(store: Option<Timestamp>, own: Timestamp) -> String {
