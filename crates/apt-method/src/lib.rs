@@ -22,7 +22,5 @@ pub mod misspelt;
 pub mod partial;
 pub mod protocol;
 pub mod sandbox;
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-pub mod seccomp;
 pub mod settings;
 pub mod uri;

@@ -8,16 +8,15 @@
 //!
 //! What is left to the sandbox user is what its file permissions leave it; on top of that the
 //! kernel is asked (Landlock, <https://docs.kernel.org/userspace-api/landlock.html>) to refuse it
-//! what the method never does: to run programs, to make devices, sockets, pipes, links and folders,
-//! and to serve a TCP port. Which ports it connects to is not known before the items come. Reading stays as it is, for certificates, name resolution and tokens that are renewed.
+//! what the method never does: to run programs and to make devices, sockets, pipes, links and
+//! folders. Reading stays as it is, for certificates, name resolution and tokens that are renewed.
 //! A kernel without Landlock is no error.
 //!
 //! `HOME` is left as it is: no program is run that could look at it, and root's files below it are
 //! out of reach. What only root can do later is [`crate::helper`]'s part.
 
 use landlock::{
-    Access as _, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible as _, Ruleset,
-    RulesetAttr as _,
+    Access as _, AccessFs, BitFlags, CompatLevel, Compatible as _, Ruleset, RulesetAttr as _,
 };
 use nix::unistd::{User, getgroups, getresgid, getresuid, getuid, setgroups, setresgid, setresuid};
 
@@ -43,12 +42,7 @@ pub fn enter(config: &Config) -> Result<(), String> {
         return Ok(());
     };
     become_user(name)?;
-    refuse_what_is_never_done().map_err(|error| format!("landlock: {error}"))?;
-    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-    if config.flag("APT::Sandbox::Seccomp", false) {
-        crate::seccomp::enter().map_err(|error| format!("seccomp: {error}"))?;
-    }
-    Ok(())
+    refuse_what_is_never_done().map_err(|error| format!("landlock: {error}"))
 }
 
 /// Becomes a user for good, in its own group and no other.
@@ -91,7 +85,6 @@ fn refuse_what_is_never_done() -> Result<(), landlock::RulesetError> {
     Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(never)?
-        .handle_access(AccessNet::BindTcp)?
         .create()?
         .restrict_self()
         .map(drop)

@@ -136,11 +136,6 @@ impl System<'_> {
             auth.as_bytes(),
             0o600,
         )?;
-        deb::write(
-            &self.system.path("etc/apt/apt.conf.d/99seccomp"),
-            b"APT::Sandbox::Seccomp \"true\";\n",
-            0o644,
-        )?;
         // The archive of the distribution is not asked: what is tested here lies in the bucket.
         let only_ours = ["-o", "Dir::Etc::sourcelist=/dev/null"];
         let apt = |arguments: &[&str]| -> Result<Outcome> {

@@ -118,27 +118,6 @@ async fn roots_keys_are_read_before_and_nothing_keeps_root() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_filter_of_system_calls_leaves_what_fetching_needs() {
-    let machine = Machine::new().await;
-    Machine::takes(&machine.store, "ASIAPROGRAM", "token");
-    let keys = machine.write("keys", &of_program("ASIAPROGRAM", "token"));
-    machine.write(
-        ".aws/config",
-        &format!("[default]\ncredential_process = cat {keys}\n"),
-    );
-    // A name, so that the C library looks for it.
-    let named = machine.store.endpoint().replace("127.0.0.1", "localhost");
-    let (mut method, _store) = machine
-        .item("Acquire::s3::Endpoint", &named)
-        .item("APT::Sandbox::Seccomp", "true")
-        .fetches();
-    let id = method.id().as_raw();
-    let filtered = if getuid().is_root() { "2" } else { "0" };
-    assert_eq!(status(id, "Seccomp:"), filtered);
-    assert_eq!(method.content("s3://bucket/file", "again").1, b"abc");
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_program_of_root_gives_keys() {
     let machine = Machine::new().await;
     Machine::takes(&machine.store, "ASIAPROGRAM", "token");
