@@ -13,7 +13,7 @@ use std::{
 
 use jiff::Timestamp;
 use nix::unistd::{User, fchown, geteuid};
-use s3_storage::{GetOptions, GetReply, Proxy, S3, Storage as _};
+use s3_storage::{GetOptions, GetReply, LocalClock, Proxy, S3, Storage as _};
 
 use crate::{
     clients::{self, Clients},
@@ -225,7 +225,7 @@ async fn check(
             Ok(GetReply::NotModified { date }) => date,
             Err(error) => error.date(),
         };
-        let now = Timestamp::now();
+        let now = Timestamp::try_from(LocalClock::default().now()).ok();
         let endpoint = bucket.endpoint().unwrap_or("AWS");
         say(
             "endpoint",
@@ -239,7 +239,7 @@ async fn check(
         let keys_by =
             by(|said| said.id.is_some() || said.names_a_device() || said.profile.is_some());
         say("credentials", &credentials(bucket, &keys_by).await);
-        say("clock", &clock(date, now));
+        say("clock", &clock(date.zip(now)));
     }
     let (said, good) = match fetch(fetcher, suite, file).await {
         Ok(said) => (said, true),
@@ -327,8 +327,9 @@ async fn credentials(bucket: &S3, by: &str) -> String {
     format!("{} from {}{by}{expires}", keys.access_key_id, keys.source)
 }
 
-fn clock(store: Option<Timestamp>, own: Timestamp) -> String {
-    let Some(store) = store else {
+/// How far this machine's clock is from the store's, of both of which this is the time.
+fn clock(times: Option<(Timestamp, Timestamp)>) -> String {
+    let Some((store, own)) = times else {
         return "no answer had a date".to_owned();
     };
     let seconds = store.duration_since(own).as_secs();
