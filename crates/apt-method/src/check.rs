@@ -314,7 +314,7 @@ fn region_of((configured, found): &(String, String), by: &str) -> String {
     }
 }
 
-/// Where the keys come from and whose they are.
+/// Which key signs, and where it comes from.
 async fn credentials(bucket: &S3, by: &str) -> String {
     let keys = match bucket.keys().await {
         Ok(keys) => keys,

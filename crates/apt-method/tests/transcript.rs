@@ -4,14 +4,14 @@
 
 mod support;
 
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
 
 use apt_method_s3::message::Message;
 use nix::sys::signal::{Signal, kill};
 
-use crate::support::{Start, expect_reason, field, show};
+use crate::support::{Start, expect_reason, field, read_request, show};
 
 const CAPABILITIES: &str =
     "100 Capabilities\nVersion: 1.2\nPipeline: true\nSend-Config: true\nSend-URI-Encoded: true\n\n";
@@ -36,15 +36,7 @@ fn parrot(status: &'static str, body: &'static str) -> String {
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     std::thread::spawn(move || {
         while let Ok((mut stream, _)) = listener.accept() {
-            let mut request = Vec::new();
-            let mut buffer = [0; 4096];
-            while !request.windows(4).any(|end| end == b"\r\n\r\n") {
-                match stream.read(&mut buffer) {
-                    Ok(length @ 1..) => request.extend_from_slice(&buffer[..length]),
-                    _ => break,
-                }
-            }
-            let request = String::from_utf8_lossy(&request).into_owned();
+            let request = read_request(&mut stream);
             let token = request
                 .lines()
                 .find_map(|line| line.strip_prefix("x-amz-security-token: "))

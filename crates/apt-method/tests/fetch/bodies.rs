@@ -1,7 +1,7 @@
 //! Bodies that a store or what stands in its place may send, from a server that answers every request alike.
 
 use std::{
-    io::{Read as _, Write as _},
+    io::Write as _,
     net::TcpListener,
     sync::{
         Arc,
@@ -12,7 +12,7 @@ use std::{
 
 use crate::{
     store::against,
-    support::{expect_reason, field, show},
+    support::{expect_reason, field, read_request, show},
 };
 
 /// Answers each request with this; counts the bytes that it got rid of.
@@ -23,14 +23,7 @@ fn server(head: &'static str, body: Vec<u8>) -> (String, Arc<AtomicUsize>) {
     let count = Arc::clone(&sent);
     std::thread::spawn(move || {
         while let Ok((mut stream, _)) = listener.accept() {
-            let mut request = Vec::new();
-            let mut buffer = [0; 4096];
-            while !request.windows(4).any(|end| end == b"\r\n\r\n") {
-                match stream.read(&mut buffer) {
-                    Ok(length @ 1..) => request.extend_from_slice(&buffer[..length]),
-                    _ => break,
-                }
-            }
+            read_request(&mut stream);
             let _ = stream.write_all(head.as_bytes());
             for piece in body.chunks(64 << 10) {
                 if stream.write_all(piece).is_err() {
